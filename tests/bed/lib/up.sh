@@ -1,0 +1,171 @@
+# shellcheck shell=bash
+# Bringing a bed up.
+
+# bed_up [--control-plane-only] [--keep] [--apiserver-args ARGS] [--images NAME,NAME]
+bed_up() {
+  local node=1 keep='' apiserver_args='' images='' start control_plane node_bin=''
+  now_ms
+  start=$REPLY
+  while (($#)); do
+    case $1 in
+      --control-plane-only) node='' ;;
+      --keep) keep=1 ;;
+      --apiserver-args) apiserver_args=${2?--apiserver-args needs a value}; shift ;;
+      --images) images=${2?--images needs a value}; shift ;;
+      *) die "up: unknown option $1" ;;
+    esac
+    shift
+  done
+  need_root
+  ensure_deps "$node"
+  bed_gc
+  control_plane
+  control_plane=$REPLY
+  if [[ $node ]]; then
+    node
+    node_bin=$REPLY
+    prepare_images "$images"
+  fi
+
+  lock_bed
+  if is_up; then
+    [[ -z $node || -e $BED/node ]] || die "bed '$BED_NAME' is up without a node; 'bed down' first"
+    say "bed '$BED_NAME' is already up"
+    unlock_bed
+    echo "$BED/kubeconfig"
+    return
+  fi
+  [[ ! -d $BED ]] || end_bed
+  [[ $keep ]] || rm -rf "$BED"
+  mkdir -p "$BED"
+  trap 'explain_failure' EXIT
+  record_owner
+  rm -rf "$BED"/{run,inside,log,node,var/log}
+  mkdir -p "$BED"/{run,log,bin,etc,var/lib/kubelet,var/lib/cni,var/log/pods,var/log/containers,flink-data}
+  chmod 0777 "$BED/flink-data"
+  cp -r "$BED_DIR/inside" "$BED/inside"
+  printf '127.0.0.1 localhost\n10.99.0.1 bed-node\n' >"$BED/etc/hosts"
+  echo 'nameserver 127.0.0.1' >"$BED/etc/resolv.conf"
+  echo "$apiserver_args" >"$BED/apiserver-args"
+  : >"$BED/run/kwok.stopped"
+  if [[ $node ]]; then
+    : >"$BED/node"
+    place_images "$BED/var/lib/containerd"
+  fi
+  start_forwarder
+  make_pki "$BED/pki" "$(<"$BED/port")"
+  cp "$BED/pki/admin.kubeconfig" "$BED/kubeconfig"
+  make_cgroups
+  start_init "$control_plane" "$node_bin"
+
+  await apiserver 60 api_ready
+  since "$start"
+  say "API server ready after $REPLY"
+  [[ ! $node ]] || start_node "$start"
+  trap - EXIT
+  unlock_bed
+  echo "$BED/kubeconfig"
+}
+
+# The process that the bed belongs to: when it is gone, anybody's `up` or `gc` may clear the bed away.
+record_owner() {
+  local owner=${BED_OWNER_PID:-$PPID}
+  if [[ $owner != none ]]; then
+    identity "$owner" || die "BED_OWNER_PID: there is no process '$owner'"
+    owner=$REPLY
+  fi
+  echo "$owner" >"$BED/owner"
+}
+
+# start_forwarder: find a free port for the API server and lead it to a socket in the state directory, which the bed
+# can see as well. The first try depends on the bed's id, so that a kubeconfig mostly survives down and up.
+start_forwarder() {
+  local try port pid
+  digest "port $BED"
+  for try in {0..19}; do
+    port=$((20000 + (16#${REPLY:0:6} + try * 379) % 9000)) # below the range of NodePorts
+    ! grep -qsx "$port" "$BED_STATE"/*/port || [[ $(cat "$BED/port" 2>/dev/null) == "$port" ]] || continue
+    setsid socat "TCP-LISTEN:$port,bind=127.0.0.1,reuseaddr,fork,backlog=256" "UNIX-CONNECT:$BED/api.sock" \
+      >"$BED/log/forwarder.log" 2>&1 </dev/null {BED_LOCK}>&- &
+    pid=$!
+    if wait_for 5 listening_or_gone "$port" "$pid" && identity "$pid"; then
+      echo "$REPLY" >"$BED/forwarder"
+      echo "$port" >"$BED/port"
+      return
+    fi
+  done
+  die "found no free port for the API server: $(<"$BED/log/forwarder.log")"
+}
+listening_or_gone() { ! identity "$2" || [[ $(ss -Hltnp "sport = :$1") == *"pid=$2,"* ]]; }
+
+# make_cgroups: a sub-tree "flinkop-ID" below our own place in every version 1 hierarchy, or, where there is only
+# version 2, at the top: nothing else but the root may have both processes and children with controllers.
+make_cgroups() {
+  local hierarchy path top=/sys/fs/cgroup dir
+  : >"$BED/cgroups"
+  if [[ $(stat -f -c %T $top) == cgroup2fs ]]; then
+    for dir in cpuset cpu io memory pids; do echo "+$dir" >$top/cgroup.subtree_control 2>/dev/null || true; done
+    [[ " $(<$top/cgroup.subtree_control) " == *' memory '* ]] || die "cannot hand cgroup controllers down from $top"
+    mkdir -p "$top/flinkop-$BED_ID"
+    echo "2 - $top/flinkop-$BED_ID" >>"$BED/cgroups"
+    return
+  fi
+  while IFS=: read -r _ hierarchy path; do
+    dir=$top/${hierarchy#name=}
+    [[ $hierarchy && -d $dir$path ]] || continue
+    path=$dir${path%/}/flinkop-$BED_ID
+    mkdir -p "$path"
+    if [[ -e $path/cpuset.mems ]]; then # a new one is empty, and no process may enter it so
+      cat "$path/../cpuset.cpus" >"$path/cpuset.cpus"
+      cat "$path/../cpuset.mems" >"$path/cpuset.mems"
+    fi
+    echo "1 $hierarchy $path" >>"$BED/cgroups"
+  done </proc/self/cgroup
+}
+
+# start_init CONTROL_PLANE_BIN NODE_BIN: the first process of the bed, in namespaces and cgroups of its own.
+start_init() {
+  (
+    while read -r _ _ path; do echo "$BASHPID" >"$path/cgroup.procs"; done <"$BED/cgroups"
+    exec {BED_LOCK}>&-
+    exec env -i HOME=/root PATH="$PATH" \
+      setsid unshare --net --mount --pid --uts --ipc --cgroup --fork --kill-child \
+      bash "$BED/inside/root.sh" "$BED" "$@"
+  ) >"$BED/log/init.log" 2>&1 </dev/null &
+  wait_for 20 test -e "$BED/init" || die "the bed's first process did not start"
+}
+
+# await DAEMON SECONDS COMMAND...: wait for what DAEMON is to bring about.
+await() {
+  local daemon=$1 seconds=$2
+  shift 2
+  AWAITED=$daemon
+  wait_for "$seconds" true_or_init_dead "$@" || die "$daemon: not ready after $seconds s"
+  is_up || die "the bed's first process has ended"
+  AWAITED=''
+}
+true_or_init_dead() { "$@" || ! is_up; }
+
+# Not kubectl: it would take 0.1 s of the CPU that the API server needs.
+api() {
+  local path=$1
+  shift
+  curl -sf --max-time 10 --cacert "$BED/pki/ca.crt" --cert "$BED/pki/admin.crt" --key "$BED/pki/admin.key" "$@" \
+    "https://127.0.0.1:$(<"$BED/port")$path"
+}
+api_ready() { api /readyz; }
+
+# explain_failure: the reason, from the logs of those daemons that ended or did not get ready; then clear up.
+explain_failure() {
+  local name shown=''
+  for name in init "${DAEMONS[@]}"; do
+    if [[ $name == init || -e $BED/run/$name.exits || $name == "${AWAITED:-}" ]] && [[ -s $BED/log/$name.log ]]; then
+      say "the end of $name's log$([[ ! -e $BED/run/$name.exits ]] || echo " (it $(tail -n 1 "$BED/run/$name.exits"))"):"
+      tail -n 12 "$BED/log/$name.log" | cut -c -400 | sed 's/^/    /' >&2
+      shown=1
+    fi
+  done
+  [[ $shown ]] || say "no daemon has logged anything"
+  (end_bed) || true
+  say "the logs stay in $BED/log until the next 'up' or 'down'"
+}
