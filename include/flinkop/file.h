@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading small files whole: configuration, tokens, certificates. */
+#ifndef FLINKOP_FILE_H
+#define FLINKOP_FILE_H
+
+#include <stddef.h>
+
+#include "flinkop/macros.h"
+
+struct error;
+
+/**
+ * Reads a file ("-" is standard input) of at most max bytes.
+ * Returns a malloc'd, NUL-terminated string the caller frees, its length in ret_len (may be NULL);
+ * NULL with ERR_NOT_FOUND, ERR_TOO_LARGE or ERR_INTERNAL.
+ */
+char *file_read(const char *path, size_t max, size_t *ret_len, struct error *err) MUST_CHECK;
+
+#endif

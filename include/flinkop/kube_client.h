@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Calls to the API server, one object at a time. Every call has a deadline. A 401 is retried once
+ * with fresh credentials; nothing else is retried here: callers are level-triggered and come back
+ * through the work queue.
+ *
+ * Writes carry one field manager (KUBE_FIELD_MANAGER). Applies are forced: the fields are ours.
+ */
+#ifndef FLINKOP_KUBE_CLIENT_H
+#define FLINKOP_KUBE_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "flinkop/error.h"
+#include "flinkop/jv.h"
+#include "flinkop/kube_resource.h"
+#include "flinkop/macros.h"
+
+#define KUBE_FIELD_MANAGER "flink-operator"
+
+struct http_request;
+struct kube_client;
+struct kube_config;
+struct kube_request;
+struct loop;
+
+enum kube_verb {
+    KUBE_GET,
+    KUBE_LIST,        /* one page: .limit, .continue_token, selectors */
+    KUBE_CREATE,      /* POST */
+    KUBE_APPLY,       /* server-side apply, forced */
+    KUBE_MERGE_PATCH, /* RFC 7386; put metadata.resourceVersion into it for optimistic locking */
+    KUBE_DELETE,
+};
+
+struct kube_call {
+    enum kube_verb verb;
+    enum kube_kind kind;
+    const char *ns;          /* NULL: all namespaces (lists only) */
+    const char *name;        /* not for KUBE_LIST; KUBE_CREATE takes it from the body */
+    const char *subresource; /* "status", "log" … or NULL */
+    const char *body;        /* JSON text */
+    const char *query;       /* more query parameters, already encoded, without '?' or NULL */
+    /* KUBE_LIST */
+    int limit;
+    const char *continue_token, *label_selector, *field_selector;
+    /* KUBE_DELETE */
+    const char *uid;         /* precondition or NULL */
+    const char *propagation; /* "Background", "Foreground", "Orphan" or NULL */
+    int grace_seconds;       /* -1: the object's own */
+    int64_t timeout_ms;      /* 0: 15 s */
+    size_t max_body;         /* 0: 8 MiB */
+};
+
+struct kube_reply {
+    const struct error *err; /* code ERR_NONE when the call succeeded */
+    jv object;        /* the parsed answer (ABSENT if none or not JSON); lives until return */
+    const char *text; /* the same as it came */
+    size_t len;
+};
+/** On failure err->text is the Status message of the server, err->reason its reason, with
+ * verb, kind and name before it. 409 on create gives ERR_EXISTS, on other verbs ERR_CONFLICT. */
+typedef void (*kube_done_fn)(void *arg, const struct kube_reply *reply);
+
+struct kube_client *kube_client_new(struct loop *loop, struct kube_config *config);
+void kube_client_free(struct kube_client *c);
+struct kube_config *kube_client_config(struct kube_client *c);
+struct loop *kube_client_loop(struct kube_client *c);
+
+/** Starts a call; done comes in a later turn, exactly once. Everything is copied. */
+struct kube_request *kube_send(struct kube_client *c, const struct kube_call *call,
+                               kube_done_fn done, void *arg);
+/** Ends it without a callback; the server may or may not have acted. */
+void kube_drop(struct kube_request *r);
+
+/** Requests sent so far (for tests and metrics). */
+uint64_t kube_client_sent(const struct kube_client *c);
+
+#endif

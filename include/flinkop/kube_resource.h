@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The kinds of objects the operator reads or writes, as one table. */
+#ifndef FLINKOP_KUBE_RESOURCE_H
+#define FLINKOP_KUBE_RESOURCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* clang-format off */
+#define KUBE_KINDS(X) \
+    /* id               kind                 apiVersion                      plural              */ \
+    X(FLINKDEPLOYMENT, "FlinkDeployment",   "flink.apache.org/v1beta1",     "flinkdeployments")     \
+    X(FLINKSESSIONJOB, "FlinkSessionJob",   "flink.apache.org/v1beta1",     "flinksessionjobs")     \
+    X(DEPLOYMENT,      "Deployment",        "apps/v1",                      "deployments")          \
+    X(POD,             "Pod",               "v1",                           "pods")                 \
+    X(SERVICE,         "Service",           "v1",                           "services")             \
+    X(CONFIGMAP,       "ConfigMap",         "v1",                           "configmaps")           \
+    X(EVENT,           "Event",             "v1",                           "events")               \
+    X(LEASE,           "Lease",             "coordination.k8s.io/v1",       "leases")
+/* clang-format on */
+
+enum kube_kind {
+#define X(id, kind, api, plural) KIND_##id,
+    KUBE_KINDS(X)
+#undef X
+        KIND_COUNT
+};
+
+struct kube_resource {
+    enum kube_kind id;
+    const char *kind, *api_version, *plural;
+};
+
+/** The row of the table for this kind. */
+const struct kube_resource *kube_resource(enum kube_kind kind);
+/** By "apiVersion" and "kind" of an object; NULL when it is none of ours. */
+const struct kube_resource *kube_resource_of(const char *api_version, const char *kind);
+
+/** URL path of a collection or object, percent-encoded, malloc'd:
+ * /apis/GROUP/VERSION/namespaces/NS/PLURAL/NAME/SUBRESOURCE; ns NULL: all namespaces; name and
+ * subresource may be NULL. */
+char *kube_path(const struct kube_resource *res, const char *ns, const char *name,
+                const char *subresource);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The work queue of a controller (client-go's semantics): keys are deduplicated, a key is never
+ * handed out twice at the same time, one that is added while it is worked on comes again
+ * afterwards, failures back off per key, 5 ms to 1000 s doubled (here with a lower cap, given by
+ * the caller), and high priorities go first: an edit by a user does not wait behind the 5,000 keys
+ * of a first list.
+ *
+ * Pure data structure: time is given, nothing is scheduled in here.
+ */
+#ifndef FLINKOP_WORKQUEUE_H
+#define FLINKOP_WORKQUEUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct workqueue;
+
+enum workqueue_priority { PRIORITY_LOW, PRIORITY_NORMAL, PRIORITY_HIGH };
+
+struct workqueue_options {
+    const char *name;       /* label of the metrics */
+    int64_t backoff_min_ms; /* 0: 5 ms */
+    int64_t backoff_max_ms; /* 0: 1000 s */
+};
+
+struct workqueue *workqueue_new(const struct workqueue_options *o);
+void workqueue_free(struct workqueue *q);
+
+/** Ready at once. A key already waiting keeps the higher priority. */
+void workqueue_add(struct workqueue *q, const char *key, enum workqueue_priority p, int64_t now);
+/** Ready at `when` (monotonic ms) unless it becomes ready earlier; the earliest time wins. A later
+ * workqueue_get of the key for another reason does not cancel it. */
+void workqueue_add_at(struct workqueue *q, const char *key, int64_t when);
+/** Ready after the key's back-off, which doubles with every call until workqueue_forget. */
+void workqueue_add_backoff(struct workqueue *q, const char *key, int64_t now);
+/** Ends the back-off of a key that succeeded. */
+void workqueue_forget(struct workqueue *q, const char *key);
+/** Failures in a row. */
+unsigned workqueue_failures(const struct workqueue *q, const char *key);
+
+/** The next ready key, highest priority first, oldest first; NULL if none. It counts as worked on
+ * until workqueue_done. The string lives until then. */
+const char *workqueue_get(struct workqueue *q, int64_t now);
+void workqueue_done(struct workqueue *q, const char *key, int64_t now);
+/** Drops everything about a key whose object is gone (not while it is worked on: then at done). */
+void workqueue_remove(struct workqueue *q, const char *key);
+
+/** When the next key becomes ready: `now` if one is, INT64_MAX if none will. */
+int64_t workqueue_next(const struct workqueue *q, int64_t now);
+size_t workqueue_depth(const struct workqueue *q);
+
+#endif

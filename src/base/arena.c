@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "flinkop/arena.h"
+
+#include <stdalign.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "flinkop/mem.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#include <sanitizer/asan_interface.h>
+#endif
+#endif
+#ifndef ASAN_POISON_MEMORY_REGION
+#define ASAN_POISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#endif
+
+#define BLOCK_SIZE (16 * 1024 - 64)
+#define ALIGN alignof(max_align_t)
+
+struct arena_block {
+    struct arena_block *next;
+    size_t size; /* of data */
+    size_t used;
+    alignas(max_align_t) unsigned char data[];
+};
+
+void arena_init(struct arena *a)
+{
+    *a = (struct arena){0};
+}
+
+static struct arena_block *block_new(size_t size)
+{
+    struct arena_block *b = xmalloc(sizeof(*b) + size);
+
+    *b = (struct arena_block){.size = size};
+    ASAN_POISON_MEMORY_REGION(b->data, size);
+    return b;
+}
+
+static void block_free(struct arena_block *b)
+{
+    ASAN_UNPOISON_MEMORY_REGION(b->data, b->size);
+    free(b);
+}
+
+void *arena_alloc(struct arena *a, size_t size)
+{
+    struct arena_block *b = a->head;
+
+    if (size > SIZE_MAX / 2)
+        BUG("arena_alloc(%zu)", size);
+    size = (size + ALIGN - 1) & ~(ALIGN - 1);
+    if (!b || b->size - b->used < size) {
+        struct arena_block *fresh = block_new(MAX(size, (size_t)BLOCK_SIZE));
+
+        /* A big object gets a block of its own behind the head, which keeps its free room. */
+        if (b && size > BLOCK_SIZE / 2) {
+            fresh->next = b->next;
+            b->next = fresh;
+        } else {
+            fresh->next = b;
+            a->head = fresh;
+        }
+        b = fresh;
+    }
+    void *p = b->data + b->used;
+
+    b->used += size;
+    a->total += size;
+    ASAN_UNPOISON_MEMORY_REGION(p, size);
+    return p;
+}
+
+void arena_free(struct arena *a)
+{
+    while (a->head) {
+        struct arena_block *b = a->head;
+
+        a->head = b->next;
+        block_free(b);
+    }
+    a->total = 0;
+}
+
+void arena_reset(struct arena *a)
+{
+    struct arena_block *keep = NULL;
+
+    while (a->head) {
+        struct arena_block *b = a->head;
+
+        a->head = b->next;
+        if (!keep && b->size == BLOCK_SIZE)
+            keep = b;
+        else
+            block_free(b);
+    }
+    if (keep) {
+        ASAN_POISON_MEMORY_REGION(keep->data, keep->size);
+        keep->used = 0;
+        keep->next = NULL;
+    }
+    a->head = keep;
+    a->total = 0;
+}
+
+void *arena_calloc(struct arena *a, size_t n, size_t size)
+{
+    if (size && n > SIZE_MAX / 2 / size)
+        BUG("arena_calloc(%zu, %zu)", n, size);
+    return memset(arena_alloc(a, n * size), 0, n * size);
+}
+
+char *arena_strndup(struct arena *a, const char *s, size_t n)
+{
+    char *copy = arena_alloc(a, n + 1);
+
+    memcpy(copy, s, n);
+    copy[n] = 0;
+    return copy;
+}
+
+char *arena_strdup(struct arena *a, const char *s)
+{
+    return arena_strndup(a, s, strlen(s));
+}
+
+char *arena_vprintf(struct arena *a, const char *fmt, va_list ap)
+{
+    va_list again;
+
+    va_copy(again, ap);
+    int n = vsnprintf(NULL, 0, fmt, ap);
+    if (n < 0)
+        BUG("bad format %s", fmt);
+    char *text = arena_alloc(a, (size_t)n + 1);
+
+    vsnprintf(text, (size_t)n + 1, fmt, again);
+    va_end(again);
+    return text;
+}
+
+char *arena_printf(struct arena *a, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    char *text = arena_vprintf(a, fmt, ap);
+    va_end(ap);
+    return text;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Unit tests with Check. A test file has one suite function, listed in SUITES below; a test is
+ * START_TEST(name) … END_TEST, added with `T(name)`.
+ */
+#ifndef TESTS_UNIT_H
+#define TESTS_UNIT_H
+
+#include <check.h>
+
+#include "flinkop/arena.h"
+#include "flinkop/error.h"
+#include "flinkop/json.h"
+#include "flinkop/jv.h"
+#include "flinkop/yaml.h"
+
+#define SUITES(X) X(base) X(option) X(json) X(yaml)
+
+#define DECLARE_SUITE(name) void suite_##name(TCase *tc);
+SUITES(DECLARE_SUITE)
+
+#define T(name) tcase_add_test(tc, name)
+
+/** JSON for tests, with ' for ". Fails the test when it does not parse. */
+jv json(struct arena *a, const char *text);
+/** Fails unless v as compact JSON is `expected` (with ' for "). */
+void assert_json(jv v, const char *expected);
+/** Fails unless err has this code and its text contains the words. */
+void assert_error(const struct error *err, enum errc code, const char *words);
+
+#endif
