@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# bed build.
+# bed build: everything that `up` would build when it needs it, at a time of one's choosing.
 
 bed_build() {
   ensure_deps node
@@ -7,11 +7,24 @@ bed_build() {
   while (($#)); do
     case $1 in
       control-plane) control_plane ;;
-      node) node; small_images ;;
+      node) node; prepare_images ;;
       kwok) kwok_program ;;
+      jobs) jobs_jar ;;
+      flink)
+        flink_version "${2:?build flink needs a version}"
+        prepare_images "flink:$REPLY"
+        shift
+        ;;
+      all)
+        local images
+        printf -v images 'flink:%s,' $FLINK # shellcheck disable=SC2086
+        control_plane
+        node
+        kwok_program
+        prepare_images "$images"
+        ;;
       *) die "build: unknown part '$1'" ;;
     esac
-    say "$1: $REPLY"
     shift
   done
 }

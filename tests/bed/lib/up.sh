@@ -161,11 +161,29 @@ explain_failure() {
   for name in init "${DAEMONS[@]}"; do
     if [[ $name == init || -e $BED/run/$name.exits || $name == "${AWAITED:-}" ]] && [[ -s $BED/log/$name.log ]]; then
       say "the end of $name's log$([[ ! -e $BED/run/$name.exits ]] || echo " (it $(tail -n 1 "$BED/run/$name.exits"))"):"
-      tail -n 12 "$BED/log/$name.log" | cut -c -400 | sed 's/^/    /' >&2
+      tail -n 12 "$BED/log/$name.log" | cut -c -240 | sed 's/^/    /' >&2
       shown=1
     fi
   done
   [[ $shown ]] || say "no daemon has logged anything"
   (end_bed) || true
   say "the logs stay in $BED/log until the next 'up' or 'down'"
+}
+
+# start_node START_MS: what remains to be done for a bed with a node.
+start_node() {
+  control_plane
+  "$REPLY/kubectl" --kubeconfig "$BED/kubeconfig" apply -f "$BED_DIR/manifests" >/dev/null
+  await kubelet 60 node_ready
+  since "$1"
+  say "node ready after $REPLY"
+  await kubelet 60 dns_ready
+  since "$1"
+  say "cluster DNS ready after $REPLY"
+}
+node_ready() {
+  api /api/v1/nodes/bed-node | jq -e '.status.conditions[] | select(.type == "Ready" and .status == "True")'
+}
+dns_ready() {
+  api /apis/apps/v1/namespaces/kube-system/deployments/coredns | jq -e '.status.readyReplicas == 1'
 }
