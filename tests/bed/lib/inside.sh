@@ -1,5 +1,19 @@
 # shellcheck shell=bash
-# Commands that act inside a running bed.
+# Commands that act on and inside a running bed.
+
+bed_kubectl() {
+  require_up
+  control_plane
+  exec "$REPLY/kubectl" --kubeconfig "$BED/kubeconfig" "$@"
+}
+
+# bed_env: for eval.
+bed_env() {
+  require_up
+  control_plane
+  # shellcheck disable=SC2016 # for the reader to expand
+  printf 'export KUBECONFIG=%q PATH=%q:"$PATH"\n' "$BED/kubeconfig" "$REPLY"
+}
 
 # bed_in COMMAND...: in all of the bed's namespaces.
 bed_in() {
