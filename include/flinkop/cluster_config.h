@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Everything about a cluster that follows from its spec and the operator's defaults: the Flink
+ * configuration that is mounted, memory, CPU, slots, limits. Pure; lives in the arena.
+ */
+#ifndef FLINKOP_CLUSTER_CONFIG_H
+#define FLINKOP_CLUSTER_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "flinkop/cluster_spec.h"
+#include "flinkop/flink_memory.h"
+
+/** Ports inside the pods; pinned so that NetworkPolicies can name them. */
+enum {
+    PORT_REST = 8081,
+    PORT_JM_RPC = 6123,
+    PORT_BLOB = 6124,
+    PORT_TM_DATA = 6121,
+    PORT_TM_RPC = 6122,
+};
+
+struct pod_size {
+    double cpu;
+    int64_t memory; /* bytes */
+    double cpu_limit_factor, memory_limit_factor;
+    const char *ephemeral_storage; /* NULL: not set */
+    jv extra;                      /* requests and limits of other resources, as given */
+};
+
+struct alloc_policy {
+    int slots;        /* per TaskManager */
+    int min, max;     /* TaskManagers; max INT_MAX = no limit */
+    int spare;        /* more than needed while jobs run */
+    int64_t idle_ms;  /* a TaskManager is released after this long without a used slot */
+    int64_t start_ms; /* a pod that has not registered by then is replaced */
+};
+
+struct cluster_config {
+    const char *ns, *name;
+    const struct deployment_spec *spec;
+    struct conf conf; /* all layers merged, operator keys included */
+    struct jm_memory jm_memory;
+    struct tm_memory tm_memory;
+    struct pod_size jm, tm;
+    int jm_replicas;
+    int rest_port;
+    bool ha, ha_kubernetes;
+    struct alloc_policy alloc;
+    const char *image, *conf_dir;
+    const char *image_note; /* where the image came from when the spec has none, else NULL */
+};
+
+/**
+ * Builds it; problems (with the path of the field a user would change) are added to p, and the
+ * result is only usable when none were. `defaults` is the operator's configuration for this
+ * namespace and version, below the user's own.
+ */
+void cluster_config_build(struct problems *p, const char *ns, const char *name,
+                          const struct deployment_spec *spec, const struct conf *defaults,
+                          struct cluster_config *ret);
+
+/** The configuration as Flink shall see it: without the operator's keys, with what the operator
+ * enforces. */
+struct conf cluster_config_flink(struct arena *a, const struct cluster_config *c);
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The specs of our custom resources as structs. Reading collects every problem with its field path;
+ * what it could read is there all the same. Strings are borrowed from the JSON, everything lives in
+ * the arena of the problems. Fields and rules: api-contract §1.1–1.3, §2.15; `allocator`: DESIGN §5.
+ */
+#ifndef FLINKOP_CLUSTER_SPEC_H
+#define FLINKOP_CLUSTER_SPEC_H
+
+#include <stdbool.h>
+
+#include "flinkop/flink_conf.h"
+#include "flinkop/json_map.h"
+#include "flinkop/jv.h"
+
+struct flink_version;
+
+struct resource_spec {
+    const char *cpu, *memory, *ephemeral_storage; /* as written; NULL if not */
+};
+
+struct component_spec {
+    struct resource_spec resource;
+    jv resources; /* a Kubernetes ResourceRequirements; wins over `resource` */
+    struct opt_int64 replicas;
+    jv pod_template;
+};
+
+enum allocator_type { ALLOCATOR_UNSET, ALLOCATOR_OPERATOR, ALLOCATOR_FLINK };
+
+struct allocator_spec {
+    int type; /* enum allocator_type */
+    struct opt_int64 min_taskmanagers, max_taskmanagers, spare_taskmanagers;
+    struct opt_int64 idle_timeout, start_timeout, pending_timeout; /* ms */
+};
+
+enum job_desired { JOB_DESIRED_UNSET, JOB_DESIRED_RUNNING, JOB_DESIRED_SUSPENDED };
+enum upgrade_mode { UPGRADE_UNSET, UPGRADE_STATELESS, UPGRADE_LAST_STATE, UPGRADE_SAVEPOINT };
+
+struct job_spec {
+    const char *jar_uri, *entry_class, *initial_savepoint_path;
+    jv args;
+    struct opt_int64 parallelism;
+    int state;        /* enum job_desired */
+    int upgrade_mode; /* enum upgrade_mode */
+    struct opt_int64 allow_non_restored_state;
+};
+
+enum cluster_mode { MODE_UNSET, MODE_NATIVE, MODE_STANDALONE };
+
+struct deployment_spec {
+    const char *image, *image_pull_policy, *service_account, *version_name;
+    const struct flink_version *version; /* NULL if unknown (then there is a problem) */
+    int mode;                            /* enum cluster_mode */
+    struct conf conf;                    /* flinkConfiguration, flattened */
+    jv pod_template;
+    struct component_spec jm, tm;
+    jv log_configuration;
+    struct allocator_spec allocator;
+    jv job; /* not present for a session cluster */
+    jv ingress;
+};
+
+struct session_job_spec {
+    const char *deployment_name;
+    struct conf conf;
+    struct job_spec job;
+};
+
+/** `strict`: fields that the API does not have are problems (validate -f; a stored object cannot
+ * have any). Checks types, enums and the rules that need nothing but the spec. */
+void deployment_spec_read(struct problems *p, jv spec, bool strict, struct deployment_spec *ret);
+void session_job_spec_read(struct problems *p, jv spec, bool strict, struct session_job_spec *ret);
+
+/** Rule 1 of §2.15: [a-z]([-a-z0-9]{0,43}[a-z0-9])?, since pods get the name with a suffix. */
+void cluster_name_check(struct problems *p, const char *path, const char *name);
+
+/**
+ * The part of a FlinkDeployment spec whose change needs a new JobManager, normalised (nulls and
+ * defaults out, configuration flat): equal values mean "no restart". Its hash marks the pods.
+ */
+jv deployment_spec_restart_part(struct arena *a, jv spec);
+char *deployment_spec_hash(struct arena *a, jv spec);
+/** The same for a FlinkSessionJob: a change means cancel and submit anew. */
+jv session_job_restart_part(struct arena *a, jv spec);
+/** What is recorded as reconciled: `current`, but a nonce that was taken away keeps its last value,
+ * because only a new value asks for a restart. `recorded` may be absent. */
+jv spec_to_record(struct arena *a, jv recorded, jv current);
+
+/** "FlinkDeploymentSpec[image : a -> b, …]" for the SpecChanged event, cut to a sane length. */
+const char *spec_diff_text(struct arena *a, const char *type, jv before, jv after);
+
+#endif

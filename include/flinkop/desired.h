@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The Kubernetes objects of a cluster as they should be, from its configuration alone. Pure: the
+ * same input gives the same bytes. Names, labels and ports are the incumbent's (api-contract §4.1).
+ */
+#ifndef FLINKOP_DESIRED_H
+#define FLINKOP_DESIRED_H
+
+#include "flinkop/cluster_config.h"
+
+/* Labels of a cluster's objects. JobManager objects carry the type that Flink's own integration
+ * gives them (selectors are immutable, and takers-over look for it); our TaskManager pods carry one
+ * of their own, so that Flink's resource manager never adopts them. */
+#define LABEL_TYPE "type"
+#define LABEL_APP "app"
+#define LABEL_COMPONENT "component"
+#define TYPE_NATIVE "flink-native-kubernetes"
+#define TYPE_OPERATOR "flink-operator-kubernetes"
+#define COMPONENT_JM "jobmanager"
+#define COMPONENT_TM "taskmanager"
+
+#define MAIN_CONTAINER "flink-main-container"
+
+#define ANNOTATION_GENERATION "flinkdeployment.flink.apache.org/generation"
+/* Hash of the spec that an object was made from: equal means up to date. */
+#define ANNOTATION_SPEC_HASH "flink-operator/spec-hash"
+/* Hash of the object as we wrote it: equal means there is nothing to write. */
+#define ANNOTATION_OBJECT_HASH "flink-operator/object-hash"
+
+/** Whose objects these are. */
+struct owner {
+    const char *api_version, *kind, *name, *uid;
+};
+
+struct desired_input {
+    const struct cluster_config *config;
+    struct owner cr;
+    int64_t generation;    /* of the CR when the spec was recorded */
+    const char *spec_hash; /* deployment_spec_hash of that spec */
+};
+
+/** Name of the configuration's ConfigMap, "flink-config-<cluster>". */
+const char *desired_configmap_name(struct arena *a, const char *cluster);
+
+/** ConfigMap with the configuration, logging and the start script; owned by the CR, because it
+ * must be there before the Deployment that owns the rest. */
+jv desired_configmap(struct arena *a, const struct desired_input *in);
+/** The JobManager Deployment, owned by the CR. */
+jv desired_jobmanager(struct arena *a, const struct desired_input *in);
+/** Headless Service for RPC and BLOB (`<cluster>`), owned by the JobManager Deployment. */
+jv desired_internal_service(struct arena *a, const struct desired_input *in,
+                            const struct owner *deployment);
+/** Service `<cluster>-rest`, owned by the JobManager Deployment. */
+jv desired_rest_service(struct arena *a, const struct desired_input *in,
+                        const struct owner *deployment);
+/** One TaskManager pod, owned by the JobManager Deployment. */
+jv desired_taskmanager(struct arena *a, const struct desired_input *in, const char *pod_name,
+                       const struct owner *deployment);
+
+/** "<cluster>-taskmanager-<attempt>-<index>" */
+const char *taskmanager_pod_name(struct arena *a, const char *cluster, int attempt, int index);
+/** Reads such a name; false if it is none of this cluster. */
+bool taskmanager_pod_parse(const char *cluster, const char *pod, int *ret_attempt, int *ret_index);
+
+/* ---- pod templates (pod_template.c) ---- */
+
+/** `over` on `base` as the incumbent merges templates: mappings deeply, scalars replace, lists by
+ * index, or by the members' `name` if by_name is set and all members have one. */
+jv pod_template_merge(struct arena *a, jv base, jv over, bool by_name);
+/** Lists of named members: all of first, then those of second whose `key` is not taken. */
+jv named_union(struct arena *a, jv first, jv second, const char *key);
+
+#endif

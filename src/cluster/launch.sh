@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# Starts a Flink process in a pod of the operator:  launch.sh jobmanager|taskmanager [-D key=value]...
+#
+# It runs behind the image's entrypoint (so jemalloc, built-in plugins and the user id are as the
+# image wants them) and ends in the same java command as bin/flink-console.sh. It does not call
+# Flink's start scripts because each of those forks up to five JVMs only to parse the configuration
+# and to size the memory: the operator wrote that configuration, did that arithmetic, and hands both
+# over in the variables that those scripts use themselves.
+#
+#   FLINK_JM_JVM_MEM_OPTS, FLINK_TM_JVM_MEM_OPTS        heap and other limits
+#   FLINK_ENV_JAVA_OPTS, FLINK_ENV_JAVA_OPTS_JM/_TM     env.java.opts.*
+#   FLINK_LOG_DIR, STD_REDIRECT_TO_FILE                 env.log.dir, env.stdout-err.redirect-to-file
+#   FLINK_WEB_UPLOAD_DIR                                web.upload.dir (JobManager)
+#   FLINK_ENTRYPOINT_ARGS                               kubernetes.*.entrypoint.args
+
+role=$1
+shift
+conf=$(cd "$(dirname "$0")" && pwd)
+: "${FLINK_HOME:=/opt/flink}"
+: "${FLINK_LOG_DIR:=$FLINK_HOME/log}"
+export FLINK_HOME FLINK_CONF_DIR=$conf FLINK_LOG_DIR
+export FLINK_BIN_DIR=$FLINK_HOME/bin FLINK_LIB_DIR=${FLINK_LIB_DIR:-$FLINK_HOME/lib}
+export FLINK_OPT_DIR=${FLINK_OPT_DIR:-$FLINK_HOME/opt}
+export FLINK_PLUGINS_DIR=${FLINK_PLUGINS_DIR:-$FLINK_HOME/plugins}
+export ROOT_LOG_LEVEL=${ROOT_LOG_LEVEL:-INFO} MAX_LOG_FILE_NUMBER=${MAX_LOG_FILE_NUMBER:-10}
+
+# JARs of the image, as if they had been uploaded: Flink's REST API has no other way to run them.
+link_jars() {
+    local upload=$FLINK_WEB_UPLOAD_DIR/flink-web-upload jar name
+    mkdir -p "$upload" || return
+    find "$FLINK_HOME/usrlib" "$FLINK_HOME/examples" -name '*.jar' 2>/dev/null |
+        while IFS= read -r jar; do
+            name=${jar#"$FLINK_HOME/"}
+            ln -sfn "$jar" "$upload/${name//\//_}"
+        done
+}
+
+case $role in
+jobmanager)
+    service=standalonesession
+    class=org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint
+    jvm="${FLINK_JM_JVM_MEM_OPTS:-} ${JVM_ARGS:-}"
+    opts="${FLINK_ENV_JAVA_OPTS:-} ${FLINK_ENV_JAVA_OPTS_JM:-}"
+    link_jars
+    ;;
+taskmanager)
+    service=taskexecutor
+    class=org.apache.flink.runtime.taskexecutor.TaskManagerRunner
+    jvm="${FLINK_TM_JVM_MEM_OPTS:-} ${JVM_ARGS:-}"
+    opts="${FLINK_ENV_JAVA_OPTS:-} ${FLINK_ENV_JAVA_OPTS_TM:-}"
+    ;;
+*)
+    echo "launch.sh: unknown role $role" >&2
+    exit 64
+    ;;
+esac
+
+java=java
+[ -x "${JAVA_HOME:-}/bin/java" ] && java=$JAVA_HOME/bin/java
+# As config.sh: newer JVMs must be told that Flink may set a security manager. The release file of
+# a JDK saves asking the JVM itself.
+version=$(sed -n 's/^JAVA_VERSION="\([0-9]*\).*/\1/p' "${JAVA_HOME:-/nonexistent}/release" 2>/dev/null)
+[ -n "$version" ] ||
+    version=$("$java" -XshowSettings:properties -version 2>&1 |
+        sed -n 's/.*java.specification.version = \([0-9]*\).*/\1/p')
+[ "${version:-0}" -gt 17 ] && opts="$opts -Djava.security.manager=allow"
+
+# flink-dist goes last, as constructFlinkClassPath puts it.
+classpath=$(find "$FLINK_LIB_DIR" ! -type d -name '*.jar' ! -name 'flink-dist*.jar' | LC_ALL=C sort | tr '\n' ':')
+classpath=$classpath$(find "$FLINK_LIB_DIR" ! -type d -name 'flink-dist*.jar' | head -n 1)
+[ -z "${HADOOP_CONF_DIR:-}${HADOOP_CLASSPATH:-}" ] && [ -d /etc/hadoop/conf ] && HADOOP_CONF_DIR=/etc/hadoop/conf
+classpath=$classpath::${HADOOP_CLASSPATH:-}:${HADOOP_CONF_DIR:-}:${YARN_CONF_DIR:-}
+[ -n "${HBASE_CONF_DIR:-}" ] && classpath=$classpath:$HBASE_CONF_DIR
+
+log=$FLINK_LOG_DIR/flink-${FLINK_IDENT_STRING:-${USER:-}}-$service-0-$HOSTNAME
+log_setting=("-Dlog.file=$log.log"
+    "-Dlog4j.configuration=file:$conf/log4j-console.properties"
+    "-Dlog4j.configurationFile=file:$conf/log4j-console.properties"
+    "-Dlogback.configurationFile=file:$conf/logback-console.xml")
+
+# Variables in the options are expanded, as flink-console.sh does.
+opts=$(eval echo "-XX:+IgnoreUnrecognizedVMOptions $opts")
+[ -n "${FLINK_ENTRYPOINT_ARGS:-}" ] && eval "set -- \"\$@\" $FLINK_ENTRYPOINT_ARGS"
+
+echo "Starting $service as a console application on host $HOSTNAME."
+if [ "${STD_REDIRECT_TO_FILE:-false}" = true ]; then
+    log_setting=("-Dconsole.log.level=OFF" "${log_setting[@]}")
+    exec 1>"$log.out" 2>"$log.err"
+fi
+# shellcheck disable=SC2086 # options are words
+exec "$java" $jvm $opts "${log_setting[@]}" -classpath "$classpath" "$class" --configDir "$conf" "$@"

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The field tables of FlinkDeployment.spec and FlinkSessionJob.spec. */
+#include <ctype.h>
+#include <string.h>
+
+#include "flinkop/arena.h"
+#include "flinkop/cluster_spec.h"
+#include "flinkop/error.h"
+#include "flinkop/flink_version.h"
+#include "flinkop/str.h"
+
+#define CLUSTER_NAME_MAX 45 /* KubernetesClusterDescriptor: a service name has 63, minus suffixes */
+
+static const char *const modes[] = {"native", "standalone", NULL};
+static const char *const allocators[] = {"Operator", "Flink", NULL};
+static const char *const pull_policies[] = {"IfNotPresent", "Always", "Never"};
+static const char *const job_states[] = {"running", "suspended", NULL};
+static const char *const upgrade_modes[] = {"stateless", "last-state", "savepoint", NULL};
+
+#define AT(type, field) offsetof(struct type, field)
+
+/* Rows name what they need; the rest is zero. */
+static const struct json_field resource_fields[] = {
+    {"cpu", FIELD_TEXT, AT(resource_spec, cpu)},
+    {"memory", FIELD_TEXT, AT(resource_spec, memory)},
+    {"ephemeralStorage", FIELD_TEXT, AT(resource_spec, ephemeral_storage)},
+    {0},
+};
+static const struct json_field component_fields[] = {
+    {"resource", FIELD_STRUCT, AT(component_spec, resource), .fields = resource_fields},
+    {"resources", FIELD_OBJECT, AT(component_spec, resources)},
+    {"replicas", FIELD_INT64, AT(component_spec, replicas), .min = 1, .max = 1000000},
+    {"podTemplate", FIELD_OBJECT, AT(component_spec, pod_template)},
+    {0},
+};
+static const struct json_field allocator_fields[] = {
+    {"type", FIELD_CHOICE, AT(allocator_spec, type), .choices = allocators},
+    {"minTaskManagers", FIELD_INT64, AT(allocator_spec, min_taskmanagers), .max = 1000000},
+    {"maxTaskManagers", FIELD_INT64, AT(allocator_spec, max_taskmanagers), .max = 1000000},
+    {"spareTaskManagers", FIELD_INT64, AT(allocator_spec, spare_taskmanagers), .max = 1000000},
+    {"idleTimeout", FIELD_DURATION, AT(allocator_spec, idle_timeout)},
+    {"startTimeout", FIELD_DURATION, AT(allocator_spec, start_timeout)},
+    {"pendingTimeout", FIELD_DURATION, AT(allocator_spec, pending_timeout)},
+    {0},
+};
+static const struct json_field deployment_fields[] = {
+    {"image", FIELD_STRING, AT(deployment_spec, image)},
+    {"imagePullPolicy", FIELD_STRING, AT(deployment_spec, image_pull_policy)},
+    {"serviceAccount", FIELD_STRING, AT(deployment_spec, service_account)},
+    {"flinkVersion", FIELD_STRING, AT(deployment_spec, version_name)},
+    {"mode", FIELD_CHOICE, AT(deployment_spec, mode), .choices = modes},
+    {"flinkConfiguration", FIELD_IGNORED},
+    {"podTemplate", FIELD_OBJECT, AT(deployment_spec, pod_template)},
+    {"jobManager", FIELD_STRUCT, AT(deployment_spec, jm), .fields = component_fields},
+    {"taskManager", FIELD_STRUCT, AT(deployment_spec, tm), .fields = component_fields},
+    {"logConfiguration", FIELD_OBJECT, AT(deployment_spec, log_configuration)},
+    {"allocator", FIELD_STRUCT, AT(deployment_spec, allocator), .fields = allocator_fields},
+    {"job", FIELD_OBJECT, AT(deployment_spec, job)},
+    {"ingress", FIELD_OBJECT, AT(deployment_spec, ingress)},
+    {"restartNonce", FIELD_IGNORED},
+    {0},
+};
+static const struct json_field job_fields[] = {
+    {"jarURI", FIELD_STRING, AT(job_spec, jar_uri)},
+    {"entryClass", FIELD_STRING, AT(job_spec, entry_class)},
+    {"args", FIELD_ARRAY, AT(job_spec, args)},
+    {"parallelism", FIELD_INT64, AT(job_spec, parallelism), .min = 1, .max = 32768},
+    {"state", FIELD_CHOICE, AT(job_spec, state), .choices = job_states},
+    {"upgradeMode", FIELD_CHOICE, AT(job_spec, upgrade_mode), .choices = upgrade_modes},
+    {"allowNonRestoredState", FIELD_BOOL, AT(job_spec, allow_non_restored_state)},
+    {"initialSavepointPath", FIELD_STRING, AT(job_spec, initial_savepoint_path)},
+    {"savepointTriggerNonce", FIELD_IGNORED},
+    {"checkpointTriggerNonce", FIELD_IGNORED},
+    {"savepointRedeployNonce", FIELD_IGNORED},
+    {"autoscalerResetNonce", FIELD_IGNORED},
+    {0},
+};
+static const struct json_field session_job_fields[] = {
+    {"deploymentName", FIELD_STRING, AT(session_job_spec, deployment_name)},
+    {"job", FIELD_STRUCT, AT(session_job_spec, job), .fields = job_fields},
+    {"flinkConfiguration", FIELD_IGNORED},
+    {"restartNonce", FIELD_IGNORED},
+    {0},
+};
+
+/* Keys that name the cluster: the operator sets them (§2.15 rule 5). */
+static const char *const forbidden_keys[] = {
+    "kubernetes.namespace", "kubernetes.cluster-id", "high-availability.cluster-id"};
+
+static const char *const log_files[] = {"log4j-console.properties", "logback-console.xml"};
+
+void cluster_name_check(struct problems *p, const char *path, const char *name)
+{
+    size_t n = strlen(name);
+    bool ok = n && n <= CLUSTER_NAME_MAX && islower((unsigned char)name[0]) && name[n - 1] != '-';
+
+    for (size_t i = 0; i < n && ok; i++)
+        ok = islower((unsigned char)name[i]) || isdigit((unsigned char)name[i]) || name[i] == '-';
+    if (!ok)
+        problem_add(p, path,
+                    "must be at most %d lower-case letters, digits and '-', starting with a letter "
+                    "and not ending with '-', found \"%s\"",
+                    CLUSTER_NAME_MAX, str_clean(p->a, name, 80));
+}
+
+static void read_conf(struct problems *p, jv v, struct conf *ret)
+{
+    struct error err;
+
+    *ret = CONF_INIT(p->a);
+    if (!jv_present(v))
+        return;
+    if (conf_add_jv(ret, v, "spec.flinkConfiguration", &err)) {
+        problem_add(p, "spec.flinkConfiguration", "%s", err.text);
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(forbidden_keys); i++)
+        if (conf_get(ret, forbidden_keys[i]))
+            problem_add(p, arena_printf(p->a, "spec.flinkConfiguration.%s", forbidden_keys[i]),
+                        "is set by the operator; remove it");
+}
+
+static void check_version(struct problems *p, struct deployment_spec *s)
+{
+    const char *path = "spec.flinkVersion";
+
+    if (!s->version_name) {
+        problem_add(p, path, "must be set to one of %s", flink_versions_supported());
+        return;
+    }
+    s->version = flink_version_find(s->version_name);
+    if (s->version && s->version->supported)
+        return;
+    problem_add(p, path, "%s is %s; supported are %s", jv_describe(p->a, STR(s->version_name)),
+                s->version ? "no longer supported" : "not a known Flink version",
+                flink_versions_supported());
+}
+
+static void check_logging(struct problems *p, jv files)
+{
+    jv_foreach_kv(kv, files)
+    {
+        const char *path = arena_printf(p->a, "spec.logConfiguration.%s",
+                                        str_clean(p->a, kv->key, 80));
+
+        if (str_index(log_files, ARRAY_SIZE(log_files), kv->key) < 0)
+            problem_add(p, path, "is not a file that can be given; allowed are %s and %s",
+                        log_files[0], log_files[1]);
+        else if (kv->value.type != JV_STR)
+            problem_add(p, path, "must be a string, found %s", jv_describe(p->a, kv->value));
+    }
+}
+
+static void check_allocator(struct problems *p, const struct allocator_spec *s)
+{
+    if (s->min_taskmanagers.set && s->max_taskmanagers.set &&
+        s->min_taskmanagers.v > s->max_taskmanagers.v)
+        problem_add(p, "spec.allocator.minTaskManagers",
+                    "must not be larger than maxTaskManagers (%lld), found %lld",
+                    (long long)s->max_taskmanagers.v, (long long)s->min_taskmanagers.v);
+}
+
+void deployment_spec_read(struct problems *p, jv spec, bool strict, struct deployment_spec *ret)
+{
+    *ret = (struct deployment_spec){.conf = CONF_INIT(p->a)};
+    if (spec.type != JV_OBJ) {
+        problem_add(p, "spec", "must be a mapping, found %s", jv_describe(p->a, spec));
+        return;
+    }
+    json_map(p, "spec", spec, deployment_fields, strict, ret);
+    read_conf(p, jv_get(spec, "flinkConfiguration"), &ret->conf);
+    check_version(p, ret);
+    if (ret->image_pull_policy &&
+        str_index(pull_policies, ARRAY_SIZE(pull_policies), ret->image_pull_policy) < 0)
+        problem_add(p, "spec.imagePullPolicy",
+                    "must be one of IfNotPresent, Always, Never, found %s",
+                    jv_describe(p->a, STR(ret->image_pull_policy)));
+    check_logging(p, ret->log_configuration);
+    check_allocator(p, &ret->allocator);
+}
+
+static void check_job_args(struct problems *p, jv args)
+{
+    size_t i = 0;
+
+    jv_foreach(arg, args)
+    {
+        if (arg->type != JV_STR)
+            problem_add(p, arena_printf(p->a, "spec.job.args[%zu]", i), "must be a string, found %s",
+                        jv_describe(p->a, *arg));
+        i++;
+    }
+}
+
+void session_job_spec_read(struct problems *p, jv spec, bool strict, struct session_job_spec *ret)
+{
+    *ret = (struct session_job_spec){.conf = CONF_INIT(p->a)};
+    if (spec.type != JV_OBJ) {
+        problem_add(p, "spec", "must be a mapping, found %s", jv_describe(p->a, spec));
+        return;
+    }
+    json_map(p, "spec", spec, session_job_fields, strict, ret);
+    read_conf(p, jv_get(spec, "flinkConfiguration"), &ret->conf);
+    if (!ret->deployment_name)
+        problem_add(p, "spec.deploymentName", "must name the FlinkDeployment to run in");
+    else
+        cluster_name_check(p, "spec.deploymentName", ret->deployment_name);
+    if (!jv_present(jv_get(spec, "job")))
+        problem_add(p, "spec.job", "must be given");
+    check_job_args(p, ret->job.args);
+}

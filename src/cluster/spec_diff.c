@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What changed between two specs, and whether it needs a restart (api-contract §2.11). Comparing is
+ * done on normalised values: nulls are absent, the configuration is flat, so a spec recorded by
+ * the incumbent (with all its nulls and nesting) equals the user's own.
+ */
+#include <string.h>
+
+#include "flinkop/arena.h"
+#include "flinkop/cluster_spec.h"
+#include "flinkop/error.h"
+#include "flinkop/json.h"
+#include "flinkop/str.h"
+
+/* Members of spec whose change is applied in place. restartNonce has a rule of its own. */
+static const char *const in_place[] = {"allocator", "ingress", "exposure", "monitoring",
+                                       "dependsOn"};
+static const char *const in_place_job[] = {"upgradeMode",           "allowNonRestoredState",
+                                           "initialSavepointPath",  "savepointTriggerNonce",
+                                           "checkpointTriggerNonce", "autoscalerResetNonce",
+                                           "state"};
+/* Keys of flinkConfiguration that the running cluster does not see. */
+static const char *const in_place_keys[] = {"job.autoscaler", "parallelism.default",
+                                            "kubernetes.operator"};
+
+static jv without_nulls(struct arena *a, jv v)
+{
+    struct jv_list list = JV_LIST(a);
+
+    switch (v.type) {
+    case JV_OBJ:
+        jv_foreach_kv(kv, v)
+        {
+            jv inner = without_nulls(a, kv->value);
+            bool empty = inner.type == JV_NULL ||
+                         ((inner.type == JV_OBJ || inner.type == JV_ARR) && !jv_len(inner));
+
+            if (!empty)
+                jv_list_put(&list, kv->key, inner);
+        }
+        return jv_list_obj(&list);
+    case JV_ARR:
+        jv_foreach(item, v)
+            jv_list_add(&list, without_nulls(a, *item));
+        return jv_list_arr(&list);
+    default:
+        return v;
+    }
+}
+
+static bool key_in_place(const char *key)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(in_place_keys); i++)
+        if (str_has_prefix(key, in_place_keys[i]))
+            return true;
+    return false;
+}
+
+static jv flat_configuration(struct arena *a, jv v)
+{
+    struct conf conf = CONF_INIT(a);
+    struct jv_list list = JV_LIST(a);
+    struct error err;
+
+    /* A configuration that cannot be read is compared as it stands. */
+    if (conf_add_jv(&conf, v, "", &err))
+        return v;
+    for (size_t i = 0; i < conf.n; i++)
+        if (!key_in_place(conf.entries[i].key))
+            jv_list_put(&list, conf.entries[i].key, STR(conf.entries[i].value));
+    return list.n ? jv_list_obj(&list) : ABSENT;
+}
+
+static jv drop(struct arena *a, jv obj, const char *const keys[], size_t n)
+{
+    struct jv_list list = JV_LIST(a);
+
+    jv_foreach_kv(kv, obj)
+        if (str_index(keys, n, kv->key) < 0)
+            jv_list_put(&list, kv->key, kv->value);
+    return list.n ? jv_list_obj(&list) : ABSENT;
+}
+
+static jv restart_part(struct arena *a, jv spec, const char *const keys[], size_t n)
+{
+    jv part = drop(a, without_nulls(a, spec), keys, n);
+
+    if (str_eq(JV_STRING(part, "mode"), "native")) /* the default */
+        part = jv_set(a, part, "mode", ABSENT);
+    if (jv_get(part, "job").type == JV_OBJ)
+        part = jv_set(a, part, "job",
+                      drop(a, jv_get(part, "job"), in_place_job, ARRAY_SIZE(in_place_job)));
+    return jv_dup(a, jv_set(a, part, "flinkConfiguration",
+                            flat_configuration(a, jv_get(part, "flinkConfiguration"))));
+}
+
+jv deployment_spec_restart_part(struct arena *a, jv spec)
+{
+    return restart_part(a, spec, in_place, ARRAY_SIZE(in_place));
+}
+
+jv session_job_restart_part(struct arena *a, jv spec)
+{
+    return restart_part(a, spec, NULL, 0);
+}
+
+jv spec_to_record(struct arena *a, jv recorded, jv current)
+{
+    jv nonce = jv_get(recorded, "restartNonce");
+
+    if (jv_present(jv_get(current, "restartNonce")) || !jv_present(nonce))
+        return current;
+    return jv_set(a, current, "restartNonce", nonce);
+}
+
+/* Members sorted by key, so that a hash does not depend on the order the API server gave. */
+static jv sorted(struct arena *a, jv v)
+{
+    struct jv_list list = JV_LIST(a);
+
+    if (v.type == JV_ARR) {
+        jv_foreach(item, v)
+            jv_list_add(&list, sorted(a, *item));
+        return jv_list_arr(&list);
+    }
+    if (v.type != JV_OBJ)
+        return v;
+    jv_foreach_kv(kv, v)
+    {
+        size_t i = list.n;
+
+        jv_list_put(&list, kv->key, ABSENT);
+        while (i && strcmp(list.items[i - 1].key, kv->key) > 0) {
+            list.items[i] = list.items[i - 1];
+            i--;
+        }
+        list.items[i] = (jkv){kv->key, sorted(a, kv->value)};
+    }
+    return jv_list_obj(&list);
+}
+
+char *deployment_spec_hash(struct arena *a, jv spec)
+{
+    return json_hash(a, sorted(a, deployment_spec_restart_part(a, spec)));
+}
+
+#define DIFF_MAX 10 /* changes that are spelled out */
+#define VALUE_MAX 60
+
+struct diff {
+    struct arena *a;
+    const char *text;
+    size_t n;
+};
+
+static void diff_add(struct diff *d, const char *path, jv before, jv after)
+{
+    const char *values[2];
+
+    for (int k = 0; k < 2; k++) {
+        jv v = k ? after : before;
+        const char *text = jv_present(v) ? jv_scalar_text(d->a, v) : "null";
+
+        values[k] = text ? str_clean(d->a, text, VALUE_MAX) : v.type == JV_ARR ? "[…]" : "{…}";
+    }
+    if (d->n < DIFF_MAX)
+        d->text = arena_printf(d->a, "%s%s%s : %s -> %s", d->text, d->n ? ", " : "", path, values[0],
+                               values[1]);
+    d->n++;
+}
+
+static void diff_walk(struct diff *d, const char *path, jv before, jv after)
+{
+    if (jv_equal(before, after))
+        return;
+    if (before.type != JV_OBJ || after.type != JV_OBJ) {
+        diff_add(d, path, before, after);
+        return;
+    }
+    jv_foreach_kv(kv, before)
+        diff_walk(d, arena_printf(d->a, "%s%s%s", path, *path ? "." : "", kv->key), kv->value,
+                  jv_get(after, kv->key));
+    jv_foreach_kv(kv, after)
+        if (jv_get(before, kv->key).type == JV_ABSENT)
+            diff_walk(d, arena_printf(d->a, "%s%s%s", path, *path ? "." : "", kv->key), ABSENT,
+                      kv->value);
+}
+
+const char *spec_diff_text(struct arena *a, const char *type, jv before, jv after)
+{
+    struct diff d = {.a = a, .text = ""};
+
+    diff_walk(&d, "", without_nulls(a, before), without_nulls(a, after));
+    if (d.n > DIFF_MAX)
+        d.text = arena_printf(a, "%s, and %zu more", d.text, d.n - DIFF_MAX);
+    return arena_printf(a, "%s[%s]", type, d.text);
+}
