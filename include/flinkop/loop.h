@@ -11,20 +11,24 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <uv.h>
+
+#include "flinkop/macros.h"
 
 struct loop;
 struct timer;
+struct uv_loop_s; /* uv_loop_t of <uv.h> */
 
 typedef void (*loop_fn)(void *arg);
 
-struct loop *loop_new(void);
-/** Closes what is still open and frees; pending deferred calls are dropped. NULL is allowed. */
+struct loop *loop_new(void) MUST_CHECK;
+/** Closes what is still open and frees; pending deferred calls are dropped. NULL is allowed. What
+ * others put on the loop (http_client, http_server) must be freed before. */
 void loop_free(struct loop *loop);
-uv_loop_t *loop_uv(struct loop *loop);
+struct uv_loop_s *loop_uv(struct loop *loop);
 
-/** Runs until loop_stop. */
+/** Runs until loop_stop; at once if that was called before. */
 void loop_run(struct loop *loop);
+/** Ends loop_run after this turn. May be called in a callback or before loop_run. */
 void loop_stop(struct loop *loop);
 
 /** Calls fn(arg) in the next turn, in order. For work that a library forbids in its callbacks and
@@ -32,7 +36,7 @@ void loop_stop(struct loop *loop);
 void loop_defer(struct loop *loop, const void *owner, loop_fn fn, void *arg);
 void loop_undefer(struct loop *loop, const void *owner);
 
-struct timer *timer_new(struct loop *loop, loop_fn fn, void *arg);
+struct timer *timer_new(struct loop *loop, loop_fn fn, void *arg) MUST_CHECK;
 /** Fires once after ms (0 = next turn), replacing an earlier start. */
 void timer_start(struct timer *t, int64_t ms);
 void timer_stop(struct timer *t);

@@ -14,7 +14,7 @@
 #include "flinkop/jv.h"
 #include "flinkop/yaml.h"
 
-#define SUITES(X) X(base) X(option) X(json) X(yaml)
+#define SUITES(X) X(base) X(option) X(json) X(yaml) X(loop)
 
 #define DECLARE_SUITE(name) void suite_##name(TCase *tc);
 SUITES(DECLARE_SUITE)
