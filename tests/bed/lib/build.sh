@@ -16,8 +16,7 @@ bed_build() {
         shift
         ;;
       all)
-        local images
-        printf -v images 'flink:%s,' $FLINK # shellcheck disable=SC2086
+        local images="flink:${FLINK// /,flink:}"
         control_plane
         node
         kwok_program

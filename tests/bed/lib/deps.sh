@@ -3,7 +3,7 @@
 
 PACKAGES=(
   busybox-static ca-certificates conntrack containerd containernetworking-plugins curl gcc iproute2 iptables jq kmod
-  libc6-dev mmdebstrap nftables openssl procps python3 python3-venv runc socat tini util-linux
+  libc6-dev maven mmdebstrap nftables openssl procps python3 python3-venv runc socat tini util-linux
 )
 
 bed_deps() {

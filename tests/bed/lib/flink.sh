@@ -82,7 +82,21 @@ compile_jobs() {
   tar xf "$2/layer.tar" -C "$1/lib" --strip-components=3 --wildcards 'opt/flink/lib/flink-dist*'
   javac --release 11 -Xlint:all,-path,-classfile,-processing,-serial -cp "$1/lib/*" -d "$1/classes" "$BED_DIR"/../jobs/*.java
   jar --create --date=2026-01-01T00:00:00Z --file "$1/bed-jobs.jar" --main-class BedJob -C "$1/classes" .
-  rm -rf "$1/lib" "$1/classes"
+  rm -rf "${1:?}/lib" "$1/classes"
+}
+
+# example_jars: a directory with examples/streaming of Flink's distribution, as far as Maven has it, in REPLY.
+example_jars() {
+  digest "$FLINK_EXAMPLES" "$FLINK_EXAMPLE_NAMES"
+  cached examples "$REPLY" make_examples
+}
+make_examples() { step "Flink's examples from Maven" fetch_examples "$1"; }
+fetch_examples() {
+  local name
+  for name in $FLINK_EXAMPLE_NAMES; do
+    mvn -q -B dependency:copy "-Dartifact=org.apache.flink:flink-examples-streaming:$FLINK_EXAMPLES:jar:$name" "-DoutputDirectory=$1"
+    mv "$1/flink-examples-streaming-$FLINK_EXAMPLES-$name.jar" "$1/$name.jar"
+  done
 }
 
 # flink_image VERSION: in REPLY.
@@ -100,7 +114,7 @@ flink_image_if_built() {
 
 flink_image_key() {
   jobs_key
-  digest "$1" "$REPLY" "$DEBIAN ${FLINK_PACKAGES[*]}" "$(declare -f unpack_flink make_flink_image)" \
+  digest "$1" "$REPLY" "$FLINK_EXAMPLES $FLINK_EXAMPLE_NAMES $DEBIAN ${FLINK_PACKAGES[*]}" "$(declare -f unpack_flink make_flink_image)" \
     "$BED_DIR/images/flink/docker-entrypoint.sh"
 }
 
@@ -110,10 +124,12 @@ make_flink_image() {
   ln "$REPLY" "$out/debian.tar"
   flink_distribution "$version"
   ln "$REPLY/layer.tar" "$out/flink.tar"
-  mkdir -p "$out"/root/{etc,opt/flink/usrlib,opt/java,usr/lib/x86_64-linux-gnu}
+  mkdir -p "$out"/root/{etc,opt/flink/{usrlib,examples/streaming},opt/java,usr/lib/x86_64-linux-gnu}
   install -m 755 "$BED_DIR/images/flink/docker-entrypoint.sh" "$out/root/docker-entrypoint.sh"
   jobs_jar
   cp "$REPLY" "$out/root/opt/flink/usrlib/"
+  example_jars
+  cp "$REPLY"/*.jar "$out/root/opt/flink/examples/streaming/"
   chown -R 9999:9999 "$out/root/opt/flink"
   ln -s /usr/lib/jvm/java-17-openjdk-amd64 "$out/root/opt/java/openjdk"
   ln -s libjemalloc.so.2 "$out/root/usr/lib/x86_64-linux-gnu/libjemalloc.so"

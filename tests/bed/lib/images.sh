@@ -13,7 +13,8 @@ make_debian_layer() {
   local out=$1 packages
   shift
   printf -v packages '%s,' "$@"
-  step "Debian base with: $*" nice mmdebstrap --variant=minbase --include="${packages%,}" \
+  # shellcheck disable=SC2016 # mmdebstrap's shell sets $1
+  step "Debian base system with $1$( (($# == 1)) || echo " and $(($# - 1)) more packages")" nice mmdebstrap --variant=minbase --include="${packages%,}" \
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
     --dpkgopt='path-exclude=/usr/share/locale/*' \
     --essential-hook='mkdir -p "$1/usr/share/man/man1"' `# the Java packages link into it` \
@@ -83,31 +84,32 @@ write_image() (
   python3 "$BED_DIR/lib/oci.py" "$2" @image
 )
 
-# wanted_images [NAME,NAME]: the directories of the images for a bed, in REPLIES: what every node needs, the Flink
-# images that were built before, and those asked for by name.
-wanted_images() {
-  local name version
+# named_images NAME,NAME: the directories of these images, built where that is needed, in REPLIES.
+named_images() {
+  local name
   REPLIES=()
-  for name in pause_image coredns_image busybox_image; do
-    "$name"
-    REPLIES+=("$REPLY")
-  done
   for name in ${1//,/ }; do
     [[ $name == flink:* ]] || die "--images: the bed makes flink:VERSION; use 'bed import' for '$name'"
     flink_version "${name#flink:}"
     flink_image "$REPLY"
-  done
-  for version in $FLINK; do
-    if flink_image_if_built "$version"; then REPLIES+=("$REPLY"); fi
+    REPLIES+=("$REPLY")
   done
 }
 
-# prepare_images [NAMES]: have a store with the wanted images; its path in STORE.
+# prepare_images [NAME,NAME]: have a store with the images for a bed, its path in STORE: what every node needs, the Flink
+# images that were built before, and those asked for by name.
 prepare_images() {
-  local REPLIES
-  wanted_images "${1:-}"
-  digest "${REPLIES[@]##*/}"
-  cached store "$REPLY" make_store "${REPLIES[@]}"
+  local REPLIES image images=()
+  named_images "${1:-}"
+  for image in pause_image coredns_image busybox_image; do
+    "$image"
+    images+=("$REPLY")
+  done
+  for image in $FLINK; do
+    if flink_image_if_built "$image"; then images+=("$REPLY"); fi
+  done
+  digest "${images[@]##*/}"
+  cached store "$REPLY" make_store "${images[@]}"
   STORE=$REPLY
 }
 
@@ -173,6 +175,18 @@ link_store() {
 # place_images DIR: give the store prepared last to a new bed.
 place_images() {
   [[ -d $1/io.containerd.content.v1.content ]] || link_store "$STORE/containerd" "$1"
+}
+
+# add_images NAME,NAME: to a running bed.
+add_images() {
+  local REPLIES image present names
+  named_images "$1"
+  ((${#REPLIES[@]})) || return 0
+  present=$(in_bed ctr -n k8s.io images ls -q)
+  for image in "${REPLIES[@]}"; do
+    read -r names <"$image/image"
+    grep -qxF "docker.io/library/${names%%,*}" <<<"$present" || write_image "$image" - | in_bed ctr -n k8s.io images import - >/dev/null
+  done
 }
 
 # bed_import IMAGE.tar...: into the running bed.

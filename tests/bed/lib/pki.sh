@@ -28,7 +28,7 @@ current-context: bed
 END
 }
 
-# make_pki DIR PORT
+# make_pki DIR
 make_pki() (
   umask 077
   mkdir -p "$1"
@@ -60,5 +60,11 @@ make_pki() (
   done
   local job
   for job in "${jobs[@]}"; do wait "$job"; done
+)
+
+# make_kubeconfigs DIR PORT
+make_kubeconfigs() (
+  umask 077
+  cd "$1"
   for name in admin kcm scheduler kubelet kube-proxy kwok; do kubeconfig "$name.kubeconfig" "$name" "$2"; done
 )

@@ -5,6 +5,7 @@
 #   init            "PID STARTTIME" of its pid 1 as the host sees it; killing that ends every process and mount
 #   forwarder       "PID STARTTIME" of the host's end of the way to the API server
 #   cgroups         "1 HIERARCHY PATH" (or "2 - PATH"): the bed's sub-trees
+#   ready           present when `up` has come to its end
 #   port, kubeconfig, pki/, etcd/, log/, run/, var/, flink-data/, inside/ (copy of the scripts that run in the bed)
 #   node            present when the bed has one (not with --control-plane-only)
 
@@ -24,13 +25,27 @@ is_up() { alive "${1:-$BED}/init"; }
 require_up() { is_up || die "bed '$BED_NAME' is not up"; }
 init_pid() { read -r REPLY _ <"$BED/init"; }
 
-# lock_bed: until this process ends. Not inherited by what stays behind: see the {lock}>&- at their start.
+# lock_bed SECONDS [DIR]: hold the lock of a bed until unlock_bed or the end of this process; false when somebody else
+# has it for that long. Processes that stay behind must not inherit it: see the {BED_LOCK}>&- at their start.
 lock_bed() {
-  mkdir -p "$BED_STATE"
-  exec {BED_LOCK}>"$BED_STATE/.$BED_ID.lock"
-  flock -w 120 "$BED_LOCK" || die "another process has been starting or stopping bed '$BED_NAME' for two minutes"
+  local file=${2:-$BED}.lock
+  while :; do
+    exec {BED_LOCK}>"$file"
+    if ! flock -w "$1" "$BED_LOCK"; then
+      unlock_bed
+      return 1
+    fi
+    # `down` removes the file; whoever waited for that one has to take the next.
+    [[ ! "/dev/fd/$BED_LOCK" -ef $file ]] || return 0
+    unlock_bed
+  done
 }
 unlock_bed() { exec {BED_LOCK}>&-; }
+
+lock_bed_or_die() {
+  mkdir -p "$BED_STATE"
+  lock_bed 120 || die "another process has been starting or stopping bed '$BED_NAME' for two minutes"
+}
 
 # end_bed: stop the bed in $BED, whatever state it is in. The state directory stays.
 end_bed() {
@@ -53,7 +68,7 @@ end_bed() {
       wait_for 10 remove_cgroup "$path" || say "cgroup $path is still in use"
     done <"$BED/cgroups"
   fi
-  rm -rf "$BED/run" "$BED/api.sock"
+  rm -rf "$BED/run" "$BED/api.sock" "$BED/ready"
 }
 gone() { ! alive "$1"; }
 remove_cgroup() {
@@ -62,34 +77,34 @@ remove_cgroup() {
 
 # bed_down [--keep]
 bed_down() {
-  local keep='' path
+  local keep=''
   [[ ${1:-} != --keep ]] || keep=1
   need_root
-  lock_bed
-  if [[ -d $BED ]]; then
-    end_bed
-    [[ $keep ]] || rm -rf "$BED"
-    say "bed '$BED_NAME' is down"
-  else
+  if [[ ! -d $BED ]]; then
     say "there is no bed '$BED_NAME'"
+    return
   fi
+  lock_bed_or_die
+  end_bed
+  [[ $keep ]] || rm -rf "$BED" "$BED.lock"
   unlock_bed
+  say "bed '$BED_NAME' is down"
 }
 
 # bed_gc: end every bed whose owner is gone, of whatever checkout.
 bed_gc() {
-  local dir lock
+  local dir
   for dir in "$BED_STATE"/*/; do
     dir=${dir%/}
     orphaned "$dir" || continue
     # Somebody who holds the lock is looking after the bed at this moment.
-    exec {lock}>"$BED_STATE/.${dir##*/}.lock"
-    if flock -n "$lock" && orphaned "$dir"; then
+    lock_bed 0 "$dir" || continue
+    if orphaned "$dir"; then
       say "cleaning up ${dir##*/}: its owner, process $(<"$dir/owner"), is gone"
       BED=$dir BED_NAME=${dir##*/} end_bed
-      rm -rf "$dir"
+      rm -rf "$dir" "$dir.lock"
     fi
-    exec {lock}>&-
+    unlock_bed
   done
 }
 orphaned() {

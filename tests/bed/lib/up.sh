@@ -27,10 +27,11 @@ bed_up() {
     prepare_images "$images"
   fi
 
-  lock_bed
-  if is_up; then
+  lock_bed_or_die
+  if is_up && [[ -e $BED/ready ]]; then
     [[ -z $node || -e $BED/node ]] || die "bed '$BED_NAME' is up without a node; 'bed down' first"
     say "bed '$BED_NAME' is already up"
+    add_images "$images"
     unlock_bed
     echo "$BED/kubeconfig"
     return
@@ -53,7 +54,8 @@ bed_up() {
     place_images "$BED/var/lib/containerd"
   fi
   start_forwarder
-  make_pki "$BED/pki" "$(<"$BED/port")"
+  [[ -e $BED/pki/ca.crt ]] || make_pki "$BED/pki"
+  make_kubeconfigs "$BED/pki" "$(<"$BED/port")"
   cp "$BED/pki/admin.kubeconfig" "$BED/kubeconfig"
   make_cgroups
   start_init "$control_plane" "$node_bin"
@@ -62,6 +64,7 @@ bed_up() {
   since "$start"
   say "API server ready after $REPLY"
   [[ ! $node ]] || start_node "$start"
+  : >"$BED/ready"
   trap - EXIT
   unlock_bed
   echo "$BED/kubeconfig"
