@@ -38,7 +38,7 @@ cached() {
   REPLY=$dir
 }
 
-# forget_old NAME KEEP: drop builds of NAME that no recipe has asked for in two weeks.
+# forget_old NAME KEEP: drop builds of NAME that nobody has asked for in three days.
 forget_old() {
-  find "$BED_CACHE" -maxdepth 1 -type d -regex ".*/$1-[0-9a-f]*" ! -path "$2" -mtime +14 -exec rm -rf {} +
+  find "$BED_CACHE" -maxdepth 1 -type d -regex ".*/$1-[0-9a-f]*" ! -path "$2" -mtime +2 -exec rm -rf {} +
 }

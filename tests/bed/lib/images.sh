@@ -113,28 +113,21 @@ prepare_images() {
   STORE=$REPLY
 }
 
+# make_store OUT IMAGE...: go on from the store that was used last, so that only what is new is unpacked.
 make_store() {
-  local out=$1 old base='' image
+  local out=$1 last image
   shift
-  # Go on from the largest store that has nothing but wanted images.
-  for old in "$BED_CACHE"/store-*/; do
-    [[ -e $old/images ]] || continue
-    if ! grep -qvxFf <(printf '%s\n' "${@##*/}") "$old/images"; then
-      [[ $base && $(wc -l <"$base/images") -ge $(wc -l <"$old/images") ]] || base=$old
-    fi
-  done
-  if [[ $base ]]; then
-    cp "$base/images" "$out/images"
-    link_store "${base%/}/containerd" "$out/containerd"
+  last=$(find "$BED_CACHE" -maxdepth 1 -name 'store-*' -type d -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d' ' -f2)
+  if [[ $last ]]; then
+    link_store "$last/containerd" "$out/containerd"
   else
-    : >"$out/images"
     mkdir "$out/containerd"
   fi
+  printf '%s\n' "$@" | sed 's#.*/##' >"$out/images"
   for image in "$@"; do
-    grep -qxF "${image##*/}" "$out/images" || echo "$image"
+    [[ $last ]] && grep -qxF "${image##*/}" "$last/images" || echo "$image"
   done >"$out/missing"
-  step "unpacking $(sed 's#.*/image-##; s/-[0-9a-f]*$//' "$out/missing" | tr '\n' ' ')" fill_store "$out"
-  sed 's#.*/##' "$out/missing" >>"$out/images"
+  step "unpacking $(sed 's#.*/image-##; s/-[0-9a-f]*$//' "$out/missing" | paste -sd' ')" fill_store "$out"
   rm "$out/missing"
 }
 
@@ -172,20 +165,22 @@ link_store() {
   done < <(cd "$1" && find . -maxdepth 2 -name '*.db' -print0)
 }
 
-# place_images DIR: give the store prepared last to a new bed.
+# place_images: give the store prepared last to the new bed.
 place_images() {
-  [[ -d $1/io.containerd.content.v1.content ]] || link_store "$STORE/containerd" "$1"
+  [[ ! -e $BED/images ]] || return 0 # kept by `down --keep`
+  link_store "$STORE/containerd" "$BED/var/lib/containerd"
+  cp "$STORE/images" "$BED/images"
 }
 
-# add_images NAME,NAME: to a running bed.
+# add_images NAME,NAME: to a running bed, those it has not got.
 add_images() {
-  local REPLIES image present names
+  local REPLIES image
   named_images "$1"
-  ((${#REPLIES[@]})) || return 0
-  present=$(in_bed ctr -n k8s.io images ls -q)
   for image in "${REPLIES[@]}"; do
-    read -r names <"$image/image"
-    grep -qxF "docker.io/library/${names%%,*}" <<<"$present" || write_image "$image" - | in_bed ctr -n k8s.io images import - >/dev/null
+    if ! grep -qxF "${image##*/}" "$BED/images"; then
+      write_image "$image" - | in_bed ctr -n k8s.io images import - >/dev/null
+      echo "${image##*/}" >>"$BED/images"
+    fi
   done
 }
 

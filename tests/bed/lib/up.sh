@@ -19,6 +19,7 @@ bed_up() {
   need_root
   ensure_deps "$node"
   bed_gc
+  if already_up "$node" "$images"; then return; fi
   control_plane
   control_plane=$REPLY
   if [[ $node ]]; then
@@ -28,31 +29,11 @@ bed_up() {
   fi
 
   lock_bed_or_die
-  if is_up && [[ -e $BED/ready ]]; then
-    [[ -z $node || -e $BED/node ]] || die "bed '$BED_NAME' is up without a node; 'bed down' first"
-    say "bed '$BED_NAME' is already up"
-    add_images "$images"
-    unlock_bed
-    echo "$BED/kubeconfig"
-    return
-  fi
+  if already_up "$node" "$images"; then return; fi # another `up` was faster
   [[ ! -d $BED ]] || end_bed
   [[ $keep ]] || rm -rf "$BED"
-  mkdir -p "$BED"
-  trap 'explain_failure' EXIT
-  record_owner
-  rm -rf "$BED"/{run,inside,log,node,var/log}
-  mkdir -p "$BED"/{run,log,bin,etc,var/lib/kubelet,var/lib/cni,var/log/pods,var/log/containers,flink-data}
-  chmod 0777 "$BED/flink-data"
-  cp -r "$BED_DIR/inside" "$BED/inside"
-  printf '127.0.0.1 localhost\n10.99.0.1 bed-node\n' >"$BED/etc/hosts"
-  echo 'nameserver 127.0.0.1' >"$BED/etc/resolv.conf"
-  echo "$apiserver_args" >"$BED/apiserver-args"
-  : >"$BED/run/kwok.stopped"
-  if [[ $node ]]; then
-    : >"$BED/node"
-    place_images "$BED/var/lib/containerd"
-  fi
+  trap explain_failure EXIT
+  fresh_state "$node" "$apiserver_args"
   start_forwarder
   [[ -e $BED/pki/ca.crt ]] || make_pki "$BED/pki"
   make_kubeconfigs "$BED/pki" "$(<"$BED/port")"
@@ -68,6 +49,31 @@ bed_up() {
   trap - EXIT
   unlock_bed
   echo "$BED/kubeconfig"
+}
+
+# already_up NODE IMAGES: if so, what is left to do.
+already_up() {
+  is_up && [[ -e $BED/ready ]] || return 1
+  [[ -z $1 || -e $BED/node ]] || die "bed '$BED_NAME' is up without a node; 'bed down' first"
+  say "bed '$BED_NAME' is already up"
+  [[ -z $1 ]] || add_images "$2"
+  echo "$BED/kubeconfig"
+}
+
+# fresh_state NODE APISERVER_ARGS: the state directory, with what a kept one has left.
+fresh_state() {
+  mkdir -p "$BED"
+  record_owner
+  rm -rf "$BED"/{run,inside,log,node,var/log}
+  mkdir -p "$BED"/{run,log,bin,etc,flink-data} "$BED"/var/{lib/kubelet,lib/cni,log/pods,log/containers}
+  chmod 0777 "$BED/flink-data"
+  cp -r "$BED_DIR/inside" "$BED/inside"
+  printf '127.0.0.1 localhost\n10.99.0.1 bed-node\n' >"$BED/etc/hosts"
+  echo 'nameserver 127.0.0.1' >"$BED/etc/resolv.conf"
+  echo "$2" >"$BED/apiserver-args"
+  : >"$BED/run/kwok.stopped"
+  [[ ! $1 ]] || : >"$BED/node"
+  [[ ! $1 ]] || place_images
 }
 
 # The process that the bed belongs to: when it is gone, anybody's `up` or `gc` may clear the bed away.
@@ -177,16 +183,22 @@ explain_failure() {
 start_node() {
   control_plane
   "$REPLY/kubectl" --kubeconfig "$BED/kubeconfig" apply -f "$BED_DIR/manifests" >/dev/null
-  await kubelet 60 node_ready
+  await kubelet 60 node_ready $(($1 / 1000))
   since "$1"
   say "node ready after $REPLY"
   await kubelet 60 dns_ready
   since "$1"
   say "cluster DNS ready after $REPLY"
 }
+
+# node_ready SINCE: said after that time, because the API server of a kept bed remembers what was.
 node_ready() {
-  api /api/v1/nodes/bed-node | jq -e '.status.conditions[] | select(.type == "Ready" and .status == "True")'
+  api /api/v1/nodes/bed-node |
+    jq -e --argjson since "$1" '.status.conditions[] | select(.type == "Ready" and .status == "True" and (.lastHeartbeatTime | fromdate) >= $since)'
 }
+
+# A name that exists, asked for the way pods ask: this needs CoreDNS and kube-proxy.
 dns_ready() {
-  api /apis/apps/v1/namespaces/kube-system/deployments/coredns | jq -e '.status.readyReplicas == 1'
+  init_pid
+  timeout 1 nsenter -t "$REPLY" --net busybox nslookup -type=a kubernetes.default.svc.cluster.local 10.96.0.10
 }
