@@ -128,8 +128,10 @@ make_flink_image() {
   install -m 755 "$BED_DIR/images/flink/docker-entrypoint.sh" "$out/root/docker-entrypoint.sh"
   jobs_jar
   cp "$REPLY" "$out/root/opt/flink/usrlib/"
-  example_jars
-  cp "$REPLY"/*.jar "$out/root/opt/flink/examples/streaming/"
+  if [[ ${version%.*} == "${FLINK_EXAMPLES%.*}" ]]; then
+    example_jars
+    cp "$REPLY"/*.jar "$out/root/opt/flink/examples/streaming/"
+  fi
   chown -R 9999:9999 "$out/root/opt/flink"
   ln -s /usr/lib/jvm/java-17-openjdk-amd64 "$out/root/opt/java/openjdk"
   ln -s libjemalloc.so.2 "$out/root/usr/lib/x86_64-linux-gnu/libjemalloc.so"

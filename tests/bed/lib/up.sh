@@ -146,14 +146,21 @@ start_init() {
 
 # await DAEMON SECONDS COMMAND...: wait for what DAEMON is to bring about.
 await() {
-  local daemon=$1 seconds=$2
+  local seconds=$2
+  AWAITED=$1
   shift 2
-  AWAITED=$daemon
-  wait_for "$seconds" true_or_init_dead "$@" || die "$daemon: not ready after $seconds s"
-  is_up || die "the bed's first process has ended"
+  wait_for "$seconds" true_or_hopeless "$@" || die "$AWAITED: not ready after $seconds s"
+  "$@" >/dev/null || die "$AWAITED will not get ready"
   AWAITED=''
 }
-true_or_init_dead() { "$@" || ! is_up; }
+true_or_hopeless() { "$@" || ! is_up || crash_loop; }
+crash_loop() {
+  local file
+  for file in "$BED"/run/*.exits; do
+    if [[ -e $file ]] && (($(wc -l <"$file") >= 5)); then return; fi
+  done
+  return 1
+}
 
 # Not kubectl: it would take 0.1 s of the CPU that the API server needs.
 api() {
