@@ -16,13 +16,19 @@ struct conf;
 struct error;
 
 /**
- * A memory size as the API accepts it: Flink's MemorySize syntax first ("2048m", "2g", "1 gb",
- * binary units, bare number = bytes), else a Kubernetes quantity ("1Gi", "1500M", "1.5Gi").
+ * A memory size as Flink reads it in its configuration (org.apache.flink.configuration.MemorySize):
+ * "2048m", "2g", "1 gb", "512 mebibytes", all binary; a bare number is bytes.
+ */
+int memory_size_parse_flink(const char *text, int64_t *ret_bytes, struct error *err) MUST_CHECK;
+/**
+ * A memory size as the API accepts it: Flink's syntax first, so that "2G" and "2g" are 2 GiB, else
+ * a Kubernetes quantity ("1Gi", "1.5Gi", "2e9") in any case and with a "b" at its end, as in the
+ * incumbent. Parts of a byte are rounded up.
  */
 int memory_size_parse(const char *text, int64_t *ret_bytes, struct error *err) MUST_CHECK;
-/** A CPU or other Kubernetes quantity as a number ("500m" = 0.5, "2", "1.5"). */
+/** A CPU or other Kubernetes quantity as a number ("500m" = 0.5, "2", "1.5", "1e3", "1Ki"). */
 int quantity_parse(const char *text, double *ret, struct error *err) MUST_CHECK;
-/** A quantity for pods: whole Mi, rounded up; out has room for 24 bytes. */
+/** A quantity for pods: whole Mi, rounded up. */
 void memory_size_to_mi(int64_t bytes, char out[24]);
 
 /** Bytes. */

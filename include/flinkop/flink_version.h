@@ -12,9 +12,11 @@ struct flink_version {
     bool supported; /* the operator runs it; older ones are known and refused */
     bool deprecated;
     const char *conf_file; /* "flink-conf.yaml" or "config.yaml" */
-    /* Value for env.java.default-opts.all (or env.java.opts.all, see opts_key) that the image's
-     * own configuration file would have given and that our mounted one hides; NULL if none. */
+    /* JVM options that the image's own configuration file would have given and that our mounted
+     * one hides; NULL if none. */
     const char *java_opts;
+    /* Where they go: env.java.default-opts.all, which Flink puts before the user's own
+     * env.java.opts.all; 1.18 has only the latter, and a user's value replaces them there. */
     const char *java_opts_key;
     bool has_slot_sharing_group; /* REST tells vertices[].slotSharingGroupId */
     /* adaptive scheduler: name of "wait for resources at submission" */
