@@ -67,7 +67,7 @@ struct http_response {
     const char *content_type; /* "" if none */
     int64_t content_length;   /* -1 if not given */
     int retry_after_ms;       /* from Retry-After, else 0 */
-    const char *location;     /* of a redirect that was not followed, else NULL */
+    const char *location;     /* of a redirect that was not followed, else NULL; not in on_head */
     const char *peer;         /* address it was sent to, for logs */
 };
 
@@ -82,10 +82,14 @@ struct http_request {
     const char *proxy;              /* proxy URL or NULL; the environment is not consulted */
     int64_t connect_timeout_ms;     /* 0: 10 s */
     int64_t timeout_ms;             /* of the whole call; 0: none (watches only) */
-    int64_t idle_timeout_ms;        /* without a byte in either direction; 0: none */
+    int64_t idle_timeout_ms;        /* without a byte in either direction; 0: none. Does not count
+                                       while the call waits for its own source or sink */
     size_t max_body;                /* of a buffered response; 0: 1 MiB. More gives ERR_TOO_LARGE */
     int max_redirects;              /* 0: none are followed */
     bool http_redirects_only_https; /* follow redirects to https:// only */
+    /* A POST or PATCH that may be sent a second time when a kept connection breaks before a byte of
+     * the answer. Other methods may (RFC 9110 §9.2.2); these fail with ERR_SERVER unless set. */
+    bool repeatable;
 
     /** Called once when the status and headers of the final response are known. May be NULL. */
     void (*on_head)(void *arg, const struct http_response *head);
@@ -93,8 +97,11 @@ struct http_request {
      * the same bytes come again after http_resume) or HTTP_ABORT. May be NULL. */
     ssize_t (*on_data)(void *arg, const char *data, size_t n);
     /** res is NULL when there is no usable response; err->code is ERR_NONE when res counts (any
-     * status). ERR_UNREACHABLE: nothing can have been processed (no connection);
-     * ERR_TIMEOUT, ERR_SERVER …: the effect is unknown. */
+     * status). ERR_UNREACHABLE, ERR_INVALID: not one byte of the request was sent, nothing can have
+     * been processed (no address, no connection, no TLS session, or the deadline passed before
+     * that). All else: the effect is unknown; ERR_TIMEOUT for deadlines, ERR_SERVER with reason
+     * "ConnectionBroken" for a connection that broke, ERR_PARSE for an answer that is not HTTP,
+     * ERR_TOO_LARGE, ERR_CANCELLED. err->http is the status if one had come. */
     void (*on_done)(void *arg, const struct http_response *res, const struct error *err);
     void *arg;
 };
@@ -106,7 +113,8 @@ struct http_client_options {
 };
 
 struct http_client *http_client_new(struct loop *loop, const struct http_client_options *o);
-/** Cancels what is under way without calling on_done, closes connections, frees. */
+/** Ends what is under way without any further callback, closes connections, frees. May be called in
+ * a callback of one of its calls. NULL is allowed. */
 void http_client_free(struct http_client *c);
 /** Calls in progress or queued. */
 size_t http_client_active(const struct http_client *c);
@@ -116,7 +124,7 @@ struct http_call *http_send(struct http_client *c, const struct http_request *re
                             struct error *err) MUST_CHECK;
 /** on_done comes in a later turn with ERR_CANCELLED. Cancelling twice is harmless. */
 void http_cancel(struct http_call *call);
-/** Ends the call without any further callback. */
+/** Ends the call without any further callback. NULL is allowed, as is a call whose on_done runs. */
 void http_drop(struct http_call *call);
 /** Continues a call whose source or sink said HTTP_WAIT. */
 void http_resume(struct http_call *call);
