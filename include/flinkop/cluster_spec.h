@@ -72,6 +72,9 @@ struct session_job_spec {
 void deployment_spec_read(struct problems *p, jv spec, bool strict, struct deployment_spec *ret);
 void session_job_spec_read(struct problems *p, jv spec, bool strict, struct session_job_spec *ret);
 
+/** What the API allows but this version cannot do yet, refused rather than half done. */
+void deployment_spec_check(struct problems *p, const struct deployment_spec *s);
+
 /** Rule 1 of §2.15: [a-z]([-a-z0-9]{0,43}[a-z0-9])?, since pods get the name with a suffix. */
 void cluster_name_check(struct problems *p, const char *path, const char *name);
 

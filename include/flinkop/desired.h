@@ -22,10 +22,9 @@
 #define MAIN_CONTAINER "flink-main-container"
 
 #define ANNOTATION_GENERATION "flinkdeployment.flink.apache.org/generation"
-/* Hash of the spec that an object was made from: equal means up to date. */
+/* Hash of the spec that an object was made from. Equal means up to date, whatever a newer operator
+ * would write: upgrading the operator restarts and rewrites nothing. */
 #define ANNOTATION_SPEC_HASH "flink-operator/spec-hash"
-/* Hash of the object as we wrote it: equal means there is nothing to write. */
-#define ANNOTATION_OBJECT_HASH "flink-operator/object-hash"
 
 /** Whose objects these are. */
 struct owner {

@@ -179,6 +179,18 @@ void deployment_spec_read(struct problems *p, jv spec, bool strict, struct deplo
     check_allocator(p, &ret->allocator);
 }
 
+void deployment_spec_check(struct problems *p, const struct deployment_spec *s)
+{
+    if (jv_present(s->job))
+        problem_add(p, "spec.job",
+                    "application clusters are not supported by this version; leave it out for a "
+                    "session cluster and run the job as a FlinkSessionJob");
+    if (s->mode == MODE_STANDALONE)
+        problem_add(p, "spec.mode", "standalone is not supported by this version; use native");
+    if (s->allocator.type == ALLOCATOR_FLINK)
+        problem_add(p, "spec.allocator.type", "Flink is not supported by this version; use Operator");
+}
+
 static void check_job_args(struct problems *p, jv args)
 {
     size_t i = 0;

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The allocator: how many TaskManagers a session cluster should have, and which to create or take
+ * away now. A pure function of what is observed, of the policy, of its own notes and of the time.
+ *
+ * Demand is absolute (the slots that all unfinished jobs need), so a step that was lost or made
+ * twice is harmless. Up goes in one go, down one by one and only when nothing can lose by it. The
+ * algorithm and what it rests on: flink-internals §3 and §7.
+ */
+#ifndef FLINKOP_ALLOCATE_H
+#define FLINKOP_ALLOCATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "flinkop/cluster_config.h"
+#include "flinkop/observed.h"
+
+struct arena;
+
+/* ---- what is seen ---- */
+
+/* A TaskManager pod, with what Flink says of it. */
+struct alloc_tm {
+    const char *name, *uid;
+    int64_t age_ms; /* since its creation */
+    bool scheduled;
+    bool dead, deleting;
+    int64_t ran_ms; /* how long a dead one ran, -1 unknown */
+    struct obs_cause cause;
+    bool registered; /* Flink lists it */
+    int slots, free; /* then: of Flink's view */
+};
+
+/* An unfinished job that Flink has, or that a FlinkSessionJob is about to submit. */
+struct alloc_job {
+    const char *id;
+    int need;     /* slots to run all of it */
+    int need_max; /* at most, where Flink does not tell the slot sharing groups */
+    bool waiting; /* not all of it runs */
+    bool batch;
+};
+
+struct alloc_input {
+    struct alloc_policy policy;
+    const struct alloc_tm *tms;
+    size_t n_tms;
+    const struct alloc_job *jobs;
+    size_t n_jobs;
+    bool flink_known;   /* jobs and registrations are from the JobManager that runs now… */
+    bool flink_fresh;   /* …and not older than a moment: needed for taking away */
+    bool create_failed; /* a pod could not be created since the last pass */
+    struct obs_cause create_error;
+    int64_t now; /* monotonic ms */
+};
+
+/* ---- notes from pass to pass; losing them only makes waiting times start again ---- */
+
+struct alloc_note {
+    const char *name;
+    int64_t idle_since;       /* -1: has a used slot, or not registered */
+    int64_t registered_since; /* -1: not */
+    bool counted;             /* its death was counted as a failure */
+};
+
+struct alloc_memory {
+    struct alloc_note *notes;
+    size_t n_notes;
+    int start_failures; /* TaskManagers in a row that died young or never came */
+    int64_t start_failed_at;
+    struct obs_cause start_cause;
+    int create_failures;
+    int64_t create_failed_at;
+    struct obs_cause create_cause;
+    int64_t surplus_since;  /* -1: none */
+    int64_t short_since;    /* -1: since when jobs wait with nothing starting */
+    int extra;              /* TaskManagers beyond the sum, after waiting in vain */
+};
+
+/** Notes of a cluster that was never seen. */
+struct alloc_memory alloc_memory_initial(void);
+
+/* ---- what to do ---- */
+
+struct alloc_removal {
+    const struct alloc_tm *tm;
+    bool recheck;    /* ask Flink once more right before: it may be in use by then */
+    const char *why; /* for the log */
+};
+
+struct alloc_result {
+    int create;
+    struct alloc_removal *remove;
+    size_t n_remove;
+    int live, starting, desired;
+    int slots_total, slots_free, slots_needed;
+    struct obs_cause problem; /* why not all that is desired is there; reason NULL: none */
+    int64_t next;             /* monotonic ms when to look again; INT64_MAX: only on events */
+    struct alloc_memory memory;
+};
+
+/** Everything in the result lives in the arena (or is borrowed from the input). */
+struct alloc_result allocate(struct arena *a, const struct alloc_input *in,
+                             const struct alloc_memory *memory);
+
+/** Slots that running all of a job takes: the sum over its slot sharing groups of the largest
+ * parallelism; without groups (before 1.20) the largest parallelism, and in ret_max the sum over
+ * all vertices. */
+int job_slots(const struct flink_job_detail *job, int *ret_max);
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What exists, as plain data: Kubernetes objects projected to the few fields that decisions need,
+ * and what Flink says. Filled at the edge, read by the pure domain. Strings and lists belong to the
+ * arena of the projection.
+ */
+#ifndef FLINKOP_OBSERVED_H
+#define FLINKOP_OBSERVED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "flinkop/error.h"
+#include "flinkop/flink_reply.h"
+#include "flinkop/jv.h"
+
+struct arena;
+
+/* ---- Kubernetes ---- */
+
+struct obs_meta {
+    const char *ns, *name, *uid, *resource_version;
+    int64_t generation;
+    int64_t created_ms; /* epoch, 0 unknown */
+    int64_t deleted_ms; /* when deletion was asked for (deletionTimestamp), 0 if not */
+    const char *app, *component; /* labels, NULL if missing */
+    const char *spec_hash;       /* our annotation, NULL if it is not ours */
+    int64_t cr_generation;       /* ANNOTATION_GENERATION, 0 if missing */
+    const char *owner_uid;       /* of the first owner reference */
+};
+
+/* One reason why something does not work, the way Kubernetes says it. */
+struct obs_cause {
+    const char *reason, *message; /* reason NULL: nothing wrong */
+};
+
+struct obs_pod {
+    struct obs_meta meta;
+    const char *ip, *phase;
+    bool scheduled, ready;
+    bool main_running, main_started; /* of the main container; started: startup probe passed */
+    bool dead;        /* the main container has ended for good, or the pod failed (sidecars do not
+                         count) */
+    int restarts;     /* of the main container */
+    int exit_code;    /* of its last end, -1 if it never ended */
+    int64_t ran_ms;   /* how long it ran before it ended, -1 unknown */
+    struct obs_cause cause; /* the first useful one: see pod_cause */
+};
+
+struct obs_deployment {
+    struct obs_meta meta;
+    int64_t observed_generation;
+    int replicas; /* wanted */
+    int status_replicas, ready_replicas;
+    const char *image;      /* of the main container */
+    bool ours;              /* made by this operator (it has our annotation) */
+    struct obs_cause cause; /* ReplicaFailure: quota, service account, admission */
+};
+
+void obs_meta_read(struct arena *a, jv object, struct obs_meta *ret);
+void obs_pod_read(struct arena *a, jv object, struct obs_pod *ret);
+void obs_deployment_read(struct arena *a, jv object, struct obs_deployment *ret);
+
+/* ---- Flink, as the last probe of a JobManager found it ---- */
+
+struct obs_job {
+    struct flink_job job;
+    bool has_detail; /* vertices were read for this state of the tasks */
+    bool batch, has_blocking_edge;
+    bool adaptive;    /* it has resource requirements: slots_needed comes from them */
+    int slots_needed, slots_needed_max; /* to run all of it (job_slots) */
+};
+
+struct obs_flink {
+    bool known;        /* a complete answer was had from the JobManager that runs now */
+    int64_t at;        /* monotonic ms of that answer */
+    bool reachable;    /* the last probe succeeded */
+    int64_t since;     /* monotonic ms since when `reachable` has this value */
+    const char *error; /* why it did not */
+    const char *jm;    /* which JobManager answered: "<pod uid>/<restarts>" */
+    const char *version, *commit;
+    struct obs_job *jobs;
+    size_t n_jobs;
+    struct flink_taskmanager *tms;
+    size_t n_tms;
+};
+
+const struct obs_job *obs_flink_job(const struct obs_flink *f, const char *id);
+
+#endif

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The domain's interface: a snapshot of everything known about one resource goes in, a plan comes
+ * out. No sockets, no clock, no globals.
+ *
+ * A plan is a set of actions that do not depend on each other; the executor runs them side by side.
+ * What must come one after the other is several passes: the next one is planned from what the first
+ * one's answers put into the store. So there is no other state than what is recorded.
+ */
+#ifndef FLINKOP_PLAN_H
+#define FLINKOP_PLAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "flinkop/allocate.h"
+#include "flinkop/jv.h"
+#include "flinkop/kube_resource.h"
+#include "flinkop/observed.h"
+
+struct arena;
+struct flink_defaults;
+
+/* ---- actions ---- */
+
+enum action_type {
+    ACT_APPLY,        /* server-side apply of body */
+    ACT_CREATE,       /* create body; that it exists already is a success */
+    ACT_DELETE,       /* with uid as precondition; that it is gone already is a success */
+    ACT_PATCH,        /* merge patch body on the object */
+    ACT_STATUS,       /* merge patch body on the resource's status */
+    ACT_EVENT,        /* fire and forget */
+    ACT_RELEASE,      /* delete a TaskManager pod if Flink still says that all its slots are free */
+    ACT_FIND_JOB,     /* live look-up of a job id in Flink */
+    ACT_SUBMIT_JOB,   /* bring the JAR to Flink and run it under the job id */
+    ACT_CANCEL_JOB,   /* that it has ended already is a success */
+    ACT_JOB_ERROR,    /* read why a job failed */
+};
+
+struct submit_args {
+    const char *jar_uri, *entry_class, *savepoint_path;
+    jv args; /* array of strings, or ABSENT */
+    int parallelism; /* 0: Flink's default */
+    bool allow_non_restored_state;
+    jv configuration; /* object of strings, or ABSENT */
+    jv http_headers;  /* object of strings for the download, or ABSENT */
+    const char *allowed_schemes; /* comma-separated */
+    bool restricted_hosts_allowed;
+};
+
+struct action {
+    enum action_type type;
+    enum kube_kind kind; /* of the object acted on */
+    const char *ns, *name, *uid;
+    jv body;
+    const char *propagation;
+    /* ACT_EVENT */
+    bool warning;
+    const char *reason, *message, *component;
+    /* Flink: the cluster, and the job */
+    const char *cluster, *job_id;
+    const struct submit_args *submit;
+};
+
+/* How an action of an earlier pass ended; given once, to the next pass. */
+struct outcome {
+    enum action_type type;
+    enum kube_kind kind;
+    const char *name;   /* of the object acted on */
+    const char *job_id;
+    bool ok;
+    struct error error; /* if not ok */
+    bool found;         /* ACT_FIND_JOB */
+    const char *text;   /* ACT_JOB_ERROR: the cause; ACT_SUBMIT_JOB: the jar id */
+};
+
+/* ---- FlinkDeployment ---- */
+
+/* A FlinkSessionJob as its cluster needs to see it. */
+struct obs_session_job {
+    struct obs_meta meta;
+    const char *deployment_name;
+    const char *job_id;  /* recorded, or NULL */
+    int parallelism;     /* wanted, 0 if the spec leaves it to Flink */
+    bool suspended;      /* the spec wants it not to run */
+    bool ended;          /* its job is recorded as terminal and the spec has not changed since */
+    bool failing;        /* the last attempt to submit it failed */
+    bool finalized;      /* it carries our finalizer: it counts as a job of this cluster */
+};
+void obs_session_job_read(struct arena *a, jv cr, struct obs_session_job *ret);
+
+/* Notes kept in memory from pass to pass; losing them does no harm. */
+struct cluster_memory {
+    struct alloc_memory alloc;
+    const char *spec_hash;      /* the notes are about pods of this spec */
+    int64_t deleting_since;     /* monotonic ms, -1: not deleting */
+    int64_t blocked_since;      /* an order is waiting for something since, -1: not */
+};
+struct cluster_memory cluster_memory_initial(void);
+
+struct cluster_snapshot {
+    jv cr;
+    const struct flink_defaults *defaults;
+    const struct obs_deployment *deployment; /* NULL: there is none */
+    const struct obs_meta *configmap, *internal_service, *rest_service;
+    const struct obs_pod *const *jm_pods;
+    size_t n_jm_pods;
+    const struct obs_pod *const *tm_pods;
+    size_t n_tm_pods;
+    const struct obs_flink *flink; /* never NULL */
+    const struct obs_session_job *const *jobs;
+    size_t n_jobs;
+    const struct outcome *outcomes;
+    size_t n_outcomes;
+    const struct cluster_memory *memory;
+    int64_t now;  /* monotonic ms */
+    int64_t wall; /* epoch ms */
+};
+
+/* How closely a cluster's JobManager should be watched. */
+enum probe_pace {
+    PROBE_OFF,    /* nothing to ask */
+    PROBE_FAST,   /* it starts: several times a second */
+    PROBE_ACTIVE, /* jobs run or TaskManagers come and go: about once a second */
+    PROBE_IDLE,   /* nothing happens: every few seconds */
+};
+
+struct plan {
+    struct arena *a;
+    struct action *actions;
+    size_t n, room;
+    int64_t next; /* monotonic ms when to plan again; INT64_MAX: on events only */
+    enum probe_pace pace;
+    bool gone;    /* the finalizer is off: forget everything about it */
+    struct cluster_memory memory; /* FlinkDeployment */
+};
+
+struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s);
+
+/* ---- FlinkSessionJob ---- */
+
+struct job_memory {
+    int submit_failures; /* in a row */
+    int64_t retry_at;    /* monotonic ms, not before */
+    const char *looked_for; /* job id that a live look-up did not find… */
+    int64_t deleting_since; /* -1 */
+    int64_t cancel_sent;    /* monotonic ms of the last cancel, -1 */
+    const char *lost_id;    /* job id that the JobManager no longer knows… */
+    int64_t lost_since;     /* …since, -1 */
+};
+struct job_memory job_memory_initial(void);
+
+struct job_snapshot {
+    jv cr;
+    const struct flink_defaults *defaults;
+    bool cluster_exists;      /* its FlinkDeployment */
+    bool cluster_deleting;
+    bool cluster_ready;       /* its JobManager answers and runs the recorded spec */
+    const char *cluster_text; /* why it is not */
+    const char *flink_version_name;
+    const struct obs_flink *flink; /* never NULL; known = false if there is no cluster */
+    const struct outcome *outcomes;
+    size_t n_outcomes;
+    const struct job_memory *memory;
+    const char *fresh_job_id; /* 32 random hex digits for the case that one is needed */
+    int64_t now, wall;
+};
+
+struct job_plan {
+    struct plan plan; /* its `memory` and `pace` are unused */
+    struct job_memory memory;
+};
+
+struct job_plan reconcile_session_job(struct arena *a, const struct job_snapshot *s);
+
+/* ---- for both ---- */
+
+#define FINALIZER_CLUSTER "flinkdeployments.flink.apache.org/finalizer"
+#define FINALIZER_JOB "flinksessionjobs.flink.apache.org/finalizer"
+
+struct action *plan_add(struct plan *p, enum action_type type, enum kube_kind kind, const char *ns,
+                        const char *name);
+/** Asks for another pass at this time at the latest. */
+void plan_wake(struct plan *p, int64_t when);
+
+#endif

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reconciling a FlinkDeployment (session cluster). One pass:
+ *
+ *   judge      the spec: is it valid, does it differ from what was recorded?
+ *   record     a new spec in the status before anything is done about it
+ *   roll out   the objects, in an order that never lets two JobManagers or two versions meet
+ *   allocate   TaskManagers for the jobs
+ *   report     all of it in the status
+ *
+ * or, when the resource is being deleted, finalize and report.
+ */
+#include <string.h>
+
+#include "cluster_internal.h"
+#include "flinkop/arena.h"
+#include "flinkop/flink_conf.h"
+#include "flinkop/str.h"
+#include "status.h"
+
+struct cluster_memory cluster_memory_initial(void)
+{
+    return (struct cluster_memory){
+        .alloc = alloc_memory_initial(), .deleting_since = -1, .blocked_since = -1};
+}
+
+const struct obs_pod *current_jm(const struct cluster_pass *p)
+{
+    const struct obs_pod *newest = NULL;
+
+    for (size_t i = 0; i < p->s->n_jm_pods; i++) {
+        const struct obs_pod *pod = p->s->jm_pods[i];
+
+        if (pod->meta.deleted_ms || pod->dead)
+            continue;
+        if (!newest || pod->meta.created_ms > newest->meta.created_ms)
+            newest = pod;
+    }
+    return newest;
+}
+
+bool operator_flag(const struct cluster_pass *p, const char *key, bool fallback)
+{
+    struct error err;
+    bool v;
+
+    return p->usable && !conf_bool(&p->config.conf, key, fallback, &v, &err) ? v : fallback;
+}
+
+struct owner deployment_owner(const struct cluster_pass *p)
+{
+    const struct obs_meta *m = &p->s->deployment->meta;
+
+    return (struct owner){"apps/v1", "Deployment", m->name, m->uid};
+}
+
+struct desired_input desired_of(struct cluster_pass *p)
+{
+    return (struct desired_input){
+        .config = &p->config,
+        .cr = {"flink.apache.org/v1beta1", "FlinkDeployment", p->meta.name, p->meta.uid},
+        .generation = p->meta.generation,
+        .spec_hash = p->target_hash,
+    };
+}
+
+/* How to start: the finalizer first, with what may already be made beside it. */
+static bool prepare(struct cluster_pass *p)
+{
+    if (has_finalizer(p->cr, FINALIZER_CLUSTER))
+        return true;
+    plan_finalizer(&p->plan, KIND_FLINKDEPLOYMENT, p->cr, FINALIZER_CLUSTER, true);
+    if (!p->s->deployment && !p->s->configmap) {
+        struct desired_input in = desired_of(p);
+
+        plan_add(&p->plan, ACT_APPLY, KIND_CONFIGMAP, p->meta.ns,
+                 desired_configmap_name(p->a, p->meta.name))
+            ->body = desired_configmap(p->a, &in);
+    }
+    return false;
+}
+
+/* Which JobManager runs, and whether it is the one that the probe speaks of. */
+static void look_at_jobmanager(struct cluster_pass *p)
+{
+    const struct obs_flink *f = p->s->flink;
+    const struct obs_pod *pod = current_jm(p);
+
+    p->cause = (struct obs_cause){0};
+    if (pod)
+        p->cause = pod->cause;
+    else if (p->s->deployment)
+        p->cause = p->s->deployment->cause;
+    if (pod && pod->main_running)
+        p->jm_instance = arena_printf(p->a, "%s/%d", pod->meta.uid, pod->restarts);
+
+    if (!p->up_to_date) {
+        p->jm = p->s->deployment || p->recording || p->progress ? JM_DEPLOYING : JM_MISSING;
+        return;
+    }
+    bool answers = p->jm_instance && f->known && str_eq(f->jm, p->jm_instance);
+    if (answers && (f->reachable || p->s->now - f->since < 10000))
+        p->jm = JM_READY;
+    else if (p->cause.reason)
+        p->jm = JM_ERROR;
+    else if (answers)
+        p->jm = JM_DEPLOYED_NOT_READY;
+    else
+        p->jm = JM_DEPLOYING;
+    if (p->jm == JM_READY)
+        p->cause = (struct obs_cause){0};
+}
+
+static enum probe_pace choose_pace(const struct cluster_pass *p)
+{
+    if (!p->s->deployment)
+        return PROBE_OFF;
+    if (p->jm != JM_READY)
+        return p->jm_instance ? PROBE_FAST : PROBE_OFF;
+    if (p->s->n_tm_pods || (p->has_alloc && p->alloc.slots_needed))
+        return PROBE_ACTIVE;
+    return PROBE_IDLE;
+}
+
+struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
+{
+    struct cluster_pass p = {
+        .a = a,
+        .s = s,
+        .cr = s->cr,
+        .status = jv_get(s->cr, "status"),
+        .plan = {.a = a, .next = INT64_MAX, .memory = *s->memory},
+    };
+
+    obs_meta_read(a, s->cr, &p.meta);
+    judge(&p);
+    if (p.meta.deleted_ms) {
+        finalize(&p);
+        look_at_jobmanager(&p);
+    } else {
+        if (p.usable && prepare(&p) && !p.recording)
+            roll_out(&p);
+        look_at_jobmanager(&p);
+        if (p.up_to_date)
+            allocate_taskmanagers(&p);
+    }
+    if (!p.plan.gone)
+        report(&p);
+    p.plan.pace = choose_pace(&p);
+    return p.plan;
+}

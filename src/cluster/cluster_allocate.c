@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The allocator's two ends: pods, registrations, jobs and FlinkSessionJobs go in as plain numbers,
+ * and what it decides becomes actions. Names of pods are never used twice: attempt and index only
+ * go up, and both are in the status.
+ */
+#include <string.h>
+
+#include "cluster_internal.h"
+#include "flinkop/arena.h"
+#include "flinkop/str.h"
+#include "status.h"
+
+#define FRESH_MS 3000
+
+/* ---- in ---- */
+
+static const struct flink_taskmanager *registration(const struct obs_flink *f, const char *name)
+{
+    for (size_t i = 0; i < f->n_tms; i++)
+        if (!strcmp(f->tms[i].id, name))
+            return &f->tms[i];
+    return NULL;
+}
+
+static struct alloc_tm *pods_in(struct cluster_pass *p, bool known)
+{
+    const struct cluster_snapshot *s = p->s;
+    struct alloc_tm *tms = arena_new_array(p->a, struct alloc_tm, s->n_tm_pods + 1);
+
+    for (size_t i = 0; i < s->n_tm_pods; i++) {
+        const struct obs_pod *pod = s->tm_pods[i];
+        const struct flink_taskmanager *tm = known ? registration(s->flink, pod->meta.name) : NULL;
+
+        tms[i] = (struct alloc_tm){
+            .name = pod->meta.name,
+            .uid = pod->meta.uid,
+            .age_ms = s->wall - pod->meta.created_ms,
+            .scheduled = pod->scheduled,
+            .dead = pod->dead,
+            .deleting = pod->meta.deleted_ms != 0,
+            .ran_ms = pod->ran_ms,
+            .cause = pod->cause,
+            /* Flink notices a death later than we do: the pod counts. */
+            .registered = tm && pod->main_running,
+            .slots = tm ? tm->slots : 0,
+            .free = tm ? tm->free_slots : 0,
+        };
+    }
+    return tms;
+}
+
+static bool all_running(const struct flink_job *job)
+{
+    return job->state == JOB_RUNNING && job->tasks_total > 0 && !job->pending_operators &&
+           job->tasks[TASKS_RUNNING] + job->tasks[TASKS_FINISHED] == job->tasks_total;
+}
+
+static struct alloc_job job_of(const struct obs_job *j, const struct obs_session_job *cr)
+{
+    bool ending = j->job.state == JOB_CANCELLING || j->job.state == JOB_FAILING;
+
+    return (struct alloc_job){
+        .id = j->job.id,
+        /* Before its graph is known a job of ours is as wide as its spec says. */
+        .need = ending ? 0 : j->has_detail ? j->slots_needed : cr ? MAX(cr->parallelism, 1) : 0,
+        .need_max = j->slots_needed_max,
+        .waiting = !ending && !all_running(&j->job),
+        .batch = j->batch,
+    };
+}
+
+static int default_parallelism(const struct cluster_pass *p)
+{
+    struct error err;
+    int64_t v = 1;
+
+    return conf_int(&p->config.conf, "parallelism.default", 1, &v, &err) || v < 1 ? 1 : (int)v;
+}
+
+static bool belongs(const struct obs_session_job *cr, const char *job_id)
+{
+    return str_eq(cr->job_id, job_id);
+}
+
+static size_t jobs_in(struct cluster_pass *p, bool known, struct alloc_job **ret)
+{
+    const struct cluster_snapshot *s = p->s;
+    size_t n_flink = known ? s->flink->n_jobs : 0, n = 0;
+    struct alloc_job *jobs = arena_new_array(p->a, struct alloc_job, n_flink + s->n_jobs + 1);
+
+    for (size_t i = 0; i < n_flink; i++) {
+        const struct obs_job *j = &s->flink->jobs[i];
+        const struct obs_session_job *owner = NULL;
+
+        if (job_state_terminal(j->job.state))
+            continue;
+        for (size_t k = 0; k < s->n_jobs && !owner; k++)
+            if (belongs(s->jobs[k], j->job.id))
+                owner = s->jobs[k];
+        jobs[n++] = job_of(j, owner);
+    }
+    /* Jobs that Flink does not have yet: start before it asks. */
+    for (size_t k = 0; k < s->n_jobs; k++) {
+        const struct obs_session_job *cr = s->jobs[k];
+
+        if (cr->meta.deleted_ms || cr->suspended || cr->ended || cr->failing ||
+            (known && obs_flink_job(s->flink, cr->job_id)))
+            continue;
+        jobs[n++] = (struct alloc_job){
+            .id = cr->job_id,
+            .need = cr->parallelism ? cr->parallelism : default_parallelism(p),
+            .waiting = true,
+        };
+    }
+    *ret = jobs;
+    return n;
+}
+
+/* A pod that the API server refused: quota, admission, rights. */
+static void creation_failure(struct cluster_pass *p, struct alloc_input *in)
+{
+    for (size_t i = 0; i < p->s->n_outcomes; i++) {
+        const struct outcome *o = &p->s->outcomes[i];
+
+        if (o->type != ACT_CREATE || o->kind != KIND_POD || o->ok)
+            continue;
+        in->create_failed = true;
+        in->create_error = (struct obs_cause){
+            strstr(o->error.text, "exceeded quota") ? "QuotaExceeded"
+            : o->error.code == ERR_FORBIDDEN        ? "Forbidden"
+                                                    : "TaskManagerCreateFailed",
+            str_clean(p->a, o->error.text, 1000)};
+    }
+}
+
+/* ---- out ---- */
+
+/* Which numbers the next pods get. A JobManager that restarted begins a new attempt, as Flink's own
+ * resource manager does. */
+static void number(struct cluster_pass *p)
+{
+    jv recorded = jv_get(p->status, "allocator");
+    const char *instance = JV_STRING(recorded, "jobManager");
+    int attempt = (int)jv_int64_or(jv_get(recorded, "attempt"), 0), highest = 0;
+
+    p->last_index = (int)jv_int64_or(jv_get(recorded, "lastIndex"), 0);
+    for (size_t i = 0; i < p->s->n_tm_pods; i++) {
+        int a, index;
+
+        if (taskmanager_pod_parse(p->meta.name, p->s->tm_pods[i]->meta.name, &a, &index))
+            highest = MAX(highest, a);
+    }
+    p->attempt = MAX(MAX(attempt, highest), 1);
+    p->alloc_instance = p->jm_instance ? p->jm_instance : instance;
+    if (p->attempt > attempt)
+        p->last_index = 0;
+    if (!str_empty(instance) && p->jm_instance && !str_eq(instance, p->jm_instance)) {
+        p->attempt++;
+        p->last_index = 0;
+    }
+    for (size_t i = 0; i < p->s->n_tm_pods; i++) {
+        int a, index;
+
+        if (taskmanager_pod_parse(p->meta.name, p->s->tm_pods[i]->meta.name, &a, &index) &&
+            a == p->attempt)
+            p->last_index = MAX(p->last_index, index);
+    }
+}
+
+static void create(struct cluster_pass *p, int n)
+{
+    struct desired_input in = desired_of(p);
+    struct owner owner = deployment_owner(p);
+
+    for (int i = 0; i < n; i++) {
+        const char *name =
+            taskmanager_pod_name(p->a, p->meta.name, p->attempt, ++p->last_index);
+
+        plan_add(&p->plan, ACT_CREATE, KIND_POD, p->meta.ns, name)->body =
+            desired_taskmanager(p->a, &in, name, &owner);
+    }
+}
+
+static void take_away(struct cluster_pass *p)
+{
+    for (size_t i = 0; i < p->alloc.n_remove; i++) {
+        const struct alloc_removal *r = &p->alloc.remove[i];
+        struct action *act = plan_add(&p->plan, r->recheck ? ACT_RELEASE : ACT_DELETE, KIND_POD,
+                                      p->meta.ns, r->tm->name);
+
+        act->uid = r->tm->uid;
+        act->reason = r->why;
+        act->cluster = p->meta.name;
+    }
+}
+
+#define CREATE_AT_ONCE 100 /* the rest follows in the next pass */
+
+void allocate_taskmanagers(struct cluster_pass *p)
+{
+    const struct cluster_snapshot *s = p->s;
+    struct cluster_memory *m = &p->plan.memory;
+    struct alloc_input in = {.policy = p->config.alloc, .n_tms = s->n_tm_pods, .now = s->now};
+    struct alloc_job *jobs;
+
+    if (!str_eq(m->spec_hash, p->target_hash)) { /* a new spec deserves new patience */
+        m->alloc = alloc_memory_initial();
+        m->spec_hash = p->target_hash;
+    }
+    in.flink_known = s->flink->known && p->jm_instance && str_eq(s->flink->jm, p->jm_instance);
+    in.flink_fresh = in.flink_known && s->flink->reachable && s->now - s->flink->at < FRESH_MS;
+    in.tms = pods_in(p, in.flink_known);
+    in.n_jobs = jobs_in(p, in.flink_known, &jobs);
+    in.jobs = jobs;
+    creation_failure(p, &in);
+    p->alloc = allocate(p->a, &in, &m->alloc);
+    p->has_alloc = true;
+    m->alloc = p->alloc.memory;
+    plan_wake(&p->plan, p->alloc.next);
+    number(p);
+    create(p, MIN(p->alloc.create, CREATE_AT_ONCE));
+    take_away(p);
+}

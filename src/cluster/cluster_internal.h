@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One pass over a FlinkDeployment: what its steps hand on to each other. */
+#ifndef CLUSTER_CLUSTER_INTERNAL_H
+#define CLUSTER_CLUSTER_INTERNAL_H
+
+#include "flinkop/cluster_config.h"
+#include "flinkop/desired.h"
+#include "flinkop/plan.h"
+
+/* status.jobManagerDeploymentStatus */
+enum jm_status { JM_MISSING, JM_DEPLOYING, JM_DEPLOYED_NOT_READY, JM_READY, JM_ERROR };
+const char *jm_status_name(enum jm_status s);
+
+struct cluster_pass {
+    struct arena *a;
+    const struct cluster_snapshot *s;
+    struct plan plan;
+    jv cr, status;
+    struct obs_meta meta;
+
+    /* ---- judged: what is asked for, and what of it counts ---- */
+    jv recorded;         /* spec that was recorded last; ABSENT: never deployed */
+    jv target;           /* spec to work towards: the current one, or the recorded one if that is bad */
+    const char *invalid; /* why the current spec is not taken; NULL: it is */
+    bool unsupported_version;
+    const char *target_hash;
+    struct deployment_spec spec; /* of target */
+    struct cluster_config config;
+    bool usable; /* config can be built: there is something to work with */
+
+    /* ---- found on the way ---- */
+    bool recording;          /* the target is being recorded in this pass: act in the next */
+    bool up_to_date;         /* the Deployment runs the target */
+    const char *progress;    /* what is being done or waited for; NULL: nothing */
+    enum jm_status jm;
+    struct obs_cause cause;  /* why the JobManager does not work */
+    const char *jm_instance; /* "<pod uid>/<restarts>", NULL: none runs */
+    bool has_alloc;
+    struct alloc_result alloc;
+    int attempt, last_index;
+    const char *alloc_instance;
+    const char *blocked; /* why deletion waits; NULL: it does not */
+};
+
+/** The pod of the JobManager that counts: the newest that is not going away. */
+const struct obs_pod *current_jm(const struct cluster_pass *p);
+/** True for "true"/anything but "false", by an operator option with this default. */
+bool operator_flag(const struct cluster_pass *p, const char *key, bool fallback);
+struct owner deployment_owner(const struct cluster_pass *p);
+struct desired_input desired_of(struct cluster_pass *p);
+
+void judge(struct cluster_pass *p);              /* cluster_judge.c */
+void roll_out(struct cluster_pass *p);           /* cluster_rollout.c */
+void finalize(struct cluster_pass *p);           /* cluster_finalize.c */
+void allocate_taskmanagers(struct cluster_pass *p); /* cluster_allocate.c */
+void report(struct cluster_pass *p);             /* cluster_report.c */
+
+#endif

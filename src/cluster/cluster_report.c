@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The status of a FlinkDeployment: the fields that the API has always had (api-contract §1.6), the
+ * conditions that tools wait for, and one sentence that names the first useful cause. It is written
+ * only when it differs, and events tell what is new in it.
+ */
+#include <string.h>
+
+#include "cluster_internal.h"
+#include "flinkop/arena.h"
+#include "flinkop/json.h"
+#include "flinkop/str.h"
+#include "status.h"
+
+static const struct {
+    const char *name, *reason, *message; /* of the condition `Running`, as it has always been */
+} jm_texts[] = {
+    [JM_MISSING] = {"MISSING", "JobManagerDeploymentMissing", "JobManager deployment not found"},
+    [JM_DEPLOYING] = {"DEPLOYING", "JobManagerIsDeploying", "JobManager process is starting up"},
+    [JM_DEPLOYED_NOT_READY] = {"DEPLOYED_NOT_READY", "DeployedNotReady",
+                               "JobManager is running but not ready yet to receive REST API calls"},
+    [JM_READY] = {"READY", "JobManagerReady",
+                  "JobManager is running and ready to receive REST API calls"},
+    [JM_ERROR] = {"ERROR", "Error", "JobManager deployment failed"},
+};
+
+const char *jm_status_name(enum jm_status s)
+{
+    return jm_texts[s].name;
+}
+
+static bool ready(const struct cluster_pass *p)
+{
+    return p->jm == JM_READY && p->up_to_date && !p->invalid && !p->meta.deleted_ms;
+}
+
+/* ---- conditions ---- */
+
+static struct condition taskmanagers_condition(struct cluster_pass *p)
+{
+    const struct alloc_result *r = &p->alloc;
+    struct condition c = {.type = "TaskManagersReady", .status = true, .reason = "AsNeeded"};
+
+    if (r->problem.reason) {
+        c.status = false;
+        c.reason = r->problem.reason;
+        c.message = r->problem.message;
+    } else if (r->live < r->desired) {
+        c.status = false;
+        c.reason = "Starting";
+        c.message = arena_printf(p->a, "%d of %d TaskManagers have registered", r->live, r->desired);
+    } else {
+        c.message = arena_printf(p->a, "%d TaskManagers with %d slots, %d needed", r->live,
+                                 r->slots_total, r->slots_needed);
+    }
+    return c;
+}
+
+/* Reason and sentence for Ready, which the other two share. */
+static struct obs_cause summary(struct cluster_pass *p)
+{
+    if (p->meta.deleted_ms)
+        return (struct obs_cause){p->blocked ? "DeletionBlocked" : "Deleting",
+                                  str_or(p->blocked, str_or(p->progress, "deleting"))};
+    if (p->invalid)
+        return (struct obs_cause){p->unsupported_version ? "UnsupportedFlinkVersion"
+                                                         : "ValidationError",
+                                  p->invalid};
+    if (p->jm == JM_ERROR)
+        return p->cause;
+    if (!p->up_to_date)
+        return (struct obs_cause){"RollingOut", str_or(p->progress, "recording the specification")};
+    if (p->jm != JM_READY && p->cause.reason)
+        return p->cause;
+    if (p->jm == JM_DEPLOYED_NOT_READY)
+        return (struct obs_cause){
+            jm_texts[p->jm].reason,
+            arena_printf(p->a, "the JobManager does not answer: %s", str_or_empty(p->s->flink->error))};
+    return (struct obs_cause){jm_texts[p->jm].reason, jm_texts[p->jm].message};
+}
+
+static jv conditions(struct cluster_pass *p)
+{
+    struct obs_cause why = summary(p);
+    bool ok = ready(p), stalled = p->invalid || p->jm == JM_ERROR || p->blocked;
+    struct condition list[5] = {
+        {"Ready", ok, why.reason, why.message},
+        {"Reconciling", !ok && !stalled, why.reason, why.message},
+        {"Stalled", stalled, why.reason, why.message},
+        {"Running", p->jm == JM_READY, jm_texts[p->jm].reason, jm_texts[p->jm].message},
+    };
+    size_t n = 4;
+
+    if (p->has_alloc)
+        list[n++] = taskmanagers_condition(p);
+    return conditions_write(p->a, jv_get(p->status, "conditions"), list, n, p->meta.generation,
+                            p->s->wall);
+}
+
+/* ---- error ---- */
+
+static bool about_image(const char *reason)
+{
+    return str_eq(reason, "ErrImagePull") || str_eq(reason, "ImagePullBackOff");
+}
+
+/* NULL: nothing is wrong. */
+static const char *error(struct cluster_pass *p)
+{
+    const char *before = JV_STRING(p->status, "error");
+
+    if (p->invalid)
+        return error_text(p->a, ERROR_PREFIX "ValidationException", NULL, p->invalid);
+    if (p->jm != JM_ERROR)
+        return NULL;
+    /* The kubelet alternates between two reasons for one cause: the first text stays. */
+    if (about_image(p->cause.reason) && before && strstr(before, "ImagePull"))
+        return before;
+    return error_text(p->a, ERROR_PREFIX "DeploymentFailedException", p->cause.reason,
+                      p->cause.message);
+}
+
+/* ---- reconciliation ---- */
+
+static jv reconciliation(struct cluster_pass *p, const char **ret_state)
+{
+    jv old = jv_get(p->status, "reconciliationStatus");
+    const char *state = str_or(JV_STRING(old, "state"), "UPGRADING");
+    const char *text = JV_STRING(old, "lastReconciledSpec");
+    const char *stable = JV_STRING(old, "lastStableSpec");
+    jv stamp = jv_get(old, "reconciliationTimestamp");
+
+    if (p->usable && !p->meta.deleted_ms && !jv_equal(p->target, p->recorded)) {
+        text = record_text(p->a, p->target, !jv_present(p->recorded));
+        stamp = INT(p->s->wall);
+        if (!p->recording) /* nothing that restarts: as stable as before */
+            stable = stable ? text : NULL;
+    }
+    if (p->recording)
+        state = "UPGRADING";
+    else if (p->jm == JM_READY && p->up_to_date) {
+        state = "DEPLOYED";
+        stable = text;
+    }
+    *ret_state = state;
+    return jv_dup(p->a, OBJ({"reconciliationTimestamp", stamp}, {"lastReconciledSpec", STR(text)},
+                            {"lastStableSpec", STR(stable)}, {"state", STR(state)}));
+}
+
+static const char *lifecycle(const struct cluster_pass *p, const char *state, jv recon, bool failed)
+{
+    const char *last = JV_STRING(recon, "lastReconciledSpec");
+
+    if (p->meta.deleted_ms)
+        return "DELETING";
+    if (!last)
+        return failed ? "FAILED" : "CREATED";
+    if (!strcmp(state, "UPGRADING"))
+        return "UPGRADING";
+    return str_eq(last, JV_STRING(recon, "lastStableSpec")) ? "STABLE" : "DEPLOYED";
+}
+
+/* ---- what runs ---- */
+
+static jv cluster_info(struct cluster_pass *p)
+{
+    const struct obs_flink *f = p->s->flink;
+    jv old = jv_get(p->status, "clusterInfo");
+    int tms = p->has_alloc ? p->alloc.live : 0;
+
+    if (p->jm != JM_READY || !f->version)
+        return jv_present(old) ? old : EMPTY_OBJ;
+    double cpu = p->config.jm.cpu * p->config.jm_replicas + p->config.tm.cpu * tms;
+    int64_t memory = p->config.jm.memory * p->config.jm_replicas + p->config.tm.memory * tms;
+
+    return jv_dup(p->a, OBJ({"flink-version", STR(f->version)}, {"flink-revision", STR(f->commit)},
+                            {"total-cpu", STR(arena_printf(p->a, "%.10g", cpu))},
+                            {"total-memory", STR(arena_printf(p->a, "%lld", (long long)memory))}));
+}
+
+static jv allocator(struct cluster_pass *p)
+{
+    const struct alloc_result *r = &p->alloc;
+
+    if (!p->has_alloc)
+        return jv_get(p->status, "allocator");
+    return jv_dup(p->a, OBJ({"type", STR("Operator")}, {"attempt", INT(p->attempt)},
+                            {"lastIndex", INT(p->last_index)},
+                            {"jobManager", STR(p->alloc_instance)},
+                            {"taskManagers", OBJ({"live", INT(r->live)}, {"starting", INT(r->starting)},
+                                                 {"desired", INT(r->desired)})},
+                            {"slots", OBJ({"total", INT(r->slots_total)}, {"free", INT(r->slots_free)},
+                                          {"needed", INT(r->slots_needed)})},
+                            {"message", STR(r->problem.message)}));
+}
+
+/* ---- events: what is new against the status as it was ---- */
+
+static void tell(struct cluster_pass *p, const char *error_now)
+{
+    const char *before = JV_STRING(p->status, "error");
+    const char *alloc_before = JV_STRING(p->status, "allocator", "message");
+    struct plan *plan = &p->plan;
+    jv cr = p->cr;
+
+    if (p->recording && !jv_present(p->recorded))
+        plan_event(plan, KIND_FLINKDEPLOYMENT, cr, false, "JobManagerDeployment", "Submit",
+                   "Starting deployment");
+    else if (p->recording)
+        plan_event(plan, KIND_FLINKDEPLOYMENT, cr, false, "JobManagerDeployment", "SpecChanged",
+                   arena_printf(p->a, "UPGRADE change(s) detected (Diff: %s), starting "
+                                      "reconciliation.",
+                                spec_diff_text(p->a, "FlinkDeploymentSpec", p->recorded, p->target)));
+    if (error_now && !str_eq(error_now, before)) {
+        if (p->invalid)
+            plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "Operator",
+                       p->unsupported_version ? "UnsupportedFlinkVersion" : "ValidationError",
+                       p->invalid);
+        else
+            plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "JobManagerDeployment",
+                       p->cause.reason, p->cause.message);
+    }
+    if (p->blocked && !strstr(json_text(p->a, jv_get(p->status, "conditions")), p->blocked))
+        plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "Operator", "CleanupFailed", p->blocked);
+    if (p->has_alloc && p->alloc.problem.reason && !str_eq(p->alloc.problem.message, alloc_before))
+        plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "Operator", p->alloc.problem.reason,
+                   p->alloc.problem.message);
+}
+
+void report(struct cluster_pass *p)
+{
+    const char *state, *error_now = error(p);
+    jv recon, status;
+
+    /* The finalizer's patch changes the resourceVersion that a status patch would carry. */
+    if (p->usable && !p->meta.deleted_ms && !has_finalizer(p->cr, FINALIZER_CLUSTER))
+        return;
+    recon = reconciliation(p, &state);
+    status = jv_merge(
+        p->a, p->status.type == JV_OBJ ? p->status : EMPTY_OBJ,
+        jv_dup(p->a, OBJ({"jobManagerDeploymentStatus", STR(jm_status_name(p->jm))},
+                         {"lifecycleState", STR(lifecycle(p, state, recon, error_now))},
+                         {"observedGeneration", INT(p->meta.generation)},
+                         {"clusterInfo", EMPTY_OBJ}, {"jobStatus", EMPTY_OBJ})));
+    status = jv_set(p->a, status, "clusterInfo", cluster_info(p));
+    status = jv_set(p->a, status, "error", STR(error_now));
+    status = jv_set(p->a, status, "reconciliationStatus", recon);
+    status = jv_set(p->a, status, "allocator", allocator(p));
+    status = jv_set(p->a, status, "conditions", conditions(p));
+    if (p->jm == JM_READY && p->up_to_date) {
+        status = jv_set(p->a, status, "runningImage", STR(p->s->deployment->image));
+        status = jv_set(p->a, status, "runningSpecHash", STR(p->target_hash));
+    }
+    tell(p, error_now);
+    plan_status(&p->plan, KIND_FLINKDEPLOYMENT, p->cr, status);
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From what runs to what should run. Suspending is an order (DESIGN §6): the JobManager goes first
+ * and completely, then the TaskManagers; TaskManagers that vanished first would fail the jobs and
+ * make Flink erase its recovery data. Nothing new starts while an old pod object exists, so two
+ * versions never meet.
+ */
+#include "cluster_internal.h"
+#include "flinkop/arena.h"
+#include "flinkop/str.h"
+#include "status.h"
+
+#define LOOK_AGAIN_MS 10000 /* events tell; this only guards against a lost one */
+
+static void wait_for(struct cluster_pass *p, const char *what)
+{
+    p->progress = what;
+    plan_wake(&p->plan, p->s->now + LOOK_AGAIN_MS);
+}
+
+static bool current(const struct cluster_pass *p, const struct obs_meta *m)
+{
+    return m && !m->deleted_ms && str_eq(m->spec_hash, p->target_hash);
+}
+
+static struct action *apply(struct cluster_pass *p, enum kube_kind kind, const char *name, jv body)
+{
+    struct action *act = plan_add(&p->plan, ACT_APPLY, kind, p->meta.ns, name);
+
+    act->body = body;
+    return act;
+}
+
+static void apply_configmap(struct cluster_pass *p)
+{
+    struct desired_input in = desired_of(p);
+
+    apply(p, KIND_CONFIGMAP, desired_configmap_name(p->a, p->meta.name),
+          desired_configmap(p->a, &in));
+}
+
+/* Takes every TaskManager pod away; false while there is one. */
+static bool no_taskmanagers(struct cluster_pass *p)
+{
+    for (size_t i = 0; i < p->s->n_tm_pods; i++) {
+        const struct obs_pod *pod = p->s->tm_pods[i];
+
+        if (!pod->meta.deleted_ms)
+            plan_add(&p->plan, ACT_DELETE, KIND_POD, p->meta.ns, pod->meta.name)->uid =
+                pod->meta.uid;
+    }
+    if (p->s->n_tm_pods)
+        wait_for(p, "waiting for the TaskManagers of the former specification to end");
+    return !p->s->n_tm_pods;
+}
+
+static bool no_jobmanagers(struct cluster_pass *p)
+{
+    if (p->s->n_jm_pods)
+        wait_for(p, "waiting for the former JobManager to end");
+    return !p->s->n_jm_pods;
+}
+
+/* Scales a Deployment of another spec to zero; false while that is under way. */
+static bool stopped(struct cluster_pass *p)
+{
+    const struct obs_deployment *d = p->s->deployment;
+
+    if (d->replicas) {
+        plan_add(&p->plan, ACT_PATCH, KIND_DEPLOYMENT, p->meta.ns, d->meta.name)->body =
+            jv_dup(p->a, OBJ({"spec", OBJ({"replicas", INT(0)})}));
+        wait_for(p, "stopping the JobManager");
+        return false;
+    }
+    return no_jobmanagers(p);
+}
+
+static void deploy(struct cluster_pass *p)
+{
+    struct desired_input in = desired_of(p);
+
+    /* The configuration is there before a pod can ask for it. */
+    if (!current(p, p->s->configmap)) {
+        apply_configmap(p);
+        p->progress = "writing the configuration";
+        return;
+    }
+    apply(p, KIND_DEPLOYMENT, p->meta.name, desired_jobmanager(p->a, &in));
+    p->progress = "starting the JobManager";
+}
+
+static void replace(struct cluster_pass *p)
+{
+    const struct obs_deployment *d = p->s->deployment;
+
+    if (!stopped(p) || !no_taskmanagers(p))
+        return;
+    if (d->ours) {
+        deploy(p);
+        return;
+    }
+    /* What somebody else made is replaced, never patched: its selector and owners are theirs. */
+    if (!d->meta.deleted_ms) {
+        struct action *act =
+            plan_add(&p->plan, ACT_DELETE, KIND_DEPLOYMENT, p->meta.ns, d->meta.name);
+
+        act->uid = d->meta.uid;
+        act->propagation = "Foreground";
+    }
+    wait_for(p, "replacing the former Deployment");
+}
+
+/* Everything around a Deployment that is as it should be. */
+static void keep(struct cluster_pass *p)
+{
+    const struct obs_deployment *d = p->s->deployment;
+    struct desired_input in = desired_of(p);
+    struct owner owner = deployment_owner(p);
+
+    p->up_to_date = true;
+    if (!current(p, p->s->configmap))
+        apply_configmap(p);
+    if (!current(p, p->s->internal_service))
+        apply(p, KIND_SERVICE, p->meta.name, desired_internal_service(p->a, &in, &owner));
+    if (!current(p, p->s->rest_service))
+        apply(p, KIND_SERVICE, arena_printf(p->a, "%s-rest", p->meta.name),
+              desired_rest_service(p->a, &in, &owner));
+    if (d->replicas != p->config.jm_replicas)
+        plan_add(&p->plan, ACT_PATCH, KIND_DEPLOYMENT, p->meta.ns, d->meta.name)->body =
+            jv_dup(p->a, OBJ({"spec", OBJ({"replicas", INT(p->config.jm_replicas)})}));
+}
+
+void roll_out(struct cluster_pass *p)
+{
+    const struct obs_deployment *d = p->s->deployment;
+
+    if (d && d->meta.deleted_ms)
+        wait_for(p, "waiting for the Deployment to be deleted");
+    else if (!d && no_jobmanagers(p) && no_taskmanagers(p))
+        deploy(p);
+    else if (d && current(p, &d->meta))
+        keep(p);
+    else if (d)
+        replace(p);
+}

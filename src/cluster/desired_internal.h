@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the builders of this folder share. */
+#ifndef CLUSTER_DESIRED_INTERNAL_H
+#define CLUSTER_DESIRED_INTERNAL_H
+
+#include "flinkop/desired.h"
+
+/* What tells a JobManager's pod from a TaskManager's. */
+struct pod_role {
+    const char *component;  /* label, and infix of the kubernetes.* keys */
+    const char *type_label;
+    const char *env_prefix; /* of the keys that become environment variables */
+    const char *java_opts_key, *java_opts_env;
+    const struct component_spec *spec;
+    const struct pod_size *size;
+    jv ports, env, args;
+    jv pod_defaults; /* members of the pod spec that a template may replace */
+    jv pod_fixed;    /* members that it may not */
+};
+
+/** {metadata: {labels, annotations}, spec: …}: template, configuration and role put together. */
+jv pod_build(struct arena *a, const struct desired_input *in, const struct pod_role *role);
+
+/** {type, app} and, if given, component. */
+jv cluster_labels(struct arena *a, const struct desired_input *in, const char *type,
+                  const char *component);
+jv owner_reference(const struct owner *o, struct arena *a, bool controller);
+jv spec_hash_annotations(struct arena *a, const struct desired_input *in, jv more);
+
+/** A map option ("k:v,k:v") as an object, ABSENT if unset or malformed (reported by validation). */
+jv conf_map_or_absent(const struct conf *c, const char *key);
+
+#endif

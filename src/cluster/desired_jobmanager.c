@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The JobManager: its Deployment, its Services and the ConfigMap that its pods mount. */
+#include <limits.h>
+
+#include "desired_internal.h"
+#include "files.h"
+#include "flinkop/arena.h"
+#include "flinkop/flink_version.h"
+#include "flinkop/str.h"
+#include "flinkop/strbuf.h"
+
+/* etcd takes objects of up to 1.5 MiB; the configuration came out of one. */
+#define CONF_TEXT_MAX (4 * 1024 * 1024)
+
+const char *desired_configmap_name(struct arena *a, const char *cluster)
+{
+    return arena_printf(a, "flink-config-%s", cluster);
+}
+
+static jv port(struct arena *a, const char *name, int number)
+{
+    return jv_dup(a, OBJ({"name", STR(name)}, {"containerPort", INT(number)},
+                         {"protocol", STR("TCP")}));
+}
+
+/* ---- ConfigMap ---- */
+
+static const char *conf_text(struct arena *a, const struct cluster_config *c)
+{
+    cleanup_strbuf struct strbuf sb = STRBUF_INIT(CONF_TEXT_MAX);
+    struct conf conf = cluster_config_flink(a, c);
+
+    if (c->spec->version->major >= 2)
+        conf_write_yaml(&sb, &conf);
+    else
+        conf_write_flat(&sb, &conf);
+    return arena_strndup(a, sb.buf, sb.len);
+}
+
+static const char *log_file(const struct cluster_config *c, const char *name, const char *deflt)
+{
+    return str_or(JV_STRING(c->spec->log_configuration, name), deflt);
+}
+
+jv desired_configmap(struct arena *a, const struct desired_input *in)
+{
+    const struct cluster_config *c = in->config;
+
+    return jv_dup(
+        a, OBJ({"apiVersion", STR("v1")}, {"kind", STR("ConfigMap")},
+               {"metadata", OBJ({"name", STR(desired_configmap_name(a, c->name))},
+                                {"namespace", STR(c->ns)},
+                                {"labels", cluster_labels(a, in, TYPE_NATIVE, NULL)},
+                                {"annotations", spec_hash_annotations(a, in, ABSENT)},
+                                {"ownerReferences", ARR(owner_reference(&in->cr, a, true))})},
+               {"data",
+                OBJ({c->spec->version->conf_file, STR(conf_text(a, c))},
+                    {"launch.sh", STR(file_launch_sh)},
+                    {"log4j-console.properties",
+                     STR(log_file(c, "log4j-console.properties", file_log4j_console))},
+                    {"log4j-cli.properties", STR(file_log4j_cli)},
+                    {"logback-console.xml",
+                     STR(log_file(c, "logback-console.xml", file_logback_console))})}));
+}
+
+/* ---- Deployment ---- */
+
+
+static void add_property(void *arg, const char *key, const char *value)
+{
+    struct jv_list *list = arg;
+
+    jv_list_add(list, STR("-D"));
+    jv_list_add(list, STR(arena_printf(list->a, "%s=%s", key, value)));
+}
+
+static jv jobmanager_args(struct arena *a, const struct cluster_config *c)
+{
+    struct jv_list args = JV_LIST(a);
+
+    jv_list_add(&args, STR("bash"));
+    jv_list_add(&args, STR(arena_printf(a, "%s/launch.sh", c->conf_dir)));
+    jv_list_add(&args, STR("jobmanager"));
+    jm_memory_properties(&c->jm_memory, add_property, &args);
+    if (c->ha) /* TaskManagers find the leader's address in the HA store */
+        add_property(&args, "jobmanager.rpc.address", "$(_POD_IP_ADDRESS)");
+    return jv_list_arr(&args);
+}
+
+static jv jobmanager_env(struct arena *a, const struct cluster_config *c)
+{
+    cleanup_strbuf struct strbuf jvm = STRBUF_INIT(4096);
+    struct conf conf = cluster_config_flink(a, c);
+
+    jm_memory_jvm_args(&jvm, &c->jm_memory);
+    return jv_dup(a, ARR(OBJ({"name", STR("FLINK_JM_JVM_MEM_OPTS")}, {"value", STR(jvm.buf)}),
+                         OBJ({"name", STR("FLINK_WEB_UPLOAD_DIR")},
+                             {"value", STR(conf_get(&conf, "web.upload.dir"))})));
+}
+
+/* Never fails the pod: it only tells when REST answers, so that Services send no one there before
+ * (api-contract §2.7). */
+static jv startup_probe(struct arena *a, const struct cluster_config *c)
+{
+    const char *enabled =
+        conf_get(&c->conf, "kubernetes.operator.jm-deployment.startup.probe.enabled");
+
+    if (str_eq(enabled, "false"))
+        return ABSENT;
+    return jv_dup(a, OBJ({"httpGet", OBJ({"path", STR("/config")}, {"port", STR("rest")})},
+                         {"periodSeconds", INT(1)}, {"failureThreshold", INT(INT_MAX)}));
+}
+
+static jv jobmanager_pod(struct arena *a, const struct desired_input *in)
+{
+    const struct cluster_config *c = in->config;
+    struct pod_role role = {
+        .component = COMPONENT_JM,
+        .type_label = TYPE_NATIVE,
+        .env_prefix = "containerized.master.env.",
+        .java_opts_key = "env.java.opts.jobmanager",
+        .java_opts_env = "FLINK_ENV_JAVA_OPTS_JM",
+        .spec = &c->spec->jm,
+        .size = &c->jm,
+        .ports = jv_dup(a, ARR(port(a, "rest", c->rest_port), port(a, "jobmanager-rpc", PORT_JM_RPC),
+                               port(a, "blobserver", PORT_BLOB))),
+        .env = jobmanager_env(a, c),
+        .args = jobmanager_args(a, c),
+    };
+    jv pod = pod_build(a, in, &role), spec = jv_get(pod, "spec");
+    struct jv_list containers = JV_LIST(a);
+
+    jv_foreach(item, jv_get(spec, "containers"))
+    {
+        jv container = *item;
+
+        if (str_eq(JV_STRING(container, "name"), MAIN_CONTAINER) &&
+            !jv_present(jv_get(container, "startupProbe")))
+            container = jv_set(a, container, "startupProbe", startup_probe(a, c));
+        jv_list_add(&containers, container);
+    }
+    pod = JV_SET_PATH(a, pod, jv_list_arr(&containers), "spec", "containers");
+    return JV_SET_PATH(a, pod, STR(arena_printf(a, "%lld", (long long)in->generation)), "metadata",
+                       "annotations", ANNOTATION_GENERATION);
+}
+
+jv desired_jobmanager(struct arena *a, const struct desired_input *in)
+{
+    const struct cluster_config *c = in->config;
+    jv labels = cluster_labels(a, in, TYPE_NATIVE, COMPONENT_JM);
+    jv annotations =
+        jv_merge(a,
+                 jv_dup(a, OBJ({ANNOTATION_GENERATION,
+                                STR(arena_printf(a, "%lld", (long long)in->generation))})),
+                 conf_map_or_absent(&c->conf, "kubernetes.jobmanager.annotations"));
+
+    return jv_dup(
+        a, OBJ({"apiVersion", STR("apps/v1")}, {"kind", STR("Deployment")},
+               {"metadata",
+                OBJ({"name", STR(c->name)}, {"namespace", STR(c->ns)},
+                    {"labels",
+                     jv_merge(a, conf_map_or_absent(&c->conf, "kubernetes.jobmanager.labels"),
+                              labels)},
+                    {"annotations", spec_hash_annotations(a, in, annotations)},
+                    {"ownerReferences", ARR(owner_reference(&in->cr, a, false))})},
+               {"spec", OBJ({"replicas", INT(c->jm_replicas)},
+                            {"selector", OBJ({"matchLabels", labels})},
+                            /* Two JobManagers without HA would be two clusters of one name. */
+                            {"strategy", OBJ({"type", STR("Recreate")})},
+                            {"template", jobmanager_pod(a, in)})}));
+}
+
+/* ---- Services ---- */
+
+static jv service(struct arena *a, const struct desired_input *in, const struct owner *deployment,
+                  const char *name, jv annotations, jv spec)
+{
+    return jv_dup(a, OBJ({"apiVersion", STR("v1")}, {"kind", STR("Service")},
+                         {"metadata",
+                          OBJ({"name", STR(name)}, {"namespace", STR(in->config->ns)},
+                              {"labels", cluster_labels(a, in, TYPE_NATIVE, NULL)},
+                              {"annotations", spec_hash_annotations(a, in, annotations)},
+                              {"ownerReferences", ARR(owner_reference(deployment, a, true))})},
+                         {"spec", spec}));
+}
+
+jv desired_internal_service(struct arena *a, const struct desired_input *in,
+                            const struct owner *deployment)
+{
+    const struct cluster_config *c = in->config;
+
+    return service(
+        a, in, deployment, c->name,
+        conf_map_or_absent(&c->conf, "kubernetes.internal-service.annotations"),
+        OBJ({"clusterIP", STR("None")},
+            /* TaskManagers that start beside the JobManager look its name up before it is ready. */
+            {"publishNotReadyAddresses", BOOL(true)},
+            {"selector", cluster_labels(a, in, TYPE_NATIVE, COMPONENT_JM)},
+            {"ports", ARR(OBJ({"name", STR("jobmanager-rpc")}, {"port", INT(PORT_JM_RPC)},
+                              {"protocol", STR("TCP")}),
+                          OBJ({"name", STR("blobserver")}, {"port", INT(PORT_BLOB)},
+                              {"protocol", STR("TCP")}))}));
+}
+
+jv desired_rest_service(struct arena *a, const struct desired_input *in,
+                        const struct owner *deployment)
+{
+    const struct cluster_config *c = in->config;
+    const char *type =
+        str_or(conf_get(&c->conf, "kubernetes.rest-service.exposed.type"), "ClusterIP");
+    bool headless = str_eq(type, "Headless_ClusterIP");
+
+    return service(a, in, deployment, arena_printf(a, "%s-rest", c->name),
+                   conf_map_or_absent(&c->conf, "kubernetes.rest-service.annotations"),
+                   OBJ({"type", STR(headless ? "ClusterIP" : type)},
+                       {"clusterIP", IF(headless, STR("None"))},
+                       {"selector", cluster_labels(a, in, TYPE_NATIVE, COMPONENT_JM)},
+                       {"ports", ARR(OBJ({"name", STR("rest")}, {"port", INT(c->rest_port)},
+                                         {"targetPort", INT(c->rest_port)},
+                                         {"protocol", STR("TCP")}))}));
+}

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Projections of Kubernetes objects, and the search for the one cause worth telling: the waiting
+ * reason of a container before the phase of its pod, the end of the log before an exit code.
+ */
+#include "flinkop/observed.h"
+
+#include <string.h>
+
+#include "flinkop/arena.h"
+#include "flinkop/clock.h"
+#include "flinkop/desired.h"
+#include "flinkop/str.h"
+
+#define MESSAGE_MAX 1000
+
+static int64_t time_of(jv v)
+{
+    int64_t ms;
+
+    return v.type == JV_STR && rfc3339_parse(v.s, &ms) ? ms : 0;
+}
+
+static const char *copy(struct arena *a, const char *s)
+{
+    return s ? arena_strdup(a, s) : NULL;
+}
+
+static const char *copy_message(struct arena *a, const char *s)
+{
+    return s ? str_clean(a, s, MESSAGE_MAX) : "";
+}
+
+void obs_meta_read(struct arena *a, jv object, struct obs_meta *ret)
+{
+    jv m = jv_get(object, "metadata"), labels = jv_get(m, "labels"),
+       annotations = jv_get(m, "annotations");
+    int64_t generation = 0;
+
+    if (!str_to_int64(str_or_empty(JV_STRING(annotations, ANNOTATION_GENERATION)), &generation))
+        generation = 0;
+    *ret = (struct obs_meta){
+        .ns = copy(a, JV_STRING(m, "namespace")),
+        .name = copy(a, JV_STRING(m, "name")),
+        .uid = copy(a, JV_STRING(m, "uid")),
+        .resource_version = copy(a, JV_STRING(m, "resourceVersion")),
+        .generation = jv_int64_or(jv_get(m, "generation"), 0),
+        .created_ms = time_of(jv_get(m, "creationTimestamp")),
+        .deleted_ms = time_of(jv_get(m, "deletionTimestamp")),
+        .app = copy(a, JV_STRING(labels, LABEL_APP)),
+        .component = copy(a, JV_STRING(labels, LABEL_COMPONENT)),
+        .spec_hash = copy(a, JV_STRING(annotations, ANNOTATION_SPEC_HASH)),
+        .cr_generation = generation,
+        .owner_uid = copy(a, JV_STRING(jv_at(jv_get(m, "ownerReferences"), 0), "uid")),
+    };
+}
+
+static jv condition(jv object, const char *type)
+{
+    jv_foreach(c, JV_PATH(object, "status", "conditions"))
+        if (str_eq(JV_STRING(*c, "type"), type))
+            return *c;
+    return ABSENT;
+}
+
+static bool condition_is(jv object, const char *type, const char *status)
+{
+    return str_eq(JV_STRING(condition(object, type), "status"), status);
+}
+
+/* ---- pods ---- */
+
+/* Waiting reasons that mean trouble; others (ContainerCreating, PodInitializing) are on the way. */
+static const char *const trouble[] = {
+    "CrashLoopBackOff",  "ImagePullBackOff", "ErrImagePull",
+    "InvalidImageName",  "ErrImageNeverPull", "RunContainerError",
+    "CreateContainerConfigError", "CreateContainerError", "PreCreateHookError",
+};
+
+/* How a container ended, in words: kubelet's reason, the code, and the end of its log, which the
+ * message is because of terminationMessagePolicy. */
+static const char *ended_text(struct arena *a, jv terminated)
+{
+    const char *reason = str_or(JV_STRING(terminated, "reason"), "Error");
+    int64_t code = jv_int64_or(jv_get(terminated, "exitCode"), -1);
+    const char *log = copy_message(a, JV_STRING(terminated, "message"));
+
+    return arena_printf(a, "%s (exit code %lld)%s%s", reason, (long long)code, *log ? ": " : "",
+                        str_trim(a, log));
+}
+
+static struct obs_cause container_cause(struct arena *a, jv status)
+{
+    const char *name = str_or(JV_STRING(status, "name"), "?");
+    jv waiting = JV_PATH(status, "state", "waiting"), now = JV_PATH(status, "state", "terminated"),
+       last = JV_PATH(status, "lastState", "terminated");
+    const char *reason = JV_STRING(waiting, "reason");
+    struct obs_cause none = {0};
+
+    if (reason && str_index(trouble, ARRAY_SIZE(trouble), reason) >= 0) {
+        bool oom = str_eq(JV_STRING(last, "reason"), "OOMKilled");
+        const char *text = !strcmp(reason, "CrashLoopBackOff") && jv_present(last)
+                               ? ended_text(a, last)
+                               : copy_message(a, JV_STRING(waiting, "message"));
+
+        return (struct obs_cause){oom ? "OOMKilled" : arena_strdup(a, reason),
+                                  arena_printf(a, "container %s: %s", name, text)};
+    }
+    /* Running again but not ready yet: why it restarted is still the news. */
+    if (!jv_present(now) && jv_int64_or(jv_get(status, "restartCount"), 0) > 0 &&
+        jv_present(last) && !jv_bool_or(jv_get(status, "ready"), false))
+        return (struct obs_cause){
+            str_eq(JV_STRING(last, "reason"), "OOMKilled") ? "OOMKilled" : "CrashLoopBackOff",
+            arena_printf(a, "container %s: %s", name, ended_text(a, last))};
+    if (jv_present(now) && jv_int64_or(jv_get(now, "exitCode"), 0) != 0)
+        return (struct obs_cause){arena_strdup(a, str_or(JV_STRING(now, "reason"), "Error")),
+                                  arena_printf(a, "container %s: %s", name, ended_text(a, now))};
+    return none;
+}
+
+static struct obs_cause pod_cause(struct arena *a, jv pod)
+{
+    static const char *const lists[] = {"initContainerStatuses", "containerStatuses"};
+    jv scheduled = condition(pod, "PodScheduled");
+    const char *reason = JV_STRING(pod, "status", "reason");
+
+    if (str_eq(JV_STRING(scheduled, "status"), "False"))
+        return (struct obs_cause){copy(a, str_or(JV_STRING(scheduled, "reason"), "Unschedulable")),
+                                  copy_message(a, JV_STRING(scheduled, "message"))};
+    for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+        jv_foreach(status, JV_PATH(pod, "status", lists[i]))
+        {
+            struct obs_cause cause = container_cause(a, *status);
+
+            if (cause.reason)
+                return cause;
+        }
+    if (reason) /* Evicted, NodeLost, Preempting … */
+        return (struct obs_cause){copy(a, reason), copy_message(a, JV_STRING(pod, "status",
+                                                                            "message"))};
+    return (struct obs_cause){0};
+}
+
+static int64_t ran_ms(jv terminated)
+{
+    int64_t from = time_of(jv_get(terminated, "startedAt")),
+            to = time_of(jv_get(terminated, "finishedAt"));
+
+    return from && to ? to - from : -1;
+}
+
+void obs_pod_read(struct arena *a, jv object, struct obs_pod *ret)
+{
+    jv status = jv_get(object, "status"), main = ABSENT;
+    const char *phase = str_or(JV_STRING(status, "phase"), "Pending");
+    bool never = str_eq(JV_STRING(object, "spec", "restartPolicy"), "Never");
+
+    *ret = (struct obs_pod){
+        .ip = copy(a, JV_STRING(status, "podIP")),
+        .phase = arena_strdup(a, phase),
+        .scheduled = condition_is(object, "PodScheduled", "True"),
+        .ready = condition_is(object, "Ready", "True"),
+        .exit_code = -1,
+        .ran_ms = -1,
+        .cause = pod_cause(a, object),
+    };
+    obs_meta_read(a, object, &ret->meta);
+    jv_foreach(c, jv_get(status, "containerStatuses"))
+        if (str_eq(JV_STRING(*c, "name"), MAIN_CONTAINER))
+            main = *c;
+    jv now = JV_PATH(main, "state", "terminated"), last = JV_PATH(main, "lastState", "terminated");
+    jv ended = jv_present(now) ? now : last;
+
+    ret->main_running = jv_present(JV_PATH(main, "state", "running"));
+    ret->main_started = jv_bool_or(jv_get(main, "started"), false);
+    ret->restarts = (int)jv_int64_or(jv_get(main, "restartCount"), 0);
+    if (jv_present(ended)) {
+        ret->exit_code = (int)jv_int64_or(jv_get(ended, "exitCode"), -1);
+        ret->ran_ms = ran_ms(ended);
+    }
+    ret->dead = !strcmp(phase, "Failed") || !strcmp(phase, "Succeeded") ||
+                (never && jv_present(now));
+}
+
+/* ---- deployments ---- */
+
+void obs_deployment_read(struct arena *a, jv object, struct obs_deployment *ret)
+{
+    jv spec = jv_get(object, "spec"), status = jv_get(object, "status");
+    jv failure = condition(object, "ReplicaFailure");
+
+    *ret = (struct obs_deployment){
+        .observed_generation = jv_int64_or(jv_get(status, "observedGeneration"), 0),
+        .replicas = (int)jv_int64_or(jv_get(spec, "replicas"), 1),
+        .status_replicas = (int)jv_int64_or(jv_get(status, "replicas"), 0),
+        .ready_replicas = (int)jv_int64_or(jv_get(status, "readyReplicas"), 0),
+    };
+    obs_meta_read(a, object, &ret->meta);
+    ret->ours = ret->meta.spec_hash != NULL;
+    jv_foreach(c, JV_PATH(spec, "template", "spec", "containers"))
+        if (str_eq(JV_STRING(*c, "name"), MAIN_CONTAINER))
+            ret->image = copy(a, JV_STRING(*c, "image"));
+    if (str_eq(JV_STRING(failure, "status"), "True"))
+        ret->cause = (struct obs_cause){copy(a, str_or(JV_STRING(failure, "reason"), "Failed")),
+                                        copy_message(a, JV_STRING(failure, "message"))};
+}
+
+const struct obs_job *obs_flink_job(const struct obs_flink *f, const char *id)
+{
+    for (size_t i = 0; id && i < f->n_jobs; i++)
+        if (!strcmp(f->jobs[i].job.id, id))
+            return &f->jobs[i];
+    return NULL;
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "status.h"
+
+#include <string.h>
+
+#include "flinkop/arena.h"
+#include "flinkop/clock.h"
+#include "flinkop/json.h"
+#include "flinkop/str.h"
+
+#define ERROR_MESSAGE_MAX 2048 /* kubernetes.operator.exception.field.max.length */
+#define CONDITION_MESSAGE_MAX 2048
+
+jv recorded_spec(struct arena *a, jv cr)
+{
+    const char *text = JV_STRING(cr, "status", "reconciliationStatus", "lastReconciledSpec");
+    struct error err;
+    jv v;
+
+    if (!text || json_parse(a, text, strlen(text), &v, &err) || v.type != JV_OBJ)
+        return ABSENT;
+    if (jv_present(jv_get(v, "resource_metadata")) || jv_present(jv_get(v, "spec")))
+        return jv_get(v, "spec");
+    return jv_set(a, v, "apiVersion", ABSENT); /* the oldest form: the spec itself */
+}
+
+const char *record_text(struct arena *a, jv spec, bool first_deployment)
+{
+    return json_text(a, OBJ({"spec", spec},
+                            {"resource_metadata",
+                             OBJ({"apiVersion", STR("flink.apache.org/v1beta1")},
+                                 {"firstDeployment", BOOL(first_deployment)})}));
+}
+
+static jv find_condition(jv list, const char *type)
+{
+    jv_foreach(c, list)
+        if (str_eq(JV_STRING(*c, "type"), type))
+            return *c;
+    return ABSENT;
+}
+
+jv conditions_write(struct arena *a, jv old, const struct condition *c, size_t n,
+                    int64_t generation, int64_t wall)
+{
+    struct jv_list list = JV_LIST(a);
+    char now[RFC3339_MAX];
+
+    rfc3339_format(wall, now);
+    for (size_t i = 0; i < n; i++) {
+        const char *status = c[i].status ? "True" : "False";
+        jv before = find_condition(old, c[i].type);
+        const char *since = JV_STRING(before, "lastTransitionTime");
+
+        if (!str_eq(JV_STRING(before, "status"), status) || str_empty(since))
+            since = now;
+        jv_list_add(&list,
+                    jv_dup(a, OBJ({"type", STR(c[i].type)}, {"status", STR(status)},
+                                  {"observedGeneration", INT(generation)},
+                                  {"lastTransitionTime", STR(since)}, {"reason", STR(c[i].reason)},
+                                  {"message", STR(str_clean(a, str_or_empty(c[i].message),
+                                                            CONDITION_MESSAGE_MAX))})));
+    }
+    return jv_list_arr(&list);
+}
+
+const char *error_text(struct arena *a, const char *type, const char *reason, const char *message)
+{
+    return json_text(a, OBJ({"type", STR(type)},
+                            {"message", STR(str_clean(a, message, ERROR_MESSAGE_MAX))},
+                            {"additionalMetadata",
+                             IF(reason, OBJ({"reason", STR(str_or_empty(reason))}))},
+                            {"throwableList", EMPTY_ARR}));
+}
+
+const char *error_message(struct arena *a, const char *text)
+{
+    struct error err;
+    jv v;
+
+    if (text && !json_parse(a, text, strlen(text), &v, &err) && JV_STRING(v, "message"))
+        return JV_STRING(v, "message");
+    return text;
+}
+
+struct action *plan_add(struct plan *p, enum action_type type, enum kube_kind kind, const char *ns,
+                        const char *name)
+{
+    if (p->n == p->room) {
+        struct action *bigger = arena_new_array(p->a, struct action, p->room * 2 + 8);
+
+        if (p->n)
+            memcpy(bigger, p->actions, p->n * sizeof(*bigger));
+        p->actions = bigger;
+        p->room = p->room * 2 + 8;
+    }
+    p->actions[p->n] = (struct action){
+        .type = type, .kind = kind, .ns = ns, .name = name, .body = ABSENT};
+    return &p->actions[p->n++];
+}
+
+void plan_wake(struct plan *p, int64_t when)
+{
+    p->next = MIN(p->next, when);
+}
+
+static struct action *about(struct plan *p, enum action_type type, enum kube_kind kind, jv cr)
+{
+    struct action *act = plan_add(p, type, kind, JV_STRING(cr, "metadata", "namespace"),
+                                  JV_STRING(cr, "metadata", "name"));
+
+    act->uid = JV_STRING(cr, "metadata", "uid");
+    return act;
+}
+
+void plan_status(struct plan *p, enum kube_kind kind, jv cr, jv status)
+{
+    jv diff = jv_merge_diff(p->a, jv_get(cr, "status"), status);
+
+    if (diff.type == JV_ABSENT)
+        return;
+    about(p, ACT_STATUS, kind, cr)->body = jv_dup(
+        p->a, OBJ({"metadata",
+                   OBJ({"resourceVersion", STR(JV_STRING(cr, "metadata", "resourceVersion"))})},
+                  {"status", diff}));
+}
+
+bool has_finalizer(jv cr, const char *finalizer)
+{
+    jv_foreach(f, JV_PATH(cr, "metadata", "finalizers"))
+        if (str_eq(jv_string(*f), finalizer))
+            return true;
+    return false;
+}
+
+void plan_finalizer(struct plan *p, enum kube_kind kind, jv cr, const char *finalizer, bool on)
+{
+    struct jv_list list = JV_LIST(p->a);
+
+    jv_foreach(f, JV_PATH(cr, "metadata", "finalizers"))
+        if (!str_eq(jv_string(*f), finalizer))
+            jv_list_add(&list, *f);
+    if (on)
+        jv_list_add(&list, STR(finalizer));
+    about(p, ACT_PATCH, kind, cr)->body = jv_dup(
+        p->a, OBJ({"metadata",
+                   OBJ({"resourceVersion", STR(JV_STRING(cr, "metadata", "resourceVersion"))},
+                       {"finalizers", jv_list_arr(&list)})}));
+}
+
+void plan_event(struct plan *p, enum kube_kind kind, jv cr, bool warning, const char *component,
+                const char *reason, const char *message)
+{
+    struct action *act = about(p, ACT_EVENT, kind, cr);
+
+    act->warning = warning;
+    act->component = component;
+    act->reason = reason;
+    act->message = message;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the status of both kinds has in common. */
+#ifndef CLUSTER_STATUS_H
+#define CLUSTER_STATUS_H
+
+#include "flinkop/jv.h"
+#include "flinkop/plan.h"
+
+/* ---- the recorded spec (api-contract §1.6) ---- */
+
+/** The spec in status.reconciliationStatus.lastReconciledSpec; ABSENT if there is none or it cannot
+ * be read. Older forms of it are understood. */
+jv recorded_spec(struct arena *a, jv cr);
+/** The text to record. */
+const char *record_text(struct arena *a, jv spec, bool first_deployment);
+
+/* ---- conditions ---- */
+
+struct condition {
+    const char *type;
+    bool status;
+    const char *reason, *message;
+};
+/** metav1.Conditions; lastTransitionTime is kept while the status of a type does not change. */
+jv conditions_write(struct arena *a, jv old, const struct condition *c, size_t n,
+                    int64_t generation, int64_t wall);
+
+/* ---- errors ---- */
+
+#define ERROR_PREFIX "org.apache.flink.kubernetes.operator.exception."
+/** status.error as the incumbent writes it: {"type", "message", "additionalMetadata", …} as text. */
+const char *error_text(struct arena *a, const char *type, const char *reason, const char *message);
+/** The "message" in such a text, or the text itself. */
+const char *error_message(struct arena *a, const char *text);
+
+/* ---- writing ---- */
+
+/** Adds ACT_STATUS with the difference between the CR's status and `status`, if there is any.
+ * The patch carries the resourceVersion. */
+void plan_status(struct plan *p, enum kube_kind kind, jv cr, jv status);
+/** Adds a patch that puts the finalizer on or takes it off. */
+void plan_finalizer(struct plan *p, enum kube_kind kind, jv cr, const char *finalizer, bool on);
+bool has_finalizer(jv cr, const char *finalizer);
+/** Event about the CR. */
+void plan_event(struct plan *p, enum kube_kind kind, jv cr, bool warning, const char *component,
+                const char *reason, const char *message);
+
+#endif
