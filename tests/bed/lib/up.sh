@@ -132,15 +132,10 @@ make_cgroups() {
   done </proc/self/cgroup
 }
 
-# start_init CONTROL_PLANE_BIN NODE_BIN: the first process of the bed, in namespaces and cgroups of its own.
+# start_init CONTROL_PLANE_BIN NODE_BIN: the first process of the bed, in namespaces of its own.
 start_init() {
-  (
-    while read -r _ _ path; do echo "$BASHPID" >"$path/cgroup.procs"; done <"$BED/cgroups"
-    exec {BED_LOCK}>&-
-    exec env -i HOME=/root PATH="$PATH" \
-      setsid unshare --net --mount --pid --uts --ipc --cgroup --fork --kill-child \
-      bash "$BED/inside/root.sh" "$BED" "$@"
-  ) >"$BED/log/init.log" 2>&1 </dev/null &
+  env -i HOME=/root PATH="$PATH" setsid unshare --net --mount --pid --uts --ipc --fork --kill-child \
+    bash "$BED/inside/enter.sh" "$BED" "$@" >"$BED/log/init.log" 2>&1 </dev/null {BED_LOCK}>&- &
   wait_for 20 test -e "$BED/init" || die "the bed's first process did not start"
 }
 
