@@ -2,12 +2,17 @@
 # What is built once is kept outside the checkout, under a key made from its recipe, so that every checkout on the
 # machine with the same recipe finds it.
 
-# digest FILE-OR-TEXT...: short hash of the contents of files and of words that are no files, in REPLY.
+# digest FILE-OR-TEXT...: short hash of names and contents of files, and of words that are no files, in REPLY. Where a
+# file lies does not count.
 digest() {
   local item
   REPLY=$(for item in "$@"; do
-    printf '%s\n' "${item##*/}"
-    [[ ! -f $item ]] || cat "$item"
+    if [[ -f $item ]]; then
+      echo "file ${item##*/}"
+      cat "$item"
+    else
+      echo "text $item"
+    fi
   done | sha256sum)
   REPLY=${REPLY:0:12}
 }
