@@ -73,9 +73,9 @@ struct alloc_memory {
     int create_failures;
     int64_t create_failed_at;
     struct obs_cause create_cause;
-    int64_t surplus_since;  /* -1: none */
-    int64_t short_since;    /* -1: since when jobs wait with nothing starting */
-    int extra;              /* TaskManagers beyond the sum, after waiting in vain */
+    int64_t surplus_since; /* -1: none */
+    int64_t short_since;   /* -1: since when jobs wait with nothing starting */
+    int extra;             /* TaskManagers beyond the sum, after waiting in vain */
 };
 
 /** Notes of a cluster that was never seen. */

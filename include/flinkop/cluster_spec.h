@@ -2,7 +2,8 @@
 /*
  * The specs of our custom resources as structs. Reading collects every problem with its field path;
  * what it could read is there all the same. Strings are borrowed from the JSON, everything lives in
- * the arena of the problems. Fields and rules: api-contract §1.1–1.3, §2.15; `allocator`: DESIGN §5.
+ * the arena of the problems. Fields and rules: api-contract §1.1–1.3, §2.15; `allocator`: DESIGN
+ * §5.
  */
 #ifndef FLINKOP_CLUSTER_SPEC_H
 #define FLINKOP_CLUSTER_SPEC_H

@@ -21,8 +21,8 @@ struct arena;
 struct obs_meta {
     const char *ns, *name, *uid, *resource_version;
     int64_t generation;
-    int64_t created_ms; /* epoch, 0 unknown */
-    int64_t deleted_ms; /* when deletion was asked for (deletionTimestamp), 0 if not */
+    int64_t created_ms;          /* epoch, 0 unknown */
+    int64_t deleted_ms;          /* when deletion was asked for (deletionTimestamp), 0 if not */
     const char *app, *component; /* labels, NULL if missing */
     const char *spec_hash;       /* our annotation, NULL if it is not ours */
     int64_t cr_generation;       /* ANNOTATION_GENERATION, 0 if missing */
@@ -39,11 +39,11 @@ struct obs_pod {
     const char *ip, *phase;
     bool scheduled, ready;
     bool main_running, main_started; /* of the main container; started: startup probe passed */
-    bool dead;        /* the main container has ended for good, or the pod failed (sidecars do not
-                         count) */
-    int restarts;     /* of the main container */
-    int exit_code;    /* of its last end, -1 if it never ended */
-    int64_t ran_ms;   /* how long it ran before it ended, -1 unknown */
+    bool dead;      /* the main container has ended for good, or the pod failed (sidecars do not
+                       count) */
+    int restarts;   /* of the main container */
+    int exit_code;  /* of its last end, -1 if it never ended */
+    int64_t ran_ms; /* how long it ran before it ended, -1 unknown */
     struct obs_cause cause; /* the first useful one: see pod_cause */
 };
 
@@ -67,7 +67,7 @@ struct obs_job {
     struct flink_job job;
     bool has_detail; /* vertices were read for this state of the tasks */
     bool batch, has_blocking_edge;
-    bool adaptive;    /* it has resource requirements: slots_needed comes from them */
+    bool adaptive; /* it has resource requirements: slots_needed comes from them */
     int slots_needed, slots_needed_max; /* to run all of it (job_slots) */
 };
 

@@ -24,26 +24,26 @@ struct flink_defaults;
 /* ---- actions ---- */
 
 enum action_type {
-    ACT_APPLY,        /* server-side apply of body */
-    ACT_CREATE,       /* create body; that it exists already is a success */
-    ACT_DELETE,       /* with uid as precondition; that it is gone already is a success */
-    ACT_PATCH,        /* merge patch body on the object */
-    ACT_STATUS,       /* merge patch body on the resource's status */
-    ACT_EVENT,        /* fire and forget */
-    ACT_RELEASE,      /* delete a TaskManager pod if Flink still says that all its slots are free */
-    ACT_FIND_JOB,     /* live look-up of a job id in Flink */
-    ACT_SUBMIT_JOB,   /* bring the JAR to Flink and run it under the job id */
-    ACT_CANCEL_JOB,   /* that it has ended already is a success */
-    ACT_JOB_ERROR,    /* read why a job failed */
+    ACT_APPLY,      /* server-side apply of body */
+    ACT_CREATE,     /* create body; that it exists already is a success */
+    ACT_DELETE,     /* with uid as precondition; that it is gone already is a success */
+    ACT_PATCH,      /* merge patch body on the object */
+    ACT_STATUS,     /* merge patch body on the resource's status */
+    ACT_EVENT,      /* fire and forget */
+    ACT_RELEASE,    /* delete a TaskManager pod if Flink still says that all its slots are free */
+    ACT_FIND_JOB,   /* live look-up of a job id in Flink */
+    ACT_SUBMIT_JOB, /* bring the JAR to Flink and run it under the job id */
+    ACT_CANCEL_JOB, /* that it has ended already is a success */
+    ACT_JOB_ERROR,  /* read why a job failed */
 };
 
 struct submit_args {
     const char *jar_uri, *entry_class, *savepoint_path;
-    jv args; /* array of strings, or ABSENT */
+    jv args;         /* array of strings, or ABSENT */
     int parallelism; /* 0: Flink's default */
     bool allow_non_restored_state;
-    jv configuration; /* object of strings, or ABSENT */
-    jv http_headers;  /* object of strings for the download, or ABSENT */
+    jv configuration;            /* object of strings, or ABSENT */
+    jv http_headers;             /* object of strings for the download, or ABSENT */
     const char *allowed_schemes; /* comma-separated */
     bool restricted_hosts_allowed;
 };
@@ -66,7 +66,7 @@ struct action {
 struct outcome {
     enum action_type type;
     enum kube_kind kind;
-    const char *name;   /* of the object acted on */
+    const char *name; /* of the object acted on */
     const char *job_id;
     bool ok;
     struct error error; /* if not ok */
@@ -80,21 +80,21 @@ struct outcome {
 struct obs_session_job {
     struct obs_meta meta;
     const char *deployment_name;
-    const char *job_id;  /* recorded, or NULL */
-    int parallelism;     /* wanted, 0 if the spec leaves it to Flink */
-    bool suspended;      /* the spec wants it not to run */
-    bool ended;          /* its job is recorded as terminal and the spec has not changed since */
-    bool failing;        /* the last attempt to submit it failed */
-    bool finalized;      /* it carries our finalizer: it counts as a job of this cluster */
+    const char *job_id; /* recorded, or NULL */
+    int parallelism;    /* wanted, 0 if the spec leaves it to Flink */
+    bool suspended;     /* the spec wants it not to run */
+    bool ended;         /* its job is recorded as terminal and the spec has not changed since */
+    bool failing;       /* the last attempt to submit it failed */
+    bool finalized;     /* it carries our finalizer: it counts as a job of this cluster */
 };
 void obs_session_job_read(struct arena *a, jv cr, struct obs_session_job *ret);
 
 /* Notes kept in memory from pass to pass; losing them does no harm. */
 struct cluster_memory {
     struct alloc_memory alloc;
-    const char *spec_hash;      /* the notes are about pods of this spec */
-    int64_t deleting_since;     /* monotonic ms, -1: not deleting */
-    int64_t blocked_since;      /* an order is waiting for something since, -1: not */
+    const char *spec_hash;  /* the notes are about pods of this spec */
+    int64_t deleting_since; /* monotonic ms, -1: not deleting */
+    int64_t blocked_since;  /* an order is waiting for something since, -1: not */
 };
 struct cluster_memory cluster_memory_initial(void);
 
@@ -131,7 +131,7 @@ struct plan {
     size_t n, room;
     int64_t next; /* monotonic ms when to plan again; INT64_MAX: on events only */
     enum probe_pace pace;
-    bool gone;    /* the finalizer is off: forget everything about it */
+    bool gone;                    /* the finalizer is off: forget everything about it */
     struct cluster_memory memory; /* FlinkDeployment */
 };
 
@@ -140,8 +140,8 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
 /* ---- FlinkSessionJob ---- */
 
 struct job_memory {
-    int submit_failures; /* in a row */
-    int64_t retry_at;    /* monotonic ms, not before */
+    int submit_failures;    /* in a row */
+    int64_t retry_at;       /* monotonic ms, not before */
     const char *looked_for; /* job id that a live look-up did not find… */
     int64_t deleting_since; /* -1 */
     int64_t cancel_sent;    /* monotonic ms of the last cancel, -1 */
@@ -153,7 +153,7 @@ struct job_memory job_memory_initial(void);
 struct job_snapshot {
     jv cr;
     const struct flink_defaults *defaults;
-    bool cluster_exists;      /* its FlinkDeployment */
+    bool cluster_exists; /* its FlinkDeployment */
     bool cluster_deleting;
     bool cluster_ready;       /* its JobManager answers and runs the recorded spec */
     const char *cluster_text; /* why it is not */

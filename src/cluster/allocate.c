@@ -7,15 +7,15 @@
 #include "flinkop/arena.h"
 #include "flinkop/str.h"
 
-#define YOUNG_MS 60000          /* a TaskManager that dies before has failed to start */
-#define FREE_FAILURES 2         /* that many young deaths are replaced at once */
+#define YOUNG_MS 60000  /* a TaskManager that dies before has failed to start */
+#define FREE_FAILURES 2 /* that many young deaths are replaced at once */
 #define FAILURE_BACKOFF_MS 10000
 #define CREATE_BACKOFF_MS 3000
 #define BACKOFF_MAX_MS 300000
-#define SURPLUS_STABLE_MS 5000  /* a surplus shorter than that is noise */
+#define SURPLUS_STABLE_MS 5000 /* a surplus shorter than that is noise */
 #define ESCALATE_MS 5000
 #define DEADLOCK_MS 30000
-#define REMOVE_SHARE 10         /* at most a tenth (but one) of the idle ones at a time */
+#define REMOVE_SHARE 10 /* at most a tenth (but one) of the idle ones at a time */
 
 struct alloc_memory alloc_memory_initial(void)
 {
@@ -105,8 +105,8 @@ static void take_notes(struct pass *p)
     for (size_t i = 0; i < in->n_tms; i++) {
         const struct alloc_tm *tm = &in->tms[i];
         const struct alloc_note *old = note_of(p->old, tm->name);
-        struct alloc_note n = old ? *old : (struct alloc_note){.idle_since = -1,
-                                                               .registered_since = -1};
+        struct alloc_note n = old ? *old
+                                  : (struct alloc_note){.idle_since = -1, .registered_since = -1};
 
         n.name = tm->name;
         if (in->flink_known) {
@@ -315,8 +315,7 @@ static void release_idle(struct pass *p, int surplus)
         size_t oldest = SIZE_MAX;
 
         for (size_t i = 0; i < in->n_tms; i++) {
-            if (!usable(&in->tms[i]) || being_removed(p, &in->tms[i]) ||
-                m->notes[i].idle_since < 0)
+            if (!usable(&in->tms[i]) || being_removed(p, &in->tms[i]) || m->notes[i].idle_since < 0)
                 continue;
             if (oldest == SIZE_MAX || m->notes[i].idle_since < m->notes[oldest].idle_since)
                 oldest = i;

@@ -63,7 +63,10 @@ static struct alloc_job job_of(const struct obs_job *j, const struct obs_session
     return (struct alloc_job){
         .id = j->job.id,
         /* Before its graph is known a job of ours is as wide as its spec says. */
-        .need = ending ? 0 : j->has_detail ? j->slots_needed : cr ? MAX(cr->parallelism, 1) : 0,
+        .need = ending          ? 0
+                : j->has_detail ? j->slots_needed
+                : cr            ? MAX(cr->parallelism, 1)
+                                : 0,
         .need_max = j->slots_needed_max,
         .waiting = !ending && !all_running(&j->job),
         .batch = j->batch,
@@ -126,11 +129,11 @@ static void creation_failure(struct cluster_pass *p, struct alloc_input *in)
         if (o->type != ACT_CREATE || o->kind != KIND_POD || o->ok)
             continue;
         in->create_failed = true;
-        in->create_error = (struct obs_cause){
-            strstr(o->error.text, "exceeded quota") ? "QuotaExceeded"
-            : o->error.code == ERR_FORBIDDEN        ? "Forbidden"
-                                                    : "TaskManagerCreateFailed",
-            str_clean(p->a, o->error.text, 1000)};
+        in->create_error =
+            (struct obs_cause){strstr(o->error.text, "exceeded quota") ? "QuotaExceeded"
+                               : o->error.code == ERR_FORBIDDEN        ? "Forbidden"
+                                                                       : "TaskManagerCreateFailed",
+                               str_clean(p->a, o->error.text, 1000)};
     }
 }
 
@@ -174,8 +177,7 @@ static void create(struct cluster_pass *p, int n)
     struct owner owner = deployment_owner(p);
 
     for (int i = 0; i < n; i++) {
-        const char *name =
-            taskmanager_pod_name(p->a, p->meta.name, p->attempt, ++p->last_index);
+        const char *name = taskmanager_pod_name(p->a, p->meta.name, p->attempt, ++p->last_index);
 
         plan_add(&p->plan, ACT_CREATE, KIND_POD, p->meta.ns, name)->body =
             desired_taskmanager(p->a, &in, name, &owner);

@@ -17,7 +17,8 @@ static int64_t cleanup_timeout(const struct cluster_pass *p)
     struct error err;
     int64_t ms = CLEANUP_TIMEOUT_MS;
 
-    if (p->usable && conf_duration(&p->config.conf, OPTION "resource.cleanup.timeout", ms, &ms, &err))
+    if (p->usable &&
+        conf_duration(&p->config.conf, OPTION "resource.cleanup.timeout", ms, &ms, &err))
         ms = CLEANUP_TIMEOUT_MS;
     return ms;
 }
@@ -43,9 +44,9 @@ static const char *blockers(const struct cluster_pass *p)
         return NULL;
     for (size_t i = 0; i < s->flink->n_jobs; i++)
         if (!job_state_terminal(s->flink->jobs[i].job.state))
-            return arena_printf(p->a, "waiting for job %s (%s), which no FlinkSessionJob owns, to end",
-                                s->flink->jobs[i].job.id,
-                                str_clean(p->a, s->flink->jobs[i].job.name, 100));
+            return arena_printf(
+                p->a, "waiting for job %s (%s), which no FlinkSessionJob owns, to end",
+                s->flink->jobs[i].job.id, str_clean(p->a, s->flink->jobs[i].job.name, 100));
     return NULL;
 }
 

@@ -19,8 +19,8 @@ struct cluster_pass {
     struct obs_meta meta;
 
     /* ---- judged: what is asked for, and what of it counts ---- */
-    jv recorded;         /* spec that was recorded last; ABSENT: never deployed */
-    jv target;           /* spec to work towards: the current one, or the recorded one if that is bad */
+    jv recorded; /* spec that was recorded last; ABSENT: never deployed */
+    jv target;   /* spec to work towards: the current one, or the recorded one if that is bad */
     const char *invalid; /* why the current spec is not taken; NULL: it is */
     bool unsupported_version;
     const char *target_hash;
@@ -29,9 +29,9 @@ struct cluster_pass {
     bool usable; /* config can be built: there is something to work with */
 
     /* ---- found on the way ---- */
-    bool recording;          /* the target is being recorded in this pass: act in the next */
-    bool up_to_date;         /* the Deployment runs the target */
-    const char *progress;    /* what is being done or waited for; NULL: nothing */
+    bool recording;       /* the target is being recorded in this pass: act in the next */
+    bool up_to_date;      /* the Deployment runs the target */
+    const char *progress; /* what is being done or waited for; NULL: nothing */
     enum jm_status jm;
     struct obs_cause cause;  /* why the JobManager does not work */
     const char *jm_instance; /* "<pod uid>/<restarts>", NULL: none runs */
@@ -49,10 +49,10 @@ bool operator_flag(const struct cluster_pass *p, const char *key, bool fallback)
 struct owner deployment_owner(const struct cluster_pass *p);
 struct desired_input desired_of(struct cluster_pass *p);
 
-void judge(struct cluster_pass *p);              /* cluster_judge.c */
-void roll_out(struct cluster_pass *p);           /* cluster_rollout.c */
-void finalize(struct cluster_pass *p);           /* cluster_finalize.c */
+void judge(struct cluster_pass *p);                 /* cluster_judge.c */
+void roll_out(struct cluster_pass *p);              /* cluster_rollout.c */
+void finalize(struct cluster_pass *p);              /* cluster_finalize.c */
 void allocate_taskmanagers(struct cluster_pass *p); /* cluster_allocate.c */
-void report(struct cluster_pass *p);             /* cluster_report.c */
+void report(struct cluster_pass *p);                /* cluster_report.c */
 
 #endif

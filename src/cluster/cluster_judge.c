@@ -42,8 +42,8 @@ static const char *check_change(struct cluster_pass *p, jv current)
                        : "spec.job: a session cluster cannot become an application cluster; delete "
                          "and create it anew";
     if (!str_eq(was, is))
-        return arena_printf(p->a, "spec.mode: cannot change from %s to %s; delete and create it anew",
-                            was, is);
+        return arena_printf(
+            p->a, "spec.mode: cannot change from %s to %s; delete and create it anew", was, is);
     return NULL;
 }
 

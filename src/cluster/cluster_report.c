@@ -48,7 +48,8 @@ static struct condition taskmanagers_condition(struct cluster_pass *p)
     } else if (r->live < r->desired) {
         c.status = false;
         c.reason = "Starting";
-        c.message = arena_printf(p->a, "%d of %d TaskManagers have registered", r->live, r->desired);
+        c.message =
+            arena_printf(p->a, "%d of %d TaskManagers have registered", r->live, r->desired);
     } else {
         c.message = arena_printf(p->a, "%d TaskManagers with %d slots, %d needed", r->live,
                                  r->slots_total, r->slots_needed);
@@ -63,9 +64,8 @@ static struct obs_cause summary(struct cluster_pass *p)
         return (struct obs_cause){p->blocked ? "DeletionBlocked" : "Deleting",
                                   str_or(p->blocked, str_or(p->progress, "deleting"))};
     if (p->invalid)
-        return (struct obs_cause){p->unsupported_version ? "UnsupportedFlinkVersion"
-                                                         : "ValidationError",
-                                  p->invalid};
+        return (struct obs_cause){
+            p->unsupported_version ? "UnsupportedFlinkVersion" : "ValidationError", p->invalid};
     if (p->jm == JM_ERROR)
         return p->cause;
     if (!p->up_to_date)
@@ -73,9 +73,9 @@ static struct obs_cause summary(struct cluster_pass *p)
     if (p->jm != JM_READY && p->cause.reason)
         return p->cause;
     if (p->jm == JM_DEPLOYED_NOT_READY)
-        return (struct obs_cause){
-            jm_texts[p->jm].reason,
-            arena_printf(p->a, "the JobManager does not answer: %s", str_or_empty(p->s->flink->error))};
+        return (struct obs_cause){jm_texts[p->jm].reason,
+                                  arena_printf(p->a, "the JobManager does not answer: %s",
+                                               str_or_empty(p->s->flink->error))};
     return (struct obs_cause){jm_texts[p->jm].reason, jm_texts[p->jm].message};
 }
 
@@ -184,14 +184,14 @@ static jv allocator(struct cluster_pass *p)
 
     if (!p->has_alloc)
         return jv_get(p->status, "allocator");
-    return jv_dup(p->a, OBJ({"type", STR("Operator")}, {"attempt", INT(p->attempt)},
-                            {"lastIndex", INT(p->last_index)},
-                            {"jobManager", STR(p->alloc_instance)},
-                            {"taskManagers", OBJ({"live", INT(r->live)}, {"starting", INT(r->starting)},
-                                                 {"desired", INT(r->desired)})},
-                            {"slots", OBJ({"total", INT(r->slots_total)}, {"free", INT(r->slots_free)},
-                                          {"needed", INT(r->slots_needed)})},
-                            {"message", STR(r->problem.message)}));
+    return jv_dup(p->a,
+                  OBJ({"type", STR("Operator")}, {"attempt", INT(p->attempt)},
+                      {"lastIndex", INT(p->last_index)}, {"jobManager", STR(p->alloc_instance)},
+                      {"taskManagers", OBJ({"live", INT(r->live)}, {"starting", INT(r->starting)},
+                                           {"desired", INT(r->desired)})},
+                      {"slots", OBJ({"total", INT(r->slots_total)}, {"free", INT(r->slots_free)},
+                                    {"needed", INT(r->slots_needed)})},
+                      {"message", STR(r->problem.message)}));
 }
 
 /* ---- events: what is new against the status as it was ---- */
@@ -207,10 +207,12 @@ static void tell(struct cluster_pass *p, const char *error_now)
         plan_event(plan, KIND_FLINKDEPLOYMENT, cr, false, "JobManagerDeployment", "Submit",
                    "Starting deployment");
     else if (p->recording)
-        plan_event(plan, KIND_FLINKDEPLOYMENT, cr, false, "JobManagerDeployment", "SpecChanged",
-                   arena_printf(p->a, "UPGRADE change(s) detected (Diff: %s), starting "
-                                      "reconciliation.",
-                                spec_diff_text(p->a, "FlinkDeploymentSpec", p->recorded, p->target)));
+        plan_event(
+            plan, KIND_FLINKDEPLOYMENT, cr, false, "JobManagerDeployment", "SpecChanged",
+            arena_printf(p->a,
+                         "UPGRADE change(s) detected (Diff: %s), starting "
+                         "reconciliation.",
+                         spec_diff_text(p->a, "FlinkDeploymentSpec", p->recorded, p->target)));
     if (error_now && !str_eq(error_now, before)) {
         if (p->invalid)
             plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "Operator",
@@ -236,12 +238,12 @@ void report(struct cluster_pass *p)
     if (p->usable && !p->meta.deleted_ms && !has_finalizer(p->cr, FINALIZER_CLUSTER))
         return;
     recon = reconciliation(p, &state);
-    status = jv_merge(
-        p->a, p->status.type == JV_OBJ ? p->status : EMPTY_OBJ,
-        jv_dup(p->a, OBJ({"jobManagerDeploymentStatus", STR(jm_status_name(p->jm))},
-                         {"lifecycleState", STR(lifecycle(p, state, recon, error_now))},
-                         {"observedGeneration", INT(p->meta.generation)},
-                         {"clusterInfo", EMPTY_OBJ}, {"jobStatus", EMPTY_OBJ})));
+    status =
+        jv_merge(p->a, p->status.type == JV_OBJ ? p->status : EMPTY_OBJ,
+                 jv_dup(p->a, OBJ({"jobManagerDeploymentStatus", STR(jm_status_name(p->jm))},
+                                  {"lifecycleState", STR(lifecycle(p, state, recon, error_now))},
+                                  {"observedGeneration", INT(p->meta.generation)},
+                                  {"clusterInfo", EMPTY_OBJ}, {"jobStatus", EMPTY_OBJ})));
     status = jv_set(p->a, status, "clusterInfo", cluster_info(p));
     status = jv_set(p->a, status, "error", STR(error_now));
     status = jv_set(p->a, status, "reconciliationStatus", recon);

@@ -109,8 +109,8 @@ static void apply_requirement(struct problems *p, struct conf *conf, const struc
     jv resources = c->spec->resources;
     const char *request = JV_STRING(resources, "requests", what);
     const char *limit = JV_STRING(resources, "limits", what);
-    const char *path = arena_printf(p->a, "%s.resources.%s.%s", c->path,
-                                    request ? "requests" : "limits", what);
+    const char *path =
+        arena_printf(p->a, "%s.resources.%s.%s", c->path, request ? "requests" : "limits", what);
     const char *limit_path = arena_printf(p->a, "%s.resources.limits.%s", c->path, what);
     size_t before = p->n;
     double size, top;
@@ -156,8 +156,8 @@ static void apply_resources(struct problems *p, struct conf *conf, const struct 
             set_key(conf, c, "cpu.amount", cpu);
     }
     if (r->memory) {
-        int64_t memory = read_memory(p, arena_printf(p->a, "%s.resource.memory", c->path),
-                                     r->memory);
+        int64_t memory =
+            read_memory(p, arena_printf(p->a, "%s.resource.memory", c->path), r->memory);
 
         if (memory > 0)
             conf_setf(conf, c->memory_key, "%lld b", (long long)memory);
@@ -173,7 +173,7 @@ static jv other_requirements(struct arena *a, jv resources)
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
         struct jv_list list = JV_LIST(a);
 
-        jv_foreach_kv(kv, jv_get(resources, kinds[i]))
+        jv_foreach_kv (kv, jv_get(resources, kinds[i]))
             if (strcmp(kv->key, "cpu") && strcmp(kv->key, "memory"))
                 jv_list_put(&list, kv->key, kv->value);
         if (list.n)
@@ -229,8 +229,8 @@ static void add_policy(struct problems *p, struct cluster_config *c)
     a->min = (int)((min_slots + a->slots - 1) / a->slots);
     a->spare = (int)spare;
     a->idle_ms = get_duration(p, conf, "resourcemanager.taskmanager-timeout", IDLE_TIMEOUT_MS);
-    a->start_ms = get_duration(p, conf, "resourcemanager.taskmanager-registration.timeout",
-                               START_TIMEOUT_MS);
+    a->start_ms =
+        get_duration(p, conf, "resourcemanager.taskmanager-registration.timeout", START_TIMEOUT_MS);
     if (s->max_taskmanagers.set)
         a->max = (int)s->max_taskmanagers.v;
     if (s->min_taskmanagers.set)
@@ -265,11 +265,12 @@ static void check_ha(struct problems *p, struct cluster_config *c)
     const char *type = conf_lookup(&c->conf, "high-availability.type");
 
     c->ha = type && strcasecmp(type, "none");
-    c->ha_kubernetes = c->ha && (!strcasecmp(type, "kubernetes") ||
-                                 strstr(type, "KubernetesHaServicesFactory"));
-    c->jm_replicas = (int)(c->spec->jm.replicas.set
-                               ? c->spec->jm.replicas.v
-                               : get_int(p, &c->conf, "kubernetes.jobmanager.replicas", 1, 1, 1000));
+    c->ha_kubernetes =
+        c->ha && (!strcasecmp(type, "kubernetes") || strstr(type, "KubernetesHaServicesFactory"));
+    c->jm_replicas =
+        (int)(c->spec->jm.replicas.set
+                  ? c->spec->jm.replicas.v
+                  : get_int(p, &c->conf, "kubernetes.jobmanager.replicas", 1, 1, 1000));
     if (c->jm_replicas > 1 && !c->ha)
         problem_add(p, "spec.jobManager.replicas",
                     "must be 1 unless high-availability.type is set, found %d", c->jm_replicas);
@@ -281,8 +282,8 @@ static void choose_image(struct problems *p, struct cluster_config *c)
 
     c->image = c->spec->image ? c->spec->image : from_conf;
     if (!c->image && c->spec->version) {
-        c->image = arena_printf(p->a, "flink:%d.%d", c->spec->version->major,
-                                c->spec->version->minor);
+        c->image =
+            arena_printf(p->a, "flink:%d.%d", c->spec->version->major, c->spec->version->minor);
         c->image_note = "the spec names no image";
     }
     c->conf_dir = str_or(conf_get(&c->conf, "kubernetes.flink.conf.dir"), "/opt/flink/conf");
@@ -320,7 +321,7 @@ void cluster_config_build(struct problems *p, const char *ns, const char *name,
 static const char *const hidden_prefixes[] = {"kubernetes.operator.", "job.autoscaler."};
 /* Addresses a pod must choose itself (as Flink's own client drops them, flink-internals §1.1). */
 static const char *const hidden_keys[] = {
-    "kubernetes.config.file", "rest.bind-address",     "jobmanager.bind-host",
+    "kubernetes.config.file", "rest.bind-address", "jobmanager.bind-host",
     "taskmanager.bind-host",  "taskmanager.host",
 };
 

@@ -7,7 +7,7 @@
 
 /* What tells a JobManager's pod from a TaskManager's. */
 struct pod_role {
-    const char *component;  /* label, and infix of the kubernetes.* keys */
+    const char *component; /* label, and infix of the kubernetes.* keys */
     const char *type_label;
     const char *env_prefix; /* of the keys that become environment variables */
     const char *java_opts_key, *java_opts_env;

@@ -19,8 +19,8 @@ const char *desired_configmap_name(struct arena *a, const char *cluster)
 
 static jv port(struct arena *a, const char *name, int number)
 {
-    return jv_dup(a, OBJ({"name", STR(name)}, {"containerPort", INT(number)},
-                         {"protocol", STR("TCP")}));
+    return jv_dup(
+        a, OBJ({"name", STR(name)}, {"containerPort", INT(number)}, {"protocol", STR("TCP")}));
 }
 
 /* ---- ConfigMap ---- */
@@ -48,23 +48,21 @@ jv desired_configmap(struct arena *a, const struct desired_input *in)
 
     return jv_dup(
         a, OBJ({"apiVersion", STR("v1")}, {"kind", STR("ConfigMap")},
-               {"metadata", OBJ({"name", STR(desired_configmap_name(a, c->name))},
-                                {"namespace", STR(c->ns)},
-                                {"labels", cluster_labels(a, in, TYPE_NATIVE, NULL)},
-                                {"annotations", spec_hash_annotations(a, in, ABSENT)},
-                                {"ownerReferences", ARR(owner_reference(&in->cr, a, true))})},
-               {"data",
-                OBJ({c->spec->version->conf_file, STR(conf_text(a, c))},
-                    {"launch.sh", STR(file_launch_sh)},
-                    {"log4j-console.properties",
-                     STR(log_file(c, "log4j-console.properties", file_log4j_console))},
-                    {"log4j-cli.properties", STR(file_log4j_cli)},
-                    {"logback-console.xml",
-                     STR(log_file(c, "logback-console.xml", file_logback_console))})}));
+               {"metadata",
+                OBJ({"name", STR(desired_configmap_name(a, c->name))}, {"namespace", STR(c->ns)},
+                    {"labels", cluster_labels(a, in, TYPE_NATIVE, NULL)},
+                    {"annotations", spec_hash_annotations(a, in, ABSENT)},
+                    {"ownerReferences", ARR(owner_reference(&in->cr, a, true))})},
+               {"data", OBJ({c->spec->version->conf_file, STR(conf_text(a, c))},
+                            {"launch.sh", STR(file_launch_sh)},
+                            {"log4j-console.properties",
+                             STR(log_file(c, "log4j-console.properties", file_log4j_console))},
+                            {"log4j-cli.properties", STR(file_log4j_cli)},
+                            {"logback-console.xml",
+                             STR(log_file(c, "logback-console.xml", file_logback_console))})}));
 }
 
 /* ---- Deployment ---- */
-
 
 static void add_property(void *arg, const char *key, const char *value)
 {
@@ -122,16 +120,16 @@ static jv jobmanager_pod(struct arena *a, const struct desired_input *in)
         .java_opts_env = "FLINK_ENV_JAVA_OPTS_JM",
         .spec = &c->spec->jm,
         .size = &c->jm,
-        .ports = jv_dup(a, ARR(port(a, "rest", c->rest_port), port(a, "jobmanager-rpc", PORT_JM_RPC),
-                               port(a, "blobserver", PORT_BLOB))),
+        .ports =
+            jv_dup(a, ARR(port(a, "rest", c->rest_port), port(a, "jobmanager-rpc", PORT_JM_RPC),
+                          port(a, "blobserver", PORT_BLOB))),
         .env = jobmanager_env(a, c),
         .args = jobmanager_args(a, c),
     };
     jv pod = pod_build(a, in, &role), spec = jv_get(pod, "spec");
     struct jv_list containers = JV_LIST(a);
 
-    jv_foreach(item, jv_get(spec, "containers"))
-    {
+    jv_foreach (item, jv_get(spec, "containers")) {
         jv container = *item;
 
         if (str_eq(JV_STRING(container, "name"), MAIN_CONTAINER) &&
@@ -163,11 +161,11 @@ jv desired_jobmanager(struct arena *a, const struct desired_input *in)
                               labels)},
                     {"annotations", spec_hash_annotations(a, in, annotations)},
                     {"ownerReferences", ARR(owner_reference(&in->cr, a, false))})},
-               {"spec", OBJ({"replicas", INT(c->jm_replicas)},
-                            {"selector", OBJ({"matchLabels", labels})},
-                            /* Two JobManagers without HA would be two clusters of one name. */
-                            {"strategy", OBJ({"type", STR("Recreate")})},
-                            {"template", jobmanager_pod(a, in)})}));
+               {"spec",
+                OBJ({"replicas", INT(c->jm_replicas)}, {"selector", OBJ({"matchLabels", labels})},
+                    /* Two JobManagers without HA would be two clusters of one name. */
+                    {"strategy", OBJ({"type", STR("Recreate")})},
+                    {"template", jobmanager_pod(a, in)})}));
 }
 
 /* ---- Services ---- */
@@ -175,13 +173,13 @@ jv desired_jobmanager(struct arena *a, const struct desired_input *in)
 static jv service(struct arena *a, const struct desired_input *in, const struct owner *deployment,
                   const char *name, jv annotations, jv spec)
 {
-    return jv_dup(a, OBJ({"apiVersion", STR("v1")}, {"kind", STR("Service")},
-                         {"metadata",
-                          OBJ({"name", STR(name)}, {"namespace", STR(in->config->ns)},
-                              {"labels", cluster_labels(a, in, TYPE_NATIVE, NULL)},
-                              {"annotations", spec_hash_annotations(a, in, annotations)},
-                              {"ownerReferences", ARR(owner_reference(deployment, a, true))})},
-                         {"spec", spec}));
+    return jv_dup(
+        a, OBJ({"apiVersion", STR("v1")}, {"kind", STR("Service")},
+               {"metadata", OBJ({"name", STR(name)}, {"namespace", STR(in->config->ns)},
+                                {"labels", cluster_labels(a, in, TYPE_NATIVE, NULL)},
+                                {"annotations", spec_hash_annotations(a, in, annotations)},
+                                {"ownerReferences", ARR(owner_reference(deployment, a, true))})},
+               {"spec", spec}));
 }
 
 jv desired_internal_service(struct arena *a, const struct desired_input *in,
@@ -210,12 +208,11 @@ jv desired_rest_service(struct arena *a, const struct desired_input *in,
         str_or(conf_get(&c->conf, "kubernetes.rest-service.exposed.type"), "ClusterIP");
     bool headless = str_eq(type, "Headless_ClusterIP");
 
-    return service(a, in, deployment, arena_printf(a, "%s-rest", c->name),
-                   conf_map_or_absent(&c->conf, "kubernetes.rest-service.annotations"),
-                   OBJ({"type", STR(headless ? "ClusterIP" : type)},
-                       {"clusterIP", IF(headless, STR("None"))},
-                       {"selector", cluster_labels(a, in, TYPE_NATIVE, COMPONENT_JM)},
-                       {"ports", ARR(OBJ({"name", STR("rest")}, {"port", INT(c->rest_port)},
-                                         {"targetPort", INT(c->rest_port)},
-                                         {"protocol", STR("TCP")}))}));
+    return service(
+        a, in, deployment, arena_printf(a, "%s-rest", c->name),
+        conf_map_or_absent(&c->conf, "kubernetes.rest-service.annotations"),
+        OBJ({"type", STR(headless ? "ClusterIP" : type)}, {"clusterIP", IF(headless, STR("None"))},
+            {"selector", cluster_labels(a, in, TYPE_NATIVE, COMPONENT_JM)},
+            {"ports", ARR(OBJ({"name", STR("rest")}, {"port", INT(c->rest_port)},
+                              {"targetPort", INT(c->rest_port)}, {"protocol", STR("TCP")}))}));
 }

@@ -119,17 +119,15 @@ static void add_secret_env(struct jv_list *list, const struct conf *conf)
 {
     struct arena *a = list->a;
 
-    jv_foreach(item, conf_list_or_absent(conf, "kubernetes.env.secretKeyRef"))
-    {
+    jv_foreach (item, conf_list_or_absent(conf, "kubernetes.env.secretKeyRef")) {
         struct conf one = CONF_INIT(a);
 
         conf_set(&one, "m", item->s);
         jv m = conf_map_or_absent(&one, "m");
-        jv_list_add(list,
-                    jv_dup(a, OBJ({"name", jv_get(m, "env")},
-                                  {"valueFrom",
-                                   OBJ({"secretKeyRef", OBJ({"name", jv_get(m, "secret")},
-                                                            {"key", jv_get(m, "key")})})})));
+        jv_list_add(list, jv_dup(a, OBJ({"name", jv_get(m, "env")},
+                                        {"valueFrom",
+                                         OBJ({"secretKeyRef", OBJ({"name", jv_get(m, "secret")},
+                                                                  {"key", jv_get(m, "key")})})})));
     }
 }
 
@@ -183,7 +181,7 @@ static jv container_env(struct arena *a, const struct desired_input *in, const s
     /* The entrypoint would put the pod's own name here. */
     jv_list_add(&list, env_value(a, "JOB_MANAGER_RPC_ADDRESS",
                                  arena_printf(a, "%s.%s", in->config->name, in->config->ns)));
-    jv_foreach(item, role->env)
+    jv_foreach (item, role->env)
         jv_list_add(&list, *item);
     for (size_t i = 0; i < conf->n; i++)
         if (str_has_prefix(conf->entries[i].key, role->env_prefix))
@@ -216,22 +214,20 @@ static struct volumes pod_volumes(struct arena *a, const struct desired_input *i
 
     add_volume(&v,
                jv_dup(a, OBJ({"name", STR(CONFIG_VOLUME)},
-                             {"configMap", OBJ({"name", STR(desired_configmap_name(
-                                                            a, in->config->name))})})),
+                             {"configMap",
+                              OBJ({"name", STR(desired_configmap_name(a, in->config->name))})})),
                in->config->conf_dir);
     if (hadoop)
-        add_volume(&v,
-                   jv_dup(a, OBJ({"name", STR(HADOOP_VOLUME)},
-                                 {"configMap", OBJ({"name", STR(hadoop)})})),
-                   "/opt/hadoop/conf");
-    jv_foreach_kv(kv, conf_map_or_absent(conf, "kubernetes.secrets"))
-    {
+        add_volume(
+            &v,
+            jv_dup(a, OBJ({"name", STR(HADOOP_VOLUME)}, {"configMap", OBJ({"name", STR(hadoop)})})),
+            "/opt/hadoop/conf");
+    jv_foreach_kv (kv, conf_map_or_absent(conf, "kubernetes.secrets")) {
         const char *name = arena_printf(a, "%s-volume", kv->key);
 
-        add_volume(&v,
-                   jv_dup(a, OBJ({"name", STR(name)},
-                                 {"secret", OBJ({"secretName", STR(kv->key)})})),
-                   kv->value.s);
+        add_volume(
+            &v, jv_dup(a, OBJ({"name", STR(name)}, {"secret", OBJ({"secretName", STR(kv->key)})})),
+            kv->value.s);
     }
     return v;
 }
@@ -247,21 +243,21 @@ static jv main_container(struct arena *a, const struct desired_input *in, const 
     bool host_network = str_eq(conf_get(conf, "kubernetes.hostnetwork.enabled"), "true");
     /* What a template may decide otherwise. The message of a container that died is the end of its
      * log when it wrote none: that is how the cause gets into the status. */
-    jv defaults = OBJ({"terminationMessagePolicy", STR("FallbackToLogsOnError")},
-                      {"imagePullPolicy",
-                       STR(str_or(conf_get(conf, "kubernetes.container.image.pull-policy"),
-                                  "IfNotPresent"))});
-    jv ours = OBJ({"name", STR(MAIN_CONTAINER)}, {"image", STR(in->config->image)},
-                  {"imagePullPolicy", STR(policy)},
-                  {"command", ARR(STR(str_or(entry, "/docker-entrypoint.sh")))},
-                  {"args", role->args},
-                  {"env", container_env(a, in, conf, role, jv_get(template, "env"))},
-                  {"ports", IF(!host_network,
-                               named_union(a, role->ports, jv_get(template, "ports"), "name"))},
-                  {"resources", jv_merge(a, jv_get(template, "resources"),
-                                         container_resources(a, role->size))},
-                  {"volumeMounts", named_union(a, jv_list_arr(&v->mounts),
-                                               jv_get(template, "volumeMounts"), "mountPath")});
+    jv defaults = OBJ(
+        {"terminationMessagePolicy", STR("FallbackToLogsOnError")},
+        {"imagePullPolicy",
+         STR(str_or(conf_get(conf, "kubernetes.container.image.pull-policy"), "IfNotPresent"))});
+    jv ours = OBJ(
+        {"name", STR(MAIN_CONTAINER)}, {"image", STR(in->config->image)},
+        {"imagePullPolicy", STR(policy)},
+        {"command", ARR(STR(str_or(entry, "/docker-entrypoint.sh")))}, {"args", role->args},
+        {"env", container_env(a, in, conf, role, jv_get(template, "env"))},
+        {"ports",
+         IF(!host_network, named_union(a, role->ports, jv_get(template, "ports"), "name"))},
+        {"resources",
+         jv_merge(a, jv_get(template, "resources"), container_resources(a, role->size))},
+        {"volumeMounts",
+         named_union(a, jv_list_arr(&v->mounts), jv_get(template, "volumeMounts"), "mountPath")});
 
     return jv_merge(a, jv_merge(a, jv_dup(a, defaults), template), jv_dup(a, ours));
 }
@@ -273,11 +269,11 @@ static jv containers(struct arena *a, const struct desired_input *in, const stru
     struct jv_list list = JV_LIST(a);
     bool found = false;
 
-    jv_foreach(item, template)
+    jv_foreach (item, template)
         found |= str_eq(JV_STRING(*item, "name"), MAIN_CONTAINER);
     if (!found)
         jv_list_add(&list, main_container(a, in, conf, role, v, EMPTY_OBJ));
-    jv_foreach(item, template)
+    jv_foreach (item, template)
         jv_list_add(&list, str_eq(JV_STRING(*item, "name"), MAIN_CONTAINER)
                                ? main_container(a, in, conf, role, v, *item)
                                : *item);
@@ -288,7 +284,7 @@ static jv pull_secrets(struct arena *a, const struct conf *conf)
 {
     struct jv_list list = JV_LIST(a);
 
-    jv_foreach(item, conf_list_or_absent(conf, "kubernetes.container.image.pull-secrets"))
+    jv_foreach (item, conf_list_or_absent(conf, "kubernetes.container.image.pull-secrets"))
         jv_list_add(&list, jv_dup(a, OBJ({"name", *item})));
     return jv_list_arr(&list);
 }
@@ -298,8 +294,7 @@ static jv tolerations(struct arena *a, const struct conf *conf, const struct pod
 {
     struct jv_list list = JV_LIST(a);
 
-    jv_foreach(item, conf_list_or_absent(conf, role_key(a, role, "tolerations")))
-    {
+    jv_foreach (item, conf_list_or_absent(conf, role_key(a, role, "tolerations"))) {
         struct conf one = CONF_INIT(a);
         int64_t seconds;
 
@@ -319,8 +314,7 @@ static const char *service_account(struct arena *a, const struct desired_input *
 
     if (own)
         return own;
-    return str_or(in->config->spec->service_account,
-                  conf_get(conf, "kubernetes.service-account"));
+    return str_or(in->config->spec->service_account, conf_get(conf, "kubernetes.service-account"));
 }
 
 static jv pod_spec(struct arena *a, const struct desired_input *in, const struct pod_role *role,
@@ -334,20 +328,19 @@ static jv pod_spec(struct arena *a, const struct desired_input *in, const struct
     /* No token in pods that run user code, unless Flink's own high availability needs it. */
     jv defaults = jv_merge(
         a,
-        jv_dup(a, OBJ({"automountServiceAccountToken", BOOL(in->config->ha_kubernetes)},
-                      {"enableServiceLinks", BOOL(false)},
-                      {"dnsPolicy", STR(host_network ? "ClusterFirstWithHostNet"
-                                                     : "ClusterFirst")})),
+        jv_dup(a,
+               OBJ({"automountServiceAccountToken", BOOL(in->config->ha_kubernetes)},
+                   {"enableServiceLinks", BOOL(false)},
+                   {"dnsPolicy", STR(host_network ? "ClusterFirstWithHostNet" : "ClusterFirst")})),
         role->pod_defaults);
-    jv ours =
-        OBJ({"serviceAccountName", STR(account)}, {"hostNetwork", IF(host_network, BOOL(true))},
-            {"schedulerName", STR(scheduler)},
-            {"containers", containers(a, in, conf, role, &v, jv_get(template, "containers"))},
-            {"volumes",
-             named_union(a, jv_list_arr(&v.volumes), jv_get(template, "volumes"), "name")},
-            {"imagePullSecrets",
-             named_union(a, pull_secrets(a, conf), jv_get(template, "imagePullSecrets"), "name")},
-            {"nodeSelector", conf_map_or_absent(conf, role_key(a, role, "node-selector"))});
+    jv ours = OBJ(
+        {"serviceAccountName", STR(account)}, {"hostNetwork", IF(host_network, BOOL(true))},
+        {"schedulerName", STR(scheduler)},
+        {"containers", containers(a, in, conf, role, &v, jv_get(template, "containers"))},
+        {"volumes", named_union(a, jv_list_arr(&v.volumes), jv_get(template, "volumes"), "name")},
+        {"imagePullSecrets",
+         named_union(a, pull_secrets(a, conf), jv_get(template, "imagePullSecrets"), "name")},
+        {"nodeSelector", conf_map_or_absent(conf, role_key(a, role, "node-selector"))});
     jv spec = jv_merge(a, jv_merge(a, defaults, template), jv_dup(a, ours));
     jv all = jv_concat(a, jv_get(template, "tolerations"), tolerations(a, conf, role));
 
@@ -370,8 +363,8 @@ jv pod_build(struct arena *a, const struct desired_input *in, const struct pod_r
 
     labels = jv_merge(a, labels.type == JV_OBJ ? labels : EMPTY_OBJ,
                       cluster_labels(a, in, role->type_label, role->component));
-    return jv_dup(a, OBJ({"metadata", OBJ({"labels", labels},
-                                          {"annotations",
-                                           spec_hash_annotations(a, in, annotations)})},
-                         {"spec", pod_spec(a, in, role, jv_get(template, "spec"))}));
+    return jv_dup(a,
+                  OBJ({"metadata", OBJ({"labels", labels},
+                                       {"annotations", spec_hash_annotations(a, in, annotations)})},
+                      {"spec", pod_spec(a, in, role, jv_get(template, "spec"))}));
 }

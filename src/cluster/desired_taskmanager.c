@@ -55,11 +55,11 @@ static jv taskmanager_env(struct arena *a, const struct cluster_config *c)
     /* The JobManager's name may not resolve yet when we start beside it: ask again in a second, not
      * in the ten that Java remembers a failure. */
     strbuf_adds(&jvm, " -Dsun.net.inetaddr.negative.ttl=1");
-    return jv_dup(a, ARR(OBJ({"name", STR("FLINK_TM_JVM_MEM_OPTS")}, {"value", STR(jvm.buf)}),
-                         OBJ({"name", STR("_POD_NODE_ID")},
-                             {"valueFrom",
-                              OBJ({"fieldRef", OBJ({"apiVersion", STR("v1")},
-                                                   {"fieldPath", STR("spec.nodeName")})})})));
+    return jv_dup(
+        a, ARR(OBJ({"name", STR("FLINK_TM_JVM_MEM_OPTS")}, {"value", STR(jvm.buf)}),
+               OBJ({"name", STR("_POD_NODE_ID")},
+                   {"valueFrom", OBJ({"fieldRef", OBJ({"apiVersion", STR("v1")},
+                                                      {"fieldPath", STR("spec.nodeName")})})})));
 }
 
 jv desired_taskmanager(struct arena *a, const struct desired_input *in, const char *pod_name,
@@ -82,10 +82,10 @@ jv desired_taskmanager(struct arena *a, const struct desired_input *in, const ch
         .pod_fixed = jv_dup(a, OBJ({"restartPolicy", STR("Never")})),
     };
     jv pod = pod_build(a, in, &role);
-    jv metadata = jv_merge(
-        a, jv_get(pod, "metadata"),
-        jv_dup(a, OBJ({"name", STR(pod_name)}, {"namespace", STR(c->ns)},
-                      {"ownerReferences", ARR(owner_reference(deployment, a, true))})));
+    jv metadata =
+        jv_merge(a, jv_get(pod, "metadata"),
+                 jv_dup(a, OBJ({"name", STR(pod_name)}, {"namespace", STR(c->ns)},
+                               {"ownerReferences", ARR(owner_reference(deployment, a, true))})));
 
     return jv_dup(a, OBJ({"apiVersion", STR("v1")}, {"kind", STR("Pod")}, {"metadata", metadata},
                          {"spec", jv_get(pod, "spec")}));

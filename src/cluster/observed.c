@@ -57,7 +57,7 @@ void obs_meta_read(struct arena *a, jv object, struct obs_meta *ret)
 
 static jv condition(jv object, const char *type)
 {
-    jv_foreach(c, JV_PATH(object, "status", "conditions"))
+    jv_foreach (c, JV_PATH(object, "status", "conditions"))
         if (str_eq(JV_STRING(*c, "type"), type))
             return *c;
     return ABSENT;
@@ -72,8 +72,8 @@ static bool condition_is(jv object, const char *type, const char *status)
 
 /* Waiting reasons that mean trouble; others (ContainerCreating, PodInitializing) are on the way. */
 static const char *const trouble[] = {
-    "CrashLoopBackOff",  "ImagePullBackOff", "ErrImagePull",
-    "InvalidImageName",  "ErrImageNeverPull", "RunContainerError",
+    "CrashLoopBackOff",           "ImagePullBackOff",     "ErrImagePull",
+    "InvalidImageName",           "ErrImageNeverPull",    "RunContainerError",
     "CreateContainerConfigError", "CreateContainerError", "PreCreateHookError",
 };
 
@@ -128,16 +128,15 @@ static struct obs_cause pod_cause(struct arena *a, jv pod)
         return (struct obs_cause){copy(a, str_or(JV_STRING(scheduled, "reason"), "Unschedulable")),
                                   copy_message(a, JV_STRING(scheduled, "message"))};
     for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
-        jv_foreach(status, JV_PATH(pod, "status", lists[i]))
-        {
+        jv_foreach (status, JV_PATH(pod, "status", lists[i])) {
             struct obs_cause cause = container_cause(a, *status);
 
             if (cause.reason)
                 return cause;
         }
     if (reason) /* Evicted, NodeLost, Preempting … */
-        return (struct obs_cause){copy(a, reason), copy_message(a, JV_STRING(pod, "status",
-                                                                            "message"))};
+        return (struct obs_cause){copy(a, reason),
+                                  copy_message(a, JV_STRING(pod, "status", "message"))};
     return (struct obs_cause){0};
 }
 
@@ -165,7 +164,7 @@ void obs_pod_read(struct arena *a, jv object, struct obs_pod *ret)
         .cause = pod_cause(a, object),
     };
     obs_meta_read(a, object, &ret->meta);
-    jv_foreach(c, jv_get(status, "containerStatuses"))
+    jv_foreach (c, jv_get(status, "containerStatuses"))
         if (str_eq(JV_STRING(*c, "name"), MAIN_CONTAINER))
             main = *c;
     jv now = JV_PATH(main, "state", "terminated"), last = JV_PATH(main, "lastState", "terminated");
@@ -197,7 +196,7 @@ void obs_deployment_read(struct arena *a, jv object, struct obs_deployment *ret)
     };
     obs_meta_read(a, object, &ret->meta);
     ret->ours = ret->meta.spec_hash != NULL;
-    jv_foreach(c, JV_PATH(spec, "template", "spec", "containers"))
+    jv_foreach (c, JV_PATH(spec, "template", "spec", "containers"))
         if (str_eq(JV_STRING(*c, "name"), MAIN_CONTAINER))
             ret->image = copy(a, JV_STRING(*c, "image"));
     if (str_eq(JV_STRING(failure, "status"), "True"))

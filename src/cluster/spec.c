@@ -9,7 +9,8 @@
 #include "flinkop/flink_version.h"
 #include "flinkop/str.h"
 
-#define CLUSTER_NAME_MAX 45 /* KubernetesClusterDescriptor: a service name has 63, minus suffixes */
+#define CLUSTER_NAME_MAX 45 /* KubernetesClusterDescriptor: a service name has 63, minus suffixes \
+                             */
 
 static const char *const modes[] = {"native", "standalone", NULL};
 static const char *const allocators[] = {"Operator", "Flink", NULL};
@@ -84,8 +85,8 @@ static const struct json_field session_job_fields[] = {
 };
 
 /* Keys that name the cluster: the operator sets them (§2.15 rule 5). */
-static const char *const forbidden_keys[] = {
-    "kubernetes.namespace", "kubernetes.cluster-id", "high-availability.cluster-id"};
+static const char *const forbidden_keys[] = {"kubernetes.namespace", "kubernetes.cluster-id",
+                                             "high-availability.cluster-id"};
 
 static const char *const log_files[] = {"log4j-console.properties", "logback-console.xml"};
 
@@ -138,10 +139,9 @@ static void check_version(struct problems *p, struct deployment_spec *s)
 
 static void check_logging(struct problems *p, jv files)
 {
-    jv_foreach_kv(kv, files)
-    {
-        const char *path = arena_printf(p->a, "spec.logConfiguration.%s",
-                                        str_clean(p->a, kv->key, 80));
+    jv_foreach_kv (kv, files) {
+        const char *path =
+            arena_printf(p->a, "spec.logConfiguration.%s", str_clean(p->a, kv->key, 80));
 
         if (str_index(log_files, ARRAY_SIZE(log_files), kv->key) < 0)
             problem_add(p, path, "is not a file that can be given; allowed are %s and %s",
@@ -188,18 +188,18 @@ void deployment_spec_check(struct problems *p, const struct deployment_spec *s)
     if (s->mode == MODE_STANDALONE)
         problem_add(p, "spec.mode", "standalone is not supported by this version; use native");
     if (s->allocator.type == ALLOCATOR_FLINK)
-        problem_add(p, "spec.allocator.type", "Flink is not supported by this version; use Operator");
+        problem_add(p, "spec.allocator.type",
+                    "Flink is not supported by this version; use Operator");
 }
 
 static void check_job_args(struct problems *p, jv args)
 {
     size_t i = 0;
 
-    jv_foreach(arg, args)
-    {
+    jv_foreach (arg, args) {
         if (arg->type != JV_STR)
-            problem_add(p, arena_printf(p->a, "spec.job.args[%zu]", i), "must be a string, found %s",
-                        jv_describe(p->a, *arg));
+            problem_add(p, arena_printf(p->a, "spec.job.args[%zu]", i),
+                        "must be a string, found %s", jv_describe(p->a, *arg));
         i++;
     }
 }

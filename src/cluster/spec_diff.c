@@ -15,9 +15,12 @@
 /* Members of spec whose change is applied in place. restartNonce has a rule of its own. */
 static const char *const in_place[] = {"allocator", "ingress", "exposure", "monitoring",
                                        "dependsOn"};
-static const char *const in_place_job[] = {"upgradeMode",           "allowNonRestoredState",
-                                           "initialSavepointPath",  "savepointTriggerNonce",
-                                           "checkpointTriggerNonce", "autoscalerResetNonce",
+static const char *const in_place_job[] = {"upgradeMode",
+                                           "allowNonRestoredState",
+                                           "initialSavepointPath",
+                                           "savepointTriggerNonce",
+                                           "checkpointTriggerNonce",
+                                           "autoscalerResetNonce",
                                            "state"};
 /* Keys of flinkConfiguration that the running cluster does not see. */
 static const char *const in_place_keys[] = {"job.autoscaler", "parallelism.default",
@@ -29,8 +32,7 @@ static jv without_nulls(struct arena *a, jv v)
 
     switch (v.type) {
     case JV_OBJ:
-        jv_foreach_kv(kv, v)
-        {
+        jv_foreach_kv (kv, v) {
             jv inner = without_nulls(a, kv->value);
             bool empty = inner.type == JV_NULL ||
                          ((inner.type == JV_OBJ || inner.type == JV_ARR) && !jv_len(inner));
@@ -40,7 +42,7 @@ static jv without_nulls(struct arena *a, jv v)
         }
         return jv_list_obj(&list);
     case JV_ARR:
-        jv_foreach(item, v)
+        jv_foreach (item, v)
             jv_list_add(&list, without_nulls(a, *item));
         return jv_list_arr(&list);
     default:
@@ -75,7 +77,7 @@ static jv drop(struct arena *a, jv obj, const char *const keys[], size_t n)
 {
     struct jv_list list = JV_LIST(a);
 
-    jv_foreach_kv(kv, obj)
+    jv_foreach_kv (kv, obj)
         if (str_index(keys, n, kv->key) < 0)
             jv_list_put(&list, kv->key, kv->value);
     return list.n ? jv_list_obj(&list) : ABSENT;
@@ -119,14 +121,13 @@ static jv sorted(struct arena *a, jv v)
     struct jv_list list = JV_LIST(a);
 
     if (v.type == JV_ARR) {
-        jv_foreach(item, v)
+        jv_foreach (item, v)
             jv_list_add(&list, sorted(a, *item));
         return jv_list_arr(&list);
     }
     if (v.type != JV_OBJ)
         return v;
-    jv_foreach_kv(kv, v)
-    {
+    jv_foreach_kv (kv, v) {
         size_t i = list.n;
 
         jv_list_put(&list, kv->key, ABSENT);
@@ -164,8 +165,8 @@ static void diff_add(struct diff *d, const char *path, jv before, jv after)
         values[k] = text ? str_clean(d->a, text, VALUE_MAX) : v.type == JV_ARR ? "[…]" : "{…}";
     }
     if (d->n < DIFF_MAX)
-        d->text = arena_printf(d->a, "%s%s%s : %s -> %s", d->text, d->n ? ", " : "", path, values[0],
-                               values[1]);
+        d->text = arena_printf(d->a, "%s%s%s : %s -> %s", d->text, d->n ? ", " : "", path,
+                               values[0], values[1]);
     d->n++;
 }
 
@@ -177,10 +178,10 @@ static void diff_walk(struct diff *d, const char *path, jv before, jv after)
         diff_add(d, path, before, after);
         return;
     }
-    jv_foreach_kv(kv, before)
+    jv_foreach_kv (kv, before)
         diff_walk(d, arena_printf(d->a, "%s%s%s", path, *path ? "." : "", kv->key), kv->value,
                   jv_get(after, kv->key));
-    jv_foreach_kv(kv, after)
+    jv_foreach_kv (kv, after)
         if (jv_get(before, kv->key).type == JV_ABSENT)
             diff_walk(d, arena_printf(d->a, "%s%s%s", path, *path ? "." : "", kv->key), ABSENT,
                       kv->value);

@@ -26,15 +26,14 @@ jv recorded_spec(struct arena *a, jv cr)
 
 const char *record_text(struct arena *a, jv spec, bool first_deployment)
 {
-    return json_text(a, OBJ({"spec", spec},
-                            {"resource_metadata",
-                             OBJ({"apiVersion", STR("flink.apache.org/v1beta1")},
-                                 {"firstDeployment", BOOL(first_deployment)})}));
+    return json_text(a, OBJ({"spec", spec}, {"resource_metadata",
+                                             OBJ({"apiVersion", STR("flink.apache.org/v1beta1")},
+                                                 {"firstDeployment", BOOL(first_deployment)})}));
 }
 
 static jv find_condition(jv list, const char *type)
 {
-    jv_foreach(c, list)
+    jv_foreach (c, list)
         if (str_eq(JV_STRING(*c, "type"), type))
             return *c;
     return ABSENT;
@@ -66,11 +65,10 @@ jv conditions_write(struct arena *a, jv old, const struct condition *c, size_t n
 
 const char *error_text(struct arena *a, const char *type, const char *reason, const char *message)
 {
-    return json_text(a, OBJ({"type", STR(type)},
-                            {"message", STR(str_clean(a, message, ERROR_MESSAGE_MAX))},
-                            {"additionalMetadata",
-                             IF(reason, OBJ({"reason", STR(str_or_empty(reason))}))},
-                            {"throwableList", EMPTY_ARR}));
+    return json_text(
+        a, OBJ({"type", STR(type)}, {"message", STR(str_clean(a, message, ERROR_MESSAGE_MAX))},
+               {"additionalMetadata", IF(reason, OBJ({"reason", STR(str_or_empty(reason))}))},
+               {"throwableList", EMPTY_ARR}));
 }
 
 const char *error_message(struct arena *a, const char *text)
@@ -94,8 +92,8 @@ struct action *plan_add(struct plan *p, enum action_type type, enum kube_kind ki
         p->actions = bigger;
         p->room = p->room * 2 + 8;
     }
-    p->actions[p->n] = (struct action){
-        .type = type, .kind = kind, .ns = ns, .name = name, .body = ABSENT};
+    p->actions[p->n] =
+        (struct action){.type = type, .kind = kind, .ns = ns, .name = name, .body = ABSENT};
     return &p->actions[p->n++];
 }
 
@@ -127,7 +125,7 @@ void plan_status(struct plan *p, enum kube_kind kind, jv cr, jv status)
 
 bool has_finalizer(jv cr, const char *finalizer)
 {
-    jv_foreach(f, JV_PATH(cr, "metadata", "finalizers"))
+    jv_foreach (f, JV_PATH(cr, "metadata", "finalizers"))
         if (str_eq(jv_string(*f), finalizer))
             return true;
     return false;
@@ -137,15 +135,15 @@ void plan_finalizer(struct plan *p, enum kube_kind kind, jv cr, const char *fina
 {
     struct jv_list list = JV_LIST(p->a);
 
-    jv_foreach(f, JV_PATH(cr, "metadata", "finalizers"))
+    jv_foreach (f, JV_PATH(cr, "metadata", "finalizers"))
         if (!str_eq(jv_string(*f), finalizer))
             jv_list_add(&list, *f);
     if (on)
         jv_list_add(&list, STR(finalizer));
     about(p, ACT_PATCH, kind, cr)->body = jv_dup(
-        p->a, OBJ({"metadata",
-                   OBJ({"resourceVersion", STR(JV_STRING(cr, "metadata", "resourceVersion"))},
-                       {"finalizers", jv_list_arr(&list)})}));
+        p->a,
+        OBJ({"metadata", OBJ({"resourceVersion", STR(JV_STRING(cr, "metadata", "resourceVersion"))},
+                             {"finalizers", jv_list_arr(&list)})}));
 }
 
 void plan_event(struct plan *p, enum kube_kind kind, jv cr, bool warning, const char *component,

@@ -28,7 +28,8 @@ jv conditions_write(struct arena *a, jv old, const struct condition *c, size_t n
 /* ---- errors ---- */
 
 #define ERROR_PREFIX "org.apache.flink.kubernetes.operator.exception."
-/** status.error as the incumbent writes it: {"type", "message", "additionalMetadata", …} as text. */
+/** status.error as the incumbent writes it: {"type", "message", "additionalMetadata", …} as text.
+ */
 const char *error_text(struct arena *a, const char *type, const char *reason, const char *message);
 /** The "message" in such a text, or the text itself. */
 const char *error_message(struct arena *a, const char *text);

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where a job's JAR comes from: a download, or the image of the JobManager. */
+#include <ctype.h>
+#include <string.h>
+
+#include "flinkop/arena.h"
+#include "flinkop/jar_uri.h"
+#include "flinkop/str.h"
+
+/* Folders below FLINK_HOME whose JARs launch.sh links into the upload directory. */
+static const char *const image_folders[] = {"/usrlib/", "/examples/"};
+
+static const char *scheme_of(struct arena *a, const char *uri)
+{
+    const char *end = strstr(uri, "://");
+
+    if (!end || end == uri)
+        return NULL;
+    for (const char *p = uri; p < end; p++)
+        if (!isalnum((unsigned char)*p) && !strchr("+-.", *p))
+            return NULL;
+    return arena_strndup(a, uri, (size_t)(end - uri));
+}
+
+const char *jar_uri_image_id(struct arena *a, const char *uri)
+{
+    const char *path = str_skip_prefix(uri, "local://");
+
+    for (size_t i = 0; path && i < ARRAY_SIZE(image_folders); i++) {
+        const char *at = strstr(path, image_folders[i]);
+
+        if (!at || !str_has_suffix(at, ".jar"))
+            continue;
+        char *id = arena_strdup(a, at + 1);
+
+        for (char *c = id; *c; c++)
+            if (*c == '/')
+                *c = '_';
+        return id;
+    }
+    return NULL;
+}
+
+void jar_uri_check(struct problems *p, const char *path, const char *uri, const char *allowed)
+{
+    const char *scheme = scheme_of(p->a, uri);
+
+    if (!scheme) {
+        problem_add(p, path,
+                    "must be a URI such as https://host/job.jar or "
+                    "local:///opt/flink/usrlib/job.jar, found %s",
+                    jv_describe(p->a, STR(uri)));
+        return;
+    }
+    if (!strcmp(scheme, "local")) {
+        if (!jar_uri_image_id(p->a, uri))
+            problem_add(p, path,
+                        "must name a .jar below /opt/flink/usrlib or /opt/flink/examples of the "
+                        "image, found %s",
+                        jv_describe(p->a, STR(uri)));
+        return;
+    }
+    char **list = str_split(p->a, allowed, ',', NULL);
+
+    while (*list && strcasecmp(*list, scheme))
+        list++;
+    if (!*list)
+        problem_add(p, path,
+                    "scheme \"%s\" is not allowed; allowed are local and %s "
+                    "(kubernetes.operator.user.artifacts.allowed-schemes)",
+                    scheme, allowed);
+    else if (strcasecmp(scheme, "http") && strcasecmp(scheme, "https"))
+        problem_add(p, path,
+                    "scheme \"%s\" is not supported by this version; use https, http or "
+                    "local",
+                    scheme);
+}

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reconciling a FlinkSessionJob. A job runs exactly once because its id is chosen and recorded
+ * before anything is sent, every submission carries that id, and whether Flink has it is asked live
+ * before each attempt. So a lost answer, a restart of the operator, a second attempt all end in the
+ * same one job.
+ *
+ *   nothing recorded ──record id──► deploying ──find, submit──► deployed ──cancel──► ended
+ *          ▲                                                        │                   │
+ *          └────────────── a changed spec, a lost job: a new id ────┴───────────────────┘
+ */
+#include <string.h>
+
+#include "flinkop/arena.h"
+#include "flinkop/flink_defaults.h"
+#include "flinkop/flink_version.h"
+#include "flinkop/jar_uri.h"
+#include "flinkop/json.h"
+#include "flinkop/str.h"
+#include "job_internal.h"
+#include "status.h"
+
+#define OPTION "kubernetes.operator."
+#define LOST_MS 5000 /* Flink must not know a job for so long before it counts as lost */
+#define CANCEL_AGAIN_MS 5000
+#define RETRY_MS 5000 /* after a failed submission, doubled up to the maximum */
+#define RETRY_MAX_MS 300000
+
+struct job_memory job_memory_initial(void)
+{
+    return (struct job_memory){.deleting_since = -1, .cancel_sent = -1, .lost_since = -1};
+}
+
+/* ---- what is asked for ---- */
+
+static void read_options(struct job_pass *p, struct problems *problems)
+{
+    const struct flink_version *v =
+        p->s->flink_version_name ? flink_version_find(p->s->flink_version_name) : NULL;
+    struct error err;
+
+    p->conf = CONF_INIT(p->a);
+    if (flink_defaults_for(p->a, p->s->defaults, p->meta.ns, v, &p->conf, &err))
+        problem_add(problems, "operator configuration", "%s", err.text);
+    conf_merge(&p->conf, &p->wanted.conf);
+}
+
+static const char *allowed_schemes(const struct job_pass *p)
+{
+    return str_or(conf_lookup(&p->conf, OPTION "user.artifacts.allowed-schemes"), "https");
+}
+
+static const char *check_change(struct job_pass *p)
+{
+    const char *was = JV_STRING(p->recorded, "deploymentName");
+
+    if (!str_eq(was, p->wanted.deployment_name))
+        return arena_printf(p->a,
+                            "spec.deploymentName: cannot change from \"%s\" to \"%s\"; delete "
+                            "and create the job anew",
+                            str_or_empty(was), p->wanted.deployment_name);
+    if (p->changed && !p->stateless)
+        return "spec.job.upgradeMode: this version can change a running job only with upgradeMode "
+               "stateless; the job goes on with its former specification";
+    return NULL;
+}
+
+static void judge(struct job_pass *p)
+{
+    struct problems *problems = arena_new(p->a, struct problems);
+
+    problems->a = p->a;
+    session_job_spec_read(problems, p->spec, false, &p->wanted);
+    read_options(p, problems);
+    if (!problems->n && str_empty(p->wanted.job.jar_uri))
+        problem_add(problems, "spec.job.jarURI", "must be given");
+    if (!problems->n)
+        jar_uri_check(problems, "spec.job.jarURI", p->wanted.job.jar_uri, allowed_schemes(p));
+    p->invalid = problems_text(problems);
+    p->recorded = recorded_spec(p->a, p->cr);
+    p->suspend = p->wanted.job.state == JOB_DESIRED_SUSPENDED;
+    p->stateless = p->wanted.job.upgrade_mode == UPGRADE_UNSET ||
+                   p->wanted.job.upgrade_mode == UPGRADE_STATELESS;
+    if (p->invalid || !jv_present(p->recorded))
+        return;
+    jv target = spec_to_record(p->a, p->recorded, p->spec);
+    p->changed = !jv_equal(session_job_restart_part(p->a, target),
+                           session_job_restart_part(p->a, p->recorded));
+    p->invalid = check_change(p);
+    if (p->invalid)
+        p->changed = false;
+}
+
+static void look(struct job_pass *p)
+{
+    jv js = jv_get(p->status, "jobStatus");
+    const char *state = JV_STRING(p->status, "reconciliationStatus", "state");
+
+    p->job_id = JV_STRING(js, "jobId");
+    if (str_empty(p->job_id))
+        p->job_id = NULL;
+    p->state = job_state_parse(str_or_empty(JV_STRING(js, "state")));
+    p->deploying = p->job_id && !str_eq(state, "DEPLOYED");
+    if (p->s->flink->known)
+        p->job = obs_flink_job(p->s->flink, p->job_id);
+    if (p->job) {
+        p->state = p->job->job.state;
+        p->deployed = p->deploying;
+        p->deploying = false;
+    }
+}
+
+/* ---- what came of earlier actions ---- */
+
+static int64_t retry_delay(int failures)
+{
+    int64_t ms = RETRY_MS;
+
+    while (--failures > 0 && ms < RETRY_MAX_MS)
+        ms *= 2;
+    return MIN(ms, (int64_t)RETRY_MAX_MS);
+}
+
+static void learn_submit(struct job_pass *p, const struct outcome *o)
+{
+    struct job_memory *m = &p->out.memory;
+
+    m->looked_for = NULL;
+    if (o->ok) {
+        m->submit_failures = 0;
+        m->retry_at = 0;
+        p->deployed = true; /* accepted: the next probe will show it */
+        p->deploying = false;
+        if (!p->job)
+            p->state = JOB_INITIALIZING;
+        return;
+    }
+    m->submit_failures++;
+    m->retry_at = p->s->now + retry_delay(m->submit_failures);
+    p->trouble = (struct obs_cause){"SubmitFailed", str_clean(p->a, o->error.text, 1000)};
+}
+
+static void learn(struct job_pass *p)
+{
+    for (size_t i = 0; i < p->s->n_outcomes; i++) {
+        const struct outcome *o = &p->s->outcomes[i];
+
+        if (!str_eq(o->job_id, p->job_id))
+            continue;
+        if (o->type == ACT_SUBMIT_JOB) {
+            learn_submit(p, o);
+        } else if (o->type == ACT_FIND_JOB && o->ok) {
+            p->out.memory.looked_for = o->found ? NULL : p->job_id;
+            if (o->found && p->deploying) {
+                p->deployed = true;
+                p->deploying = false;
+            }
+        } else if (o->type == ACT_JOB_ERROR && o->ok) {
+            p->failure = o->text;
+        }
+    }
+}
+
+/* ---- actions ---- */
+
+static struct action *flink_action(struct job_pass *p, enum action_type type)
+{
+    struct action *act =
+        plan_add(&p->out.plan, type, KIND_FLINKSESSIONJOB, p->meta.ns, p->meta.name);
+
+    act->cluster = p->wanted.deployment_name;
+    act->job_id = p->job_id;
+    return act;
+}
+
+static jv job_configuration(struct job_pass *p)
+{
+    const struct conf *c = &p->wanted.conf;
+    struct jv_list list = JV_LIST(p->a);
+
+    for (size_t i = 0; i < c->n; i++)
+        if (!str_has_prefix(c->entries[i].key, OPTION))
+            jv_list_put(&list, c->entries[i].key, STR(c->entries[i].value));
+    return list.n ? jv_list_obj(&list) : ABSENT;
+}
+
+static void submit(struct job_pass *p)
+{
+    const struct job_spec *j = &p->wanted.job;
+    struct submit_args *args = arena_new(p->a, struct submit_args);
+    bool restricted;
+    struct error err;
+    jv headers;
+
+    if (conf_bool(&p->conf, OPTION "user.artifacts.disallow-restricted-hosts", true, &restricted,
+                  &err))
+        restricted = true;
+    if (conf_map(&p->conf, OPTION "user.artifacts.http.header", &headers, &err))
+        headers = ABSENT;
+    *args = (struct submit_args){
+        .jar_uri = j->jar_uri,
+        .entry_class = j->entry_class,
+        .savepoint_path = j->initial_savepoint_path,
+        .args = j->args.type == JV_ARR ? j->args : ABSENT,
+        .parallelism = j->parallelism.set ? (int)j->parallelism.v : 0,
+        .allow_non_restored_state = j->allow_non_restored_state.v,
+        .configuration = job_configuration(p),
+        .http_headers = headers,
+        .allowed_schemes = allowed_schemes(p),
+        .restricted_hosts_allowed = !restricted,
+    };
+    flink_action(p, ACT_SUBMIT_JOB)->submit = args;
+    p->progress = "submitting the job";
+}
+
+static void cancel(struct job_pass *p)
+{
+    struct job_memory *m = &p->out.memory;
+
+    p->progress = "cancelling the job";
+    if (m->cancel_sent < 0 || p->s->now - m->cancel_sent >= CANCEL_AGAIN_MS) {
+        m->cancel_sent = p->s->now;
+        flink_action(p, ACT_CANCEL_JOB);
+    }
+    plan_wake(&p->out.plan, m->cancel_sent + CANCEL_AGAIN_MS);
+}
+
+/* ---- the steps ---- */
+
+static bool cluster_ready(struct job_pass *p)
+{
+    if (p->s->cluster_ready)
+        return true;
+    p->progress = p->s->cluster_text;
+    if (!p->s->cluster_exists)
+        p->trouble = (struct obs_cause){
+            "ClusterNotFound", arena_printf(p->a,
+                                            "there is no FlinkDeployment \"%s\" in namespace "
+                                            "%s",
+                                            p->wanted.deployment_name, p->meta.ns)};
+    return false;
+}
+
+static void deploy(struct job_pass *p)
+{
+    struct job_memory *m = &p->out.memory;
+
+    if (!cluster_ready(p))
+        return;
+    if ((p->changed || p->suspend) && str_eq(m->looked_for, p->job_id)) {
+        if (p->suspend) /* the recorded spec never got to Flink */
+            p->record_suspended = true;
+        else
+            p->record_id = p->s->fresh_job_id;
+        return;
+    }
+    if (p->s->now < m->retry_at) {
+        plan_wake(&p->out.plan, m->retry_at);
+        return;
+    }
+    if (str_eq(m->looked_for, p->job_id)) {
+        submit(p);
+    } else {
+        flink_action(p, ACT_FIND_JOB);
+        p->progress = "submitting the job";
+    }
+}
+
+/* Flink has no such job although it should: it is lost once that was seen for a while and a live
+ * look-up confirms it. */
+static void lost(struct job_pass *p)
+{
+    struct job_memory *m = &p->out.memory;
+
+    if (!p->s->flink->known || !p->s->flink->reachable || !p->s->cluster_ready) {
+        m->lost_since = -1;
+        cluster_ready(p);
+        return;
+    }
+    if (m->lost_since < 0 || !str_eq(m->lost_id, p->job_id)) {
+        m->lost_since = p->s->now;
+        m->lost_id = p->job_id;
+    }
+    if (p->s->now - m->lost_since < LOST_MS) {
+        plan_wake(&p->out.plan, m->lost_since + LOST_MS);
+        return;
+    }
+    if (!str_eq(m->looked_for, p->job_id)) {
+        flink_action(p, ACT_FIND_JOB);
+        return;
+    }
+    p->trouble = (struct obs_cause){"Missing", "Job Not Found"};
+    if (p->suspend)
+        p->record_suspended = true;
+    else if (p->stateless)
+        p->record_id = p->s->fresh_job_id;
+}
+
+static void follow(struct job_pass *p)
+{
+    bool ended = job_state_terminal(p->state);
+    bool was_suspended = str_eq(JV_STRING(p->recorded, "job", "state"), "suspended");
+
+    if (!p->job && !ended && !p->deployed) {
+        lost(p);
+        return;
+    }
+    if (p->job)
+        p->out.memory.lost_since = -1;
+    if (!ended && (p->suspend || p->changed)) {
+        cancel(p);
+        return;
+    }
+    p->out.memory.cancel_sent = -1;
+    if (p->suspend)
+        p->record_suspended = !was_suspended || p->changed;
+    else if (p->changed || was_suspended)
+        p->record_id = p->s->fresh_job_id;
+    else if (p->state == JOB_FAILED && p->s->cluster_ready && p->job && !p->failure &&
+             str_empty(JV_STRING(p->status, "error")))
+        flink_action(p, ACT_JOB_ERROR);
+}
+
+struct job_plan reconcile_session_job(struct arena *a, const struct job_snapshot *s)
+{
+    struct job_pass p = {
+        .a = a,
+        .s = s,
+        .cr = s->cr,
+        .spec = jv_get(s->cr, "spec"),
+        .status = jv_get(s->cr, "status"),
+        .out = {.plan = {.a = a, .next = INT64_MAX}, .memory = *s->memory},
+    };
+
+    obs_meta_read(a, s->cr, &p.meta);
+    judge(&p);
+    look(&p);
+    learn(&p);
+    if (p.meta.deleted_ms) {
+        finalize_job(&p);
+    } else if (p.invalid && !jv_present(p.recorded)) {
+        p.progress = NULL;
+    } else if (!has_finalizer(p.cr, FINALIZER_JOB)) {
+        plan_finalizer(&p.out.plan, KIND_FLINKSESSIONJOB, p.cr, FINALIZER_JOB, true);
+        return p.out; /* the status needs the resourceVersion that this gives */
+    } else if (!jv_present(p.recorded) || !p.job_id) {
+        if (p.suspend)
+            p.record_suspended = !jv_present(p.recorded);
+        else
+            p.record_id = s->fresh_job_id;
+    } else if (p.deploying) {
+        deploy(&p);
+    } else {
+        follow(&p);
+    }
+    if (!p.out.plan.gone)
+        report_job(&p);
+    return p.out;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One pass over a FlinkSessionJob. */
+#ifndef CLUSTER_JOB_INTERNAL_H
+#define CLUSTER_JOB_INTERNAL_H
+
+#include "flinkop/cluster_spec.h"
+#include "flinkop/plan.h"
+
+struct job_pass {
+    struct arena *a;
+    const struct job_snapshot *s;
+    struct job_plan out;
+    jv cr, spec, status;
+    struct obs_meta meta;
+
+    jv recorded;         /* the spec that was recorded last; ABSENT: never */
+    const char *invalid; /* why the current spec is not taken */
+    struct session_job_spec wanted;
+    struct conf conf; /* operator defaults under the job's own configuration */
+    bool changed;     /* the recorded spec must make way for the current one */
+    bool suspend;     /* the current spec wants it not to run */
+    bool stateless;
+
+    const char *job_id;        /* recorded; NULL: none chosen yet */
+    bool deploying;            /* recorded as chosen, not yet known to Flink */
+    const struct obs_job *job; /* Flink's view of it, NULL: not there or not known */
+    enum job_state state;      /* what the status shall say */
+
+    const char *record_id;    /* a new job id to be recorded in this pass, NULL: none */
+    bool record_suspended;    /* record that it is suspended */
+    bool deployed;            /* recorded as known to Flink from now on */
+    const char *progress;     /* what is waited for */
+    struct obs_cause trouble; /* why it does not run */
+    const char *failure;      /* cause of a FAILED job, if it was read in this pass */
+};
+
+void finalize_job(struct job_pass *p); /* job_finalize.c */
+void report_job(struct job_pass *p);   /* job_report.c */
+
+#endif

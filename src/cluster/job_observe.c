@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A FlinkSessionJob as its cluster needs to see it. */
+#include "flinkop/arena.h"
+#include "flinkop/cluster_spec.h"
+#include "flinkop/plan.h"
+#include "flinkop/str.h"
+#include "status.h"
+
+void obs_session_job_read(struct arena *a, jv cr, struct obs_session_job *ret)
+{
+    jv spec = jv_get(cr, "spec"), status = jv_get(cr, "status"), recorded = recorded_spec(a, cr);
+    enum job_state state = job_state_parse(str_or_empty(JV_STRING(status, "jobStatus", "state")));
+    bool deployed = str_eq(JV_STRING(status, "reconciliationStatus", "state"), "DEPLOYED");
+    bool same = jv_present(recorded) &&
+                jv_equal(session_job_restart_part(a, spec_to_record(a, recorded, spec)),
+                         session_job_restart_part(a, recorded)) &&
+                !str_eq(JV_STRING(recorded, "job", "state"), "suspended");
+
+    *ret = (struct obs_session_job){
+        .deployment_name = JV_STRING(spec, "deploymentName"),
+        .job_id = JV_STRING(status, "jobStatus", "jobId"),
+        .parallelism = (int)jv_int64_or(JV_PATH(spec, "job", "parallelism"), 0),
+        .suspended = str_eq(JV_STRING(spec, "job", "state"), "suspended"),
+        .ended = deployed && same && job_state_terminal(state),
+        .failing = !str_empty(JV_STRING(status, "error")) && !job_state_terminal(state),
+        .finalized = has_finalizer(cr, FINALIZER_JOB),
+    };
+    obs_meta_read(a, cr, &ret->meta);
+    ret->deployment_name = ret->deployment_name ? arena_strdup(a, ret->deployment_name) : NULL;
+    ret->job_id = str_empty(ret->job_id) ? NULL : arena_strdup(a, ret->job_id);
+}

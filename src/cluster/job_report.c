@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The status of a FlinkSessionJob, and what is new in it as events. */
+#include <string.h>
+
+#include "flinkop/arena.h"
+#include "flinkop/json.h"
+#include "flinkop/str.h"
+#include "job_internal.h"
+#include "status.h"
+
+static bool runs_whole(const struct job_pass *p)
+{
+    const struct flink_job *j = p->job ? &p->job->job : NULL;
+
+    return j && j->state == JOB_RUNNING && j->tasks_total > 0 && !j->pending_operators &&
+           j->tasks[TASKS_RUNNING] + j->tasks[TASKS_FINISHED] == j->tasks_total;
+}
+
+static jv job_status(struct job_pass *p)
+{
+    jv js = jv_get(p->status, "jobStatus");
+    const struct flink_job *j = p->job && !p->record_id ? &p->job->job : NULL;
+    const char *state = p->state == JOB_UNKNOWN ? NULL : job_state_name(p->state);
+    bool never_ran = p->record_suspended && !job_state_terminal(p->state);
+
+    if (p->record_id) /* from here on the status is about the new one */
+        state = job_state_name(JOB_RECONCILING);
+    if (never_ran)
+        state = NULL;
+    if (p->record_id || never_ran) {
+        js = jv_set(p->a, js, "jobId", STR(p->record_id));
+        js = jv_set(p->a, js, "startTime", ABSENT);
+    }
+    if (j)
+        js = jv_set(p->a, js, "jobName", STR(str_clean(p->a, j->name, 500)));
+    if (j && j->start_ms > 0)
+        js = jv_set(p->a, js, "startTime", STR(arena_printf(p->a, "%lld", (long long)j->start_ms)));
+    if (!str_eq(state, JV_STRING(js, "state")))
+        js = jv_set(p->a, js, "updateTime", STR(arena_printf(p->a, "%lld", (long long)p->s->wall)));
+    return jv_set(p->a, js, "state", STR(state));
+}
+
+static jv reconciliation(struct job_pass *p, const char **ret_state)
+{
+    jv old = jv_get(p->status, "reconciliationStatus");
+    const char *state = str_or(JV_STRING(old, "state"), "UPGRADING");
+    const char *text = JV_STRING(old, "lastReconciledSpec");
+    const char *stable = JV_STRING(old, "lastStableSpec");
+    jv stamp = jv_get(old, "reconciliationTimestamp");
+    jv target = spec_to_record(p->a, p->recorded, p->spec);
+
+    if (p->record_id || p->record_suspended ||
+        (!p->invalid && !p->changed && jv_present(p->recorded) && !p->meta.deleted_ms &&
+         !p->suspend && !jv_equal(target, p->recorded))) {
+        bool same_job = !p->record_id && !p->record_suspended;
+
+        text = record_text(p->a, target, !jv_present(p->recorded));
+        stamp = INT(p->s->wall);
+        if (same_job && stable)
+            stable = text;
+    }
+    if (p->record_id)
+        state = "UPGRADING";
+    else if (p->record_suspended || p->deployed)
+        state = "DEPLOYED";
+    if (!strcmp(state, "DEPLOYED") && !p->record_id &&
+        (runs_whole(p) || p->state == JOB_FINISHED || p->record_suspended))
+        stable = text;
+    *ret_state = state;
+    return jv_dup(p->a, OBJ({"reconciliationTimestamp", stamp}, {"lastReconciledSpec", STR(text)},
+                            {"lastStableSpec", STR(stable)}, {"state", STR(state)}));
+}
+
+static const char *lifecycle(const struct job_pass *p, const char *state, jv recon)
+{
+    const char *last = JV_STRING(recon, "lastReconciledSpec");
+
+    if (p->meta.deleted_ms)
+        return "DELETING";
+    if (!last)
+        return p->invalid ? "FAILED" : "CREATED";
+    if (!strcmp(state, "UPGRADING"))
+        return "UPGRADING";
+    if (p->suspend && (p->record_suspended || job_state_terminal(p->state) || !p->job_id))
+        return "SUSPENDED";
+    if (p->state == JOB_FAILED)
+        return "FAILED";
+    return str_eq(last, JV_STRING(recon, "lastStableSpec")) ? "STABLE" : "DEPLOYED";
+}
+
+/* ---- the cause ---- */
+
+/* A failed submission stays in the status while the next attempt is under way. */
+static struct obs_cause standing_trouble(struct job_pass *p)
+{
+    const char *before = JV_STRING(p->status, "error");
+    struct obs_cause none = {0};
+
+    if (p->trouble.reason)
+        return p->trouble;
+    if (p->deploying && before && p->out.memory.submit_failures && !p->record_id)
+        return (struct obs_cause){"SubmitFailed", error_message(p->a, before)};
+    return none;
+}
+
+static const char *error(struct job_pass *p, struct obs_cause trouble)
+{
+    const char *before = JV_STRING(p->status, "error");
+
+    if (p->invalid)
+        return error_text(p->a, ERROR_PREFIX "ValidationException", NULL, p->invalid);
+    if (trouble.reason && !strcmp(trouble.reason, "Missing"))
+        return trouble.message; /* a plain string there, api-contract §1.7 */
+    if (trouble.reason && strcmp(trouble.reason, "ClusterNotFound"))
+        return error_text(p->a, ERROR_PREFIX "ReconciliationException", trouble.reason,
+                          trouble.message);
+    if (p->state == JOB_FAILED && !p->record_id)
+        return p->failure
+                   ? error_text(p->a, "org.apache.flink.util.SerializedThrowable", NULL, p->failure)
+                   : before;
+    return NULL;
+}
+
+static struct obs_cause summary(struct job_pass *p, struct obs_cause trouble)
+{
+    const struct flink_job *j = p->job ? &p->job->job : NULL;
+    char *word = arena_strdup(p->a, job_state_name(p->state));
+
+    for (char *c = word + (*word != 0); *c; c++)
+        *c = (char)(*c | 0x20);
+    if (p->meta.deleted_ms)
+        return (struct obs_cause){"Deleting", str_or(p->progress, "deleting")};
+    if (p->invalid)
+        return (struct obs_cause){"ValidationError", p->invalid};
+    if (trouble.reason)
+        return trouble;
+    if (p->state == JOB_FAILED && !p->record_id)
+        return (struct obs_cause){
+            "Failed", str_or(p->failure, str_or(error_message(p->a, JV_STRING(p->status, "error")),
+                                                "the job failed"))};
+    if (p->progress)
+        return (struct obs_cause){p->deploying ? "Submitting" : "Waiting", p->progress};
+    if (p->record_id || p->deploying)
+        return (struct obs_cause){"Submitting", "the job is about to be submitted"};
+    if (p->suspend)
+        return (struct obs_cause){"Suspended", "the job is suspended"};
+    if (j && !job_state_terminal(j->state) && !runs_whole(p))
+        return (struct obs_cause){word, arena_printf(p->a, "%d of %d tasks run",
+                                                     j->tasks[TASKS_RUNNING], j->tasks_total)};
+    return (struct obs_cause){*word ? word : "Unknown",
+                              arena_printf(p->a, "Job status %s", job_state_name(p->state))};
+}
+
+static jv conditions(struct job_pass *p, struct obs_cause trouble)
+{
+    struct obs_cause why = summary(p, trouble);
+    bool here = !p->record_id && !p->deploying && !p->invalid && !p->meta.deleted_ms && !p->changed;
+    bool ok = here && (p->suspend ? job_state_terminal(p->state) || !p->job_id
+                                  : runs_whole(p) || p->state == JOB_FINISHED);
+    bool stalled = p->invalid || (!p->record_id && p->state == JOB_FAILED) ||
+                   (trouble.reason && !strcmp(trouble.reason, "SubmitFailed")) ||
+                   (trouble.reason && !strcmp(trouble.reason, "Missing") && !p->record_id);
+    struct condition list[] = {
+        {"Ready", ok, why.reason, why.message},
+        {"Reconciling", !ok && !stalled, why.reason, why.message},
+        {"Stalled", stalled, why.reason, why.message},
+    };
+
+    return conditions_write(p->a, jv_get(p->status, "conditions"), list, ARRAY_SIZE(list),
+                            p->meta.generation, p->s->wall);
+}
+
+/* ---- events ---- */
+
+static void tell(struct job_pass *p, struct obs_cause trouble, const char *error_now)
+{
+    const char *was = JV_STRING(p->status, "jobStatus", "state");
+    const char *is = job_state_name(p->state);
+    struct plan *plan = &p->out.plan;
+
+    if (p->record_id && jv_present(p->recorded) && p->changed)
+        plan_event(plan, KIND_FLINKSESSIONJOB, p->cr, false, "Job", "SpecChanged",
+                   arena_printf(p->a,
+                                "UPGRADE change(s) detected (Diff: %s), starting "
+                                "reconciliation.",
+                                spec_diff_text(p->a, "FlinkSessionJobSpec", p->recorded, p->spec)));
+    if (p->record_id)
+        plan_event(plan, KIND_FLINKSESSIONJOB, p->cr, false, "Job", "Submit",
+                   "Starting deployment");
+    else if (p->state != JOB_UNKNOWN && p->job && !str_eq(was, is))
+        plan_event(
+            plan, KIND_FLINKSESSIONJOB, p->cr, false, "Job", "JobStatusChanged",
+            arena_printf(p->a, "Job status changed from %s to %s", str_or(was, "RECONCILING"), is));
+    if (p->record_suspended && jv_present(p->recorded))
+        plan_event(plan, KIND_FLINKSESSIONJOB, p->cr, false, "Job", "Suspended",
+                   "Suspending existing deployment.");
+    if (!error_now || str_eq(error_now, JV_STRING(p->status, "error")))
+        return;
+    plan_event(plan, KIND_FLINKSESSIONJOB, p->cr, true, "Job",
+               p->invalid       ? "ValidationError"
+               : trouble.reason ? trouble.reason
+                                : "Error",
+               error_message(p->a, error_now));
+}
+
+void report_job(struct job_pass *p)
+{
+    struct obs_cause trouble = standing_trouble(p);
+    const char *state, *error_now = error(p, trouble);
+    jv recon = reconciliation(p, &state);
+    jv status = p->status.type == JV_OBJ ? p->status : EMPTY_OBJ;
+
+    status = jv_merge(p->a, status,
+                      jv_dup(p->a, OBJ({"lifecycleState", STR(lifecycle(p, state, recon))},
+                                       {"observedGeneration", INT(p->meta.generation)})));
+    status = jv_set(p->a, status, "jobStatus", job_status(p));
+    status = jv_set(p->a, status, "error", STR(error_now));
+    status = jv_set(p->a, status, "reconciliationStatus", recon);
+    status = jv_set(p->a, status, "conditions", conditions(p, trouble));
+    tell(p, trouble, error_now);
+    plan_status(&p->out.plan, KIND_FLINKSESSIONJOB, p->cr, status);
+}
