@@ -17,10 +17,13 @@ struct arena_block;
 struct arena {
     struct arena_block *head; /* the block that allocations come from */
     size_t total;             /* bytes handed out since the last reset */
+    size_t block;             /* size of a block; 0: 16 KiB */
 };
 
 /** An empty arena needs no memory; `struct arena a = {0};` does the same. */
 void arena_init(struct arena *a);
+/** For many small arenas that live long: blocks of this size (bytes). */
+void arena_init_small(struct arena *a, size_t block);
 /** Gives everything back but keeps one block for the next use. */
 void arena_reset(struct arena *a);
 /** Gives everything back. The arena may be used again. */

@@ -97,6 +97,8 @@ struct cluster_memory {
     int64_t blocked_since;  /* an order is waiting for something since, -1: not */
 };
 struct cluster_memory cluster_memory_initial(void);
+/** A copy with everything it points to in this arena. */
+struct cluster_memory cluster_memory_copy(struct arena *a, const struct cluster_memory *m);
 
 struct cluster_snapshot {
     jv cr;
@@ -130,9 +132,15 @@ struct plan {
     struct action *actions;
     size_t n, room;
     int64_t next; /* monotonic ms when to plan again; INT64_MAX: on events only */
+    bool gone; /* the finalizer is off: forget everything about it */
+
+    /* FlinkDeployment only */
     enum probe_pace pace;
-    bool gone;                    /* the finalizer is off: forget everything about it */
-    struct cluster_memory memory; /* FlinkDeployment */
+    bool adaptive; /* its jobs have resource requirements to be asked for */
+    int rest_port;
+    bool ready;          /* jobs can be submitted */
+    const char *summary; /* what it does or waits for, in a sentence */
+    struct cluster_memory memory;
 };
 
 struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s);
@@ -149,6 +157,7 @@ struct job_memory {
     int64_t lost_since;     /* …since, -1 */
 };
 struct job_memory job_memory_initial(void);
+struct job_memory job_memory_copy(struct arena *a, const struct job_memory *m);
 
 struct job_snapshot {
     jv cr;
@@ -167,7 +176,7 @@ struct job_snapshot {
 };
 
 struct job_plan {
-    struct plan plan; /* its `memory` and `pace` are unused */
+    struct plan plan;
     struct job_memory memory;
 };
 

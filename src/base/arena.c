@@ -35,6 +35,16 @@ void arena_init(struct arena *a)
     *a = (struct arena){0};
 }
 
+void arena_init_small(struct arena *a, size_t block)
+{
+    *a = (struct arena){.block = block};
+}
+
+static size_t block_size(const struct arena *a)
+{
+    return a->block ? a->block : BLOCK_SIZE;
+}
+
 static struct arena_block *block_new(size_t size)
 {
     struct arena_block *b = xmalloc(sizeof(*b) + size);
@@ -58,10 +68,10 @@ void *arena_alloc(struct arena *a, size_t size)
         BUG("arena_alloc(%zu)", size);
     size = (size + ALIGN - 1) & ~(ALIGN - 1);
     if (!b || b->size - b->used < size) {
-        struct arena_block *fresh = block_new(MAX(size, (size_t)BLOCK_SIZE));
+        struct arena_block *fresh = block_new(MAX(size, block_size(a)));
 
         /* A big object gets a block of its own behind the head, which keeps its free room. */
-        if (b && size > BLOCK_SIZE / 2) {
+        if (b && size > block_size(a) / 2) {
             fresh->next = b->next;
             b->next = fresh;
         } else {
@@ -97,7 +107,7 @@ void arena_reset(struct arena *a)
         struct arena_block *b = a->head;
 
         a->head = b->next;
-        if (!keep && b->size == BLOCK_SIZE)
+        if (!keep && b->size == block_size(a))
             keep = b;
         else
             block_free(b);

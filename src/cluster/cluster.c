@@ -24,6 +24,28 @@ struct cluster_memory cluster_memory_initial(void)
         .alloc = alloc_memory_initial(), .deleting_since = -1, .blocked_since = -1};
 }
 
+static struct obs_cause cause_copy(struct arena *a, struct obs_cause c)
+{
+    return (struct obs_cause){c.reason ? arena_strdup(a, c.reason) : NULL,
+                              c.message ? arena_strdup(a, c.message) : NULL};
+}
+
+struct cluster_memory cluster_memory_copy(struct arena *a, const struct cluster_memory *m)
+{
+    struct cluster_memory copy = *m;
+    struct alloc_memory *alloc = &copy.alloc;
+
+    copy.spec_hash = m->spec_hash ? arena_strdup(a, m->spec_hash) : NULL;
+    alloc->start_cause = cause_copy(a, m->alloc.start_cause);
+    alloc->create_cause = cause_copy(a, m->alloc.create_cause);
+    alloc->notes = arena_new_array(a, struct alloc_note, alloc->n_notes + 1);
+    for (size_t i = 0; i < alloc->n_notes; i++) {
+        alloc->notes[i] = m->alloc.notes[i];
+        alloc->notes[i].name = arena_strdup(a, alloc->notes[i].name);
+    }
+    return copy;
+}
+
 const struct obs_pod *current_jm(const struct cluster_pass *p)
 {
     const struct obs_pod *newest = NULL;
@@ -147,5 +169,11 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
     if (!p.plan.gone)
         report(&p);
     p.plan.pace = choose_pace(&p);
+    p.plan.ready = p.jm == JM_READY && p.up_to_date && !p.meta.deleted_ms;
+    p.plan.summary = describe(&p).message;
+    if (p.usable) {
+        p.plan.rest_port = p.config.rest_port;
+        p.plan.adaptive = str_eq(conf_lookup(&p.config.conf, "jobmanager.scheduler"), "adaptive");
+    }
     return p.plan;
 }

@@ -57,8 +57,7 @@ static struct condition taskmanagers_condition(struct cluster_pass *p)
     return c;
 }
 
-/* Reason and sentence for Ready, which the other two share. */
-static struct obs_cause summary(struct cluster_pass *p)
+struct obs_cause describe(struct cluster_pass *p)
 {
     if (p->meta.deleted_ms)
         return (struct obs_cause){p->blocked ? "DeletionBlocked" : "Deleting",
@@ -81,7 +80,7 @@ static struct obs_cause summary(struct cluster_pass *p)
 
 static jv conditions(struct cluster_pass *p)
 {
-    struct obs_cause why = summary(p);
+    struct obs_cause why = describe(p);
     bool ok = ready(p), stalled = p->invalid || p->jm == JM_ERROR || p->blocked;
     struct condition list[5] = {
         {"Ready", ok, why.reason, why.message},

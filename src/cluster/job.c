@@ -31,6 +31,15 @@ struct job_memory job_memory_initial(void)
     return (struct job_memory){.deleting_since = -1, .cancel_sent = -1, .lost_since = -1};
 }
 
+struct job_memory job_memory_copy(struct arena *a, const struct job_memory *m)
+{
+    struct job_memory copy = *m;
+
+    copy.looked_for = m->looked_for ? arena_strdup(a, m->looked_for) : NULL;
+    copy.lost_id = m->lost_id ? arena_strdup(a, m->lost_id) : NULL;
+    return copy;
+}
+
 /* ---- what is asked for ---- */
 
 static void read_options(struct job_pass *p, struct problems *problems)
