@@ -54,5 +54,7 @@ void roll_out(struct cluster_pass *p);              /* cluster_rollout.c */
 void finalize(struct cluster_pass *p);              /* cluster_finalize.c */
 void allocate_taskmanagers(struct cluster_pass *p); /* cluster_allocate.c */
 void report(struct cluster_pass *p);                /* cluster_report.c */
+/** Reason and sentence of the state it is in: the first useful cause if something is wrong. */
+struct obs_cause describe(struct cluster_pass *p); /* cluster_report.c */
 
 #endif
