@@ -8,6 +8,7 @@
 #ifndef FLINKOP_FLINK_MEMORY_H
 #define FLINKOP_FLINK_MEMORY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "flinkop/macros.h"
@@ -42,22 +43,31 @@ struct jm_memory {
     int64_t process, flink;
     int64_t heap, off_heap;
     int64_t metaspace, overhead;
-    int limit_direct; /* jobmanager.memory.enable-jvm-direct-memory-limit */
+    bool limit_direct; /* jobmanager.memory.enable-jvm-direct-memory-limit */
 };
 
 /**
- * Derives all parts from taskmanager.memory.* / jobmanager.memory.* of the configuration.
- * ERR_INVALID names the key, what was found, and what it must be at least (or at most).
+ * Derives all parts from taskmanager.memory.* / jobmanager.memory.* of the configuration; any
+ * combination that Flink accepts, with the same bytes. ERR_INVALID names the key, what was found,
+ * and what it must be at least (or at most).
  */
 int tm_memory_derive(const struct conf *c, struct tm_memory *ret, struct error *err) MUST_CHECK;
 int jm_memory_derive(const struct conf *c, struct jm_memory *ret, struct error *err) MUST_CHECK;
 
-/** "-Xmx… -Xms… -XX:MaxDirectMemorySize=… -XX:MaxMetaspaceSize=…" as the start scripts print it. */
+/**
+ * Flink 1.x still understands taskmanager.heap.size, jobmanager.heap.size (both also as .mb) and
+ * taskmanager.network.numberOfBuffers, Flink 2.x ignores them. This rewrites them for a 1.x cluster
+ * into the options that the two functions above read.
+ */
+int memory_conf_legacy(struct conf *c, struct error *err) MUST_CHECK;
+
 struct strbuf;
+/** "-Xmx… -Xms… -XX:MaxDirectMemorySize=… -XX:MaxMetaspaceSize=…" as the start scripts print it. */
 void tm_memory_jvm_args(struct strbuf *sb, const struct tm_memory *m);
 void jm_memory_jvm_args(struct strbuf *sb, const struct jm_memory *m);
 /** The dynamic properties that go with them: calls add(arg, key, value) for each, in the order of
- * TaskExecutorProcessUtils#generateDynamicConfigsStr. cpu_cores and slots are part of that set. */
+ * TaskExecutorProcessUtils#generateDynamicConfigsStr. cpu_cores and slots are part of that set;
+ * external-resources, which is too, is not a matter of memory and left to the caller. */
 void tm_memory_properties(const struct tm_memory *m, double cpu_cores, int slots,
                           void (*add)(void *arg, const char *key, const char *value), void *arg);
 void jm_memory_properties(const struct jm_memory *m,
