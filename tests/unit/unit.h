@@ -14,7 +14,8 @@
 #include "flinkop/jv.h"
 #include "flinkop/yaml.h"
 
-#define SUITES(X) X(base) X(option) X(json) X(yaml) X(loop) X(http) X(flink_conf) X(flink_size) X(flink_golden)
+#define SUITES(X) \
+    X(base) X(option) X(json) X(yaml) X(loop) X(http) X(flink_conf) X(flink_size) X(flink_golden)
 
 #define DECLARE_SUITE(name) void suite_##name(TCase *tc);
 SUITES(DECLARE_SUITE)
