@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The controller of FlinkDeployments and FlinkSessionJobs: watches, stores, work queues, probes and
+ * the executor, wired around the pure reconcile functions.
+ */
+#ifndef FLINKOP_CONTROLLER_H
+#define FLINKOP_CONTROLLER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct controller;
+struct flink_defaults;
+struct kube_client;
+struct loop;
+
+enum flink_access_option { ACCESS_AUTO, ACCESS_DIRECT, ACCESS_PROXY };
+
+struct controller_options {
+    struct loop *loop;
+    struct kube_client *kube;
+    const struct flink_defaults *defaults;
+    const char *const *namespaces; /* NULL-terminated; an empty list: all */
+    int flink_access;              /* enum flink_access_option */
+    const char *version;           /* ours, for the user agent */
+};
+
+/** Copies what it needs and starts watching. */
+struct controller *controller_new(const struct controller_options *o);
+/** Stops at once; what is under way is abandoned, which is always safe. */
+void controller_free(struct controller *c);
+/** Stops taking new work and calls done(arg) when what is under way has ended. */
+void controller_drain(struct controller *c, void (*done)(void *arg), void *arg);
+
+/** All watches have their first list. */
+bool controller_synced(const struct controller *c);
+/** The longest time in ms since a watch last heard from the server. */
+int64_t controller_silence(const struct controller *c);
+
+#endif

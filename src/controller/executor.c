@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "executor.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "flinkop/arena.h"
+#include "flinkop/flink_reply.h"
+#include "flinkop/json.h"
+#include "flinkop/kube_client.h"
+#include "flinkop/kube_events.h"
+#include "flinkop/log.h"
+#include "flinkop/loop.h"
+#include "flinkop/mem.h"
+#include "flinkop/str.h"
+#include "store.h"
+#include "submit.h"
+
+/* One action on its way. */
+struct op {
+    struct execution *e;
+    struct action *act;
+    struct kube_request *kube;
+    struct flink_call *flink;
+    struct submission *submission;
+    bool ended;
+    struct outcome outcome;
+    int64_t started;
+};
+
+struct execution {
+    struct executor *x;
+    struct arena a;
+    struct op *ops;
+    size_t n, pending;
+    execution_done_fn done;
+    void *arg;
+};
+
+static const char *const verbs[] = {
+    [ACT_APPLY] = "applied",
+    [ACT_CREATE] = "created",
+    [ACT_DELETE] = "deleted",
+    [ACT_PATCH] = "patched",
+    [ACT_STATUS] = "status patched",
+    [ACT_EVENT] = "event",
+    [ACT_RELEASE] = "released",
+    [ACT_FIND_JOB] = "job looked up",
+    [ACT_SUBMIT_JOB] = "job submitted",
+    [ACT_CANCEL_JOB] = "job cancelled",
+    [ACT_JOB_ERROR] = "job error read",
+};
+
+/* ---- ends ---- */
+
+static void finish(void *arg)
+{
+    struct execution *e = arg;
+    struct outcome *outcomes = arena_new_array(&e->a, struct outcome, e->n + 1);
+    bool failed = false;
+    size_t n = 0;
+
+    for (size_t i = 0; i < e->n; i++) {
+        if (e->ops[i].act->type == ACT_EVENT)
+            continue;
+        outcomes[n++] = e->ops[i].outcome;
+        failed |= !e->ops[i].outcome.ok;
+    }
+    e->done(e->arg, outcomes, n, failed);
+    execution_free(e);
+}
+
+static void op_end(struct op *op, const struct error *err)
+{
+    struct execution *e = op->e;
+    struct outcome *o = &op->outcome;
+
+    op->kube = NULL;
+    op->flink = NULL;
+    op->submission = NULL;
+    op->ended = true;
+    o->ok = err->code == ERR_NONE;
+    o->error = *err;
+    if (o->ok)
+        log_info(verbs[op->act->type], KV("kind", kube_resource(op->act->kind)->kind),
+                 KV("object", str_or_empty(op->act->name)),
+                 KV_INT("ms", loop_now(e->x->loop) - op->started));
+    else
+        log_warn("failed", KV("action", verbs[op->act->type]),
+                 KV("kind", kube_resource(op->act->kind)->kind),
+                 KV("object", str_or_empty(op->act->name)), KV("error", err->text));
+    BUG_ON(!e->pending);
+    if (!--e->pending)
+        loop_defer(e->x->loop, e, finish, e);
+}
+
+static void op_ok(struct op *op)
+{
+    op_end(op, &(struct error){.code = ERR_NONE});
+}
+
+static void op_fail(struct op *op, enum errc code, const char *text)
+{
+    struct error err;
+
+    error_set(&err, code, "%s", text);
+    op_end(op, &err);
+}
+
+/* ---- Kubernetes ---- */
+
+static struct store *store_of(struct op *op)
+{
+    return op->e->x->stores[op->act->kind];
+}
+
+static void on_written(void *arg, const struct kube_reply *reply)
+{
+    struct op *op = arg;
+    struct error err = *reply->err;
+    struct store *st = store_of(op);
+
+    op->kube = NULL;
+    if (err.code == ERR_NONE && st && JV_STRING(reply->object, "metadata", "resourceVersion"))
+        store_write_through(st, reply->object, loop_now(op->e->x->loop));
+    /* The name of a pod is never used twice: one that exists is the one we made. */
+    if (op->act->type == ACT_CREATE && err.code == ERR_EXISTS)
+        err.code = ERR_NONE;
+    if (op->act->type == ACT_DELETE || op->act->type == ACT_RELEASE) {
+        if (err.code == ERR_NOT_FOUND && st)
+            store_forget(st, op->act->ns, op->act->name, op->act->uid);
+        if (err.code == ERR_NOT_FOUND || err.code == ERR_CONFLICT) /* another one has the name */
+            err.code = ERR_NONE;
+    }
+    op_end(op, &err);
+}
+
+static void send(struct op *op, struct kube_call *call)
+{
+    call->kind = op->act->kind;
+    call->ns = op->act->ns;
+    call->name = op->act->name;
+    op->kube = kube_send(op->e->x->kube, call, on_written, op);
+}
+
+static void write_object(struct op *op, enum kube_verb verb, const char *subresource)
+{
+    send(op, &(struct kube_call){.verb = verb,
+                                 .subresource = subresource,
+                                 .body = json_text(&op->e->a, op->act->body)});
+}
+
+static void delete_object(struct op *op)
+{
+    send(op, &(struct kube_call){.verb = KUBE_DELETE,
+                                 .uid = op->act->uid,
+                                 .propagation = op->act->propagation,
+                                 .grace_seconds = -1});
+}
+
+static void emit(struct op *op)
+{
+    const struct action *act = op->act;
+
+    kube_events_emit(op->e->x->events, &(struct kube_event){.kind = act->kind,
+                                                            .ns = act->ns,
+                                                            .name = act->name,
+                                                            .uid = act->uid,
+                                                            .warning = act->warning,
+                                                            .reason = act->reason,
+                                                            .message = act->message,
+                                                            .component = act->component});
+    op->ended = true;
+    op->outcome.ok = true;
+    if (!--op->e->pending)
+        loop_defer(op->e->x->loop, op->e, finish, op->e);
+}
+
+/* ---- Flink ---- */
+
+static bool endpoint(struct op *op, struct flink_endpoint *ret)
+{
+    struct executor *x = op->e->x;
+
+    if (x->jobmanager(x->arg, op->act->ns, op->act->cluster, ret))
+        return true;
+    op_fail(op, ERR_UNREACHABLE, "no JobManager runs");
+    return false;
+}
+
+static void ask(struct op *op, const char *method, const char *path, flink_done_fn done)
+{
+    struct flink_endpoint e;
+
+    if (endpoint(op, &e))
+        op->flink = flink_send(op->e->x->flink, &e, method, path, NULL, 0, done, op);
+}
+
+static void touched(struct op *op)
+{
+    op->e->x->touched(op->e->x->arg, op->act->ns, op->act->cluster);
+}
+
+/* The look right before a TaskManager is taken away. */
+static void on_rechecked(void *arg, const struct flink_answer *answer)
+{
+    struct op *op = arg;
+    struct flink_taskmanager *tms = NULL;
+    struct error err = *answer->err;
+    size_t n = 0;
+
+    op->flink = NULL;
+    if (err.code != ERR_NONE ||
+        flink_decode_taskmanagers(&op->e->a, answer->body, &tms, &n, &err)) {
+        op_end(op, &err);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(tms[i].id, op->act->name) || tms[i].free_slots >= tms[i].slots)
+            continue;
+        log_info("kept: it is in use again", KV("taskmanager", op->act->name));
+        op_ok(op);
+        return;
+    }
+    delete_object(op);
+}
+
+static void on_found(void *arg, const struct flink_answer *answer)
+{
+    struct op *op = arg;
+
+    op->outcome.found = answer->err->code == ERR_NONE;
+    if (answer->err->code == ERR_NOT_FOUND)
+        op_ok(op);
+    else
+        op_end(op, answer->err);
+}
+
+static void on_cancelled(void *arg, const struct flink_answer *answer)
+{
+    struct op *op = arg;
+
+    touched(op);
+    if (answer->err->code == ERR_NOT_FOUND || answer->err->code == ERR_CONFLICT)
+        op_ok(op); /* it has ended */
+    else
+        op_end(op, answer->err);
+}
+
+static void on_job_error(void *arg, const struct flink_answer *answer)
+{
+    struct op *op = arg;
+    struct error err = *answer->err;
+    const char *root = NULL;
+    int64_t when;
+
+    if (err.code == ERR_NONE &&
+        !flink_decode_exceptions(&op->e->a, answer->body, &root, &when, &err))
+        op->outcome.text = str_or(root, "Flink tells no cause");
+    op_end(op, &err);
+}
+
+static void on_submitted(void *arg, const struct error *err, const char *jar_id)
+{
+    struct op *op = arg;
+
+    op->outcome.text = jar_id ? arena_strdup(&op->e->a, jar_id) : NULL;
+    touched(op);
+    op_end(op, err);
+}
+
+static void submit(struct op *op)
+{
+    struct flink_endpoint e;
+
+    if (endpoint(op, &e))
+        op->submission =
+            submission_start(op->e->x, &e, op->act->job_id, op->act->submit, on_submitted, op);
+}
+
+static void start(struct op *op)
+{
+    struct arena *a = &op->e->a;
+    const char *job = str_or_empty(op->act->job_id);
+
+    switch (op->act->type) {
+    case ACT_APPLY:
+        write_object(op, KUBE_APPLY, NULL);
+        break;
+    case ACT_CREATE:
+        write_object(op, KUBE_CREATE, NULL);
+        break;
+    case ACT_PATCH:
+        write_object(op, KUBE_MERGE_PATCH, NULL);
+        break;
+    case ACT_STATUS:
+        write_object(op, KUBE_MERGE_PATCH, "status");
+        break;
+    case ACT_DELETE:
+        delete_object(op);
+        break;
+    case ACT_EVENT:
+        emit(op);
+        break;
+    case ACT_RELEASE:
+        ask(op, "GET", "/taskmanagers", on_rechecked);
+        break;
+    case ACT_FIND_JOB:
+        ask(op, "GET", arena_printf(a, "/jobs/%s", job), on_found);
+        break;
+    case ACT_CANCEL_JOB:
+        ask(op, "PATCH", arena_printf(a, "/jobs/%s?mode=cancel", job), on_cancelled);
+        break;
+    case ACT_JOB_ERROR:
+        ask(op, "GET", arena_printf(a, "/jobs/%s/exceptions?maxExceptions=1", job), on_job_error);
+        break;
+    case ACT_SUBMIT_JOB:
+        submit(op);
+        break;
+    }
+}
+
+/* ---- the whole ---- */
+
+struct execution *execution_start(struct executor *x, struct arena *arena, const struct plan *plan,
+                                  execution_done_fn done, void *arg)
+{
+    struct execution *e = xcalloc(1, sizeof(*e));
+
+    *e = (struct execution){.x = x, .a = *arena, .n = plan->n, .done = done, .arg = arg};
+    *arena = (struct arena){0};
+    e->ops = xcalloc(e->n + 1, sizeof(*e->ops));
+    e->pending = e->n;
+    for (size_t i = 0; i < e->n; i++) {
+        struct action *act = &plan->actions[i];
+
+        e->ops[i] = (struct op){.e = e, .act = act, .started = loop_now(x->loop)};
+        e->ops[i].outcome = (struct outcome){
+            .type = act->type, .kind = act->kind, .name = act->name, .job_id = act->job_id};
+    }
+    if (!e->n)
+        loop_defer(x->loop, e, finish, e);
+    for (size_t i = 0; i < e->n; i++)
+        start(&e->ops[i]);
+    return e;
+}
+
+void execution_hurry(struct execution *e)
+{
+    for (size_t i = 0; i < e->n; i++) {
+        struct op *op = &e->ops[i];
+
+        if (!op->submission)
+            continue;
+        submission_free(op->submission);
+        op_fail(op, ERR_CANCELLED, "given up because the resource is being deleted");
+    }
+}
+
+void execution_free(struct execution *e)
+{
+    if (!e)
+        return;
+    loop_undefer(e->x->loop, e);
+    for (size_t i = 0; i < e->n; i++) {
+        if (e->ops[i].ended)
+            continue;
+        if (e->ops[i].kube)
+            kube_drop(e->ops[i].kube);
+        flink_drop(e->ops[i].flink);
+        submission_free(e->ops[i].submission);
+    }
+    free(e->ops);
+    arena_free(&e->a);
+    free(e);
+}

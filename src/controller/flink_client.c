@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "flink_client.h"
+
+#include <string.h>
+
+#include "flinkop/arena.h"
+#include "flinkop/flink_reply.h"
+#include "flinkop/json.h"
+#include "flinkop/kube_client.h"
+#include "flinkop/loop.h"
+#include "flinkop/mem.h"
+#include "flinkop/str.h"
+
+#define TIMEOUT_MS 10000 /* kubernetes.operator.flink.client.timeout */
+#define CONNECT_TIMEOUT_MS 3000
+#define MAX_BODY (8 * 1024 * 1024) /* an overview of some ten thousand jobs */
+#define MAX_CONNECTIONS 256
+#define MAX_HOST_CONNECTIONS 4
+
+struct flink_client {
+    struct http_client *http;
+    struct kube_client *kube;
+    bool proxy;
+};
+
+struct flink_call {
+    struct http_call *http;
+    flink_done_fn done;
+    void *arg;
+    char *what; /* "GET /jobs/overview", for messages */
+};
+
+struct flink_client *flink_client_new(struct loop *loop, struct kube_client *kube,
+                                      enum flink_access access)
+{
+    struct flink_client *c = xcalloc(1, sizeof(*c));
+    const struct http_client_options o = {.user_agent = "flink-operator",
+                                          .max_connections = MAX_CONNECTIONS,
+                                          .max_host_connections = MAX_HOST_CONNECTIONS};
+
+    c->kube = kube;
+    c->proxy = access == FLINK_ACCESS_PROXY;
+    c->http = http_client_new(loop, &o);
+    return c;
+}
+
+void flink_client_free(struct flink_client *c)
+{
+    if (!c)
+        return;
+    http_client_free(c->http);
+    free(c);
+}
+
+static void call_free(struct flink_call *call)
+{
+    free(call->what);
+    free(call);
+}
+
+static void on_done(void *arg, const struct http_response *res, const struct error *err)
+{
+    struct flink_call *call = arg;
+    cleanup_arena struct arena a = {0};
+    struct error own = *err;
+    struct flink_answer answer = {.err = &own, .body = ABSENT, .a = &a};
+
+    if (res && err->code == ERR_NONE) {
+        if (res->status >= 300)
+            http_status_error(res->status, &own, "%s",
+                              flink_error_text(&a, res->body, res->len, res->status));
+        else if (res->len && json_parse(&a, res->body, res->len, &answer.body, &own))
+            error_wrap(&own, "%s", call->what);
+    } else {
+        error_wrap(&own, "%s", call->what);
+    }
+    flink_done_fn done = call->done;
+    void *done_arg = call->arg;
+
+    call_free(call);
+    done(done_arg, &answer);
+}
+
+static struct flink_call *start(struct flink_client *c, const struct flink_endpoint *e,
+                                const char *path, struct http_request *req, flink_done_fn done,
+                                void *arg)
+{
+    struct flink_call *call = xcalloc(1, sizeof(*call));
+    const char *bracket = strchr(e->ip, ':') ? "[" : "";
+    cleanup_free char *url =
+        xasprintf("http://%s%s%s:%d%s", bracket, e->ip, *bracket ? "]" : "", e->port, path);
+    struct error err;
+
+    *call = (struct flink_call){
+        .done = done, .arg = arg, .what = xasprintf("%s %s", req->method, path)};
+    req->url = url;
+    req->connect_timeout_ms = CONNECT_TIMEOUT_MS;
+    req->max_body = MAX_BODY;
+    req->on_done = on_done;
+    req->arg = call;
+    call->http = http_send(c->http, req, &err);
+    if (!call->http)
+        BUG("%s: %s", call->what, err.text);
+    return call;
+}
+
+struct flink_call *flink_send(struct flink_client *c, const struct flink_endpoint *e,
+                              const char *method, const char *path, const char *body,
+                              int64_t timeout_ms, flink_done_fn done, void *arg)
+{
+    static const struct http_header json_body[] = {{"Content-Type", "application/json"}, {0}};
+    struct http_request req = {
+        .method = method,
+        .headers = body ? json_body : NULL,
+        .body = body,
+        .body_len = body ? strlen(body) : 0,
+        .timeout_ms = timeout_ms ? timeout_ms : TIMEOUT_MS,
+    };
+
+    return start(c, e, path, &req, done, arg);
+}
+
+struct flink_call *flink_upload(struct flink_client *c, const struct flink_endpoint *e,
+                                const char *path, const struct http_part *part,
+                                int64_t idle_timeout_ms, flink_done_fn done, void *arg)
+{
+    struct http_request req = {.method = "POST", .part = part, .idle_timeout_ms = idle_timeout_ms};
+
+    return start(c, e, path, &req, done, arg);
+}
+
+void flink_resume(struct flink_call *call)
+{
+    http_resume(call->http);
+}
+
+void flink_drop(struct flink_call *call)
+{
+    if (!call)
+        return;
+    http_drop(call->http);
+    call_free(call);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Calls to a JobManager's REST API: directly at the pod's address, or, outside the cluster, through
+ * the API server's proxy. Every call has a deadline, every answer a cap; redirects are not
+ * followed.
+ */
+#ifndef CONTROLLER_FLINK_CLIENT_H
+#define CONTROLLER_FLINK_CLIENT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "flinkop/error.h"
+#include "flinkop/http.h"
+#include "flinkop/jv.h"
+
+struct arena;
+struct kube_client;
+struct loop;
+struct flink_client;
+struct flink_call;
+
+enum flink_access { FLINK_ACCESS_AUTO, FLINK_ACCESS_DIRECT, FLINK_ACCESS_PROXY };
+
+/* One JobManager, by pod: what it answers is about that process and no other. */
+struct flink_endpoint {
+    const char *ns, *pod, *ip;
+    int port;
+};
+
+struct flink_answer {
+    const struct error *err; /* code ERR_NONE for a 2xx; else Flink's own words in the text */
+    jv body;                 /* parsed; ABSENT if empty or not JSON; lives until return */
+    struct arena *a;         /* of the body */
+};
+typedef void (*flink_done_fn)(void *arg, const struct flink_answer *answer);
+
+struct flink_client *flink_client_new(struct loop *loop, struct kube_client *kube,
+                                      enum flink_access access);
+void flink_client_free(struct flink_client *c);
+
+/** Sends; done comes in a later turn, exactly once. body: JSON text or NULL. timeout_ms 0: 10 s. */
+struct flink_call *flink_send(struct flink_client *c, const struct flink_endpoint *e,
+                              const char *method, const char *path, const char *body,
+                              int64_t timeout_ms, flink_done_fn done, void *arg);
+/** POST of one file as multipart/form-data. */
+struct flink_call *flink_upload(struct flink_client *c, const struct flink_endpoint *e,
+                                const char *path, const struct http_part *part,
+                                int64_t idle_timeout_ms, flink_done_fn done, void *arg);
+/** Continues an upload whose source said HTTP_WAIT. */
+void flink_resume(struct flink_call *call);
+/** Ends it without a callback. NULL is allowed. */
+void flink_drop(struct flink_call *call);
+
+#endif

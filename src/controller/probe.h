@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Watching a JobManager by asking it: which jobs, which TaskManagers. One probe per cluster, paced
+ * by what goes on there, never part of a reconcile. The owner is told only when something changed.
+ */
+#ifndef CONTROLLER_PROBE_H
+#define CONTROLLER_PROBE_H
+
+#include <stdbool.h>
+
+#include "flink_client.h"
+#include "flinkop/observed.h"
+#include "flinkop/plan.h"
+
+struct probe;
+
+struct probe_owner {
+    /** Whom to ask: fills the endpoint and `ret_jm` ("<pod uid>/<restarts>"); false: nobody runs.
+     * Strings live until the return of the caller's turn. */
+    bool (*target)(void *arg, struct flink_endpoint *ret, const char **ret_jm);
+    /** Something is different from before. */
+    void (*changed)(void *arg);
+    void *arg;
+};
+
+struct probe *probe_new(struct loop *loop, struct flink_client *flink,
+                        const struct probe_owner *owner);
+void probe_free(struct probe *p);
+
+void probe_set_pace(struct probe *p, enum probe_pace pace, bool adaptive);
+/** Asks as soon as the present round is over: we have just done something to it. */
+void probe_soon(struct probe *p);
+/** What is known; never NULL. Valid until the next turn. */
+const struct obs_flink *probe_result(const struct probe *p);
+
+#endif

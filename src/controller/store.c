@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "flinkop/arena.h"
+#include "flinkop/hash.h"
+#include "flinkop/json.h"
+#include "flinkop/mem.h"
+#include "flinkop/plan.h"
+#include "flinkop/str.h"
+#include "flinkop/strbuf.h"
+#include "flinkop/strmap.h"
+
+#define AWAIT_MS 5000 /* how long an older version is not believed */
+#define TEXT_MAX (4 * 1024 * 1024)
+
+struct entry {
+    struct stored s;
+    struct arena arena; /* view and index */
+    char *awaited;      /* resourceVersion of our own write, until the watch shows it */
+    int64_t awaited_until;
+    /* Hashes of the versions before this one: an answer that comes after the watch has already
+     * shown it and a later one must not bring it back. */
+    uint64_t passed[4];
+    uint64_t mark;
+    size_t position; /* in the group of its index */
+};
+
+struct group {
+    const struct stored **items;
+    size_t n, room;
+};
+
+struct store {
+    enum kube_kind kind;
+    store_change_fn changed;
+    void *arg;
+    struct strmap entries; /* key -> struct entry */
+    struct strmap groups;  /* index -> struct group */
+    uint64_t mark;
+};
+
+struct store *store_new(enum kube_kind kind, store_change_fn changed, void *arg)
+{
+    struct store *st = xcalloc(1, sizeof(*st));
+
+    *st = (struct store){.kind = kind, .changed = changed, .arg = arg};
+    return st;
+}
+
+static void entry_free(struct entry *e)
+{
+    free(e->s.key);
+    free(e->s.text);
+    free(e->awaited);
+    arena_free(&e->arena);
+    free(e);
+}
+
+void store_free(struct store *st)
+{
+    struct strmap_entry *e;
+
+    if (!st)
+        return;
+    strmap_foreach (e, &st->entries)
+        entry_free(e->value);
+    strmap_foreach (e, &st->groups) {
+        free(((struct group *)e->value)->items);
+        free(e->value);
+    }
+    strmap_release(&st->entries);
+    strmap_release(&st->groups);
+    free(st);
+}
+
+/* ---- projections ---- */
+
+static void project(struct entry *e, enum kube_kind kind, jv object)
+{
+    struct arena *a = &e->arena;
+
+    switch (kind) {
+    case KIND_POD: {
+        struct obs_pod *v = arena_new(a, struct obs_pod);
+
+        obs_pod_read(a, object, v);
+        e->s.view = v;
+        e->s.meta = &v->meta;
+        break;
+    }
+    case KIND_DEPLOYMENT: {
+        struct obs_deployment *v = arena_new(a, struct obs_deployment);
+
+        obs_deployment_read(a, object, v);
+        e->s.view = v;
+        e->s.meta = &v->meta;
+        break;
+    }
+    case KIND_FLINKSESSIONJOB: {
+        struct obs_session_job *v = arena_new(a, struct obs_session_job);
+
+        obs_session_job_read(a, object, v);
+        e->s.view = v;
+        e->s.meta = &v->meta;
+        if (v->deployment_name)
+            e->s.index = arena_printf(a, "%s/%s", str_or_empty(v->meta.ns), v->deployment_name);
+        break;
+    }
+    default: {
+        struct obs_meta *v = arena_new(a, struct obs_meta);
+
+        obs_meta_read(a, object, v);
+        e->s.view = v;
+        e->s.meta = v;
+    }
+    }
+    if (kind != KIND_FLINKSESSIONJOB && kind != KIND_FLINKDEPLOYMENT && e->s.meta->app)
+        e->s.index = arena_printf(a, "%s/%s", str_or_empty(e->s.meta->ns), e->s.meta->app);
+}
+
+static bool keeps_text(enum kube_kind kind)
+{
+    return kind == KIND_FLINKDEPLOYMENT || kind == KIND_FLINKSESSIONJOB;
+}
+
+static char *compact(jv object, size_t *ret_len)
+{
+    cleanup_strbuf struct strbuf sb = STRBUF_INIT(TEXT_MAX);
+    cleanup_arena struct arena a = {0};
+    jv metadata = jv_set(&a, jv_get(object, "metadata"), "managedFields", ABSENT);
+
+    json_write(&sb, jv_set(&a, object, "metadata", metadata));
+    char *text = strbuf_detach(&sb, ret_len);
+
+    return xrealloc(text, *ret_len + 1);
+}
+
+/* ---- the index ---- */
+
+static void group_add(struct store *st, struct entry *e)
+{
+    struct group *g;
+
+    if (!e->s.index)
+        return;
+    g = strmap_get(&st->groups, e->s.index);
+    if (!g) {
+        g = xcalloc(1, sizeof(*g));
+        strmap_put(&st->groups, e->s.index, g);
+    }
+    if (g->n == g->room) {
+        g->room = g->room ? g->room * 2 : 2;
+        g->items = xreallocarray(g->items, g->room, sizeof(*g->items));
+    }
+    e->position = g->n;
+    g->items[g->n++] = &e->s;
+}
+
+static void group_remove(struct store *st, struct entry *e)
+{
+    struct group *g = e->s.index ? strmap_get(&st->groups, e->s.index) : NULL;
+
+    if (!g)
+        return;
+    struct entry *last = CONTAINER_OF(g->items[g->n - 1], struct entry, s);
+
+    g->items[e->position] = &last->s;
+    last->position = e->position;
+    if (--g->n)
+        return;
+    strmap_remove(&st->groups, e->s.index);
+    free(g->items);
+    free(g);
+}
+
+const struct stored *const *store_by_index(const struct store *st, const char *index, size_t *ret_n)
+{
+    const struct group *g = strmap_get(&st->groups, index);
+
+    *ret_n = g ? g->n : 0;
+    return g ? g->items : NULL;
+}
+
+/* ---- reading ---- */
+
+const struct stored *store_get_key(const struct store *st, const char *key)
+{
+    struct entry *e = strmap_get(&st->entries, key);
+
+    return e ? &e->s : NULL;
+}
+
+const struct stored *store_get(const struct store *st, const char *ns, const char *name)
+{
+    char key[512];
+
+    if ((size_t)snprintf(key, sizeof(key), "%s/%s", ns, name) >= sizeof(key))
+        return NULL;
+    return store_get_key(st, key);
+}
+
+size_t store_count(const struct store *st)
+{
+    return st->entries.count;
+}
+
+const struct stored *store_next(const struct store *st, void **cursor)
+{
+    struct strmap_entry *at = strmap_next(&st->entries, *cursor);
+
+    *cursor = at;
+    return at ? &((struct entry *)at->value)->s : NULL;
+}
+
+/* ---- writing ---- */
+
+static void put(struct store *st, const char *key, jv object, struct entry *old,
+                const char *awaited, int64_t now)
+{
+    struct entry *e = xcalloc(1, sizeof(*e));
+
+    arena_init_small(&e->arena, 960);
+    e->s.key = xstrdup(key);
+    e->mark = st->mark;
+    project(e, st->kind, object);
+    if (keeps_text(st->kind))
+        e->s.text = compact(object, &e->s.len);
+    if (awaited) {
+        e->awaited = xstrdup(awaited);
+        e->awaited_until = now + AWAIT_MS;
+    }
+    if (old) {
+        group_remove(st, old);
+        memcpy(e->passed + 1, old->passed, sizeof(e->passed) - sizeof(e->passed[0]));
+        e->passed[0] = hash_str(str_or_empty(old->s.meta->resource_version));
+    }
+    strmap_put(&st->entries, key, e);
+    group_add(st, e);
+    st->changed(st->arg, st->kind, &e->s, false);
+    if (old)
+        entry_free(old);
+}
+
+static bool key_of(jv object, char *key, size_t size)
+{
+    const char *ns = JV_STRING(object, "metadata", "namespace");
+    const char *name = JV_STRING(object, "metadata", "name");
+
+    return ns && name && (size_t)snprintf(key, size, "%s/%s", ns, name) < size;
+}
+
+void store_observe(struct store *st, jv object, int64_t now)
+{
+    const char *version = JV_STRING(object, "metadata", "resourceVersion");
+    char key[512];
+    struct entry *old;
+
+    if (!key_of(object, key, sizeof(key)))
+        return;
+    old = strmap_get(&st->entries, key);
+    if (old) {
+        old->mark = st->mark;
+        if (old->awaited && now < old->awaited_until) {
+            if (!str_eq(version, old->awaited))
+                return;
+            free(old->awaited);
+            old->awaited = NULL;
+            return; /* that is what we have */
+        }
+        if (str_eq(version, old->s.meta->resource_version))
+            return;
+    }
+    put(st, key, object, old, NULL, now);
+}
+
+void store_write_through(struct store *st, jv object, int64_t now)
+{
+    const char *version = JV_STRING(object, "metadata", "resourceVersion");
+    char key[512];
+    struct entry *old;
+
+    if (!version || !key_of(object, key, sizeof(key)))
+        return;
+    old = strmap_get(&st->entries, key);
+    if (old && str_eq(version, old->s.meta->resource_version))
+        return; /* nothing changed by it, or the watch was faster */
+    for (size_t i = 0; old && i < ARRAY_SIZE(old->passed); i++)
+        if (old->passed[i] == hash_str(version))
+            return;
+    put(st, key, object, old, version, now);
+}
+
+static void drop(struct store *st, struct entry *e)
+{
+    strmap_remove(&st->entries, e->s.key);
+    group_remove(st, e);
+    st->changed(st->arg, st->kind, &e->s, true);
+    entry_free(e);
+}
+
+void store_forget(struct store *st, const char *ns, const char *name, const char *uid)
+{
+    const struct stored *s = store_get(st, ns, name);
+
+    if (s && (!uid || str_eq(uid, s->meta->uid)))
+        drop(st, CONTAINER_OF(s, struct entry, s));
+}
+
+uint64_t store_list_begin(struct store *st)
+{
+    return ++st->mark;
+}
+
+void store_list_end(struct store *st, uint64_t mark, const char *ns)
+{
+    struct strmap_entry *at;
+
+    strmap_foreach (at, &st->entries) {
+        struct entry *e = at->value;
+
+        if (e->mark < mark && (!ns || str_eq(ns, e->s.meta->ns)))
+            drop(st, e);
+    }
+}

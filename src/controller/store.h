@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What we know of one kind of objects: each projected to the few fields that decisions need, custom
+ * resources also as compact text without managedFields. Whole objects are never kept.
+ *
+ * Watches fill it; so do the answers to our own writes (write-through), so that the next pass is
+ * not planned on what was before them. Until the watch has caught up with such an answer, older
+ * versions that it still delivers are ignored.
+ */
+#ifndef CONTROLLER_STORE_H
+#define CONTROLLER_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "flinkop/jv.h"
+#include "flinkop/kube_resource.h"
+#include "flinkop/observed.h"
+
+struct store;
+
+struct stored {
+    char *key;                   /* "namespace/name" */
+    const char *index;           /* "namespace/cluster" it belongs to, NULL: none */
+    const struct obs_meta *meta; /* part of view */
+    void *view;                  /* struct obs_…, by kind */
+    char *text;                  /* compact JSON of custom resources, else NULL */
+    size_t len;
+};
+
+/** Told after the store has changed. `s` is the new state, or the last one when it is gone. */
+typedef void (*store_change_fn)(void *arg, enum kube_kind kind, const struct stored *s, bool gone);
+
+struct store *store_new(enum kube_kind kind, store_change_fn changed, void *arg);
+void store_free(struct store *st);
+
+const struct stored *store_get(const struct store *st, const char *ns, const char *name);
+const struct stored *store_get_key(const struct store *st, const char *key);
+/** All with this index; ret_n may be 0. Valid until the store changes. */
+const struct stored *const *store_by_index(const struct store *st, const char *index,
+                                           size_t *ret_n);
+size_t store_count(const struct store *st);
+/** `void *at = NULL; const struct stored *s; while ((s = store_next(st, &at)))` */
+const struct stored *store_next(const struct store *st, void **cursor);
+
+/** From a watch or list. */
+void store_observe(struct store *st, jv object, int64_t now);
+/** From the answer to a write of ours. */
+void store_write_through(struct store *st, jv object, int64_t now);
+/** It is gone; ignored if another object has that name by now. uid may be NULL. */
+void store_forget(struct store *st, const char *ns, const char *name, const char *uid);
+
+/** Mark and sweep around a list of one namespace (NULL: all). */
+uint64_t store_list_begin(struct store *st);
+void store_list_end(struct store *st, uint64_t mark, const char *ns);
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Bringing a job to Flink: its JAR streams from where it lies straight into the JobManager, without
+ * a copy on disk or in memory, and is run under the job id that was recorded before. JARs of the
+ * image are there already.
+ */
+#ifndef CONTROLLER_SUBMIT_H
+#define CONTROLLER_SUBMIT_H
+
+#include "executor.h"
+
+struct submission;
+
+/** err->code ERR_NONE: Flink has accepted the job. jar_id may be NULL. Exactly once, in a later
+ * turn. */
+typedef void (*submission_done_fn)(void *arg, const struct error *err, const char *jar_id);
+
+struct submission *submission_start(struct executor *x, const struct flink_endpoint *e,
+                                    const char *job_id, const struct submit_args *args,
+                                    submission_done_fn done, void *arg);
+/** Ends it without a callback; whether Flink has the job is then unknown. */
+void submission_free(struct submission *s);
+
+#endif
