@@ -49,7 +49,7 @@ struct kube_call {
     /* KUBE_DELETE */
     const char *uid;         /* precondition or NULL */
     const char *propagation; /* "Background", "Foreground", "Orphan" or NULL */
-    int grace_seconds;       /* -1: the object's own */
+    int grace_seconds;       /* 0: the object's own; -1: none, deleted at once */
     int64_t timeout_ms;      /* 0: 15 s */
     size_t max_body;         /* 0: 8 MiB */
 };
@@ -60,11 +60,17 @@ struct kube_reply {
     const char *text; /* the same as it came */
     size_t len;
 };
-/** On failure err->text is the Status message of the server, err->reason its reason, with
- * verb, kind and name before it. 409 on create gives ERR_EXISTS, on other verbs ERR_CONFLICT. */
+/** On failure err->text is the Status message of the server, err->reason its reason (or the reason
+ * of its cause "NamespaceTerminating"), with verb, kind and name before it. A 409 is ERR_EXISTS
+ * when the object is there already, else ERR_CONFLICT (a create may meet one in a quota, too).
+ * ERR_UNREACHABLE: nothing can have been processed; ERR_TIMEOUT, ERR_SERVER, ERR_PARSE: the effect
+ * is unknown. Credentials that cannot be had give ERR_UNAUTHORIZED. */
 typedef void (*kube_done_fn)(void *arg, const struct kube_reply *reply);
 
-struct kube_client *kube_client_new(struct loop *loop, struct kube_config *config);
+/** The configuration is borrowed and must outlive the client. */
+struct kube_client *kube_client_new(struct loop *loop, struct kube_config *config) MUST_CHECK;
+/** Ends everything under way without callbacks. May be called in a callback. NULL is allowed.
+ * Watches and events of this client must be stopped before. */
 void kube_client_free(struct kube_client *c);
 struct kube_config *kube_client_config(struct kube_client *c);
 struct loop *kube_client_loop(struct kube_client *c);
@@ -72,8 +78,29 @@ struct loop *kube_client_loop(struct kube_client *c);
 /** Starts a call; done comes in a later turn, exactly once. Everything is copied. */
 struct kube_request *kube_send(struct kube_client *c, const struct kube_call *call,
                                kube_done_fn done, void *arg);
-/** Ends it without a callback; the server may or may not have acted. */
+/** Ends it without a callback; the server may or may not have acted. NULL is allowed, as is a
+ * request whose done runs. */
 void kube_drop(struct kube_request *r);
+
+/* ---- to a service through the API server's proxy ---- */
+
+struct kube_http;
+
+/**
+ * Sends req to a service, e.g. service "http:NAME:8081" or "NAME:rest", through the API server with
+ * our credentials and TLS: …/namespaces/NS/services/SERVICE/proxy + req->url, where req->url is the
+ * path with its query, beginning with '/'. req->tls and req->proxy must be NULL. All else is as
+ * with http_send, streaming in both directions included; the request is copied. A 401 is retried
+ * once with fresh credentials unless there is a req->part.
+ *
+ * What the API server says when it cannot reach the service comes as a status (mostly 503, as a
+ * Status object), not as an error.
+ */
+struct kube_http *kube_proxy_send(struct kube_client *c, const char *ns, const char *service,
+                                  const struct http_request *req, struct error *err) MUST_CHECK;
+/** As http_drop and http_resume. */
+void kube_http_drop(struct kube_http *h);
+void kube_http_resume(struct kube_http *h);
 
 /** Requests sent so far (for tests and metrics). */
 uint64_t kube_client_sent(const struct kube_client *c);

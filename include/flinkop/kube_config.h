@@ -12,6 +12,7 @@
 #define FLINKOP_KUBE_CONFIG_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "flinkop/macros.h"
 
@@ -27,9 +28,11 @@ struct kube_config_options {
     const char *context;    /* NULL: current-context */
     /* Where the service account is mounted; NULL: the usual place. For tests. */
     const char *service_account_dir;
+    int64_t exec_timeout_ms; /* of an exec plugin; 0: 60 s */
 };
 
-/** Errors name the file and the field. */
+/** Errors name the file and the field (ERR_INVALID, or ERR_NOT_FOUND for a file that is missing).
+ * An exec plugin is not run yet. */
 struct kube_config *kube_config_load(struct loop *loop, const struct kube_config_options *o,
                                      struct error *err) MUST_CHECK;
 void kube_config_free(struct kube_config *c);
@@ -42,8 +45,9 @@ const char *kube_config_proxy(const struct kube_config *c);
 bool kube_config_in_cluster(const struct kube_config *c);
 
 struct kube_auth {
-    const char *authorization; /* value of the header, or NULL; valid until the next call */
+    const char *authorization; /* value of the header, or NULL; valid until fn returns */
     struct http_tls *tls;      /* borrowed */
+    unsigned generation;       /* raised whenever the credentials change */
 };
 
 /**
@@ -54,7 +58,9 @@ struct kube_auth {
 typedef void (*kube_auth_fn)(void *arg, const struct kube_auth *auth, const struct error *err);
 void kube_config_auth(struct kube_config *c, const void *owner, kube_auth_fn fn, void *arg);
 void kube_config_auth_drop(struct kube_config *c, const void *owner);
-/** The server answered 401 to the present credentials: read them anew before the next use. */
-void kube_config_refresh(struct kube_config *c);
+/** The server answered 401 to the credentials of this generation: unless they have changed since,
+ * they are read anew before the next use, or an exec plugin is run again (not more often than every
+ * 10 s: a server that refuses everybody must not make us start processes without end). */
+void kube_config_refresh(struct kube_config *c, unsigned generation);
 
 #endif

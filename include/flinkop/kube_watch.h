@@ -13,7 +13,11 @@
  *   - a line has a cap; one that is too long or malformed is an error of that watch, never a crash.
  *
  * The receiver does mark and sweep: between list_begin and list_end every object that exists is
- * given once through `object`; what was not given is gone (deleted while we did not look).
+ * given at least once through `object`; what was not given is gone (deleted while we did not look).
+ * A list that cannot be finished starts over with another list_begin.
+ *
+ * Metrics: watch_last_event_timestamp_seconds{kind,namespace} (bookmarks count, so it moves every
+ * minute on a healthy watch) and watch_relists_total{kind,namespace}.
  */
 #ifndef FLINKOP_KUBE_WATCH_H
 #define FLINKOP_KUBE_WATCH_H
@@ -34,12 +38,16 @@ struct kube_watch_spec {
     const char *label_selector; /* NULL: all */
     bool metadata_only;         /* ask for PartialObjectMetadata */
     int page_size;              /* 0: 500 */
+    /* For tests: back-off, Retry-After and the stall limit are multiplied by this; 0: 1. */
+    double time_scale;
 };
 
 struct kube_watch_sink {
+    /* Any callback may stop the watch. */
     /** A list starts (also a second one, after 410). */
     void (*list_begin)(void *arg);
-    /** The object exists in this form. initial: it comes from a list. It lives until return. */
+    /** The object exists in this form. initial: it comes from a list, whose items mostly lack
+     * apiVersion and kind. It lives until return. */
     void (*object)(void *arg, jv object, bool initial);
     /** It was deleted; the object is its last form. */
     void (*deleted)(void *arg, jv object);

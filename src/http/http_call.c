@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One call: the request as options of a curl handle, and curl's callbacks while it runs. */
-#include <ctype.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -40,6 +40,7 @@ static int on_socket_made(void *arg, curl_socket_t fd, curlsocktype purpose)
 
     (void)arg;
     (void)purpose;
+    fcntl(fd, F_SETFD, FD_CLOEXEC); /* exec plugins are not to inherit it */
     /* A refusal costs only how soon a dead peer is noticed. */
     for (size_t i = 0; i < ARRAY_SIZE(options); i++)
         setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof(int));
