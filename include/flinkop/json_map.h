@@ -65,8 +65,8 @@ struct json_field {
     const char *name;
     enum json_field_type type;
     size_t offset;
-    int64_t min, max;           /* FIELD_INT64 and FIELD_DURATION, when max > min */
-    const char *const *choices; /* FIELD_CHOICE, NULL-terminated */
+    int64_t min, max;                /* FIELD_INT64 and FIELD_DURATION, when max > min */
+    const char *const *choices;      /* FIELD_CHOICE, NULL-terminated */
     const struct json_field *fields; /* FIELD_STRUCT; a row without a name ends the table */
 };
 

@@ -132,7 +132,7 @@ struct plan {
     struct action *actions;
     size_t n, room;
     int64_t next; /* monotonic ms when to plan again; INT64_MAX: on events only */
-    bool gone; /* the finalizer is off: forget everything about it */
+    bool gone;    /* the finalizer is off: forget everything about it */
 
     /* FlinkDeployment only */
     enum probe_pace pace;

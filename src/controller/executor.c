@@ -152,10 +152,8 @@ static void write_object(struct op *op, enum kube_verb verb, const char *subreso
 
 static void delete_object(struct op *op)
 {
-    send(op, &(struct kube_call){.verb = KUBE_DELETE,
-                                 .uid = op->act->uid,
-                                 .propagation = op->act->propagation,
-                                 .grace_seconds = -1});
+    send(op, &(struct kube_call){
+                 .verb = KUBE_DELETE, .uid = op->act->uid, .propagation = op->act->propagation});
 }
 
 static void emit(struct op *op)

@@ -173,8 +173,7 @@ void json_map(struct problems *p, const char *path, jv obj, const struct json_fi
     }
     if (!strict)
         return;
-    jv_foreach_kv(kv, obj)
-    {
+    jv_foreach_kv (kv, obj) {
         const struct json_field *f = fields;
 
         while (f->name && strcmp(f->name, kv->key))

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the controller share. */
+#ifndef CONTROLLER_INTERNAL_H
+#define CONTROLLER_INTERNAL_H
+
+#include "executor.h"
+#include "flinkop/arena.h"
+#include "flinkop/controller.h"
+#include "flinkop/kube_resource.h"
+#include "flinkop/plan.h"
+#include "flinkop/strmap.h"
+#include "flinkop/workqueue.h"
+#include "probe.h"
+#include "store.h"
+
+struct watcher;
+
+/* A FlinkDeployment or FlinkSessionJob. */
+struct target {
+    struct controller *c;
+    enum kube_kind kind;
+    char *key;
+    struct arena memory_arena;
+    struct cluster_memory cluster;
+    struct job_memory job;
+    struct arena outcome_arena; /* of the last execution, for the next pass */
+    struct outcome *outcomes;
+    size_t n_outcomes;
+    struct execution *running;
+    char reconcile_id[17];
+    int64_t started;
+
+    /* FlinkDeployment */
+    struct probe *probe;
+    int rest_port;
+    bool ready;
+    char *summary;
+    char *jm; /* who is asked by the probe in this turn */
+};
+
+struct kind_control {
+    const char *name; /* label `controller` of the metrics */
+    struct workqueue *queue;
+    struct strmap targets; /* key -> struct target */
+};
+
+struct controller {
+    struct loop *loop;
+    struct kube_client *kube;
+    const struct flink_defaults *defaults;
+    struct flink_client *flink;
+    struct executor executor;
+    struct store *stores[KIND_COUNT];
+    struct watcher *watchers;
+    size_t n_watchers;
+    struct kind_control kinds[KIND_COUNT];
+    struct timer *timer; /* for the next delayed key */
+    bool pumping;        /* a pump is deferred */
+    bool draining;
+    size_t in_flight;
+    void (*drained)(void *arg);
+    void *drained_arg;
+};
+
+/* The kinds that are reconciled. */
+extern const enum kube_kind controlled[2];
+
+/* ---- reconcile.c ---- */
+
+/** Hands the key out soon, if there is such a resource. */
+void enqueue(struct controller *c, enum kube_kind kind, const char *key,
+             enum workqueue_priority priority);
+/** The FlinkSessionJobs of a cluster. */
+void enqueue_jobs_of(struct controller *c, const char *cluster_key);
+/** Reconciles what is ready, in the next turn. */
+void pump_soon(struct controller *c);
+
+/* ---- target.c ---- */
+
+struct target *target_get(struct controller *c, enum kube_kind kind, const char *key);
+void target_free(struct target *t);
+void target_drop(struct controller *c, struct target *t);
+/** executor.jobmanager and executor.touched */
+bool target_jobmanager(void *arg, const char *ns, const char *cluster, struct flink_endpoint *ret);
+void target_touched(void *arg, const char *ns, const char *cluster);
+
+#endif

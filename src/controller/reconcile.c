@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From a key to a plan and back: takes ready keys from the queues, builds the snapshot, calls the
+ * pure reconcile function, hands the plan to the executor and learns how it ended.
+ */
+#include "controller_internal.h"
+#include "flinkop/clock.h"
+#include "flinkop/hash.h"
+#include "flinkop/json.h"
+#include "flinkop/log.h"
+#include "flinkop/loop.h"
+#include "flinkop/mem.h"
+#include "flinkop/metrics.h"
+#include "flinkop/str.h"
+
+#define TURN_KEYS 32 /* reconciled in one turn of the loop, so that it stays answerable */
+#define TURN_MS 5
+
+const enum kube_kind controlled[2] = {KIND_FLINKDEPLOYMENT, KIND_FLINKSESSIONJOB};
+
+static struct metric reconciles = METRIC_COUNTER("controller_runtime_reconcile_total",
+                                                 "Total number of reconciliations per controller",
+                                                 "controller", "result");
+static struct metric reconcile_errors =
+    METRIC_COUNTER("controller_runtime_reconcile_errors_total",
+                   "Total number of reconciliation errors per controller", "controller");
+static struct metric reconcile_seconds = METRIC_HISTOGRAM(
+    "controller_runtime_reconcile_time_seconds", "Length of time per reconciliation per controller",
+    metric_seconds_buckets, "controller");
+static struct metric active_workers =
+    METRIC_GAUGE("controller_runtime_active_workers",
+                 "Number of currently used workers per controller", "controller");
+
+/* ---- queueing ---- */
+
+static void pump(void *arg);
+
+void pump_soon(struct controller *c)
+{
+    if (c->pumping || c->draining)
+        return;
+    c->pumping = true;
+    loop_defer(c->loop, c, pump, c);
+}
+
+void enqueue(struct controller *c, enum kube_kind kind, const char *key,
+             enum workqueue_priority priority)
+{
+    if (!store_get_key(c->stores[kind], key) && !strmap_get(&c->kinds[kind].targets, key))
+        return;
+    workqueue_add(c->kinds[kind].queue, key, priority, loop_now(c->loop));
+    pump_soon(c);
+}
+
+void enqueue_jobs_of(struct controller *c, const char *cluster_key)
+{
+    size_t n;
+    const struct stored *const *jobs =
+        store_by_index(c->stores[KIND_FLINKSESSIONJOB], cluster_key, &n);
+
+    for (size_t i = 0; i < n; i++)
+        enqueue(c, KIND_FLINKSESSIONJOB, jobs[i]->key, PRIORITY_NORMAL);
+}
+
+/* ---- snapshots ---- */
+
+static const struct obs_meta *meta_of(struct controller *c, enum kube_kind kind, const char *ns,
+                                      const char *name)
+{
+    const struct stored *s = store_get(c->stores[kind], ns, name);
+
+    return s ? s->meta : NULL;
+}
+
+static void add_pods(struct arena *a, struct controller *c, const char *key,
+                     struct cluster_snapshot *s)
+{
+    size_t n;
+    const struct stored *const *pods = store_by_index(c->stores[KIND_POD], key, &n);
+    const struct obs_pod **jm = arena_new_array(a, const struct obs_pod *, n + 1);
+    const struct obs_pod **tm = arena_new_array(a, const struct obs_pod *, n + 1);
+
+    for (size_t i = 0; i < n; i++) {
+        const struct obs_pod *pod = pods[i]->view;
+
+        if (str_eq(pod->meta.component, "jobmanager"))
+            jm[s->n_jm_pods++] = pod;
+        else
+            tm[s->n_tm_pods++] = pod;
+    }
+    s->jm_pods = jm;
+    s->tm_pods = tm;
+}
+
+static void add_jobs(struct arena *a, struct controller *c, const char *key,
+                     struct cluster_snapshot *s)
+{
+    size_t n;
+    const struct stored *const *jobs = store_by_index(c->stores[KIND_FLINKSESSIONJOB], key, &n);
+    const struct obs_session_job **list = arena_new_array(a, const struct obs_session_job *, n + 1);
+
+    for (size_t i = 0; i < n; i++)
+        list[i] = jobs[i]->view;
+    s->jobs = list;
+    s->n_jobs = n;
+}
+
+static struct plan plan_cluster(struct controller *c, struct target *t, const struct stored *cr,
+                                jv object, struct arena *a)
+{
+    const char *ns = cr->meta->ns, *name = cr->meta->name;
+    const struct stored *deployment = store_get(c->stores[KIND_DEPLOYMENT], ns, name);
+    struct cluster_snapshot s = {
+        .cr = object,
+        .defaults = c->defaults,
+        .deployment = deployment ? deployment->view : NULL,
+        .configmap = meta_of(c, KIND_CONFIGMAP, ns, arena_printf(a, "flink-config-%s", name)),
+        .internal_service = meta_of(c, KIND_SERVICE, ns, name),
+        .rest_service = meta_of(c, KIND_SERVICE, ns, arena_printf(a, "%s-rest", name)),
+        .flink = probe_result(t->probe),
+        .outcomes = t->outcomes,
+        .n_outcomes = t->n_outcomes,
+        .memory = &t->cluster,
+        .now = loop_now(c->loop),
+        .wall = clock_wall_ms(),
+    };
+
+    add_pods(a, c, t->key, &s);
+    add_jobs(a, c, t->key, &s);
+    return reconcile_cluster(a, &s);
+}
+
+static void keep_cluster(struct controller *c, struct target *t, const struct plan *plan)
+{
+    struct arena old = t->memory_arena;
+    bool was_ready = t->ready;
+
+    arena_init_small(&t->memory_arena, 500);
+    t->cluster = cluster_memory_copy(&t->memory_arena, &plan->memory);
+    arena_free(&old);
+    t->ready = plan->ready;
+    if (plan->rest_port)
+        t->rest_port = plan->rest_port;
+    if (!str_eq(t->summary, plan->summary))
+        str_replace(&t->summary, plan->summary);
+    probe_set_pace(t->probe, plan->pace, plan->adaptive);
+    if (was_ready != t->ready)
+        enqueue_jobs_of(c, t->key);
+}
+
+static struct plan plan_job(struct controller *c, struct target *t, const struct stored *cr,
+                            jv object, struct arena *a)
+{
+    static const struct obs_flink nothing_known;
+    const struct obs_session_job *view = cr->view;
+    const char *name = str_or_empty(view->deployment_name);
+    const struct stored *cluster = store_get(c->stores[KIND_FLINKDEPLOYMENT], view->meta.ns, name);
+    const struct target *ct =
+        cluster ? strmap_get(&c->kinds[KIND_FLINKDEPLOYMENT].targets, cluster->key) : NULL;
+    char fresh_id[FLINK_ID_LEN + 1];
+
+    random_hex(fresh_id, FLINK_ID_LEN / 2);
+    const struct job_snapshot s = {
+        .cr = object,
+        .defaults = c->defaults,
+        .cluster_exists = cluster != NULL,
+        .cluster_deleting = cluster && cluster->meta->deleted_ms,
+        .cluster_ready = ct && ct->ready,
+        .cluster_text = arena_printf(a, "waiting for FlinkDeployment %s: %s", name,
+                                     ct && ct->summary ? ct->summary : "not ready"),
+        .flink = ct ? probe_result(ct->probe) : &nothing_known,
+        .outcomes = t->outcomes,
+        .n_outcomes = t->n_outcomes,
+        .memory = &t->job,
+        .fresh_job_id = arena_strdup(a, fresh_id),
+        .now = loop_now(c->loop),
+        .wall = clock_wall_ms(),
+    };
+    struct job_plan plan = reconcile_session_job(a, &s);
+    struct arena old = t->memory_arena;
+
+    arena_init_small(&t->memory_arena, 500);
+    t->job = job_memory_copy(&t->memory_arena, &plan.memory);
+    arena_free(&old);
+    return plan.plan;
+}
+
+/* ---- reconciling ---- */
+
+static void execution_done(void *arg, const struct outcome *outcomes, size_t n, bool failed)
+{
+    struct target *t = arg;
+    struct controller *c = t->c;
+    struct kind_control *k = &c->kinds[t->kind];
+    int64_t now = loop_now(c->loop);
+
+    t->running = NULL;
+    arena_reset(&t->outcome_arena);
+    t->outcomes = arena_new_array(&t->outcome_arena, struct outcome, n + 1);
+    t->n_outcomes = n;
+    for (size_t i = 0; i < n; i++) {
+        struct outcome *o = &t->outcomes[i];
+
+        *o = outcomes[i];
+        o->name = o->name ? arena_strdup(&t->outcome_arena, o->name) : NULL;
+        o->job_id = o->job_id ? arena_strdup(&t->outcome_arena, o->job_id) : NULL;
+        o->text = o->text ? arena_strdup(&t->outcome_arena, o->text) : NULL;
+    }
+    metric_add(&reconciles, 1, k->name, failed ? "error" : "success");
+    if (failed)
+        metric_add(&reconcile_errors, 1, k->name);
+    metric_observe(&reconcile_seconds, (double)(now - t->started) / 1000, k->name);
+    metric_add(&active_workers, -1, k->name);
+    if (failed) {
+        workqueue_add_backoff(k->queue, t->key, now);
+    } else {
+        workqueue_forget(k->queue, t->key);
+        if (n) /* its outcomes are for the next pass */
+            workqueue_add(k->queue, t->key, PRIORITY_NORMAL, now);
+    }
+    workqueue_done(k->queue, t->key, now);
+    c->in_flight--;
+    if (c->draining && !c->in_flight && c->drained)
+        loop_defer(c->loop, c, c->drained, c->drained_arg);
+    pump_soon(c);
+}
+
+static void reconcile(struct controller *c, struct kind_control *k, enum kube_kind kind,
+                      const char *key)
+{
+    const struct stored *cr = store_get_key(c->stores[kind], key);
+    struct target *t = target_get(c, kind, key);
+    struct arena a = {0};
+    struct error err;
+    struct plan plan;
+    jv object;
+
+    if (!cr) {
+        workqueue_done(k->queue, key, loop_now(c->loop));
+        target_drop(c, t);
+        return;
+    }
+    if (json_parse(&a, cr->text, cr->len, &object, &err))
+        BUG("stored %s %s: %s", k->name, key, err.text); /* we wrote that text ourselves */
+    random_hex(t->reconcile_id, 8);
+    const struct log_kv scope[] = {KV("controller", k->name), KV("namespace", cr->meta->ns),
+                                   KV("name", cr->meta->name), KV("reconcileID", t->reconcile_id),
+                                   KV_INT("generation", cr->meta->generation)};
+
+    log_set_scope(scope, ARRAY_SIZE(scope));
+    if (kind == KIND_FLINKDEPLOYMENT) {
+        plan = plan_cluster(c, t, cr, object, &a);
+        keep_cluster(c, t, &plan);
+    } else {
+        plan = plan_job(c, t, cr, object, &a);
+    }
+    t->n_outcomes = 0;
+    if (plan.next != INT64_MAX)
+        workqueue_add_at(k->queue, key, plan.next);
+    log_debug("planned", KV_INT("actions", (int64_t)plan.n));
+    t->started = loop_now(c->loop);
+    metric_add(&active_workers, 1, k->name);
+    c->in_flight++;
+    t->running = execution_start(&c->executor, &a, &plan, execution_done, t);
+    log_set_scope(NULL, 0);
+    arena_free(&a);
+}
+
+static void pump(void *arg)
+{
+    struct controller *c = arg;
+    int64_t started = clock_mono_ms(), next = INT64_MAX;
+    int budget = TURN_KEYS;
+
+    c->pumping = false;
+    if (!controller_synced(c) || c->draining)
+        return;
+    for (size_t i = 0; i < ARRAY_SIZE(controlled); i++) {
+        struct kind_control *k = &c->kinds[controlled[i]];
+        const char *key;
+
+        while (budget > 0 && clock_mono_ms() - started < TURN_MS &&
+               (key = workqueue_get(k->queue, loop_now(c->loop)))) {
+            reconcile(c, k, controlled[i], key);
+            budget--;
+        }
+        next = MIN(next, workqueue_next(k->queue, loop_now(c->loop)));
+    }
+    if (next <= loop_now(c->loop))
+        pump_soon(c);
+    else if (next != INT64_MAX)
+        timer_start(c->timer, next - loop_now(c->loop));
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Resources under control: their memory, their probe, and where their JobManager is. */
+#include "controller_internal.h"
+#include "flinkop/mem.h"
+#include "flinkop/str.h"
+
+/* ---- the JobManager of a cluster ---- */
+
+static const struct obs_pod *jobmanager_pod(struct controller *c, const char *key)
+{
+    const struct obs_pod *best = NULL;
+    size_t n;
+    const struct stored *const *pods = store_by_index(c->stores[KIND_POD], key, &n);
+
+    for (size_t i = 0; i < n; i++) {
+        const struct obs_pod *pod = pods[i]->view;
+
+        if (!str_eq(pod->meta.component, "jobmanager") || pod->meta.deleted_ms ||
+            !pod->main_running || str_empty(pod->ip))
+            continue;
+        if (!best || pod->meta.created_ms > best->meta.created_ms)
+            best = pod;
+    }
+    return best;
+}
+
+static bool jobmanager_of(struct controller *c, const char *key, struct flink_endpoint *ret)
+{
+    const struct obs_pod *pod = jobmanager_pod(c, key);
+    const struct target *t = strmap_get(&c->kinds[KIND_FLINKDEPLOYMENT].targets, key);
+
+    if (!pod || !t || !t->rest_port)
+        return false;
+    *ret = (struct flink_endpoint){pod->meta.ns, pod->meta.name, pod->ip, t->rest_port};
+    return true;
+}
+
+static bool probe_target(void *arg, struct flink_endpoint *ret, const char **ret_jm)
+{
+    struct target *t = arg;
+    const struct obs_pod *pod = jobmanager_pod(t->c, t->key);
+
+    if (!pod || !jobmanager_of(t->c, t->key, ret))
+        return false;
+    free(t->jm);
+    t->jm = xasprintf("%s/%d", pod->meta.uid, pod->restarts);
+    *ret_jm = t->jm;
+    return true;
+}
+
+static void probe_changed(void *arg)
+{
+    struct target *t = arg;
+
+    enqueue(t->c, KIND_FLINKDEPLOYMENT, t->key, PRIORITY_NORMAL);
+    enqueue_jobs_of(t->c, t->key);
+}
+
+bool target_jobmanager(void *arg, const char *ns, const char *cluster, struct flink_endpoint *ret)
+{
+    cleanup_free char *key = xasprintf("%s/%s", ns, str_or_empty(cluster));
+
+    return jobmanager_of(arg, key, ret);
+}
+
+void target_touched(void *arg, const char *ns, const char *cluster)
+{
+    struct controller *c = arg;
+    cleanup_free char *key = xasprintf("%s/%s", ns, str_or_empty(cluster));
+    struct target *t = strmap_get(&c->kinds[KIND_FLINKDEPLOYMENT].targets, key);
+
+    if (t)
+        probe_soon(t->probe);
+}
+
+/* ---- life ---- */
+
+struct target *target_get(struct controller *c, enum kube_kind kind, const char *key)
+{
+    struct target *t = strmap_get(&c->kinds[kind].targets, key);
+
+    if (t)
+        return t;
+    t = xcalloc(1, sizeof(*t));
+    *t = (struct target){.c = c, .kind = kind, .key = xstrdup(key)};
+    arena_init_small(&t->memory_arena, 500);
+    arena_init_small(&t->outcome_arena, 1000);
+    t->cluster = cluster_memory_initial();
+    t->job = job_memory_initial();
+    if (kind == KIND_FLINKDEPLOYMENT)
+        t->probe =
+            probe_new(c->loop, c->flink, &(struct probe_owner){probe_target, probe_changed, t});
+    strmap_put(&c->kinds[kind].targets, key, t);
+    return t;
+}
+
+void target_free(struct target *t)
+{
+    execution_free(t->running);
+    probe_free(t->probe);
+    arena_free(&t->memory_arena);
+    arena_free(&t->outcome_arena);
+    free(t->summary);
+    free(t->jm);
+    free(t->key);
+    free(t);
+}
+
+void target_drop(struct controller *c, struct target *t)
+{
+    workqueue_remove(c->kinds[t->kind].queue, t->key);
+    strmap_remove(&c->kinds[t->kind].targets, t->key);
+    target_free(t);
+}
