@@ -19,6 +19,8 @@ digest() {
 
 # cached NAME KEY BUILDER [ARGS...]: the path of NAME-KEY in REPLY, made by "BUILDER DIR ARGS..." if it is not there.
 # A directory appears by rename when it is complete; the lock lets a second asker wait instead of building it again.
+# Never call this, or what calls it, in a condition (if, ||, &&): bash then ignores `set -e` in all of it, and a builder
+# that failed half way would be taken for complete.
 cached() {
   local name=$1 dir=$BED_CACHE/$1-$2 builder=$3 lock tmp
   shift 3

@@ -19,7 +19,10 @@ bed_up() {
   need_root
   ensure_deps "$node"
   bed_gc
-  if already_up "$node" "$images"; then return; fi
+  if is_ready; then
+    use_running "$node" "$images"
+    return
+  fi
   control_plane
   control_plane=$REPLY
   if [[ $node ]]; then
@@ -29,7 +32,10 @@ bed_up() {
   fi
 
   lock_bed_or_die
-  if already_up "$node" "$images"; then return; fi # another `up` was faster
+  if is_ready; then # another `up` was faster
+    use_running "$node" "$images"
+    return
+  fi
   [[ ! -d $BED ]] || end_bed
   [[ $keep ]] || rm -rf "$BED"
   trap explain_failure EXIT
@@ -41,7 +47,7 @@ bed_up() {
   make_cgroups
   start_init "$control_plane" "$node_bin"
 
-  await apiserver 60 api_ready
+  await apiserver 180 api_ready
   since "$start"
   say "API server ready after $REPLY"
   [[ ! $node ]] || start_node "$start"
@@ -51,9 +57,10 @@ bed_up() {
   echo "$BED/kubeconfig"
 }
 
-# already_up NODE IMAGES: if so, what is left to do.
-already_up() {
-  is_up && [[ -e $BED/ready ]] || return 1
+is_ready() { is_up && [[ -e $BED/ready ]]; }
+
+# use_running NODE IMAGES: what is left to do when the bed is up.
+use_running() {
   [[ -z $1 || -e $BED/node ]] || die "bed '$BED_NAME' is up without a node; 'bed down' first"
   say "bed '$BED_NAME' is already up"
   [[ -z $1 ]] || add_images "$2"
@@ -185,10 +192,10 @@ explain_failure() {
 start_node() {
   control_plane
   "$REPLY/kubectl" --kubeconfig "$BED/kubeconfig" apply -f "$BED_DIR/manifests" >/dev/null
-  await kubelet 60 node_ready $(($1 / 1000))
+  await kubelet 180 node_ready $(($1 / 1000))
   since "$1"
   say "node ready after $REPLY"
-  await kubelet 60 dns_ready
+  await kubelet 180 dns_ready
   since "$1"
   say "cluster DNS ready after $REPLY"
 }
