@@ -175,7 +175,9 @@ static int64_t delay(struct kube_watch *w, const struct error *err)
         if (!last || (double)(now - last) > GONE_AGAIN_MS * scale(w))
             return 0;
     }
-    return (int64_t)((double)MAX(next_backoff(w), (int64_t)err->retry_after_ms) * scale(w));
+    int64_t ms = next_backoff(w);
+
+    return (int64_t)((double)MAX(ms, (int64_t)err->retry_after_ms) * scale(w));
 }
 
 /* began: the answer had begun well. */
