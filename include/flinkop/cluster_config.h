@@ -29,6 +29,8 @@ struct pod_size {
     jv extra;                      /* requests and limits of other resources, as given */
 };
 
+struct flink_defaults;
+
 struct alloc_policy {
     int slots;        /* per TaskManager */
     int min, max;     /* TaskManagers; max INT_MAX = no limit */
@@ -60,6 +62,15 @@ struct cluster_config {
 void cluster_config_build(struct problems *p, const char *ns, const char *name,
                           const struct deployment_spec *spec, const struct conf *defaults,
                           struct cluster_config *ret);
+
+/**
+ * All of it from the JSON of a spec: reads it into ret_spec, looks up the operator's defaults for
+ * the namespace and version, refuses what this version cannot do, builds the configuration.
+ * The result is only usable when no problems were added.
+ */
+void cluster_config_read(struct problems *p, const char *ns, const char *name, jv spec, bool strict,
+                         const struct flink_defaults *defaults, struct deployment_spec *ret_spec,
+                         struct cluster_config *ret);
 
 /** The configuration as Flink shall see it: without the operator's keys, with what the operator
  * enforces. */

@@ -14,6 +14,7 @@
 #include "flinkop/json_map.h"
 #include "flinkop/jv.h"
 
+struct flink_defaults;
 struct flink_version;
 
 struct resource_spec {
@@ -72,6 +73,15 @@ struct session_job_spec {
  * have any). Checks types, enums and the rules that need nothing but the spec. */
 void deployment_spec_read(struct problems *p, jv spec, bool strict, struct deployment_spec *ret);
 void session_job_spec_read(struct problems *p, jv spec, bool strict, struct session_job_spec *ret);
+
+/**
+ * All of a FlinkSessionJob's rules: reads the spec, merges the operator's defaults (for a cluster
+ * of this version, NULL if not known) with its own configuration into ret_conf, checks the JAR's
+ * URI against the allowed schemes.
+ */
+void session_job_read(struct problems *p, const char *ns, jv spec, bool strict,
+                      const struct flink_defaults *defaults, const struct flink_version *version,
+                      struct session_job_spec *ret, struct conf *ret_conf);
 
 /** What the API allows but this version cannot do yet, refused rather than half done. */
 void deployment_spec_check(struct problems *p, const struct deployment_spec *s);

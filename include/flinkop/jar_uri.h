@@ -2,11 +2,15 @@
 #ifndef FLINKOP_JAR_URI_H
 #define FLINKOP_JAR_URI_H
 
+#include "flinkop/flink_conf.h"
 #include "flinkop/json_map.h"
 
 /** Adds a problem unless the JAR can be had from there. `allowed`: comma-separated schemes for
  * downloads; local:// (a JAR of the image) always is. */
 void jar_uri_check(struct problems *p, const char *path, const char *uri, const char *allowed);
+/** The schemes an admin allows for downloads (kubernetes.operator.user.artifacts.allowed-schemes).
+ */
+const char *jar_allowed_schemes(const struct conf *c);
 /** The id under which Flink's REST API knows a local:// JAR (launch.sh links it so), NULL for
  * other URIs. */
 const char *jar_uri_image_id(struct arena *a, const char *uri);

@@ -33,6 +33,7 @@ struct option_spec {
     int64_t min, max;           /* OPT_INT, OPT_DURATION; both 0 = no bounds but >= 0 */
     const char *const *choices; /* OPT_CHOICE, NULL-terminated */
     const char *help;
+    char letter; /* short form, "-f"; 0: none */
 };
 
 /**

@@ -138,8 +138,9 @@ struct plan {
     enum probe_pace pace;
     bool adaptive; /* its jobs have resource requirements to be asked for */
     int rest_port;
-    bool ready;          /* jobs can be submitted */
-    const char *summary; /* what it does or waits for, in a sentence */
+    bool ready;                /* jobs can be submitted */
+    const char *summary;       /* what it does or waits for, in a sentence */
+    const char *flink_version; /* "v1_20", NULL: not known */
     struct cluster_memory memory;
 };
 

@@ -77,6 +77,20 @@ static int from_defaults(const struct option_spec *table, size_t n, void *ret, s
     return 0;
 }
 
+/* The option that a word names, "--name" or "-n". */
+static const struct option_spec *find(const struct option_spec *table, size_t n, const char *word,
+                                      size_t len)
+{
+    for (size_t i = 0; i < n; i++) {
+        const char *name = table[i].name;
+
+        if (word[1] != '-' ? len == 2 && word[1] == table[i].letter
+                           : strlen(name) == len - 2 && !strncmp(name, word + 2, len - 2))
+            return &table[i];
+    }
+    return NULL;
+}
+
 int options_parse(const struct option_spec *table, size_t n, int argc, char **argv, void *ret,
                   const char **args, int *ret_nargs, struct error *err)
 {
@@ -94,16 +108,13 @@ int options_parse(const struct option_spec *table, size_t n, int argc, char **ar
                 args[nargs++] = argv[i];
             break;
         }
-        if (!str_has_prefix(word, "--")) {
+        if (word[0] != '-' || !word[1]) { /* "-" alone is standard input */
             args[nargs++] = word;
             continue;
         }
         const char *equals = strchr(word, '=');
-        size_t len = (equals ? (size_t)(equals - word) : strlen(word)) - 2;
 
-        for (size_t k = 0; k < n && !o; k++)
-            if (strlen(table[k].name) == len && !strncmp(table[k].name, word + 2, len))
-                o = &table[k];
+        o = find(table, n, word, equals ? (size_t)(equals - word) : strlen(word));
         if (!o)
             return error_set(err, ERR_INVALID, "unknown option %s; see --help", word);
         snprintf(source, sizeof(source), "--%s", o->name);
@@ -127,7 +138,10 @@ void options_help(FILE *out, const struct option_spec *table, size_t n)
     for (size_t i = 0; i < n; i++) {
         const struct option_spec *o = &table[i];
 
-        fprintf(out, "  --%s", o->name);
+        fputs("  ", out);
+        if (o->letter)
+            fprintf(out, "-%c, ", o->letter);
+        fprintf(out, "--%s", o->name);
         if (o->type == OPT_CHOICE) {
             for (int c = 0; o->choices[c]; c++)
                 fprintf(out, "%s%s", c ? "|" : " ", o->choices[c]);

@@ -173,6 +173,7 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
     p.plan.summary = describe(&p).message;
     if (p.usable) {
         p.plan.rest_port = p.config.rest_port;
+        p.plan.flink_version = p.spec.version_name;
         p.plan.adaptive = str_eq(conf_lookup(&p.config.conf, "jobmanager.scheduler"), "adaptive");
     }
     return p.plan;

@@ -5,7 +5,6 @@
  */
 #include "cluster_internal.h"
 #include "flinkop/arena.h"
-#include "flinkop/flink_defaults.h"
 #include "flinkop/flink_version.h"
 #include "flinkop/str.h"
 #include "status.h"
@@ -15,16 +14,10 @@ static const char *build(struct cluster_pass *p, jv spec, struct deployment_spec
                          struct cluster_config *ret_config)
 {
     struct problems *problems = arena_new(p->a, struct problems);
-    struct conf defaults = CONF_INIT(p->a);
-    struct error err;
 
     problems->a = p->a;
-    deployment_spec_read(problems, spec, false, ret_spec);
-    if (flink_defaults_for(p->a, p->s->defaults, p->meta.ns, ret_spec->version, &defaults, &err))
-        problem_add(problems, "operator configuration", "%s", err.text);
-    deployment_spec_check(problems, ret_spec);
-    if (!problems->n)
-        cluster_config_build(problems, p->meta.ns, p->meta.name, ret_spec, &defaults, ret_config);
+    cluster_config_read(problems, p->meta.ns, p->meta.name, spec, false, p->s->defaults, ret_spec,
+                        ret_config);
     return problems_text(problems);
 }
 

@@ -11,6 +11,7 @@
 #include "flinkop/arena.h"
 #include "flinkop/cluster_config.h"
 #include "flinkop/error.h"
+#include "flinkop/flink_defaults.h"
 #include "flinkop/flink_version.h"
 #include "flinkop/str.h"
 
@@ -314,6 +315,22 @@ void cluster_config_build(struct problems *p, const char *ns, const char *name,
     derive_memory(p, ret);
     ret->jm = pod_size(p, &ret->conf, &jm, ret->jm_memory.process, 1);
     ret->tm = pod_size(p, &ret->conf, &tm, ret->tm_memory.process, ret->alloc.slots);
+}
+
+void cluster_config_read(struct problems *p, const char *ns, const char *name, jv spec, bool strict,
+                         const struct flink_defaults *defaults, struct deployment_spec *ret_spec,
+                         struct cluster_config *ret)
+{
+    struct conf conf = CONF_INIT(p->a);
+    size_t before = p->n;
+    struct error err;
+
+    deployment_spec_read(p, spec, strict, ret_spec);
+    if (flink_defaults_for(p->a, defaults, ns, ret_spec->version, &conf, &err))
+        problem_add(p, "operator configuration", "%s", err.text);
+    deployment_spec_check(p, ret_spec);
+    if (p->n == before)
+        cluster_config_build(p, ns, name, ret_spec, &conf, ret);
 }
 
 /* ---- what Flink gets to see ---- */

@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "flinkop/arena.h"
-#include "flinkop/flink_defaults.h"
 #include "flinkop/flink_version.h"
 #include "flinkop/jar_uri.h"
 #include "flinkop/json.h"
@@ -42,23 +41,6 @@ struct job_memory job_memory_copy(struct arena *a, const struct job_memory *m)
 
 /* ---- what is asked for ---- */
 
-static void read_options(struct job_pass *p, struct problems *problems)
-{
-    const struct flink_version *v =
-        p->s->flink_version_name ? flink_version_find(p->s->flink_version_name) : NULL;
-    struct error err;
-
-    p->conf = CONF_INIT(p->a);
-    if (flink_defaults_for(p->a, p->s->defaults, p->meta.ns, v, &p->conf, &err))
-        problem_add(problems, "operator configuration", "%s", err.text);
-    conf_merge(&p->conf, &p->wanted.conf);
-}
-
-static const char *allowed_schemes(const struct job_pass *p)
-{
-    return str_or(conf_lookup(&p->conf, OPTION "user.artifacts.allowed-schemes"), "https");
-}
-
 static const char *check_change(struct job_pass *p)
 {
     const char *was = JV_STRING(p->recorded, "deploymentName");
@@ -77,14 +59,11 @@ static const char *check_change(struct job_pass *p)
 static void judge(struct job_pass *p)
 {
     struct problems *problems = arena_new(p->a, struct problems);
+    const char *version = p->s->flink_version_name;
 
     problems->a = p->a;
-    session_job_spec_read(problems, p->spec, false, &p->wanted);
-    read_options(p, problems);
-    if (!problems->n && str_empty(p->wanted.job.jar_uri))
-        problem_add(problems, "spec.job.jarURI", "must be given");
-    if (!problems->n)
-        jar_uri_check(problems, "spec.job.jarURI", p->wanted.job.jar_uri, allowed_schemes(p));
+    session_job_read(problems, p->meta.ns, p->spec, false, p->s->defaults,
+                     version ? flink_version_find(version) : NULL, &p->wanted, &p->conf);
     p->invalid = problems_text(problems);
     p->recorded = recorded_spec(p->a, p->cr);
     p->suspend = p->wanted.job.state == JOB_DESIRED_SUSPENDED;
@@ -215,7 +194,7 @@ static void submit(struct job_pass *p)
         .allow_non_restored_state = j->allow_non_restored_state.v,
         .configuration = job_configuration(p),
         .http_headers = headers,
-        .allowed_schemes = allowed_schemes(p),
+        .allowed_schemes = jar_allowed_schemes(&p->conf),
         .restricted_hosts_allowed = !restricted,
     };
     flink_action(p, ACT_SUBMIT_JOB)->submit = args;

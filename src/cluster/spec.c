@@ -6,11 +6,14 @@
 #include "flinkop/arena.h"
 #include "flinkop/cluster_spec.h"
 #include "flinkop/error.h"
+#include "flinkop/flink_defaults.h"
 #include "flinkop/flink_version.h"
+#include "flinkop/jar_uri.h"
 #include "flinkop/str.h"
 
-#define CLUSTER_NAME_MAX 45 /* KubernetesClusterDescriptor: a service name has 63, minus suffixes \
-                             */
+#define CLUSTER_NAME_MAX                                                     \
+    45 /* KubernetesClusterDescriptor: a service name has 63, minus suffixes \
+        */
 
 static const char *const modes[] = {"native", "standalone", NULL};
 static const char *const allocators[] = {"Operator", "Flink", NULL};
@@ -220,4 +223,24 @@ void session_job_spec_read(struct problems *p, jv spec, bool strict, struct sess
     if (!jv_present(jv_get(spec, "job")))
         problem_add(p, "spec.job", "must be given");
     check_job_args(p, ret->job.args);
+}
+
+void session_job_read(struct problems *p, const char *ns, jv spec, bool strict,
+                      const struct flink_defaults *defaults, const struct flink_version *version,
+                      struct session_job_spec *ret, struct conf *ret_conf)
+{
+    size_t before = p->n;
+    struct error err;
+
+    session_job_spec_read(p, spec, strict, ret);
+    *ret_conf = CONF_INIT(p->a);
+    if (flink_defaults_for(p->a, defaults, ns, version, ret_conf, &err))
+        problem_add(p, "operator configuration", "%s", err.text);
+    conf_merge(ret_conf, &ret->conf);
+    if (p->n > before)
+        return;
+    if (str_empty(ret->job.jar_uri))
+        problem_add(p, "spec.job.jarURI", "must be given");
+    else
+        jar_uri_check(p, "spec.job.jarURI", ret->job.jar_uri, jar_allowed_schemes(ret_conf));
 }

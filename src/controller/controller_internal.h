@@ -35,6 +35,7 @@ struct target {
     int rest_port;
     bool ready;
     char *summary;
+    char *flink_version;
     char *jm; /* who is asked by the probe in this turn */
 };
 

@@ -143,6 +143,8 @@ static void keep_cluster(struct controller *c, struct target *t, const struct pl
         t->rest_port = plan->rest_port;
     if (!str_eq(t->summary, plan->summary))
         str_replace(&t->summary, plan->summary);
+    if (plan->flink_version && !str_eq(t->flink_version, plan->flink_version))
+        str_replace(&t->flink_version, plan->flink_version);
     probe_set_pace(t->probe, plan->pace, plan->adaptive);
     if (was_ready != t->ready)
         enqueue_jobs_of(c, t->key);
@@ -168,6 +170,7 @@ static struct plan plan_job(struct controller *c, struct target *t, const struct
         .cluster_ready = ct && ct->ready,
         .cluster_text = arena_printf(a, "waiting for FlinkDeployment %s: %s", name,
                                      ct && ct->summary ? ct->summary : "not ready"),
+        .flink_version_name = ct ? ct->flink_version : NULL,
         .flink = ct ? probe_result(ct->probe) : &nothing_known,
         .outcomes = t->outcomes,
         .n_outcomes = t->n_outcomes,

@@ -16,7 +16,8 @@ struct opts {
 static const char *const colors[] = {"red", "green", NULL};
 static const struct option_spec table[] = {
     {"verbose", "T_VERBOSE", NULL, OPT_BOOL, offsetof(struct opts, verbose), .help = "Say more"},
-    {"file", "T_FILE", "PATH", OPT_STRING, offsetof(struct opts, file), .help = "Input"},
+    {"file", "T_FILE", "PATH", OPT_STRING, offsetof(struct opts, file), .help = "Input",
+     .letter = 'f'},
     {"port", NULL, "N", OPT_INT, offsetof(struct opts, port), "80", 1, 65535, .help = "Port"},
     {"wait", NULL, "DURATION", OPT_DURATION, offsetof(struct opts, wait), "30 s", .help = "Wait"},
     {"color", NULL, NULL, OPT_CHOICE, offsetof(struct opts, color), "red", .choices = colors,
@@ -47,6 +48,9 @@ START_TEST(flags_beat_the_environment_beats_defaults)
     ck_assert_int_eq(PARSE("--file", "flag", "--verbose=false", "--", "--port"), 0);
     ck_assert_str_eq(o.file, "flag");
     ck_assert(!o.verbose && o.port == 80 && n == 1);
+    ck_assert_int_eq(PARSE("-f", "short", "-"), 0);
+    ck_assert_str_eq(o.file, "short");
+    ck_assert_int_eq(n, 1);
     unsetenv("T_FILE");
 }
 END_TEST
@@ -59,6 +63,8 @@ START_TEST(bad_options_say_what_would_be_right)
 
     ck_assert_int_eq(PARSE("--prot", "1"), -1);
     assert_error(&err, ERR_INVALID, "unknown option --prot");
+    ck_assert_int_eq(PARSE("-x"), -1);
+    assert_error(&err, ERR_INVALID, "unknown option -x");
     ck_assert_int_eq(PARSE("--port", "x"), -1);
     assert_error(&err, ERR_INVALID, "--port: \"x\" is not a whole number");
     ck_assert_int_eq(PARSE("--port", "70000"), -1);

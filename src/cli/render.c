@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* flink-operator render: the objects that the operator would create, by the same functions. */
+#include <stdio.h>
+
+#include "cli.h"
+#include "defaults.h"
+#include "flinkop/arena.h"
+#include "flinkop/desired.h"
+#include "flinkop/str.h"
+#include "flinkop/strbuf.h"
+#include "flinkop/yaml.h"
+
+struct options {
+    const char *file, *conf_dir;
+    bool taskmanager;
+};
+
+static const struct option_spec table[] = {
+    {"file", NULL, "FILE", OPT_STRING, offsetof(struct options, file),
+     .help = "Manifest with FlinkDeployments; - is standard input", .letter = 'f'},
+    {"conf-dir", "FLINK_CONF_DIR", "DIR", OPT_STRING, offsetof(struct options, conf_dir),
+     .help = "Operator configuration that gives the defaults"},
+    {"taskmanager", NULL, NULL, OPT_BOOL, offsetof(struct options, taskmanager), "true",
+     .help = "Also the first TaskManager that a job would get"},
+};
+
+/* Objects get their uid from the API server; references to it show this instead. */
+#define NO_UID "00000000-0000-0000-0000-000000000000"
+
+static void print(jv object)
+{
+    cleanup_strbuf struct strbuf sb = STRBUF_INIT(64 * 1024 * 1024);
+
+    yaml_write(&sb, object);
+    printf("---\n%s", sb.buf);
+}
+
+static bool render(struct arena *a, const struct manifest *m, const struct flink_defaults *d,
+                   const struct options *o)
+{
+    struct problems p = PROBLEMS_INIT(a);
+    const char *ns = str_or(JV_STRING(m->object, "metadata", "namespace"), "default");
+    const char *name = str_or_empty(JV_STRING(m->object, "metadata", "name"));
+    jv spec = jv_get(m->object, "spec");
+    struct deployment_spec s;
+    struct cluster_config c;
+
+    cluster_config_read(&p, ns, name, spec, false, d, &s, &c);
+    for (size_t k = 0; k < MIN(p.n, (size_t)PROBLEMS_MAX); k++)
+        fprintf(stderr, "%s:%d: FlinkDeployment %s: %s: %s\n", m->file, m->line, name,
+                p.items[k].path, p.items[k].text);
+    if (p.n)
+        return false;
+    const struct desired_input in = {
+        .config = &c,
+        .cr = {"flink.apache.org/v1beta1", "FlinkDeployment", name,
+               str_or(JV_STRING(m->object, "metadata", "uid"), NO_UID)},
+        .generation = jv_int64_or(JV_PATH(m->object, "metadata", "generation"), 1),
+        .spec_hash = deployment_spec_hash(a, spec),
+    };
+    const struct owner deployment = {"apps/v1", "Deployment", name, NO_UID};
+
+    print(desired_configmap(a, &in));
+    print(desired_jobmanager(a, &in));
+    print(desired_internal_service(a, &in, &deployment));
+    print(desired_rest_service(a, &in, &deployment));
+    if (o->taskmanager)
+        print(desired_taskmanager(a, &in, taskmanager_pod_name(a, name, 1, 1), &deployment));
+    return true;
+}
+
+static int run(int argc, char **argv)
+{
+    cleanup_arena struct arena a = {0};
+    const char *args[64];
+    struct options o = {0};
+    struct manifest *list;
+    struct error err;
+    bool ok = true;
+    size_t n;
+    int n_args = 0;
+
+    argc = MIN(argc, 64);
+    int rc = cli_options(&command_render, argc, argv, &o, args, &n_args);
+    if (rc >= 0)
+        return rc;
+    if (o.file)
+        args[n_args++ % 64] = o.file;
+    if (!n_args) {
+        cli_error("render needs a file: -f FILE (- is standard input)");
+        return EXIT_USAGE;
+    }
+    const struct flink_defaults *d = cli_defaults(&a, o.conf_dir, &err);
+    if (!d || cli_manifests(&a, args, n_args, &list, &n, &err)) {
+        cli_error("%s", err.text);
+        return err.code == ERR_PARSE || err.code == ERR_INVALID ? EXIT_INVALID : EXIT_INTERNAL;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (str_eq(JV_STRING(list[i].object, "kind"), "FlinkDeployment"))
+            ok &= render(&a, &list[i], d, &o);
+    return ok ? EXIT_OK : EXIT_INVALID;
+}
+
+const struct command command_render = {
+    .name = "render",
+    .args = " -f FILE",
+    .help = "Print the objects that the operator would create for the FlinkDeployments of a file.",
+    .run = run,
+    .options = table,
+    .n_options = ARRAY_SIZE(table),
+};

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* flink-operator run: the daemon. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "defaults.h"
+#include "flinkop/arena.h"
+#include "flinkop/clock.h"
+#include "flinkop/controller.h"
+#include "flinkop/error.h"
+#include "flinkop/file.h"
+#include "flinkop/flink_defaults.h"
+#include "flinkop/health.h"
+#include "flinkop/kube_client.h"
+#include "flinkop/kube_config.h"
+#include "flinkop/log.h"
+#include "flinkop/loop.h"
+#include "flinkop/mem.h"
+#include "flinkop/metrics.h"
+#include "flinkop/str.h"
+#include "flinkop/strbuf.h"
+
+#define DRAIN_MS 10000    /* kubernetes.operator.termination.timeout */
+#define SILENCE_MS 900000 /* a watch ends by itself within 10 min; bookmarks come every one */
+#define DEFAULT_PORT 8085
+
+struct options {
+    const char *kubeconfig, *context, *namespaces, *conf_dir;
+    int flink_access, port;
+    const char *log_level;
+    int log_format;
+};
+
+static const char *const accesses[] = {"auto", "direct", "proxy", NULL};
+static const char *const formats[] = {"auto", "json", "text", NULL};
+
+static const struct option_spec table[] = {
+    {"kubeconfig", NULL, "FILE", OPT_STRING, offsetof(struct options, kubeconfig),
+     .help =
+         "Kubeconfig; without it the pod's service account, else $KUBECONFIG or ~/.kube/config"},
+    {"context", NULL, "NAME", OPT_STRING, offsetof(struct options, context),
+     .help = "Context of the kubeconfig instead of its current one"},
+    {"namespace", "WATCH_NAMESPACES", "NS[,NS...]", OPT_STRING,
+     offsetof(struct options, namespaces),
+     .help = "Namespaces to serve; empty: kubernetes.operator.watched.namespaces, else all"},
+    {"flink-access", "FLINK_OPERATOR_FLINK_ACCESS", NULL, OPT_CHOICE,
+     offsetof(struct options, flink_access), "auto", .choices = accesses,
+     .help =
+         "How JobManagers are reached: at their pods' addresses, or through the API server; auto: "
+         "directly in a cluster, else through the API server"},
+    {"port", "FLINK_OPERATOR_PORT", "PORT", OPT_INT, offsetof(struct options, port), "-1", -1,
+     65535,
+     .help = "Port of /healthz, /readyz and /metrics; 0: any free one; -1: "
+             "kubernetes.operator.health.probe.port, else 8085"},
+    {"conf-dir", "FLINK_CONF_DIR", "DIR", OPT_STRING, offsetof(struct options, conf_dir),
+     .help = "Operator configuration (config.yaml or flink-conf.yaml): defaults for all clusters"},
+    {"log-level", "FLINK_OPERATOR_LOG_LEVEL", "LEVEL", OPT_STRING,
+     offsetof(struct options, log_level), "info", .help = "error, warn, info or debug"},
+    {"log-format", "FLINK_OPERATOR_LOG_FORMAT", NULL, OPT_CHOICE,
+     offsetof(struct options, log_format), "auto", .choices = formats,
+     .help = "One JSON object a line, or text; auto: text on a terminal"},
+};
+
+struct process {
+    struct loop *loop;
+    struct kube_config *config;
+    struct kube_client *kube;
+    struct controller *controller;
+    struct health *health;
+    struct timer *sync_timer, *drain_timer;
+    int64_t started;
+    bool stopping;
+};
+
+/* ---- health ---- */
+
+static bool live(void *arg, struct strbuf *why)
+{
+    const struct process *p = arg;
+    int64_t silence = controller_silence(p->controller);
+
+    if (!controller_synced(p->controller) || silence < SILENCE_MS)
+        return true;
+    strbuf_addf(why, "a watch has been silent for %lld s", (long long)silence / 1000);
+    return false;
+}
+
+static bool ready(void *arg, struct strbuf *why)
+{
+    const struct process *p = arg;
+
+    if (controller_synced(p->controller) && !p->stopping)
+        return true;
+    strbuf_adds(why, p->stopping ? "stopping" : "waiting for the first lists");
+    return false;
+}
+
+static struct metric build_info = METRIC_GAUGE(
+    "flink_operator_build_info", "The version of the operator", "version", "namespace", "pod");
+static struct metric cpu_seconds = METRIC_GAUGE(
+    "process_cpu_seconds_total", "Total user and system CPU time spent in seconds.", NULL);
+static struct metric resident =
+    METRIC_GAUGE("process_resident_memory_bytes", "Resident memory size in bytes.", NULL);
+
+static void scrape(void *arg)
+{
+    cleanup_free char *statm = NULL;
+    struct error err;
+    long pages = 0;
+
+    (void)arg;
+    statm = file_read("/proc/self/statm", 4096, NULL, &err);
+    if (statm && sscanf(statm, "%*s %ld", &pages) == 1)
+        metric_set(&resident, (double)pages * (double)sysconf(_SC_PAGESIZE));
+    metric_set(&cpu_seconds, (double)clock() / CLOCKS_PER_SEC);
+}
+
+/* ---- life ---- */
+
+static void stop_now(void *arg)
+{
+    loop_stop(((struct process *)arg)->loop);
+}
+
+static void on_signal(void *arg)
+{
+    struct process *p = arg;
+
+    if (p->stopping) { /* a second one: at once */
+        loop_stop(p->loop);
+        return;
+    }
+    p->stopping = true;
+    log_info("stopping");
+    timer_start(p->drain_timer, DRAIN_MS);
+    controller_drain(p->controller, stop_now, p);
+}
+
+static void watch_sync(void *arg)
+{
+    struct process *p = arg;
+
+    if (controller_synced(p->controller))
+        log_info("ready", KV_INT("ms", clock_mono_ms() - p->started));
+    else
+        timer_start(p->sync_timer, 5);
+}
+
+static void setup_log(const struct options *o, enum log_level level)
+{
+    bool text = o->log_format == 2 || (o->log_format == 0 && isatty(STDERR_FILENO));
+
+    log_setup(level, text ? LOG_TEXT : LOG_JSON);
+}
+
+static const char *const *namespaces(struct arena *a, const struct options *o,
+                                     const struct flink_defaults *d)
+{
+    const char *text = o->namespaces;
+
+    if (str_empty(text))
+        text = flink_defaults_option(d, "kubernetes.operator.watched.namespaces");
+    if (str_empty(text) || str_eq(text, "JOSDK_ALL_NAMESPACES"))
+        text = "";
+    return (const char *const *)str_split(a, text, ',', NULL);
+}
+
+static int port(const struct options *o, const struct flink_defaults *d)
+{
+    const char *text = flink_defaults_option(d, "kubernetes.operator.health.probe.port");
+    int n = DEFAULT_PORT;
+
+    if (o->port >= 0)
+        return o->port;
+    return text && str_to_int(text, &n) ? n : DEFAULT_PORT;
+}
+
+static int serve(struct process *p, const struct options *o, const struct flink_defaults *d,
+                 const char *const *ns, struct error *err)
+{
+    const struct kube_config_options ko = {.kubeconfig = o->kubeconfig, .context = o->context};
+    const struct health_checks checks = {live, ready, p};
+
+    p->config = kube_config_load(p->loop, &ko, err);
+    if (!p->config)
+        return -1;
+    p->kube = kube_client_new(p->loop, p->config);
+    p->controller = controller_new(&(struct controller_options){.loop = p->loop,
+                                                                .kube = p->kube,
+                                                                .defaults = d,
+                                                                .namespaces = ns,
+                                                                .flink_access = o->flink_access});
+    p->health = health_new(p->loop, port(o, d), &checks, err);
+    if (!p->health)
+        return -1;
+    loop_on_signal(p->loop, SIGTERM, on_signal, p);
+    loop_on_signal(p->loop, SIGINT, on_signal, p);
+    p->drain_timer = timer_new(p->loop, stop_now, p);
+    p->sync_timer = timer_new(p->loop, watch_sync, p);
+    timer_start(p->sync_timer, 0);
+    metric_set(&build_info, 1, FLINKOP_VERSION, str_or_empty(getenv("OPERATOR_NAMESPACE")),
+               str_or_empty(getenv("POD_NAME")));
+    metrics_on_scrape(scrape, NULL);
+    log_info("started", KV("version", FLINKOP_VERSION), KV("server", kube_config_server(p->config)),
+             KV("namespaces", ns[0] ? str_or(o->namespaces, "(configured)") : "(all)"),
+             KV_INT("port", health_port(p->health)));
+    loop_run(p->loop);
+    log_info("stopped");
+    return 0;
+}
+
+static int run(int argc, char **argv)
+{
+    cleanup_arena struct arena a = {0};
+    struct process p = {.started = clock_mono_ms()};
+    struct options o = {0};
+    const char *args[16];
+    enum log_level level;
+    struct error err;
+    int n_args = 0;
+
+    argc = MIN(argc, 16);
+    int rc = cli_options(&command_run, argc, argv, &o, args, &n_args);
+    if (rc >= 0)
+        return rc;
+    if (n_args) {
+        cli_error("run takes no arguments, found \"%s\"", args[0]);
+        return EXIT_USAGE;
+    }
+    if (!log_level_parse(o.log_level, &level)) {
+        cli_error("--log-level: \"%s\" is not one of error, warn, info, debug", o.log_level);
+        return EXIT_USAGE;
+    }
+    setup_log(&o, level);
+    signal(SIGPIPE, SIG_IGN); /* writing to a closed connection is an error, not an end */
+    const struct flink_defaults *d = cli_defaults(&a, o.conf_dir, &err);
+    if (d) {
+        p.loop = loop_new();
+        rc = serve(&p, &o, d, namespaces(&a, &o, d), &err);
+    }
+    health_free(p.health);
+    controller_free(p.controller);
+    kube_client_free(p.kube);
+    kube_config_free(p.config);
+    timer_free(p.sync_timer);
+    timer_free(p.drain_timer);
+    loop_free(p.loop);
+    metrics_release();
+    if (!d || rc) {
+        log_error("cannot start", KV("error", err.text));
+        return EXIT_INTERNAL;
+    }
+    return EXIT_OK;
+}
+
+const struct command command_run = {
+    .name = "run",
+    .args = "",
+    .help = "Run the operator: serve FlinkDeployments and FlinkSessionJobs until SIGTERM.",
+    .run = run,
+    .options = table,
+    .n_options = ARRAY_SIZE(table),
+};

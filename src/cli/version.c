@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+
+#include "cli.h"
+#include "flinkop/flink_version.h"
+
+static int run(int argc, char **argv)
+{
+    const char *args[1];
+    int n;
+    int rc = argc ? cli_options(&command_version, argc, argv, NULL, args, &n) : -1;
+
+    if (rc >= 0)
+        return rc;
+    printf("flink-operator %s\nFlink %s\n", FLINKOP_VERSION, flink_versions_supported());
+    return EXIT_OK;
+}
+
+const struct command command_version = {
+    .name = "version",
+    .args = "",
+    .help = "Print the version and the Flink versions it knows.",
+    .run = run};
