@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "flinkop/macros.h"
+
 struct workqueue;
 
 enum workqueue_priority { PRIORITY_LOW, PRIORITY_NORMAL, PRIORITY_HIGH };
@@ -25,7 +27,8 @@ struct workqueue_options {
     int64_t backoff_max_ms; /* 0: 1000 s */
 };
 
-struct workqueue *workqueue_new(const struct workqueue_options *o);
+struct workqueue *workqueue_new(const struct workqueue_options *o) MUST_CHECK;
+/** NULL is allowed. */
 void workqueue_free(struct workqueue *q);
 
 /** Ready at once. A key already waiting keeps the higher priority. */
@@ -44,11 +47,20 @@ unsigned workqueue_failures(const struct workqueue *q, const char *key);
  * until workqueue_done. The string lives until then. */
 const char *workqueue_get(struct workqueue *q, int64_t now);
 void workqueue_done(struct workqueue *q, const char *key, int64_t now);
-/** Drops everything about a key whose object is gone (not while it is worked on: then at done). */
+/** Drops everything about a key whose object is gone (not while it is worked on: then at done). A
+ * later workqueue_add is a new start. */
 void workqueue_remove(struct workqueue *q, const char *key);
 
 /** When the next key becomes ready: `now` if one is, INT64_MAX if none will. */
 int64_t workqueue_next(const struct workqueue *q, int64_t now);
+/** Ready keys. */
 size_t workqueue_depth(const struct workqueue *q);
+
+/**
+ * Metrics have client-go's names: workqueue_adds_total, _retries_total, _queue_duration_seconds and
+ * _work_duration_seconds are kept as things happen. This sets the gauges (_depth,
+ * _unfinished_work_seconds, _longest_running_processor_seconds); call it before each scrape.
+ */
+void workqueue_observe(const struct workqueue *q, int64_t now);
 
 #endif

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Each key that anything is known about has one item, in at most one of four lists (ready with one
+ * of three priorities, or being worked on) and, independently, at most once in a heap of times. An
+ * item that nothing is known about any more is freed, so that the queue does not grow with the
+ * names that ever existed.
+ */
+#include "flinkop/workqueue.h"
+
+#include <string.h>
+
+#include "flinkop/mem.h"
+#include "flinkop/metrics.h"
+#include "flinkop/str.h"
+#include "flinkop/strmap.h"
+
+#define BACKOFF_MIN_MS 5
+#define BACKOFF_MAX_MS 1000000
+#define NO_TIME INT64_MAX
+
+enum { PRIORITIES = PRIORITY_HIGH + 1, WORKING = PRIORITIES, LISTS, NO_LIST };
+
+struct item {
+    char *key;
+    struct item *next, **link; /* in the list */
+    int list;                  /* a priority, WORKING or NO_LIST */
+    int64_t since;             /* when it came into that list */
+    int64_t when;              /* NO_TIME: not in the heap */
+    size_t heap_at;
+    unsigned failures;
+    bool again; /* added while worked on, with this priority: */
+    enum workqueue_priority again_priority;
+    bool gone; /* removed while worked on */
+};
+
+struct workqueue {
+    char *name;
+    int64_t backoff_min, backoff_max;
+    struct strmap items;
+    struct item *list[LISTS], **last[LISTS];
+    size_t ready;
+    struct item **heap; /* by when, the earliest first */
+    size_t heap_len, heap_room;
+};
+
+/* clang-format off */
+#define COUNTER(n, h) METRIC_COUNTER("workqueue_" n, h, "name")
+#define GAUGE(n, h) METRIC_GAUGE("workqueue_" n, h, "name")
+#define HISTOGRAM(n, h) METRIC_HISTOGRAM("workqueue_" n, h, metric_seconds_buckets, "name")
+static struct metric adds = COUNTER("adds_total", "Total number of adds handled by workqueue");
+static struct metric retries = COUNTER("retries_total", "Total number of retries handled by workqueue");
+static struct metric depth = GAUGE("depth", "Current depth of workqueue");
+static struct metric unfinished = GAUGE("unfinished_work_seconds",
+    "How many seconds of work is in progress and not yet observed by work_duration.");
+static struct metric longest = GAUGE("longest_running_processor_seconds",
+    "How many seconds the longest running processor has been running.");
+static struct metric waited = HISTOGRAM("queue_duration_seconds",
+    "How long in seconds an item stays in workqueue before being requested");
+static struct metric worked = HISTOGRAM("work_duration_seconds",
+    "How long in seconds processing an item from workqueue takes.");
+/* clang-format on */
+
+/* ---- lists ---- */
+
+static void list_remove(struct workqueue *q, struct item *it)
+{
+    if (it->list == NO_LIST)
+        return;
+    *it->link = it->next;
+    if (it->next)
+        it->next->link = it->link;
+    else
+        q->last[it->list] = it->link;
+    q->ready -= it->list != WORKING;
+    it->list = NO_LIST;
+}
+
+static void list_append(struct workqueue *q, struct item *it, int list, int64_t now)
+{
+    it->list = list;
+    it->since = now;
+    it->next = NULL;
+    it->link = q->last[list];
+    *it->link = it;
+    q->last[list] = &it->next;
+    q->ready += list != WORKING;
+}
+
+/* ---- times ---- */
+
+static void heap_set(struct workqueue *q, size_t at, struct item *it)
+{
+    q->heap[at] = it;
+    it->heap_at = at;
+}
+
+/* Moves an item from the free place `at` to where it belongs. */
+static void heap_place(struct workqueue *q, size_t at, struct item *it)
+{
+    while (at && q->heap[(at - 1) / 2]->when > it->when) {
+        heap_set(q, at, q->heap[(at - 1) / 2]);
+        at = (at - 1) / 2;
+    }
+    for (;;) {
+        size_t child = 2 * at + 1;
+
+        if (child + 1 < q->heap_len && q->heap[child + 1]->when < q->heap[child]->when)
+            child++;
+        if (child >= q->heap_len || q->heap[child]->when >= it->when)
+            break;
+        heap_set(q, at, q->heap[child]);
+        at = child;
+    }
+    heap_set(q, at, it);
+}
+
+static void heap_remove(struct workqueue *q, struct item *it)
+{
+    if (it->when == NO_TIME)
+        return;
+    struct item *last = q->heap[--q->heap_len];
+
+    it->when = NO_TIME;
+    if (last != it)
+        heap_place(q, it->heap_at, last);
+}
+
+static void heap_add(struct workqueue *q, struct item *it, int64_t when)
+{
+    heap_remove(q, it);
+    if (q->heap_len == q->heap_room) {
+        q->heap_room = q->heap_room ? q->heap_room * 2 : 16;
+        q->heap = xreallocarray(q->heap, q->heap_room, sizeof(struct item *));
+    }
+    it->when = when;
+    heap_place(q, q->heap_len++, it);
+}
+
+/* ---- items ---- */
+
+static struct item *item_get(struct workqueue *q, const char *key)
+{
+    struct item *it = strmap_get(&q->items, key);
+
+    if (it)
+        return it;
+    it = xcalloc(1, sizeof(*it));
+    *it = (struct item){.key = xstrdup(key), .list = NO_LIST, .when = NO_TIME};
+    strmap_put(&q->items, key, it);
+    return it;
+}
+
+static void item_free(struct workqueue *q, struct item *it)
+{
+    list_remove(q, it);
+    heap_remove(q, it);
+    strmap_remove(&q->items, it->key);
+    free(it->key);
+    free(it);
+}
+
+static void item_free_if_idle(struct workqueue *q, struct item *it)
+{
+    if (it->list == NO_LIST && it->when == NO_TIME && !it->failures)
+        item_free(q, it);
+}
+
+static void make_ready(struct workqueue *q, struct item *it, enum workqueue_priority p, int64_t now)
+{
+    metric_add(&adds, 1, q->name);
+    if (it->list == WORKING) {
+        it->again_priority = it->again ? MAX(it->again_priority, p) : p;
+        it->again = true;
+        it->gone = false;
+    } else if (it->list == NO_LIST || it->list < (int)p) {
+        int64_t since = it->list == NO_LIST ? now : it->since;
+
+        list_remove(q, it);
+        list_append(q, it, (int)p, since);
+    }
+}
+
+/* ---- what others call ---- */
+
+struct workqueue *workqueue_new(const struct workqueue_options *o)
+{
+    struct workqueue *q = xcalloc(1, sizeof(*q));
+
+    q->name = xstrdup(str_or_empty(o->name));
+    q->backoff_min = o->backoff_min_ms ? o->backoff_min_ms : BACKOFF_MIN_MS;
+    q->backoff_max = o->backoff_max_ms ? o->backoff_max_ms : BACKOFF_MAX_MS;
+    for (int i = 0; i < LISTS; i++)
+        q->last[i] = &q->list[i];
+    return q;
+}
+
+void workqueue_free(struct workqueue *q)
+{
+    struct strmap_entry *e;
+
+    if (!q)
+        return;
+    strmap_foreach (e, &q->items)
+        item_free(q, e->value);
+    strmap_release(&q->items);
+    free(q->heap);
+    free(q->name);
+    free(q);
+}
+
+void workqueue_add(struct workqueue *q, const char *key, enum workqueue_priority p, int64_t now)
+{
+    make_ready(q, item_get(q, key), p, now);
+}
+
+void workqueue_add_at(struct workqueue *q, const char *key, int64_t when)
+{
+    struct item *it = item_get(q, key);
+
+    it->gone = false;
+    if (when < it->when)
+        heap_add(q, it, when);
+}
+
+void workqueue_add_backoff(struct workqueue *q, const char *key, int64_t now)
+{
+    struct item *it = item_get(q, key);
+    int64_t ms = q->backoff_min;
+
+    for (unsigned i = 0; i < it->failures && ms < q->backoff_max; i++)
+        ms *= 2;
+    it->failures += it->failures < UINT32_MAX;
+    metric_add(&retries, 1, q->name);
+    workqueue_add_at(q, key, now + MIN(ms, q->backoff_max));
+}
+
+void workqueue_forget(struct workqueue *q, const char *key)
+{
+    struct item *it = strmap_get(&q->items, key);
+
+    if (!it)
+        return;
+    it->failures = 0;
+    item_free_if_idle(q, it);
+}
+
+unsigned workqueue_failures(const struct workqueue *q, const char *key)
+{
+    const struct item *it = strmap_get(&q->items, key);
+
+    return it ? it->failures : 0;
+}
+
+const char *workqueue_get(struct workqueue *q, int64_t now)
+{
+    while (q->heap_len && q->heap[0]->when <= now) {
+        struct item *due = q->heap[0];
+
+        heap_remove(q, due);
+        make_ready(q, due, PRIORITY_NORMAL, now);
+    }
+    for (int p = PRIORITY_HIGH; p >= PRIORITY_LOW; p--) {
+        struct item *it = q->list[p];
+
+        if (!it)
+            continue;
+        metric_observe(&waited, (double)(now - it->since) / 1000, q->name);
+        list_remove(q, it);
+        list_append(q, it, WORKING, now);
+        return it->key;
+    }
+    return NULL;
+}
+
+void workqueue_done(struct workqueue *q, const char *key, int64_t now)
+{
+    struct item *it = strmap_get(&q->items, key);
+
+    if (!it || it->list != WORKING)
+        BUG("workqueue_done of %s, which is not worked on", key);
+    metric_observe(&worked, (double)(now - it->since) / 1000, q->name);
+    list_remove(q, it);
+    if (it->gone) {
+        item_free(q, it);
+    } else if (it->again) {
+        it->again = false;
+        list_append(q, it, (int)it->again_priority, now);
+    } else {
+        item_free_if_idle(q, it);
+    }
+}
+
+void workqueue_remove(struct workqueue *q, const char *key)
+{
+    struct item *it = strmap_get(&q->items, key);
+
+    if (!it)
+        return;
+    if (it->list != WORKING) {
+        item_free(q, it);
+        return;
+    }
+    heap_remove(q, it);
+    it->failures = 0;
+    it->again = false;
+    it->gone = true;
+}
+
+int64_t workqueue_next(const struct workqueue *q, int64_t now)
+{
+    if (q->ready)
+        return now;
+    return q->heap_len ? MAX(q->heap[0]->when, now) : INT64_MAX;
+}
+
+size_t workqueue_depth(const struct workqueue *q)
+{
+    return q->ready;
+}
+
+void workqueue_observe(const struct workqueue *q, int64_t now)
+{
+    double sum = 0, most = 0;
+
+    for (const struct item *it = q->list[WORKING]; it; it = it->next) {
+        double seconds = (double)(now - it->since) / 1000;
+
+        sum += seconds;
+        most = MAX(most, seconds);
+    }
+    metric_set(&depth, (double)q->ready, q->name);
+    metric_set(&unfinished, sum, q->name);
+    metric_set(&longest, most, q->name);
+}

@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "flinkop/mem.h"
+#include "flinkop/metrics.h"
+#include "flinkop/str.h"
+#include "flinkop/strbuf.h"
+#include "flinkop/workqueue.h"
+#include "unit.h"
+
+static struct workqueue *q;
+
+static void setup(void)
+{
+    q = workqueue_new(&(struct workqueue_options){.name = "t"});
+}
+
+static void teardown(void)
+{
+    workqueue_free(q);
+    metrics_release();
+}
+
+/* Gets and finishes everything that is ready, as words. */
+static const char *drain(int64_t now)
+{
+    static char words[1024];
+    const char *key;
+
+    *words = 0;
+    while ((key = workqueue_get(q, now))) {
+        snprintf(words + strlen(words), sizeof(words) - strlen(words), "%s%s", *words ? " " : "",
+                 key);
+        workqueue_done(q, key, now);
+    }
+    return words;
+}
+
+START_TEST(keys_are_deduplicated_and_come_in_order)
+{
+    ck_assert_int_eq(workqueue_next(q, 0), INT64_MAX);
+    ck_assert_ptr_null(workqueue_get(q, 0));
+    workqueue_add(q, "a", PRIORITY_NORMAL, 0);
+    workqueue_add(q, "b", PRIORITY_NORMAL, 0);
+    workqueue_add(q, "a", PRIORITY_NORMAL, 1);
+    ck_assert_uint_eq(workqueue_depth(q), 2);
+    ck_assert_int_eq(workqueue_next(q, 7), 7);
+    ck_assert_str_eq(drain(1), "a b");
+    ck_assert_uint_eq(workqueue_depth(q), 0);
+    ck_assert_int_eq(workqueue_next(q, 7), INT64_MAX);
+}
+END_TEST
+
+START_TEST(high_priorities_go_first_and_only_rise)
+{
+    workqueue_add(q, "list1", PRIORITY_LOW, 0);
+    workqueue_add(q, "list2", PRIORITY_LOW, 0);
+    workqueue_add(q, "list3", PRIORITY_LOW, 0);
+    workqueue_add(q, "probe", PRIORITY_NORMAL, 0);
+    workqueue_add(q, "edit", PRIORITY_HIGH, 0);
+    workqueue_add(q, "list2", PRIORITY_HIGH, 0);
+    workqueue_add(q, "list2", PRIORITY_LOW, 0);
+    ck_assert_uint_eq(workqueue_depth(q), 5);
+    ck_assert_str_eq(drain(0), "edit list2 probe list1 list3");
+}
+END_TEST
+
+START_TEST(a_key_is_never_handed_out_twice)
+{
+    workqueue_add(q, "a", PRIORITY_LOW, 0);
+    const char *a = workqueue_get(q, 0);
+    ck_assert_str_eq(a, "a");
+    workqueue_add(q, "a", PRIORITY_LOW, 1);
+    workqueue_add(q, "a", PRIORITY_HIGH, 1);
+    workqueue_add(q, "a", PRIORITY_LOW, 1);
+    workqueue_add(q, "b", PRIORITY_NORMAL, 1);
+    ck_assert_uint_eq(workqueue_depth(q), 1);
+    ck_assert_str_eq(drain(1), "b");
+    ck_assert_int_eq(workqueue_next(q, 1), INT64_MAX);
+    ck_assert_str_eq(a, "a"); /* lives until done */
+    workqueue_add(q, "b", PRIORITY_NORMAL, 2);
+    workqueue_done(q, "a", 2);
+    ck_assert_str_eq(drain(2), "a b");
+}
+END_TEST
+
+START_TEST(times_are_kept_and_the_earliest_wins)
+{
+    workqueue_add_at(q, "a", 100);
+    workqueue_add_at(q, "b", 50);
+    workqueue_add_at(q, "a", 200);
+    workqueue_add_at(q, "c", 300);
+    workqueue_add_at(q, "c", 70);
+    ck_assert_uint_eq(workqueue_depth(q), 0);
+    ck_assert_int_eq(workqueue_next(q, 0), 50);
+    ck_assert_str_eq(drain(49), "");
+    ck_assert_str_eq(drain(50), "b");
+    ck_assert_int_eq(workqueue_next(q, 50), 70);
+    ck_assert_int_eq(workqueue_next(q, 80), 80);
+    ck_assert_str_eq(drain(100), "c a");
+    ck_assert_int_eq(workqueue_next(q, 100), INT64_MAX);
+    ck_assert_str_eq(drain(1000), "");
+}
+END_TEST
+
+START_TEST(another_reason_does_not_cancel_a_time)
+{
+    workqueue_add_at(q, "a", 100);
+    workqueue_add(q, "a", PRIORITY_NORMAL, 0);
+    ck_assert_str_eq(drain(0), "a");
+    ck_assert_int_eq(workqueue_next(q, 0), 100);
+    ck_assert_str_eq(drain(100), "a");
+    ck_assert_str_eq(drain(200), "");
+    workqueue_add_at(q, "b", 300); /* due while it waits for another reason: once */
+    workqueue_add(q, "b", PRIORITY_LOW, 250);
+    ck_assert_str_eq(drain(300), "b");
+    ck_assert_str_eq(drain(400), "");
+}
+END_TEST
+
+START_TEST(a_time_that_comes_during_the_work_counts_afterwards)
+{
+    workqueue_add(q, "a", PRIORITY_NORMAL, 0);
+    ck_assert_str_eq(workqueue_get(q, 0), "a");
+    workqueue_add_at(q, "a", 10);
+    ck_assert_ptr_null(workqueue_get(q, 20));
+    ck_assert_int_eq(workqueue_next(q, 20), INT64_MAX);
+    workqueue_done(q, "a", 30);
+    ck_assert_str_eq(drain(30), "a");
+}
+END_TEST
+
+START_TEST(failures_back_off_until_forgotten)
+{
+    int64_t now = 0, expected = 5;
+
+    ck_assert_uint_eq(workqueue_failures(q, "a"), 0);
+    for (unsigned i = 1; i < 40; i++) {
+        workqueue_add_backoff(q, "a", now);
+        ck_assert_uint_eq(workqueue_failures(q, "a"), i);
+        ck_assert_int_eq(workqueue_next(q, now), now + expected);
+        ck_assert_str_eq(drain(now + expected - 1), "");
+        ck_assert_str_eq(drain(now + expected), "a");
+        now += expected;
+        expected = MIN(expected * 2, 1000000);
+    }
+    workqueue_forget(q, "a");
+    workqueue_forget(q, "unknown");
+    ck_assert_uint_eq(workqueue_failures(q, "a"), 0);
+    workqueue_add_backoff(q, "a", now);
+    ck_assert_int_eq(workqueue_next(q, now), now + 5);
+}
+END_TEST
+
+START_TEST(back_off_is_per_key_with_the_callers_limits)
+{
+    workqueue_free(q);
+    q = workqueue_new(&(struct workqueue_options){"t", 100, 350});
+    workqueue_add_backoff(q, "a", 0);
+    workqueue_add_backoff(q, "a", 0); /* 200, but 100 is earlier */
+    workqueue_add_backoff(q, "b", 1);
+    ck_assert_int_eq(workqueue_next(q, 0), 100);
+    ck_assert_str_eq(drain(100), "a");
+    ck_assert_str_eq(drain(101), "b");
+    workqueue_add_backoff(q, "a", 1000);
+    ck_assert_int_eq(workqueue_next(q, 1000), 1350);
+}
+END_TEST
+
+START_TEST(an_event_comes_before_the_back_off)
+{
+    workqueue_add_backoff(q, "a", 0);
+    workqueue_add(q, "a", PRIORITY_HIGH, 1);
+    ck_assert_str_eq(drain(1), "a");
+    ck_assert_uint_eq(workqueue_failures(q, "a"), 1);
+    ck_assert_str_eq(drain(5), "a");
+}
+END_TEST
+
+START_TEST(removed_keys_are_gone)
+{
+    workqueue_add(q, "a", PRIORITY_HIGH, 0);
+    workqueue_add_backoff(q, "a", 0);
+    workqueue_add_at(q, "b", 5);
+    workqueue_remove(q, "a");
+    workqueue_remove(q, "b");
+    workqueue_remove(q, "unknown");
+    ck_assert_uint_eq(workqueue_depth(q), 0);
+    ck_assert_uint_eq(workqueue_failures(q, "a"), 0);
+    ck_assert_int_eq(workqueue_next(q, 0), INT64_MAX);
+}
+END_TEST
+
+START_TEST(a_key_removed_while_worked_on_goes_at_done)
+{
+    workqueue_add(q, "a", PRIORITY_HIGH, 0);
+    const char *a = workqueue_get(q, 0);
+    workqueue_add(q, "a", PRIORITY_HIGH, 0);
+    workqueue_add_backoff(q, "a", 0);
+    workqueue_remove(q, "a");
+    ck_assert_str_eq(a, "a");
+    workqueue_done(q, "a", 1);
+    ck_assert_str_eq(drain(1000), "");
+    /* made anew while the old one is still worked on */
+    workqueue_add(q, "a", PRIORITY_HIGH, 0);
+    ck_assert_ptr_nonnull(workqueue_get(q, 0));
+    workqueue_remove(q, "a");
+    workqueue_add(q, "a", PRIORITY_LOW, 0);
+    workqueue_done(q, "a", 1);
+    ck_assert_str_eq(drain(1), "a");
+    workqueue_add(q, "a", PRIORITY_HIGH, 0);
+    ck_assert_ptr_nonnull(workqueue_get(q, 0));
+    workqueue_remove(q, "a");
+    workqueue_add_at(q, "a", 50);
+    workqueue_done(q, "a", 1);
+    ck_assert_str_eq(drain(50), "a");
+}
+END_TEST
+
+START_TEST(forgetting_while_worked_on_keeps_the_key)
+{
+    workqueue_add(q, "a", PRIORITY_NORMAL, 0);
+    const char *a = workqueue_get(q, 0);
+    workqueue_forget(q, "a");
+    ck_assert_str_eq(a, "a");
+    workqueue_done(q, a, 1);
+    ck_assert_str_eq(drain(1), "");
+}
+END_TEST
+
+START_TEST(what_happens_is_measured)
+{
+    cleanup_strbuf struct strbuf sb = STRBUF_INIT(1 << 16);
+
+    workqueue_add(q, "a", PRIORITY_NORMAL, 0);
+    workqueue_add(q, "b", PRIORITY_NORMAL, 0);
+    workqueue_add(q, "c", PRIORITY_NORMAL, 0);
+    workqueue_get(q, 2000);
+    workqueue_get(q, 3000);
+    workqueue_add_backoff(q, "a", 3000);
+    workqueue_observe(q, 5000);
+    workqueue_done(q, "a", 6000);
+    metrics_write(&sb);
+    static const char *const lines[] = {
+        "workqueue_adds_total{name=\"t\"} 3\n",
+        "workqueue_retries_total{name=\"t\"} 1\n",
+        "workqueue_depth{name=\"t\"} 1\n",
+        "workqueue_unfinished_work_seconds{name=\"t\"} 5\n",
+        "workqueue_longest_running_processor_seconds{name=\"t\"} 3\n",
+        "workqueue_queue_duration_seconds_sum{name=\"t\"} 5\n",
+        "workqueue_work_duration_seconds_sum{name=\"t\"} 4\n",
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
+        if (!strstr(sb.buf, lines[i]))
+            ck_abort_msg("no %s in %s", lines[i], sb.buf);
+}
+END_TEST
+
+/* ---- against a model that knows nothing of lists and heaps ---- */
+
+#define KEYS 12
+
+struct model {
+    bool ready, working, again, gone;
+    int priority, again_priority;
+    long order; /* of getting ready */
+    int64_t when;
+    unsigned failures;
+};
+
+static void model_ready(struct model *m, int p, long *clock)
+{
+    if (m->working) {
+        m->again_priority = m->again ? MAX(m->again_priority, p) : p;
+        m->again = true;
+        m->gone = false;
+    } else if (!m->ready || p > m->priority) {
+        m->ready = true;
+        m->priority = p;
+        m->order = ++*clock;
+    }
+}
+
+static int model_get(struct model *m, int64_t now, long *clock)
+{
+    int best = -1;
+
+    for (;;) { /* due times in their order */
+        int due = -1;
+
+        for (int i = 0; i < KEYS; i++)
+            if (m[i].when <= now && (due < 0 || m[i].when < m[due].when))
+                due = i;
+        if (due < 0)
+            break;
+        m[due].when = INT64_MAX;
+        model_ready(&m[due], PRIORITY_NORMAL, clock);
+    }
+    for (int i = 0; i < KEYS; i++)
+        if (m[i].ready && (best < 0 || m[i].priority > m[best].priority ||
+                           (m[i].priority == m[best].priority && m[i].order < m[best].order)))
+            best = i;
+    if (best >= 0) {
+        m[best].ready = false;
+        m[best].working = true;
+    }
+    return best;
+}
+
+static void model_done(struct model *m, long *clock)
+{
+    m->working = false;
+    if (m->gone)
+        *m = (struct model){.when = INT64_MAX};
+    else if (m->again) {
+        m->again = false;
+        m->ready = true;
+        m->priority = m->again_priority;
+        m->order = ++*clock;
+    }
+}
+
+static int64_t model_next(const struct model *m, int64_t now)
+{
+    int64_t next = INT64_MAX;
+
+    for (int i = 0; i < KEYS; i++) {
+        next = m[i].ready ? now : next;
+        next = MIN(next, m[i].when < now ? now : m[i].when);
+    }
+    return next;
+}
+
+START_TEST(a_long_random_life_follows_the_model)
+{
+    struct model m[KEYS];
+    int64_t now = 0;
+    long clock = 0;
+
+    srand(7);
+    for (int i = 0; i < KEYS; i++)
+        m[i] = (struct model){.when = INT64_MAX};
+    for (int step = 0; step < 200000; step++) {
+        int i = rand() % KEYS, p = rand() % 3;
+        char key[16];
+
+        snprintf(key, sizeof(key), "k%d", i);
+        now += rand() % 4;
+        switch (rand() % 8) {
+        case 0:
+        case 1:
+            workqueue_add(q, key, (enum workqueue_priority)p, now);
+            model_ready(&m[i], p, &clock);
+            break;
+        case 2: {
+            /* distinct times, so that the order of what is due together is defined */
+            int64_t when = (now + rand() % 50) * 100000 + step % 100000;
+
+            workqueue_add_at(q, key, when);
+            m[i].gone = false;
+            m[i].when = MIN(m[i].when, when);
+            break;
+        }
+        case 3:
+            workqueue_forget(q, key);
+            m[i].failures = 0;
+            break;
+        case 4:
+            if (rand() % 4)
+                break;
+            workqueue_remove(q, key);
+            if (m[i].working)
+                m[i] = (struct model){.working = true, .gone = true, .when = INT64_MAX};
+            else
+                m[i] = (struct model){.when = INT64_MAX};
+            break;
+        case 5:
+            if (m[i].working) {
+                workqueue_done(q, key, now);
+                model_done(&m[i], &clock);
+            }
+            break;
+        default: {
+            int got = model_get(m, now * 100000, &clock);
+            const char *k = workqueue_get(q, now * 100000);
+
+            snprintf(key, sizeof(key), "k%d", got);
+            if (got < 0)
+                ck_assert_ptr_null(k);
+            else
+                ck_assert_str_eq(k, key);
+        }
+        }
+        ck_assert_int_eq(workqueue_next(q, now * 100000), model_next(m, now * 100000));
+    }
+}
+END_TEST
+
+START_TEST(thousands_of_keys_are_cheap)
+{
+    char key[32];
+
+    for (int i = 0; i < 20000; i++) {
+        snprintf(key, sizeof(key), "namespace/cluster-%d", i);
+        workqueue_add(q, key, PRIORITY_LOW, 0);
+        workqueue_add_at(q, key, 100000 - i);
+    }
+    ck_assert_uint_eq(workqueue_depth(q), 20000);
+    for (int round = 0; round < 2; round++)
+        for (int i = 0; i < 20000; i++) {
+            const char *k = workqueue_get(q, round ? 100000 : 1);
+
+            ck_assert_ptr_nonnull(k);
+            workqueue_done(q, k, 100000);
+        }
+    ck_assert_int_eq(workqueue_next(q, 0), INT64_MAX);
+}
+END_TEST
+
+void suite_workqueue(TCase *tc)
+{
+    tcase_add_checked_fixture(tc, setup, teardown);
+    T(keys_are_deduplicated_and_come_in_order);
+    T(high_priorities_go_first_and_only_rise);
+    T(a_key_is_never_handed_out_twice);
+    T(times_are_kept_and_the_earliest_wins);
+    T(another_reason_does_not_cancel_a_time);
+    T(a_time_that_comes_during_the_work_counts_afterwards);
+    T(failures_back_off_until_forgotten);
+    T(back_off_is_per_key_with_the_callers_limits);
+    T(an_event_comes_before_the_back_off);
+    T(removed_keys_are_gone);
+    T(a_key_removed_while_worked_on_goes_at_done);
+    T(forgetting_while_worked_on_keeps_the_key);
+    T(what_happens_is_measured);
+    T(a_long_random_life_follows_the_model);
+    T(thousands_of_keys_are_cheap);
+}
