@@ -173,8 +173,10 @@ static void on_exec_done(struct kube_config *c, struct exec_result *result, cons
         exec_result_clear(&c->exec_result);
         c->exec_result = *result;
         c->exec_valid = true;
-        if (rebuild(c, &c->failed))
+        if (rebuild(c, &c->failed)) {
             error_wrap(&c->failed, "%s", c->exec->where);
+            c->exec_valid = false;
+        }
     }
     loop_defer(c->loop, c, serve_waiter, c);
 }

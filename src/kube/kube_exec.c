@@ -139,7 +139,6 @@ static void run_free(struct exec_run *run)
 {
     wipe_free(strbuf_detach(&run->out.text, NULL)); /* held the credential */
     strbuf_release(&run->complaint.text);
-    timer_free(run->timer);
     free(run);
 }
 
@@ -160,7 +159,7 @@ static void output_close(struct output *o)
 
 static void run_close(struct exec_run *run)
 {
-    timer_stop(run->timer);
+    timer_free(run->timer);
     output_close(&run->out);
     output_close(&run->complaint);
     uv_close((uv_handle_t *)&run->process, on_closed);
