@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "flinkop/http.h"
+#include "flinkop/http_server.h"
+#include "flinkop/loop.h"
+#include "flinkop/mem.h"
+#include "flinkop/metrics.h"
+#include "flinkop/strbuf.h"
+#include "unit.h"
+
+#define BIG ((size_t)5 << 20)
+
+static struct {
+    struct loop *loop;
+    struct timer *guard;
+    struct http_server *server;
+    struct http_client *client;
+    int expected, finished, status;
+    char type[64];
+    int64_t length;
+    struct strbuf body;
+    struct error err;
+} t;
+
+static void too_long(void *arg)
+{
+    (void)arg;
+    ck_abort_msg("a test did not end within its time");
+}
+
+static void healthy(void *arg, struct http_reply *reply)
+{
+    strbuf_adds(reply->body, arg);
+}
+
+static void sick(void *arg, struct http_reply *reply)
+{
+    (void)arg;
+    reply->status = 503;
+    reply->content_type = "application/json";
+    strbuf_adds(reply->body, "{}");
+}
+
+static void big(void *arg, struct http_reply *reply)
+{
+    (void)arg;
+    for (size_t i = 0; i < BIG / 16; i++)
+        strbuf_addf(reply->body, "%015zu\n", i);
+}
+
+static void endless(void *arg, struct http_reply *reply)
+{
+    (void)arg;
+    while (!reply->body->overflow)
+        strbuf_addf(reply->body, "%01000d", 1);
+}
+
+static void nothing(void *arg, struct http_reply *reply)
+{
+    (void)arg;
+    reply->status = 204;
+}
+
+static const struct http_route routes[] = {
+    {"/healthz", healthy, (void *)(uintptr_t) "ok"},
+    {"/readyz", sick, NULL},
+    {"/metrics", big, NULL},
+    {"/endless", endless, NULL},
+    {"/nothing", nothing, NULL},
+};
+
+static void setup(void)
+{
+    struct error err = {0};
+
+    memset(&t, 0, sizeof(t));
+    t.loop = loop_new();
+    t.guard = timer_new(t.loop, too_long, NULL);
+    timer_start(t.guard, 60000);
+    t.client = http_client_new(t.loop, &(struct http_client_options){NULL, 100, 100});
+    t.server = http_server_new(t.loop, 0, routes, ARRAY_SIZE(routes), &err);
+    if (!t.server)
+        ck_abort_msg("%s", err.text);
+    strbuf_init(&t.body, (size_t)100 << 20);
+}
+
+static void teardown(void)
+{
+    http_client_free(t.client);
+    http_server_free(t.server);
+    loop_free(t.loop);
+    strbuf_release(&t.body);
+    metrics_release();
+}
+
+static void on_done(void *arg, const struct http_response *res, const struct error *err)
+{
+    (void)arg;
+    t.err = *err;
+    t.status = res ? res->status : 0;
+    strbuf_reset(&t.body);
+    if (res) {
+        strbuf_add(&t.body, res->body, res->len);
+        snprintf(t.type, sizeof(t.type), "%s", res->content_type);
+        t.length = res->content_length;
+    }
+    if (++t.finished == t.expected)
+        loop_stop(t.loop);
+}
+
+static void start(const char *method, const char *host, const char *path)
+{
+    cleanup_free char *url = xasprintf("http://%s:%d%s", host, http_server_port(t.server), path);
+    struct error err = {0};
+
+    t.expected++;
+    if (!http_send(t.client,
+                   &(struct http_request){.method = method,
+                                          .url = url,
+                                          .timeout_ms = 20000,
+                                          .max_body = (size_t)100 << 20,
+                                          .on_done = on_done},
+                   &err))
+        ck_abort_msg("%s", err.text);
+}
+
+static void fetch(const char *method, const char *path)
+{
+    start(method, "127.0.0.1", path);
+    loop_run(t.loop);
+}
+
+START_TEST(routes_answer)
+{
+    fetch("GET", "/healthz");
+    ck_assert_str_eq(t.err.text, "");
+    ck_assert_int_eq(t.status, 200);
+    ck_assert_str_eq(t.body.buf, "ok");
+    ck_assert_str_eq(t.type, "text/plain; charset=utf-8");
+    fetch("GET", "/healthz?verbose=1");
+    ck_assert_int_eq(t.status, 200);
+    fetch("GET", "/readyz");
+    ck_assert_int_eq(t.status, 503);
+    ck_assert_str_eq(t.body.buf, "{}");
+    ck_assert_str_eq(t.type, "application/json");
+    fetch("HEAD", "/healthz");
+    ck_assert_int_eq(t.status, 200);
+    ck_assert_int_eq(t.length, 2);
+    ck_assert_uint_eq(t.body.len, 0);
+    fetch("GET", "/nothing");
+    ck_assert_int_eq(t.status, 204);
+    fetch("GET", "/other");
+    ck_assert_int_eq(t.status, 404);
+    fetch("GET", "/healthz/");
+    ck_assert_int_eq(t.status, 404);
+    fetch("DELETE", "/healthz");
+    ck_assert_int_eq(t.status, 405);
+    fetch("POST", "/healthz");
+    ck_assert_int_eq(t.status, 405);
+    fetch("GET", "/healthz");
+    ck_assert_int_eq(t.status, 200);
+}
+END_TEST
+
+START_TEST(ipv6_is_served_where_there_is_any)
+{
+    int fd = socket(AF_INET6, SOCK_STREAM, 0);
+    struct sockaddr_in6 at = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    bool works = fd >= 0 && !bind(fd, (struct sockaddr *)&at, sizeof(at));
+
+    if (fd >= 0)
+        close(fd);
+    if (!works)
+        return;
+    start("GET", "[::1]", "/healthz");
+    loop_run(t.loop);
+    ck_assert_int_eq(t.status, 200);
+}
+END_TEST
+
+START_TEST(large_replies_arrive_whole)
+{
+    fetch("GET", "/metrics");
+    ck_assert_int_eq(t.status, 200);
+    ck_assert_uint_eq(t.body.len, BIG);
+    for (size_t i = 0; i < BIG / 16; i++)
+        if (strtoul(t.body.buf + 16 * i, NULL, 10) != i)
+            ck_abort_msg("line %zu is wrong", i);
+    fetch("GET", "/endless");
+    ck_assert_int_eq(t.status, 500);
+}
+END_TEST
+
+START_TEST(many_at_once_are_answered)
+{
+    for (int i = 0; i < 50; i++)
+        start("GET", "127.0.0.1", i % 10 ? "/healthz" : "/metrics");
+    loop_run(t.loop);
+    ck_assert_int_eq(t.finished, 50);
+    ck_assert_int_eq(t.err.code, ERR_NONE);
+}
+END_TEST
+
+START_TEST(a_port_in_use_is_an_error_that_names_it)
+{
+    struct error err = {0};
+    cleanup_free char *words =
+        xasprintf("port %d: Address already in use", http_server_port(t.server));
+
+    ck_assert_ptr_null(http_server_new(t.loop, http_server_port(t.server), routes, 1, &err));
+    assert_error(&err, ERR_INTERNAL, words);
+}
+END_TEST
+
+static int dial(void)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET,
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                             .sin_port = htons((uint16_t)http_server_port(t.server))};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    ck_assert_int_eq(connect(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+    return fd;
+}
+
+START_TEST(idle_connections_do_not_block_others)
+{
+    int fds[200];
+
+    for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+        fds[i] = i < 30 ? dial() : -1;
+    fetch("GET", "/healthz");
+    ck_assert_int_eq(t.status, 200);
+    for (size_t i = 0; i < 30; i++)
+        close(fds[i]);
+}
+END_TEST
+
+START_TEST(nonsense_does_no_harm)
+{
+    static const char *const texts[] = {
+        "\r\n\r\n",
+        "GET\r\n\r\n",
+        "GET nowhere HTTP/1.1\r\n\r\n",
+        "\x16\x03\x01\x02",
+        "GET /healthz HTTP/1.1\r\nX: ",
+        "POST /healthz HTTP/1.1\r\nContent-Length: 99\r\n\r\nabc",
+    };
+    int fds[ARRAY_SIZE(texts)];
+
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+        fds[i] = dial();
+        ck_assert_int_ge(write(fds[i], texts[i], strlen(texts[i])), 1);
+    }
+    int flood = dial();
+    char line[8192];
+
+    memset(line, 'a', sizeof(line));
+    ck_assert_int_gt(write(flood, "GET /healthz HTTP/1.1\r\nX: ", 26), 0);
+    ck_assert_int_gt(write(flood, line, sizeof(line)), 0);
+    fetch("GET", "/healthz");
+    ck_assert_int_eq(t.status, 200);
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+        close(fds[i]);
+    close(flood);
+    fetch("GET", "/healthz");
+    ck_assert_int_eq(t.status, 200);
+}
+END_TEST
+
+START_TEST(a_server_may_go_while_it_sends)
+{
+    start("GET", "127.0.0.1", "/metrics");
+    struct timer *stop = timer_new(t.loop, (loop_fn)loop_stop, t.loop);
+    timer_start(stop, 5);
+    loop_run(t.loop);
+    http_server_free(t.server);
+    t.server = NULL;
+    http_server_free(NULL);
+    timer_start(stop, 50);
+    if (t.finished != t.expected)
+        loop_run(t.loop);
+}
+END_TEST
+
+void suite_http_server(TCase *tc)
+{
+    tcase_add_checked_fixture(tc, setup, teardown);
+    T(routes_answer);
+    T(ipv6_is_served_where_there_is_any);
+    T(large_replies_arrive_whole);
+    T(many_at_once_are_answered);
+    T(a_port_in_use_is_an_error_that_names_it);
+    T(idle_connections_do_not_block_others);
+    T(nonsense_does_no_harm);
+    T(a_server_may_go_while_it_sends);
+}
