@@ -321,13 +321,11 @@ void cluster_config_read(struct problems *p, const char *ns, const char *name, j
                          const struct flink_defaults *defaults, struct deployment_spec *ret_spec,
                          struct cluster_config *ret)
 {
-    struct conf conf = CONF_INIT(p->a);
+    struct conf conf;
     size_t before = p->n;
-    struct error err;
 
     deployment_spec_read(p, spec, strict, ret_spec);
-    if (flink_defaults_for(p->a, defaults, ns, ret_spec->version, &conf, &err))
-        problem_add(p, "operator configuration", "%s", err.text);
+    conf = flink_defaults_for(p->a, defaults, ns, ret_spec->version);
     deployment_spec_check(p, ret_spec);
     if (p->n == before)
         cluster_config_build(p, ns, name, ret_spec, &conf, ret);
