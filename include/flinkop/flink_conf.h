@@ -66,7 +66,8 @@ void conf_add_flat_text(struct conf *c, const char *text);
 /** config.yaml (standard YAML, flat or nested). */
 int conf_add_yaml_text(struct conf *c, const char *text, size_t len, struct error *err) MUST_CHECK;
 
-/* ---- typed access: present values must parse; ret is the fallback when absent ---- */
+/* ---- typed access: present values must parse; ret is the fallback when absent. Maps and lists are
+ * made in the arena of c ---- */
 
 /** The value under the key or one of its older names (Flink's withDeprecatedKeys and
  * withFallbackKeys, and those of the operator's options), or NULL. */

@@ -1,36 +1,86 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The operator's own configuration, in the incumbent's form (api-contract §2.14): options of the
- * operator, and defaults for all clusters in layers, later ones winning:
- *
- *   the file itself
- *   kubernetes.operator.default-configuration.namespace.<ns>.<key>
- *   kubernetes.operator.default-configuration.flink-version.v1_18+.<key>   this version and later
- *   kubernetes.operator.default-configuration.flink-version.v1_20.<key>    this version only
+ * The operator's own configuration, in the incumbent's form: a flink-conf.yaml or config.yaml whose
+ * plain keys are defaults for every cluster, with further layers for namespaces and versions below
+ * kubernetes.operator.default-configuration, and options of the operator itself below
+ * kubernetes.operator. (FlinkConfigManager, KubernetesOperatorConfigOptions of the incumbent).
  */
 #ifndef FLINKOP_FLINK_DEFAULTS_H
 #define FLINKOP_FLINK_DEFAULTS_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "flinkop/flink_conf.h"
 #include "flinkop/macros.h"
 
-struct flink_defaults;
+struct arena;
+struct error;
 struct flink_version;
 
-/** From the text of flink-conf.yaml (flat) or config.yaml (`yaml`). Lives in the arena. NULL with
- * ERR_PARSE for YAML that cannot be read. */
-struct flink_defaults *flink_defaults_parse(struct arena *a, const char *text, size_t len,
-                                            bool yaml, struct error *err) MUST_CHECK;
+struct flink_defaults;
 
-/** What a cluster in this namespace starts from; version may be NULL (then no version's layers).
- * The layers themselves are not in the result. */
-struct conf flink_defaults_for(struct arena *a, const struct flink_defaults *d, const char *ns,
-                               const struct flink_version *version);
+/**
+ * Reads the text of such a file; the name "config.yaml" stands for standard YAML, any other for
+ * flink-conf.yaml. (A directory with both: the incumbent reads flink-conf.yaml.) In the arena.
+ */
+int flink_defaults_read(struct arena *a, const char *file_name, const char *text, size_t len,
+                        const struct flink_defaults **ret, struct error *err) MUST_CHECK;
 
-/** An option of the operator as text, or NULL. */
-const char *flink_defaults_option(const struct flink_defaults *d, const char *key);
+/**
+ * The layers for one cluster, from the lowest: the file's keys, those of its namespace, those of
+ * "vX_Y+" for every version up to its own, those of exactly its version. defaults may be NULL
+ * (nothing configured), version too (no layers of versions). ret gets the result in the arena.
+ */
+int flink_defaults_for(struct arena *a, const struct flink_defaults *defaults, const char *ns,
+                       const struct flink_version *version, struct conf *ret,
+                       struct error *err) MUST_CHECK;
+
+/** The text of an operator option as the file has it (under any of its names), or NULL. */
+const char *flink_defaults_option(const struct flink_defaults *defaults, const char *key);
+/** The file's keys, for the typed readers below; defaults may be NULL. */
+struct conf flink_defaults_conf(const struct flink_defaults *defaults);
+
+/* ---- the operator's options ---- */
+
+enum flink_option_type {
+    FLINK_OPTION_BOOL,
+    FLINK_OPTION_INT,
+    FLINK_OPTION_NUMBER,
+    FLINK_OPTION_DURATION,
+    FLINK_OPTION_TEXT,
+    FLINK_OPTION_MAP,
+};
+
+struct flink_option {
+    const char *key; /* with "kubernetes.operator." */
+    enum flink_option_type type;
+    const char *deflt; /* as text; NULL: none */
+    bool per_resource; /* may also stand in a resource's flinkConfiguration */
+};
+
+/** The whole table, sorted by key. */
+const struct flink_option *flink_options(size_t *ret_n);
+/** NULL for a key that is none of them (older names are none). */
+const struct flink_option *flink_option_find(const char *key);
+
+/* The value of an option of the table in c (a cluster's configuration for those per_resource, the
+ * operator's own for the others), or its default; text that does not parse is an error as in
+ * flink_conf.h. -1 for a duration or a number without value and default. */
+int flink_option_bool(const struct conf *c, const char *key, bool *ret,
+                      struct error *err) MUST_CHECK;
+int flink_option_int(const struct conf *c, const char *key, int64_t *ret,
+                     struct error *err) MUST_CHECK;
+/** Milliseconds. */
+int flink_option_duration(const struct conf *c, const char *key, int64_t *ret,
+                          struct error *err) MUST_CHECK;
+const char *flink_option_text(const struct conf *c, const char *key);
+
+/** Refuses values that do not parse, the first one by name. */
+int flink_options_check(const struct conf *c, struct error *err) MUST_CHECK;
+/** Removes from a user's flinkConfiguration what only the administrator may set, such as
+ * kubernetes.operator.user.artifacts.allowed-schemes. */
+void flink_options_drop_system(struct conf *user);
 
 #endif

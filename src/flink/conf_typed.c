@@ -12,12 +12,26 @@
 
 /* ---- scalars ---- */
 
+static bool is_blank(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r') || (c >= 0x1c && c <= 0x1f);
+}
+
+/* Copies only when there is something to trim: the operator's own configuration is read again and
+ * again and must not grow its arena. */
+static const char *trimmed(const struct conf *c, const char *s)
+{
+    size_t n = strlen(s);
+
+    return n && (is_blank(*s) || is_blank(s[n - 1])) ? str_trim(c->a, s) : s;
+}
+
 /* The trimmed value under one of the key's names, which goes to ret_name; NULL: not set. */
 static const char *look(const struct conf *c, const char *key, const char **ret_name)
 {
     const char *text = conf_lookup_name(c, key, ret_name);
 
-    return text ? str_trim(c->a, text) : NULL;
+    return text ? trimmed(c, text) : NULL;
 }
 
 static int bad(const char *name, const char *text, const char *wanted, struct error *err)
@@ -106,11 +120,6 @@ static const char *take_quoted(struct arena *a, const char *s, char quote, const
     *to = 0;
     *ret = out;
     return end + 1;
-}
-
-static bool is_blank(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r') || (c >= 0x1c && c <= 0x1f);
 }
 
 /*
@@ -204,6 +213,9 @@ static const char *parse_map(struct arena *a, const char *text, jv *ret)
 static jv prefix_map(const struct conf *c, const char *name)
 {
     struct jv_list list = JV_LIST(c->a);
+
+    if (!c->n)
+        return ABSENT;
     const char *prefix = arena_printf(c->a, "%s.", name);
 
     for (size_t i = conf_lower_bound(c, prefix); i < c->n; i++) {
@@ -231,7 +243,7 @@ int conf_map(const struct conf *c, const char *key, jv *ret, struct error *err)
                 return 0;
             continue;
         }
-        const char *problem = parse_map(c->a, str_trim(c->a, e->value), ret);
+        const char *problem = parse_map(c->a, trimmed(c, e->value), ret);
 
         return problem
                    ? bad(e->key, e->value,

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "flinkop/flink_defaults.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "conf_internal.h"
 #include "flinkop/arena.h"
+#include "flinkop/error.h"
 #include "flinkop/flink_version.h"
 #include "flinkop/str.h"
 
@@ -13,48 +16,65 @@ struct flink_defaults {
     struct conf conf;
 };
 
-struct flink_defaults *flink_defaults_parse(struct arena *a, const char *text, size_t len,
-                                            bool yaml, struct error *err)
+int flink_defaults_read(struct arena *a, const char *file_name, const char *text, size_t len,
+                        const struct flink_defaults **ret, struct error *err)
 {
     struct flink_defaults *d = arena_new(a, struct flink_defaults);
 
     d->conf = CONF_INIT(a);
-    if (!yaml)
-        conf_add_flat_text(&d->conf, text);
-    else if (conf_add_yaml_text(&d->conf, text, len, err))
-        return NULL;
-    return d;
+    if (str_eq(file_name, "config.yaml")) {
+        if (conf_add_yaml_text(&d->conf, text, len, err))
+            return error_wrap(err, "%.200s", file_name);
+    } else {
+        conf_add_flat_text(&d->conf, arena_strndup(a, text, len));
+    }
+    *ret = d;
+    return 0;
 }
 
-const char *flink_defaults_option(const struct flink_defaults *d, const char *key)
+/* Copies "<prefix><key>" to "<key>". */
+static void apply_layer(struct conf *to, const struct conf *from, const char *prefix)
 {
-    return conf_lookup(&d->conf, key);
-}
+    for (size_t i = conf_lower_bound(from, prefix); i < from->n; i++) {
+        const char *key = str_skip_prefix(from->entries[i].key, prefix);
 
-static void add_layer(struct conf *to, const struct flink_defaults *d, const char *prefix)
-{
-    for (size_t i = 0; i < d->conf.n; i++) {
-        const char *key = str_skip_prefix(d->conf.entries[i].key, prefix);
-
-        if (key && *key)
-            conf_set(to, key, d->conf.entries[i].value);
+        if (!key)
+            break;
+        if (*key)
+            conf_set(to, key, from->entries[i].value);
     }
 }
 
-struct conf flink_defaults_for(struct arena *a, const struct flink_defaults *d, const char *ns,
-                               const struct flink_version *version)
+int flink_defaults_for(struct arena *a, const struct flink_defaults *defaults, const char *ns,
+                       const struct flink_version *version, struct conf *ret,
+                       struct error *err UNUSED)
 {
     size_t n;
     const struct flink_version *all = flink_versions(&n);
-    struct conf conf = conf_dup(a, &d->conf);
 
-    conf_remove_prefix(&conf, LAYERS);
-    add_layer(&conf, d, arena_printf(a, LAYERS "namespace.%s.", ns));
-    if (!version)
-        return conf;
-    for (size_t i = 0; i < n; i++)
+    *ret = CONF_INIT(a);
+    if (!defaults)
+        return 0;
+    *ret = conf_dup(a, &defaults->conf);
+    conf_remove_prefix(ret, LAYERS);
+    if (ns)
+        apply_layer(ret, &defaults->conf, arena_printf(a, LAYERS "namespace.%s.", ns));
+    for (size_t i = 0; version && i < n; i++)
         if (flink_at_least(version, all[i].major, all[i].minor))
-            add_layer(&conf, d, arena_printf(a, LAYERS "flink-version.%s+.", all[i].name));
-    add_layer(&conf, d, arena_printf(a, LAYERS "flink-version.%s.", version->name));
-    return conf;
+            apply_layer(ret, &defaults->conf,
+                        arena_printf(a, LAYERS "flink-version.%s+.", all[i].name));
+    if (version)
+        apply_layer(ret, &defaults->conf,
+                    arena_printf(a, LAYERS "flink-version.%s.", version->name));
+    return 0;
+}
+
+const char *flink_defaults_option(const struct flink_defaults *defaults, const char *key)
+{
+    return defaults ? conf_lookup(&defaults->conf, key) : NULL;
+}
+
+struct conf flink_defaults_conf(const struct flink_defaults *defaults)
+{
+    return defaults ? defaults->conf : (struct conf){0};
 }
