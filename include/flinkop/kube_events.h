@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Kubernetes Events about our resources. The same event again raises `count` instead of making a
- * new one; each object may cause 25 in a burst and then one every 5 minutes (client-go's spam
- * filter); a refusal (403) is logged once and otherwise ignored: events are never worth a failure.
+ * Kubernetes Events about our resources, with the rules of client-go's recorder. The same event
+ * again raises `count` instead of making a new one, also across a restart, because its name follows
+ * from its content; from the 11th message of one reason within 10 minutes on they are combined into
+ * one; each object may cause 25 in a burst and then one every 5 minutes. What cannot be delivered
+ * is tried some times and then let go; a refusal (403) is logged once: events are never worth a
+ * failure.
  */
 #ifndef FLINKOP_KUBE_EVENTS_H
 #define FLINKOP_KUBE_EVENTS_H
@@ -10,6 +13,7 @@
 #include <stdbool.h>
 
 #include "flinkop/kube_resource.h"
+#include "flinkop/macros.h"
 
 struct kube_client;
 struct kube_events;
@@ -23,9 +27,11 @@ struct kube_event {
     const char *component; /* "Operator", "JobManagerDeployment", "Job" … (api-contract §2.16) */
 };
 
-struct kube_events *kube_events_new(struct kube_client *c);
+/** The client is borrowed and must outlive it. */
+struct kube_events *kube_events_new(struct kube_client *c) MUST_CHECK;
+/** Gives up what is not delivered yet. NULL is allowed. */
 void kube_events_free(struct kube_events *e);
-/** Queues it; never fails. Everything is copied. */
+/** Queues it; never fails. Everything is copied; reason and message should be clean UTF-8. */
 void kube_events_emit(struct kube_events *e, const struct kube_event *event);
 
 #endif

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "flinkop/kube_events.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "flinkop/arena.h"
+#include "flinkop/clock.h"
+#include "flinkop/error.h"
+#include "flinkop/hash.h"
+#include "flinkop/json.h"
+#include "flinkop/kube_client.h"
+#include "flinkop/log.h"
+#include "flinkop/loop.h"
+#include "flinkop/mem.h"
+#include "flinkop/str.h"
+#include "flinkop/strmap.h"
+
+/* client-go, tools/record/events_cache.go */
+#define BURST 25
+#define REFILL_MS 300000
+#define SIMILAR_MAX 10
+#define SIMILAR_WINDOW_MS 600000
+#define CACHE_MAX 4096
+#define MESSAGE_MAX 1024
+#define COMBINED "(combined from similar events): "
+
+#define MAX_CALLS 8
+#define MAX_TRIES 5
+#define RETRY_MS 2000 /* doubled with each try */
+
+/* What one object may cause. */
+struct budget {
+    double tokens;
+    int64_t at; /* when they were counted */
+};
+
+/* Different messages of one reason about one object. */
+struct similar {
+    uint64_t seen[SIMILAR_MAX]; /* hashes of messages */
+    int n;
+    int64_t at; /* the last one */
+};
+
+enum entry_step { STEP_CREATE, STEP_GET, STEP_COUNT };
+
+/* One Event object. */
+struct entry {
+    struct kube_events *events;
+    char *key, *ns, *name; /* of the Event */
+    char *object, *uid, *reason, *message, *component;
+    enum kube_kind kind;
+    bool warning;
+    int64_t first, last; /* wall ms */
+    int count;           /* on the server */
+    int pending;         /* occurrences not told yet … */
+    int told;            /* … and how many of them the call under way tells */
+    enum entry_step step;
+    int tries;
+    struct kube_request *request;
+    struct timer *retry;
+    struct entry *next; /* in the queue */
+    bool queued;
+};
+
+struct kube_events {
+    struct kube_client *client;
+    struct loop *loop;
+    struct strmap entries, budgets, similars;
+    struct entry *queue, **last;
+    int calls;
+    bool refused; /* said so in the log */
+};
+
+static void pump(struct kube_events *e);
+
+/* ---- entries ---- */
+
+static void entry_free(struct entry *n)
+{
+    kube_drop(n->request);
+    timer_free(n->retry);
+    free(n->key);
+    free(n->ns);
+    free(n->name);
+    free(n->object);
+    free(n->uid);
+    free(n->reason);
+    free(n->message);
+    free(n->component);
+    free(n);
+}
+
+static bool entry_idle(const struct entry *n)
+{
+    return !n->queued && !n->request && !n->pending;
+}
+
+/* Forgets the oldest of a map's values that may go; the maps are in order of insertion. False when
+ * there is no room. */
+static bool make_room(struct strmap *m, bool entries)
+{
+    struct strmap_entry *e;
+
+    if (m->count < CACHE_MAX)
+        return true;
+    strmap_foreach (e, m) {
+        void *value = e->value;
+
+        if (entries && !entry_idle(value))
+            continue;
+        strmap_remove(m, e->key);
+        if (entries)
+            entry_free(value);
+        else
+            free(value);
+        return true;
+    }
+    return false;
+}
+
+static void enqueue(struct entry *n)
+{
+    struct kube_events *e = n->events;
+
+    if (n->queued || n->request)
+        return;
+    n->queued = true;
+    n->next = NULL;
+    *e->last = n;
+    e->last = &n->next;
+}
+
+static void on_retry(void *arg)
+{
+    struct entry *n = arg;
+
+    enqueue(n);
+    pump(n->events);
+}
+
+static char *entry_name(const char *component, const char *key)
+{
+    char *name = xasprintf("%s.%016llx", component, (unsigned long long)hash_str(key));
+
+    for (char *p = name; *p; p++) /* names of objects are lower-case */
+        *p = isalnum((unsigned char)*p) || *p == '.' ? (char)tolower((unsigned char)*p) : '-';
+    return name;
+}
+
+static struct entry *entry_new(struct kube_events *e, const struct kube_event *ev, const char *key)
+{
+    struct entry *n = xcalloc(1, sizeof(*n));
+
+    *n = (struct entry){
+        .events = e,
+        .key = xstrdup(key),
+        .ns = xstrdup(ev->ns),
+        .name = entry_name(ev->component, key),
+        .object = xstrdup(ev->name),
+        .uid = xstrdup(str_or_empty(ev->uid)),
+        .reason = xstrdup(ev->reason),
+        .component = xstrdup(ev->component),
+        .kind = ev->kind,
+        .warning = ev->warning,
+        .first = clock_wall_ms(),
+    };
+    n->retry = timer_new(e->loop, on_retry, n);
+    strmap_put(&e->entries, key, n);
+    return n;
+}
+
+/* ---- sending ---- */
+
+static char *create_body(struct arena *a, const struct entry *n)
+{
+    char first[RFC3339_MAX], last[RFC3339_MAX];
+    const struct kube_resource *res = kube_resource(n->kind);
+
+    rfc3339_format(n->first, first);
+    rfc3339_format(n->last, last);
+    return json_text(
+        a, OBJ({"apiVersion", STR("v1")}, {"kind", STR("Event")},
+               {"metadata", OBJ({"name", STR(n->name)}, {"namespace", STR(n->ns)})},
+               {"involvedObject",
+                OBJ({"apiVersion", STR(res->api_version)}, {"kind", STR(res->kind)},
+                    {"namespace", STR(n->ns)}, {"name", STR(n->object)}, {"uid", STR(n->uid)})},
+               {"type", STR(n->warning ? "Warning" : "Normal")}, {"reason", STR(n->reason)},
+               {"message", STR(n->message)}, {"count", INT(n->pending)},
+               {"firstTimestamp", STR(first)}, {"lastTimestamp", STR(last)},
+               {"source", OBJ({"component", STR(n->component)})},
+               {"reportingComponent", STR(n->component)}, {"reportingInstance", STR("")}));
+}
+
+static char *count_body(struct arena *a, const struct entry *n)
+{
+    char last[RFC3339_MAX];
+
+    rfc3339_format(n->last, last);
+    return json_text(a, OBJ({"count", INT(n->count + n->pending)}, {"lastTimestamp", STR(last)},
+                            {"message", STR(n->message)}));
+}
+
+static void delivered(struct entry *n, const struct kube_reply *reply)
+{
+    n->tries = 0;
+    if (n->step == STEP_GET) {
+        n->count = (int)MIN(MAX(jv_int64_or(jv_get(reply->object, "count"), 1), 0), 1000000000);
+    } else {
+        n->count += n->told;
+        n->pending -= n->told;
+    }
+    n->step = STEP_COUNT;
+    if (n->pending)
+        enqueue(n);
+}
+
+/* An Event of ours from before a restart exists; or ours has expired on the server. */
+static bool find_other_step(struct entry *n, enum errc code)
+{
+    if (n->step == STEP_CREATE && code == ERR_EXISTS)
+        n->step = STEP_GET;
+    else if (n->step != STEP_CREATE && code == ERR_NOT_FOUND)
+        n->step = STEP_CREATE;
+    else
+        return false;
+    n->count = 0;
+    n->first = n->last;
+    return ++n->tries < MAX_TRIES;
+}
+
+static void failed(struct entry *n, const struct error *err)
+{
+    struct kube_events *e = n->events;
+
+    if (find_other_step(n, err->code)) {
+        enqueue(n);
+        return;
+    }
+    if (error_is_transient(err) && n->tries + 1 < MAX_TRIES) {
+        timer_start(n->retry, MAX((int64_t)RETRY_MS << n->tries, (int64_t)err->retry_after_ms));
+        n->tries++;
+        return;
+    }
+    /* Nobody can write to a namespace that is being deleted, and nobody would read it. */
+    if (strcmp(err->reason, "NamespaceTerminating") != 0 && !e->refused) {
+        e->refused = err->code == ERR_FORBIDDEN;
+        log_warn("event not delivered", KV("error", err->text));
+    }
+    n->pending = 0;
+    n->tries = 0;
+}
+
+static void on_done(void *arg, const struct kube_reply *reply)
+{
+    struct entry *n = arg;
+    struct kube_events *e = n->events;
+
+    n->request = NULL;
+    e->calls--;
+    if (reply->err->code)
+        failed(n, reply->err);
+    else
+        delivered(n, reply);
+    pump(e);
+}
+
+static void send(struct entry *n)
+{
+    cleanup_arena struct arena a = {0};
+    struct kube_call call = {.kind = KIND_EVENT, .ns = n->ns, .name = n->name};
+
+    switch (n->step) {
+    case STEP_CREATE:
+        call.verb = KUBE_CREATE;
+        call.body = create_body(&a, n);
+        break;
+    case STEP_GET:
+        call.verb = KUBE_GET;
+        break;
+    case STEP_COUNT:
+        call.verb = KUBE_MERGE_PATCH;
+        call.body = count_body(&a, n);
+        break;
+    }
+    n->told = n->pending;
+    n->events->calls++;
+    n->request = kube_send(n->events->client, &call, on_done, n);
+}
+
+static void pump(struct kube_events *e)
+{
+    while (e->queue && e->calls < MAX_CALLS) {
+        struct entry *n = e->queue;
+
+        e->queue = n->next;
+        if (!e->queue)
+            e->last = &e->queue;
+        n->queued = false;
+        send(n);
+    }
+}
+
+/* ---- what is let through ---- */
+
+static bool within_budget(struct kube_events *e, const char *object, int64_t now)
+{
+    struct budget *b = strmap_get(&e->budgets, object);
+
+    if (!b && make_room(&e->budgets, false)) {
+        b = xcalloc(1, sizeof(*b));
+        *b = (struct budget){BURST, now};
+        strmap_put(&e->budgets, object, b);
+    }
+    b->tokens = MIN(b->tokens + (double)(now - b->at) / REFILL_MS, (double)BURST);
+    b->at = now;
+    if (b->tokens < 1)
+        return false;
+    b->tokens -= 1;
+    return true;
+}
+
+/* Whether this message is one too many of its kind. */
+static bool is_one_of_many(struct kube_events *e, const char *kind, const char *message,
+                           int64_t now)
+{
+    struct similar *s = strmap_get(&e->similars, kind);
+    uint64_t hash = hash_str(message);
+
+    if (!s && make_room(&e->similars, false)) {
+        s = xcalloc(1, sizeof(*s));
+        strmap_put(&e->similars, kind, s);
+    }
+    if (now - s->at > SIMILAR_WINDOW_MS)
+        s->n = 0;
+    s->at = now;
+    for (int i = 0; i < s->n; i++)
+        if (s->seen[i] == hash)
+            return false;
+    if (s->n == SIMILAR_MAX)
+        return true;
+    s->seen[s->n++] = hash;
+    return false;
+}
+
+void kube_events_emit(struct kube_events *e, const struct kube_event *ev)
+{
+    cleanup_arena struct arena a = {0};
+    int64_t now = loop_now(e->loop);
+    const char *object = arena_printf(&a, "%s|%d|%s|%s|%s", ev->component, (int)ev->kind, ev->ns,
+                                      ev->name, str_or_empty(ev->uid));
+    const char *kind = arena_printf(&a, "%s|%d|%s", object, ev->warning, ev->reason);
+    const char *message = str_clean(&a, ev->message, MESSAGE_MAX - sizeof(COMBINED) - 3);
+    const char *key = arena_printf(&a, "%s|%s", kind, message);
+
+    if (!within_budget(e, object, now)) {
+        log_debug("event left out", KV("reason", ev->reason), KV("name", ev->name));
+        return;
+    }
+    if (is_one_of_many(e, kind, message, now)) {
+        key = kind;
+        message = arena_printf(&a, COMBINED "%s", message);
+    }
+    struct entry *n = strmap_get(&e->entries, key);
+
+    if (!n && make_room(&e->entries, true))
+        n = entry_new(e, ev, key);
+    if (!n) {
+        log_debug("event left out, too many wait", KV("reason", ev->reason));
+        return;
+    }
+    str_replace(&n->message, message);
+    n->last = clock_wall_ms();
+    n->pending++;
+    if (!timer_active(n->retry))
+        enqueue(n);
+    pump(e);
+}
+
+/* ---- life ---- */
+
+struct kube_events *kube_events_new(struct kube_client *c)
+{
+    struct kube_events *e = xcalloc(1, sizeof(*e));
+
+    e->client = c;
+    e->loop = kube_client_loop(c);
+    e->last = &e->queue;
+    return e;
+}
+
+void kube_events_free(struct kube_events *e)
+{
+    struct strmap_entry *it;
+
+    if (!e)
+        return;
+    strmap_foreach (it, &e->entries)
+        entry_free(it->value);
+    strmap_foreach (it, &e->budgets)
+        free(it->value);
+    strmap_foreach (it, &e->similars)
+        free(it->value);
+    strmap_release(&e->entries);
+    strmap_release(&e->budgets);
+    strmap_release(&e->similars);
+    free(e);
+}

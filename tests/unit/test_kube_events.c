@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fake_server.h"
+#include "flinkop/kube_client.h"
+#include "flinkop/kube_config.h"
+#include "flinkop/kube_events.h"
+#include "flinkop/log.h"
+#include "flinkop/loop.h"
+#include "flinkop/mem.h"
+#include "flinkop/metrics.h"
+#include "flinkop/str.h"
+#include "flinkop/strbuf.h"
+#include "unit.h"
+
+static struct {
+    struct loop *loop;
+    struct fake_server *server;
+    struct kube_config *config;
+    struct kube_client *client;
+    struct kube_events *events;
+    struct timer *guard, *quiet;
+    struct arena arena;
+    struct strbuf log; /* "POST message=… count=…; PATCH …" */
+    char name[128];    /* of the last Event made */
+    int answers[8];    /* statuses for the first requests, then 200 */
+    int next;
+    char dir[64];
+} t;
+
+static void too_long(void *arg)
+{
+    (void)arg;
+    ck_abort_msg("a test did not end within its time: %s", t.log.buf);
+}
+
+static void serve(void *arg, struct fake_conn *c, const struct fake_request *r)
+{
+    struct error err = {0};
+    jv body = ABSENT;
+    int status = t.next < (int)ARRAY_SIZE(t.answers) ? t.answers[t.next++] : 0;
+
+    (void)arg;
+    if (r->len && json_parse(&t.arena, r->body, r->len, &body, &err))
+        ck_abort_msg("%s", err.text);
+    strbuf_addf(&t.log, "%s", r->method);
+    if (r->len)
+        strbuf_addf(&t.log, " %s x%s", JV_STRING(body, "message"), JV_STRING(body, "count"));
+    strbuf_adds(&t.log, "; ");
+    if (!strcmp(r->method, "POST")) {
+        ck_assert(str_has_prefix(r->target, "/api/v1/namespaces/ns/events?"));
+        snprintf(t.name, sizeof(t.name), "%s", JV_STRING(body, "metadata", "name"));
+        ck_assert_str_eq(JV_STRING(body, "involvedObject", "kind"), "FlinkDeployment");
+        ck_assert_str_eq(JV_STRING(body, "involvedObject", "uid"), "u1");
+        ck_assert_str_eq(JV_STRING(body, "source", "component"), "Operator");
+    } else {
+        ck_assert(str_has_prefix(r->target, "/api/v1/namespaces/ns/events/operator."));
+    }
+    timer_start(t.quiet, 60); /* the end of a test: nothing came for a while */
+    fake_answer(c, status ? status : 200, "Content-Type: application/json\r\n",
+                status == 409 ? "{\"kind\":\"Status\",\"reason\":\"AlreadyExists\"}"
+                : status == 403
+                    ? "{\"kind\":\"Status\",\"reason\":\"Forbidden\",\"message\":\"no\"}"
+                    : "{\"kind\":\"Event\",\"count\":41}");
+}
+
+static void setup(void)
+{
+    struct error err = {0};
+
+    memset(&t, 0, sizeof(t));
+    strcpy(t.dir, "/tmp/flinkop-unit-XXXXXX"); /* NOLINT */
+    ck_assert_ptr_nonnull(mkdtemp(t.dir));
+    t.loop = loop_new();
+    t.guard = timer_new(t.loop, too_long, NULL);
+    t.quiet = timer_new(t.loop, (loop_fn)loop_stop, t.loop);
+    timer_start(t.guard, 60000);
+    t.server = fake_new(t.loop, serve, NULL);
+    strbuf_init(&t.log, 1 << 20);
+    cleanup_free char *path = xasprintf("%s/config", t.dir);
+    FILE *f = fopen(path, "w");
+
+    fprintf(f,
+            "current-context: c\ncontexts: [{name: c, context: {cluster: k}}]\n"
+            "clusters: [{name: k, cluster: {server: '%s'}}]\n",
+            fake_url(t.server));
+    fclose(f);
+    t.config = kube_config_load(t.loop, &(struct kube_config_options){.kubeconfig = path}, &err);
+    if (!t.config)
+        ck_abort_msg("%s", err.text);
+    t.client = kube_client_new(t.loop, t.config);
+    t.events = kube_events_new(t.client);
+}
+
+static void teardown(void)
+{
+    cleanup_free char *rm = xasprintf("rm -rf %s", t.dir);
+
+    kube_events_free(t.events);
+    kube_client_free(t.client);
+    kube_config_free(t.config);
+    fake_free(t.server);
+    loop_free(t.loop);
+    strbuf_release(&t.log);
+    arena_free(&t.arena);
+    metrics_release();
+    ck_assert_int_eq(system(rm), 0);
+}
+
+static void emit_about(const char *object, const char *reason, const char *message)
+{
+    kube_events_emit(t.events, &(struct kube_event){.kind = KIND_FLINKDEPLOYMENT,
+                                                    .ns = "ns",
+                                                    .name = object,
+                                                    .uid = "u1",
+                                                    .reason = reason,
+                                                    .message = message,
+                                                    .component = "Operator"});
+}
+
+static void emit(const char *message)
+{
+    emit_about("d", "Submit", message);
+}
+
+/* Runs until nothing was sent for a while; what was sent. */
+static const char *settle(void)
+{
+    timer_start(t.quiet, 200);
+    loop_run(t.loop);
+    return t.log.buf;
+}
+
+START_TEST(an_event_is_made_once_and_then_counted)
+{
+    emit("hello");
+    ck_assert_str_eq(settle(), "POST hello x1; ");
+    ck_assert(str_has_prefix(t.name, "operator."));
+    emit("hello");
+    ck_assert_str_eq(settle(), "POST hello x1; PATCH hello x2; ");
+    emit("other");
+    ck_assert_str_eq(settle(), "POST hello x1; PATCH hello x2; POST other x1; ");
+}
+END_TEST
+
+START_TEST(what_comes_meanwhile_is_told_together)
+{
+    for (int i = 0; i < 5; i++)
+        emit("hello");
+    ck_assert_str_eq(settle(), "POST hello x1; PATCH hello x5; ");
+}
+END_TEST
+
+START_TEST(counting_goes_on_after_a_restart)
+{
+    t.answers[0] = 409;
+    emit("hello");
+    ck_assert_str_eq(settle(), "POST hello x1; GET; PATCH hello x42; ");
+}
+END_TEST
+
+START_TEST(an_expired_event_is_made_anew)
+{
+    t.answers[1] = 404;
+    emit("hello");
+    settle();
+    emit("hello");
+    ck_assert_str_eq(settle(), "POST hello x1; PATCH hello x2; POST hello x1; ");
+}
+END_TEST
+
+START_TEST(one_object_cannot_flood)
+{
+    for (int i = 0; i < 100; i++) {
+        emit("hello");
+        emit_about("other", "Submit", "hello");
+    }
+    settle();
+    ck_assert_ptr_nonnull(strstr(t.log.buf, "hello x25; "));
+    ck_assert_ptr_null(strstr(t.log.buf, "hello x26; "));
+}
+END_TEST
+
+START_TEST(many_messages_of_one_reason_are_combined)
+{
+    char message[32];
+
+    for (int i = 0; i < 14; i++) {
+        snprintf(message, sizeof(message), "m%d", i);
+        emit(message);
+        settle();
+    }
+    emit_about("d", "OtherReason", "alone");
+    settle();
+    ck_assert_ptr_nonnull(strstr(t.log.buf, "POST m9 x1; POST (combined from similar events): m10 "
+                                            "x1; PATCH (combined from similar events): m11 x2; "));
+    ck_assert(str_has_suffix(t.log.buf, "POST alone x1; "));
+    ck_assert_ptr_nonnull(strstr(t.log.buf, "m13 x4; "));
+}
+END_TEST
+
+START_TEST(refusals_are_let_go)
+{
+    log_set_level(LOG_ERROR);
+    t.answers[0] = t.answers[1] = 403;
+    emit("hello");
+    emit("other");
+    ck_assert_str_eq(settle(), "POST hello x1; POST other x1; ");
+    emit("hello");
+    ck_assert_str_eq(settle(), "POST hello x1; POST other x1; POST hello x1; ");
+}
+END_TEST
+
+START_TEST(failures_are_tried_again)
+{
+    t.answers[0] = 500;
+    emit("hello");
+    settle();
+    emit("hello"); /* does not hurry the retry */
+    ck_assert_str_eq(settle(), "POST hello x1; ");
+    timer_start(t.quiet, 2500);
+    loop_run(t.loop);
+    settle();
+    ck_assert_str_eq(t.log.buf, "POST hello x1; POST hello x2; ");
+}
+END_TEST
+
+START_TEST(messages_are_cut)
+{
+    char message[5000];
+
+    memset(message, 'x', sizeof(message) - 1);
+    message[sizeof(message) - 1] = 0;
+    emit(message);
+    settle();
+    ck_assert_uint_gt(t.log.len, 900);
+    ck_assert_uint_lt(t.log.len, 1024 + 16);
+}
+END_TEST
+
+START_TEST(events_may_be_given_up_any_time)
+{
+    for (int i = 0; i < 30; i++)
+        emit_about(i % 2 ? "a" : "b", "R", i % 3 ? "x" : "y");
+    kube_events_free(TAKE_PTR(t.events));
+    ck_assert_str_eq(settle(), "");
+}
+END_TEST
+
+START_TEST(what_is_remembered_has_a_cap)
+{
+    char name[32];
+
+    for (int i = 0; i < 9000; i++) {
+        snprintf(name, sizeof(name), "d%d", i);
+        emit_about(name, "R", "m");
+    }
+    /* nothing could be sent yet: what is over the cap was left out */
+    kube_events_free(TAKE_PTR(t.events));
+    t.events = kube_events_new(t.client);
+}
+END_TEST
+
+void suite_kube_events(TCase *tc)
+{
+    tcase_add_checked_fixture(tc, setup, teardown);
+    T(an_event_is_made_once_and_then_counted);
+    T(what_comes_meanwhile_is_told_together);
+    T(counting_goes_on_after_a_restart);
+    T(an_expired_event_is_made_anew);
+    T(one_object_cannot_flood);
+    T(many_messages_of_one_reason_are_combined);
+    T(refusals_are_let_go);
+    T(failures_are_tried_again);
+    T(messages_are_cut);
+    T(events_may_be_given_up_any_time);
+    T(what_is_remembered_has_a_cap);
+}
