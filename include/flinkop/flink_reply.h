@@ -19,6 +19,20 @@ struct error;
 
 #define FLINK_ID_LEN 32
 
+/* More of one kind in a reply is refused (ERR_TOO_LARGE). */
+enum {
+    FLINK_MAX_JOBS = 10000,
+    FLINK_MAX_VERTICES = 2000,
+    FLINK_MAX_TASKMANAGERS = 10000,
+    FLINK_MAX_JARS = 10000,
+    FLINK_MAX_EXCEPTIONS = 100, /* further ones are left out, they are older */
+};
+/* Longer names and messages are cut. */
+enum { FLINK_MAX_NAME = 256, FLINK_MAX_ERROR = 500, FLINK_MAX_STACK = 4000 };
+
+/** Whether s is 32 lower-case hex digits: a job, vertex or trigger id. */
+bool flink_id_valid(const char *s);
+
 /* org.apache.flink.api.common.JobStatus, plus UNKNOWN for a word we do not know. */
 enum job_state {
     JOB_UNKNOWN,
@@ -70,11 +84,11 @@ struct flink_vertex {
     const char *slot_sharing_group; /* NULL before 1.20 */
     int parallelism, max_parallelism;
     int tasks[TASKS_STATES];
-    int64_t read_records, write_records; /* -1 unknown */
+    int64_t read_records, write_records; /* -1: unknown, or not yet told by every subtask */
 };
 struct flink_job_detail {
     struct flink_job job;
-    bool batch; /* job-type BATCH */
+    bool batch; /* job-type BATCH; before 1.19 from the plan */
     struct flink_vertex *vertices;
     size_t n_vertices;
     bool has_blocking_edge; /* the plan shows an exchange that is not pipelined */
@@ -84,8 +98,8 @@ int flink_decode_job_detail(struct arena *a, jv v, struct flink_job_detail *ret,
                             struct error *err) MUST_CHECK;
 
 struct flink_taskmanager {
-    const char *id; /* taskmanager.resource-id, our pod's name */
-    int slots, free_slots;
+    const char *id;        /* taskmanager.resource-id, our pod's name */
+    int slots, free_slots; /* free_slots <= slots */
     int64_t since_heartbeat_ms;
 };
 /** GET /taskmanagers */
@@ -110,7 +124,7 @@ struct flink_requirement {
 int flink_decode_requirements(struct arena *a, jv v, struct flink_requirement **ret, size_t *ret_n,
                               struct error *err) MUST_CHECK;
 
-/** POST /jars/upload: the jar id (last part of "filename"). */
+/** POST /jars/upload: the jar id (last part of "filename"); percent-encode it in URLs. */
 int flink_decode_upload(struct arena *a, jv v, const char **ret_jar_id,
                         struct error *err) MUST_CHECK;
 /** POST /jars/:id/run: the job id. */
@@ -118,12 +132,65 @@ int flink_decode_run(jv v, char ret_job_id[FLINK_ID_LEN + 1], struct error *err)
 /** GET /jars: ids. */
 int flink_decode_jars(struct arena *a, jv v, const char ***ret_ids, size_t *ret_n,
                       struct error *err) MUST_CHECK;
-/** GET /jobs/:id/exceptions: the newest root cause, its first lines; NULL if there is none. */
+
+struct flink_exception {
+    const char *text;                          /* the most useful line, as of flink_error_text */
+    const char *stack;                         /* the stack trace, cleaned and cut */
+    int64_t ms;                                /* epoch; -1 unknown */
+    const char *task, *endpoint, *taskmanager; /* NULL: not a task's */
+    jv labels;                                 /* failureLabels: an object of strings */
+};
+/** GET /jobs/:id/exceptions, newest first. */
+int flink_decode_exception_history(struct arena *a, jv v, struct flink_exception **ret,
+                                   size_t *ret_n, struct error *err) MUST_CHECK;
+/** The same: text and time of the newest; NULL if there is none. */
 int flink_decode_exceptions(struct arena *a, jv v, const char **ret_root, int64_t *ret_ms,
                             struct error *err) MUST_CHECK;
-/** An error body {"errors": ["…stack trace…"]} as its most useful line: the innermost "Caused by"
- * (or the first line), without the exception's package; falls back to the HTTP status. Also used
- * for exceptions above. In the arena, cut to a sane length. */
+
+/** GET /config */
+struct flink_config {
+    const char *version, *revision;
+};
+int flink_decode_config(struct arena *a, jv v, struct flink_config *ret,
+                        struct error *err) MUST_CHECK;
+
+/** POST of a savepoint, checkpoint or stop: the id to ask for. */
+int flink_decode_trigger(jv v, char ret_id[FLINK_ID_LEN + 1], struct error *err) MUST_CHECK;
+/** GET /jobs/:id/savepoints/:trigger, /jobs/:id/checkpoints/:trigger, /savepoint-disposal/:trigger
+ */
+struct flink_operation {
+    bool done;
+    const char *failure;   /* done and failed: the most useful line, else NULL */
+    const char *location;  /* of a savepoint, else NULL */
+    int64_t checkpoint_id; /* of a checkpoint, else -1 */
+};
+int flink_decode_operation(struct arena *a, jv v, struct flink_operation *ret,
+                           struct error *err) MUST_CHECK;
+
+struct flink_snapshot {
+    int64_t id;                     /* -1: there is none */
+    const char *path;               /* NULL: no path outside the JobManager */
+    int64_t trigger_ms, state_size; /* -1 unknown */
+    bool discarded;                 /* its files are gone */
+};
+/** GET /jobs/:id/checkpoints */
+struct flink_checkpoints {
+    int64_t completed, failed, in_progress;
+    /* The newest completed checkpoint or savepoint, rather one that is still there. */
+    struct flink_snapshot latest;
+    struct flink_snapshot savepoint; /* the newest savepoint */
+};
+int flink_decode_checkpoints(struct arena *a, jv v, struct flink_checkpoints *ret,
+                             struct error *err) MUST_CHECK;
+
+/**
+ * An error body {"errors": ["…stack trace…"]} as its most useful line: the innermost cause that
+ * says something, without packages, and without the class of Flink's own exceptions where the
+ * message is a sentence: "ClassNotFoundException: com.example.Missing", "Could not acquire the
+ * minimum required resources.". Other bodies: their first line, or "HTTP 503". In the arena.
+ */
 const char *flink_error_text(struct arena *a, const char *body, size_t len, int http_status);
+/** The same of a stack trace alone; NULL when there is nothing in it. */
+const char *flink_trace_text(struct arena *a, const char *trace);
 
 #endif

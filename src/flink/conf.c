@@ -220,7 +220,7 @@ static int put(struct conf *c, const char *key, const char *value, const char *p
 /* key is "" at the root: its members are the first words of keys. */
 static int add(struct conf *c, jv v, const char *key, const char *path, struct error *err)
 {
-    const char *text;
+    const char *text = NULL;
 
     switch (v.type) {
     case JV_OBJ:
