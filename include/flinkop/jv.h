@@ -30,7 +30,7 @@
 struct arena;
 
 enum jv_type {
-    JV_END = 0, /* terminates literal lists; never seen by readers */
+    JV_END = 0, /* terminates literal lists; as a member or an argument it counts as absent */
     JV_ABSENT,  /* not there: skipped by writers, what a failed look-up returns */
     JV_NULL,
     JV_BOOL,
@@ -60,6 +60,9 @@ struct jkv {
     jv value;
 };
 
+extern const jkv jv_no_members[1];
+extern const jv jv_no_items[1];
+
 #define ABSENT ((jv){.type = JV_ABSENT})
 #define NULLV ((jv){.type = JV_NULL})
 #define BOOL(v) ((jv){.type = JV_BOOL, .b = (v)})
@@ -68,8 +71,9 @@ struct jkv {
 #define STR(v) jv_str(v)
 #define OBJ(...) ((jv){.type = JV_OBJ, .kv = (const jkv[]){__VA_ARGS__, {0}}})
 #define ARR(...) ((jv){.type = JV_ARR, .items = (const jv[]){__VA_ARGS__, {0}}})
-#define EMPTY_OBJ ((jv){.type = JV_OBJ, .kv = (const jkv[]){{0}}})
-#define EMPTY_ARR ((jv){.type = JV_ARR, .items = (const jv[]){{0}}})
+/* These two live for ever: they may be returned. */
+#define EMPTY_OBJ ((jv){.type = JV_OBJ, .kv = jv_no_members})
+#define EMPTY_ARR ((jv){.type = JV_ARR, .items = jv_no_items})
 /** v if cond, else absent. Both are evaluated. */
 #define IF(cond, v) jv_if((cond), (v))
 
@@ -136,6 +140,8 @@ jv jv_merge(struct arena *a, jv base, jv over);
 jv jv_append(struct arena *a, jv arr, jv v);
 /** The elements of both arrays. */
 jv jv_concat(struct arena *a, jv first, jv second);
+/** What a JSON merge patch (RFC 7386) makes of v. */
+jv jv_merge_patch(struct arena *a, jv v, jv patch);
 /** The JSON merge patch (RFC 7386) that turns `from` into `to`; ABSENT if they are equal. */
 jv jv_merge_diff(struct arena *a, jv from, jv to);
 

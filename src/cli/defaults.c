@@ -12,6 +12,7 @@
 const struct flink_defaults *cli_defaults(struct arena *a, const char *dir, struct error *err)
 {
     /* As Flink's GlobalConfiguration: the old name wins where both are. */
+    const struct flink_defaults *none;
     static const char *const names[] = {"flink-conf.yaml", "config.yaml"};
 
     for (size_t i = 0; !str_empty(dir) && i < ARRAY_SIZE(names); i++) {
@@ -24,10 +25,11 @@ const struct flink_defaults *cli_defaults(struct arena *a, const char *dir, stru
             continue;
         if (!text)
             return NULL;
-        d = flink_defaults_parse(a, text, len, i == 1, err);
-        if (!d)
+        if (flink_defaults_read(a, names[i], text, len, &d, err)) {
             error_wrap(err, "%s", path);
+            return NULL;
+        }
         return d;
     }
-    return flink_defaults_parse(a, "", 0, false, err);
+    return flink_defaults_read(a, names[0], "", 0, &none, err) ? NULL : none;
 }

@@ -117,7 +117,7 @@ static void look_at_jobmanager(struct cluster_pass *p)
         p->jm_instance = arena_printf(p->a, "%s/%d", pod->meta.uid, pod->restarts);
 
     if (!p->up_to_date) {
-        p->jm = p->s->deployment || p->recording || p->progress ? JM_DEPLOYING : JM_MISSING;
+        p->jm = p->usable && !p->meta.deleted_ms ? JM_DEPLOYING : JM_MISSING;
         return;
     }
     bool answers = p->jm_instance && f->known && str_eq(f->jm, p->jm_instance);
@@ -160,6 +160,8 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
         finalize(&p);
         look_at_jobmanager(&p);
     } else {
+        if (p.recording && s->deployment)
+            p.progress = STOPPING;
         if (p.usable && prepare(&p) && !p.recording)
             roll_out(&p);
         look_at_jobmanager(&p);

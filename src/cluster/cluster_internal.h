@@ -49,6 +49,8 @@ bool operator_flag(const struct cluster_pass *p, const char *key, bool fallback)
 struct owner deployment_owner(const struct cluster_pass *p);
 struct desired_input desired_of(struct cluster_pass *p);
 
+#define STOPPING "stopping the JobManager"
+
 void judge(struct cluster_pass *p);                 /* cluster_judge.c */
 void roll_out(struct cluster_pass *p);              /* cluster_rollout.c */
 void finalize(struct cluster_pass *p);              /* cluster_finalize.c */

@@ -36,6 +36,14 @@ static bool ready(const struct cluster_pass *p)
 
 /* ---- conditions ---- */
 
+/* Until the JobManager is there or a job asks there is nothing to tell, and a new cluster gets by
+ * with two writes to its status. */
+static bool tells_allocation(const struct cluster_pass *p)
+{
+    return p->has_alloc && (p->jm == JM_READY || p->alloc.desired || p->s->n_tm_pods ||
+                            jv_present(jv_get(p->status, "allocator")));
+}
+
 static struct condition taskmanagers_condition(struct cluster_pass *p)
 {
     const struct alloc_result *r = &p->alloc;
@@ -67,8 +75,8 @@ struct obs_cause describe(struct cluster_pass *p)
             p->unsupported_version ? "UnsupportedFlinkVersion" : "ValidationError", p->invalid};
     if (p->jm == JM_ERROR)
         return p->cause;
-    if (!p->up_to_date)
-        return (struct obs_cause){"RollingOut", str_or(p->progress, "recording the specification")};
+    if (!p->up_to_date && p->progress)
+        return (struct obs_cause){"RollingOut", p->progress};
     if (p->jm != JM_READY && p->cause.reason)
         return p->cause;
     if (p->jm == JM_DEPLOYED_NOT_READY)
@@ -90,7 +98,7 @@ static jv conditions(struct cluster_pass *p)
     };
     size_t n = 4;
 
-    if (p->has_alloc)
+    if (tells_allocation(p))
         list[n++] = taskmanagers_condition(p);
     return conditions_write(p->a, jv_get(p->status, "conditions"), list, n, p->meta.generation,
                             p->s->wall);
@@ -181,7 +189,7 @@ static jv allocator(struct cluster_pass *p)
 {
     const struct alloc_result *r = &p->alloc;
 
-    if (!p->has_alloc)
+    if (!tells_allocation(p))
         return jv_get(p->status, "allocator");
     return jv_dup(p->a,
                   OBJ({"type", STR("Operator")}, {"attempt", INT(p->attempt)},

@@ -57,7 +57,7 @@ static bool no_taskmanagers(struct cluster_pass *p)
 static bool no_jobmanagers(struct cluster_pass *p)
 {
     if (p->s->n_jm_pods)
-        wait_for(p, "waiting for the former JobManager to end");
+        wait_for(p, STOPPING);
     return !p->s->n_jm_pods;
 }
 
@@ -69,7 +69,7 @@ static bool stopped(struct cluster_pass *p)
     if (d->replicas) {
         plan_add(&p->plan, ACT_PATCH, KIND_DEPLOYMENT, p->meta.ns, d->meta.name)->body =
             jv_dup(p->a, OBJ({"spec", OBJ({"replicas", INT(0)})}));
-        wait_for(p, "stopping the JobManager");
+        wait_for(p, STOPPING);
         return false;
     }
     return no_jobmanagers(p);
@@ -82,11 +82,9 @@ static void deploy(struct cluster_pass *p)
     /* The configuration is there before a pod can ask for it. */
     if (!current(p, p->s->configmap)) {
         apply_configmap(p);
-        p->progress = "writing the configuration";
         return;
     }
     apply(p, KIND_DEPLOYMENT, p->meta.name, desired_jobmanager(p->a, &in));
-    p->progress = "starting the JobManager";
 }
 
 static void replace(struct cluster_pass *p)

@@ -321,11 +321,14 @@ void cluster_config_read(struct problems *p, const char *ns, const char *name, j
                          const struct flink_defaults *defaults, struct deployment_spec *ret_spec,
                          struct cluster_config *ret)
 {
-    struct conf conf;
+    struct conf conf = CONF_INIT(p->a);
     size_t before = p->n;
+    struct error err;
 
     deployment_spec_read(p, spec, strict, ret_spec);
-    conf = flink_defaults_for(p->a, defaults, ns, ret_spec->version);
+    flink_options_drop_system(&ret_spec->conf);
+    if (flink_defaults_for(p->a, defaults, ns, ret_spec->version, &conf, &err))
+        problem_add(p, "operator configuration", "%s", err.text);
     deployment_spec_check(p, ret_spec);
     if (p->n == before)
         cluster_config_build(p, ns, name, ret_spec, &conf, ret);

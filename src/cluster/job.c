@@ -198,7 +198,6 @@ static void submit(struct job_pass *p)
         .restricted_hosts_allowed = !restricted,
     };
     flink_action(p, ACT_SUBMIT_JOB)->submit = args;
-    p->progress = "submitting the job";
 }
 
 static void cancel(struct job_pass *p)
@@ -229,6 +228,13 @@ static bool cluster_ready(struct job_pass *p)
     return false;
 }
 
+/* A new job: from the answer to this status patch on its id stands. */
+static void record(struct job_pass *p)
+{
+    p->record_id = p->s->fresh_job_id;
+    cluster_ready(p);
+}
+
 static void deploy(struct job_pass *p)
 {
     struct job_memory *m = &p->out.memory;
@@ -239,19 +245,17 @@ static void deploy(struct job_pass *p)
         if (p->suspend) /* the recorded spec never got to Flink */
             p->record_suspended = true;
         else
-            p->record_id = p->s->fresh_job_id;
+            record(p);
         return;
     }
     if (p->s->now < m->retry_at) {
         plan_wake(&p->out.plan, m->retry_at);
         return;
     }
-    if (str_eq(m->looked_for, p->job_id)) {
+    if (str_eq(m->looked_for, p->job_id))
         submit(p);
-    } else {
+    else
         flink_action(p, ACT_FIND_JOB);
-        p->progress = "submitting the job";
-    }
 }
 
 /* Flink has no such job although it should: it is lost once that was seen for a while and a live
@@ -281,7 +285,7 @@ static void lost(struct job_pass *p)
     if (p->suspend)
         p->record_suspended = true;
     else if (p->stateless)
-        p->record_id = p->s->fresh_job_id;
+        record(p);
 }
 
 static void follow(struct job_pass *p)
@@ -303,7 +307,7 @@ static void follow(struct job_pass *p)
     if (p->suspend)
         p->record_suspended = !was_suspended || p->changed;
     else if (p->changed || was_suspended)
-        p->record_id = p->s->fresh_job_id;
+        record(p);
     else if (p->state == JOB_FAILED && p->s->cluster_ready && p->job && !p->failure &&
              str_empty(JV_STRING(p->status, "error")))
         flink_action(p, ACT_JOB_ERROR);
@@ -335,7 +339,7 @@ struct job_plan reconcile_session_job(struct arena *a, const struct job_snapshot
         if (p.suspend)
             p.record_suspended = !jv_present(p.recorded);
         else
-            p.record_id = s->fresh_job_id;
+            record(&p);
     } else if (p.deploying) {
         deploy(&p);
     } else {

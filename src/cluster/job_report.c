@@ -109,8 +109,8 @@ static const char *error(struct job_pass *p, struct obs_cause trouble)
 
     if (p->invalid)
         return error_text(p->a, ERROR_PREFIX "ValidationException", NULL, p->invalid);
-    if (trouble.reason && !strcmp(trouble.reason, "Missing"))
-        return trouble.message; /* a plain string there, api-contract §1.7 */
+    if (trouble.reason && !strcmp(trouble.reason, "Missing")) /* a plain string, §1.7 */
+        return p->record_id ? NULL : trouble.message;
     if (trouble.reason && strcmp(trouble.reason, "ClusterNotFound"))
         return error_text(p->a, ERROR_PREFIX "ReconciliationException", trouble.reason,
                           trouble.message);
@@ -132,16 +132,16 @@ static struct obs_cause summary(struct job_pass *p, struct obs_cause trouble)
         return (struct obs_cause){"Deleting", str_or(p->progress, "deleting")};
     if (p->invalid)
         return (struct obs_cause){"ValidationError", p->invalid};
-    if (trouble.reason)
+    if (trouble.reason && !p->record_id)
         return trouble;
     if (p->state == JOB_FAILED && !p->record_id)
         return (struct obs_cause){
             "Failed", str_or(p->failure, str_or(error_message(p->a, JV_STRING(p->status, "error")),
                                                 "the job failed"))};
     if (p->progress)
-        return (struct obs_cause){p->deploying ? "Submitting" : "Waiting", p->progress};
+        return (struct obs_cause){"Waiting", p->progress};
     if (p->record_id || p->deploying)
-        return (struct obs_cause){"Submitting", "the job is about to be submitted"};
+        return (struct obs_cause){"Submitting", "submitting the job"};
     if (p->suspend)
         return (struct obs_cause){"Suspended", "the job is suspended"};
     if (j && !job_state_terminal(j->state) && !runs_whole(p))
@@ -194,6 +194,8 @@ static void tell(struct job_pass *p, struct obs_cause trouble, const char *error
     if (p->record_suspended && jv_present(p->recorded))
         plan_event(plan, KIND_FLINKSESSIONJOB, p->cr, false, "Job", "Suspended",
                    "Suspending existing deployment.");
+    if (p->record_id && trouble.reason)
+        plan_event(plan, KIND_FLINKSESSIONJOB, p->cr, true, "Job", trouble.reason, trouble.message);
     if (!error_now || str_eq(error_now, JV_STRING(p->status, "error")))
         return;
     plan_event(plan, KIND_FLINKSESSIONJOB, p->cr, true, "Job",

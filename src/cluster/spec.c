@@ -230,9 +230,13 @@ void session_job_read(struct problems *p, const char *ns, jv spec, bool strict,
                       struct session_job_spec *ret, struct conf *ret_conf)
 {
     size_t before = p->n;
+    struct error err;
 
     session_job_spec_read(p, spec, strict, ret);
-    *ret_conf = flink_defaults_for(p->a, defaults, ns, version);
+    *ret_conf = CONF_INIT(p->a);
+    if (flink_defaults_for(p->a, defaults, ns, version, ret_conf, &err))
+        problem_add(p, "operator configuration", "%s", err.text);
+    flink_options_drop_system(&ret->conf);
     conf_merge(ret_conf, &ret->conf);
     if (p->n > before)
         return;

@@ -165,7 +165,7 @@ static void group_remove(struct store *st, struct entry *e)
 
     if (!g)
         return;
-    struct entry *last = CONTAINER_OF(g->items[g->n - 1], struct entry, s);
+    struct entry *last = strmap_get(&st->entries, g->items[g->n - 1]->key);
 
     g->items[e->position] = &last->s;
     last->position = e->position;
@@ -295,8 +295,8 @@ void store_write_through(struct store *st, jv object, int64_t now)
 
 static void drop(struct store *st, struct entry *e)
 {
-    strmap_remove(&st->entries, e->s.key);
     group_remove(st, e);
+    strmap_remove(&st->entries, e->s.key);
     st->changed(st->arg, st->kind, &e->s, true);
     entry_free(e);
 }
@@ -306,7 +306,7 @@ void store_forget(struct store *st, const char *ns, const char *name, const char
     const struct stored *s = store_get(st, ns, name);
 
     if (s && (!uid || str_eq(uid, s->meta->uid)))
-        drop(st, CONTAINER_OF(s, struct entry, s));
+        drop(st, strmap_get(&st->entries, s->key));
 }
 
 uint64_t store_list_begin(struct store *st)

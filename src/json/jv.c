@@ -7,12 +7,15 @@
 #include "flinkop/arena.h"
 #include "flinkop/str.h"
 
+const jkv jv_no_members[1] = {{0}};
+const jv jv_no_items[1] = {{0}};
+
 const jkv *jv_next_kv(jv v, const jkv *prev)
 {
     if (v.type != JV_OBJ)
         return NULL;
     const jkv *kv = prev ? prev + 1 : v.kv;
-    while (kv->key && kv->value.type == JV_ABSENT)
+    while (kv->key && kv->value.type <= JV_ABSENT)
         kv++;
     return kv->key ? kv : NULL;
 }
@@ -245,7 +248,7 @@ jv jv_merge(struct arena *a, jv base, jv over)
 {
     struct jv_list list = JV_LIST(a);
 
-    if (over.type == JV_ABSENT)
+    if (over.type <= JV_ABSENT)
         return base;
     if (base.type != JV_OBJ || over.type != JV_OBJ)
         return over;
@@ -271,6 +274,26 @@ jv jv_concat(struct arena *a, jv first, jv second)
 jv jv_append(struct arena *a, jv arr, jv v)
 {
     return jv_concat(a, arr, ARR(v));
+}
+
+jv jv_merge_patch(struct arena *a, jv v, jv patch)
+{
+    struct jv_list list = JV_LIST(a);
+
+    if (patch.type != JV_OBJ)
+        return patch;
+    jv_foreach_kv (kv, v) {
+        jv over = jv_get(patch, kv->key);
+
+        if (over.type == JV_ABSENT)
+            jv_list_put(&list, kv->key, kv->value);
+        else if (over.type != JV_NULL)
+            jv_list_put(&list, kv->key, jv_merge_patch(a, kv->value, over));
+    }
+    jv_foreach_kv (kv, patch)
+        if (kv->value.type != JV_NULL && jv_get(v, kv->key).type == JV_ABSENT)
+            jv_list_put(&list, kv->key, jv_merge_patch(a, ABSENT, kv->value));
+    return jv_list_obj(&list);
 }
 
 jv jv_merge_diff(struct arena *a, jv from, jv to)

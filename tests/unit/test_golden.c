@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Golden cases: a situation in, a plan out. Each file of tests/golden/reconcile/ holds two YAML
+ * documents. The first is the situation: Kubernetes objects as the API server has them, Flink's
+ * answers as its REST API gives them, what earlier actions came to. The second is the plan that
+ * follows. GOLDEN_UPDATE=1 writes the second one anew; read the difference before you commit it.
+ */
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "flinkop/clock.h"
+#include "flinkop/cluster_spec.h"
+#include "flinkop/file.h"
+#include "flinkop/flink_defaults.h"
+#include "flinkop/flink_reply.h"
+#include "flinkop/mem.h"
+#include "flinkop/plan.h"
+#include "flinkop/str.h"
+#include "flinkop/strbuf.h"
+#include "unit.h"
+
+#define FOLDER "tests/golden/reconcile"
+#define MAX_CASES 300
+#define FILE_MAX (4 << 20)
+
+static char *cases[MAX_CASES];
+static int n_cases;
+
+static const char *const action_names[] = {
+    [ACT_APPLY] = "apply",
+    [ACT_CREATE] = "create",
+    [ACT_DELETE] = "delete",
+    [ACT_PATCH] = "patch",
+    [ACT_STATUS] = "status",
+    [ACT_EVENT] = "event",
+    [ACT_RELEASE] = "release",
+    [ACT_FIND_JOB] = "find-job",
+    [ACT_SUBMIT_JOB] = "submit-job",
+    [ACT_CANCEL_JOB] = "cancel-job",
+    [ACT_JOB_ERROR] = "read-job-error",
+};
+static const char *const pace_names[] = {"off", "fast", "active", "idle"};
+
+/* ---- the situation ---- */
+
+struct situation {
+    struct arena *a;
+    jv doc;
+    int64_t now, wall;
+    struct obs_flink flink;
+    struct outcome *outcomes;
+    size_t n_outcomes;
+};
+
+static jv object_of(const struct situation *s, const char *kind, const char *name)
+{
+    jv_foreach (o, jv_get(s->doc, "objects"))
+        if (str_eq(JV_STRING(*o, "kind"), kind) &&
+            (!name || str_eq(JV_STRING(*o, "metadata", "name"), name)))
+            return *o;
+    return ABSENT;
+}
+
+static void read_details(struct situation *s, struct obs_job *job)
+{
+    jv body = jv_get(JV_PATH(s->doc, "flink", "details"), job->job.id);
+    struct flink_job_detail d;
+    struct error err;
+
+    if (!jv_present(body))
+        return;
+    ck_assert_msg(!flink_decode_job_detail(s->a, body, &d, &err), "%s", err.text);
+    job->has_detail = d.n_vertices > 0;
+    job->batch = d.batch;
+    job->slots_needed = job_slots(&d, &job->slots_needed_max);
+}
+
+static void read_flink(struct situation *s)
+{
+    jv f = jv_get(s->doc, "flink");
+    const char *trouble = JV_STRING(f, "unreachable");
+    struct flink_job *jobs = NULL;
+    struct flink_overview overview;
+    struct error err;
+
+    if (!jv_present(f))
+        return;
+    s->flink.known = JV_STRING(f, "jm") != NULL;
+    s->flink.jm = JV_STRING(f, "jm");
+    s->flink.reachable = !trouble;
+    s->flink.error = trouble;
+    s->flink.at = jv_int64_or(jv_get(f, "at"), s->now - 100);
+    s->flink.since = jv_int64_or(jv_get(f, "since"), 1);
+    if (jv_present(jv_get(f, "overview"))) {
+        ck_assert_msg(!flink_decode_overview(s->a, jv_get(f, "overview"), &overview, &err), "%s",
+                      err.text);
+        s->flink.version = overview.version;
+        s->flink.commit = overview.commit;
+    }
+    if (jv_present(jv_get(f, "jobs")))
+        ck_assert_msg(!flink_decode_jobs(s->a, jv_get(f, "jobs"), &jobs, &s->flink.n_jobs, &err),
+                      "%s", err.text);
+    s->flink.jobs = arena_new_array(s->a, struct obs_job, s->flink.n_jobs + 1);
+    for (size_t i = 0; i < s->flink.n_jobs; i++) {
+        s->flink.jobs[i].job = jobs[i];
+        read_details(s, &s->flink.jobs[i]);
+    }
+    if (jv_present(jv_get(f, "taskmanagers")))
+        ck_assert_msg(!flink_decode_taskmanagers(s->a, jv_get(f, "taskmanagers"), &s->flink.tms,
+                                                 &s->flink.n_tms, &err),
+                      "%s", err.text);
+}
+
+static void read_outcomes(struct situation *s)
+{
+    jv list = jv_get(s->doc, "outcomes");
+
+    s->outcomes = arena_new_array(s->a, struct outcome, jv_len(list) + 1);
+    jv_foreach (o, list) {
+        struct outcome *out = &s->outcomes[s->n_outcomes++];
+        int type = str_index(action_names, ARRAY_SIZE(action_names), JV_STRING(*o, "action"));
+        const struct kube_resource *res =
+            kube_resource_of(str_or(JV_STRING(*o, "apiVersion"), "v1"), JV_STRING(*o, "kind"));
+        const char *error = JV_STRING(*o, "error");
+
+        ck_assert_msg(type >= 0, "unknown action %s", str_or_empty(JV_STRING(*o, "action")));
+        *out = (struct outcome){.type = (enum action_type)type,
+                                .kind = res ? res->id : KIND_FLINKSESSIONJOB,
+                                .name = JV_STRING(*o, "name"),
+                                .job_id = JV_STRING(*o, "jobId"),
+                                .ok = !error,
+                                .found = jv_bool_or(jv_get(*o, "found"), false),
+                                .text = JV_STRING(*o, "text")};
+        if (!error)
+            continue;
+        error_set(&out->error, ERR_SERVER, "%s", error);
+        for (int code = ERR_NONE; code <= ERR_INTERNAL; code++)
+            if (str_eq(errc_name((enum errc)code), JV_STRING(*o, "code")))
+                out->error.code = (enum errc)code;
+    }
+}
+
+/* Shorthands: a recorded spec "current" is the object's own spec, a spec-hash "current" is the hash
+ * of the first object's spec. */
+static jv expand(struct arena *a, jv object, const char *hash)
+{
+    static const char *const recorded[] = {"status", "reconciliationStatus", "lastReconciledSpec",
+                                           NULL};
+    static const char *const annotation[] = {"metadata", "annotations", "flink-operator/spec-hash",
+                                             NULL};
+
+    if (str_eq(jv_string(jv_path(object, recorded)), "current"))
+        object = jv_set_path(
+            a, object, recorded,
+            STR(json_text(
+                a, OBJ({"spec", jv_get(object, "spec")},
+                       {"resource_metadata", OBJ({"apiVersion", STR("flink.apache.org/v1beta1")},
+                                                 {"firstDeployment", BOOL(true)})}))));
+    if (str_eq(jv_string(jv_path(object, annotation)), "current"))
+        object = jv_set_path(a, object, annotation, STR(hash));
+    return object;
+}
+
+static jv expand_all(struct arena *a, jv doc)
+{
+    jv objects = jv_get(doc, "objects");
+    char *hash = deployment_spec_hash(a, jv_get(jv_at(objects, 0), "spec"));
+    struct jv_list list = JV_LIST(a);
+
+    jv_foreach (o, objects)
+        jv_list_add(&list, expand(a, *o, hash));
+    return jv_set(a, doc, "objects", jv_list_arr(&list));
+}
+
+/* ---- snapshots, built from the objects as the stores would ---- */
+
+static const struct obs_meta *meta(struct situation *s, const char *kind, const char *name)
+{
+    jv o = object_of(s, kind, name);
+    struct obs_meta *m = arena_new(s->a, struct obs_meta);
+
+    if (!jv_present(o))
+        return NULL;
+    obs_meta_read(s->a, o, m);
+    return m;
+}
+
+static void add_pods(struct situation *s, struct cluster_snapshot *snap)
+{
+    jv objects = jv_get(s->doc, "objects");
+    const struct obs_pod **jm = arena_new_array(s->a, const struct obs_pod *, jv_len(objects) + 1);
+    const struct obs_pod **tm = arena_new_array(s->a, const struct obs_pod *, jv_len(objects) + 1);
+
+    jv_foreach (o, objects) {
+        struct obs_pod *pod = arena_new(s->a, struct obs_pod);
+
+        if (!str_eq(JV_STRING(*o, "kind"), "Pod"))
+            continue;
+        obs_pod_read(s->a, *o, pod);
+        if (str_eq(pod->meta.component, "jobmanager"))
+            jm[snap->n_jm_pods++] = pod;
+        else
+            tm[snap->n_tm_pods++] = pod;
+    }
+    snap->jm_pods = jm;
+    snap->tm_pods = tm;
+}
+
+static void add_jobs(struct situation *s, struct cluster_snapshot *snap)
+{
+    jv objects = jv_get(s->doc, "objects");
+    const struct obs_session_job **jobs =
+        arena_new_array(s->a, const struct obs_session_job *, jv_len(objects) + 1);
+
+    jv_foreach (o, objects) {
+        struct obs_session_job *job = arena_new(s->a, struct obs_session_job);
+
+        if (!str_eq(JV_STRING(*o, "kind"), "FlinkSessionJob"))
+            continue;
+        obs_session_job_read(s->a, *o, job);
+        jobs[snap->n_jobs++] = job;
+    }
+    snap->jobs = jobs;
+}
+
+static const struct flink_defaults *defaults_of(struct situation *s)
+{
+    const char *text = str_or_empty(JV_STRING(s->doc, "operatorConfiguration"));
+    const struct flink_defaults *d;
+    struct error err;
+
+    ck_assert_msg(!flink_defaults_read(s->a, "flink-conf.yaml", text, strlen(text), &d, &err), "%s",
+                  err.text);
+    return d;
+}
+
+static struct plan plan_cluster(struct situation *s, jv cr)
+{
+    const char *name = JV_STRING(cr, "metadata", "name");
+    jv d = object_of(s, "Deployment", name);
+    struct obs_deployment *deployment = arena_new(s->a, struct obs_deployment);
+    struct cluster_memory memory = cluster_memory_initial();
+    struct cluster_snapshot snap = {
+        .cr = cr,
+        .defaults = defaults_of(s),
+        .configmap = meta(s, "ConfigMap", arena_printf(s->a, "flink-config-%s", name)),
+        .internal_service = meta(s, "Service", name),
+        .rest_service = meta(s, "Service", arena_printf(s->a, "%s-rest", name)),
+        .flink = &s->flink,
+        .outcomes = s->outcomes,
+        .n_outcomes = s->n_outcomes,
+        .memory = &memory,
+        .now = s->now,
+        .wall = s->wall,
+    };
+    struct plan plan;
+
+    if (jv_present(d)) {
+        obs_deployment_read(s->a, d, deployment);
+        snap.deployment = deployment;
+    }
+    add_pods(s, &snap);
+    add_jobs(s, &snap);
+    /* Waiting times need a first look: the case says how long ago that was. */
+    int64_t before = jv_int64_or(jv_get(s->doc, "firstLook"), 0);
+    if (before) {
+        snap.now -= before;
+        memory = reconcile_cluster(s->a, &snap).memory;
+        snap.now += before;
+    }
+    plan = reconcile_cluster(s->a, &snap);
+    return plan;
+}
+
+static struct plan plan_job(struct situation *s, jv cr)
+{
+    jv cluster = jv_get(s->doc, "cluster");
+    struct job_memory memory = job_memory_initial();
+    struct job_snapshot snap = {
+        .cr = cr,
+        .defaults = defaults_of(s),
+        .cluster_exists = jv_present(cluster),
+        .cluster_ready = jv_bool_or(jv_get(cluster, "ready"), false),
+        .cluster_deleting = jv_bool_or(jv_get(cluster, "deleting"), false),
+        .cluster_text = str_or(JV_STRING(cluster, "text"), "waiting for the cluster"),
+        .flink_version_name = JV_STRING(cluster, "flinkVersion"),
+        .flink = &s->flink,
+        .outcomes = s->outcomes,
+        .n_outcomes = s->n_outcomes,
+        .memory = &memory,
+        .fresh_job_id = "0123456789abcdef0123456789abcdef",
+        .now = s->now,
+        .wall = s->wall,
+    };
+    jv m = jv_get(s->doc, "memory");
+
+    memory.looked_for = JV_STRING(m, "lookedFor");
+    memory.lost_id = JV_STRING(m, "lostId");
+    memory.lost_since = jv_int64_or(jv_get(m, "lostSince"), -1);
+    memory.submit_failures = (int)jv_int64_or(jv_get(m, "submitFailures"), 0);
+    memory.retry_at = jv_int64_or(jv_get(m, "retryAt"), 0);
+    memory.deleting_since = jv_int64_or(jv_get(m, "deletingSince"), -1);
+    return reconcile_session_job(s->a, &snap).plan;
+}
+
+/* ---- the plan as YAML ---- */
+
+static jv submit_text(struct arena *a, const struct submit_args *o)
+{
+    if (!o)
+        return ABSENT;
+    return jv_dup(a,
+                  OBJ({"jarURI", STR(o->jar_uri)}, {"entryClass", STR(o->entry_class)},
+                      {"args", o->args}, {"parallelism", IF(o->parallelism, INT(o->parallelism))},
+                      {"savepoint", STR(o->savepoint_path)},
+                      {"allowNonRestoredState", IF(o->allow_non_restored_state, BOOL(true))},
+                      {"configuration", o->configuration}, {"headers", o->http_headers},
+                      {"restrictedHosts", BOOL(o->restricted_hosts_allowed)}));
+}
+
+/* Bodies of objects are long and the same in many cases; `show: full` prints them. */
+static jv body_text(struct arena *a, const struct situation *s, const struct action *act)
+{
+    bool object = act->type == ACT_APPLY || act->type == ACT_CREATE;
+    const char *hash = JV_STRING(act->body, "metadata", "annotations", "flink-operator/spec-hash");
+
+    if (!object || str_eq(JV_STRING(s->doc, "show"), "full"))
+        return act->body;
+    return hash ? jv_dup(a, OBJ({"spec-hash", STR(hash)})) : ABSENT;
+}
+
+static jv plan_text(struct arena *a, const struct situation *s, const struct plan *plan)
+{
+    struct jv_list list = JV_LIST(a);
+
+    for (size_t i = 0; i < plan->n; i++) {
+        const struct action *act = &plan->actions[i];
+
+        jv_list_add(
+            &list,
+            jv_dup(a,
+                   OBJ({"do", STR(action_names[act->type])},
+                       {"kind", STR(kube_resource(act->kind)->kind)}, {"name", STR(act->name)},
+                       {"uid", IF(act->type != ACT_EVENT, STR(act->uid))},
+                       {"propagation", STR(act->propagation)}, {"jobId", STR(act->job_id)},
+                       {"cluster", STR(act->cluster)},
+                       {"warning", IF(act->type == ACT_EVENT, BOOL(act->warning))},
+                       {"reason", STR(act->reason)}, {"message", STR(act->message)},
+                       {"submit", submit_text(a, act->submit)}, {"body", body_text(a, s, act)})));
+    }
+    return jv_dup(a,
+                  OBJ({"plan", jv_list_arr(&list)},
+                      {"nextInMs", IF(plan->next != INT64_MAX, INT(plan->next - s->now))},
+                      {"gone", IF(plan->gone, BOOL(true))}, {"pace", STR(pace_names[plan->pace])},
+                      {"ready", IF(plan->ready, BOOL(true))}, {"summary", STR(plan->summary)}));
+}
+
+/* A pass right after the first one's status was written must find it true. */
+static void assert_settled(struct situation *s, const struct plan *plan, bool cluster)
+{
+    for (size_t i = 0; i < plan->n; i++)
+        if (plan->actions[i].type == ACT_CREATE) /* the pods are not in this world */
+            return;
+    for (size_t i = 0; i < plan->n; i++) {
+        const struct action *act = &plan->actions[i];
+        jv cr = jv_at(jv_get(s->doc, "objects"), 0);
+
+        if (act->type != ACT_STATUS)
+            continue;
+        cr = jv_set(s->a, cr, "status",
+                    jv_merge_patch(s->a, jv_get(cr, "status"), jv_get(act->body, "status")));
+        struct plan again = cluster ? plan_cluster(s, cr) : plan_job(s, cr);
+
+        for (size_t k = 0; k < again.n; k++)
+            ck_assert_msg(again.actions[k].type != ACT_STATUS, "the status is written again: %s",
+                          json_text(s->a, again.actions[k].body));
+    }
+}
+
+/* ---- cases ---- */
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void find_cases(void)
+{
+    DIR *dir = opendir(FOLDER);
+    const struct dirent *e;
+
+    n_cases = 0;
+    while (dir && (e = readdir(dir)) && n_cases < MAX_CASES)
+        if (str_has_suffix(e->d_name, ".yaml"))
+            cases[n_cases++] = xasprintf(FOLDER "/%s", e->d_name);
+    if (dir)
+        closedir(dir);
+    qsort(cases, (size_t)n_cases, sizeof(*cases), by_name);
+}
+
+static void rewrite(const char *path, const char *text, const char *plan)
+{
+    const char *end = strstr(text, "\n---\n");
+    size_t keep = end ? (size_t)(end - text) + 1 : strlen(text);
+    FILE *f = fopen(path, "w");
+
+    ck_assert_ptr_nonnull(f);
+    fwrite(text, 1, keep, f);
+    fprintf(f, "---\n%s", plan);
+    fclose(f);
+}
+
+START_TEST(a_situation_gives_its_plan)
+{
+    cleanup_arena struct arena a = {0};
+    cleanup_strbuf struct strbuf sb = STRBUF_INIT(FILE_MAX);
+    struct situation s = {.a = &a};
+    struct yaml_doc *docs;
+    struct error err;
+    size_t len, n;
+    cleanup_free char *text = file_read(cases[_i], FILE_MAX, &len, &err);
+
+    if (!text || yaml_parse_all(&a, text, len, &docs, &n, &err))
+        ck_abort_msg("%s: %s", cases[_i], err.text);
+    s.doc = expand_all(&a, docs[0].value);
+    s.now = jv_int64_or(jv_get(s.doc, "now"), 1000000);
+    ck_assert(rfc3339_parse(str_or(JV_STRING(s.doc, "wall"), "2026-01-01T00:00:00Z"), &s.wall));
+    read_flink(&s);
+    read_outcomes(&s);
+    jv cr = jv_at(jv_get(s.doc, "objects"), 0);
+    bool cluster = str_eq(JV_STRING(cr, "kind"), "FlinkDeployment");
+    struct plan plan = cluster ? plan_cluster(&s, cr) : plan_job(&s, cr);
+    jv found = plan_text(&a, &s, &plan);
+
+    yaml_write(&sb, found);
+    if (!jv_present(jv_get(s.doc, "outcomes")) && !jv_present(jv_get(s.doc, "movesOn")))
+        assert_settled(&s, &plan, cluster);
+    if (getenv("GOLDEN_UPDATE")) {
+        rewrite(cases[_i], text, sb.buf);
+        return;
+    }
+    ck_assert_msg(n == 2, "%s has no expected plan; GOLDEN_UPDATE=1 writes it", cases[_i]);
+    ck_assert_msg(jv_equal(found, docs[1].value), "%s: the plan is now\n%s", cases[_i], sb.buf);
+}
+END_TEST
+
+START_TEST(there_are_cases)
+{
+    ck_assert_int_gt(n_cases, 0);
+}
+END_TEST
+
+void suite_golden(TCase *tc)
+{
+    find_cases();
+    T(there_are_cases);
+    tcase_add_loop_test(tc, a_situation_gives_its_plan, 0, n_cases);
+}
