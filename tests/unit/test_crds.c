@@ -152,7 +152,7 @@ START_TEST(columns_are_the_two_that_scripts_know)
     size_t shown = 0;
 
     jv_foreach (c, jv_get(version, "additionalPrinterColumns"))
-        if (!jv_int64_or(jv_get(*c, "priority"), -1)) {
+        if (!jv_int64_or(jv_get(*c, "priority"), 0)) {
             static const char *const names[] = {"Job Status", "Lifecycle State"};
 
             ck_assert_uint_lt(shown, 2);
