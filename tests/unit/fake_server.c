@@ -255,7 +255,8 @@ static void on_connection(uv_stream_t *uv, int status)
 
 /* ---- life ---- */
 
-struct fake_server *fake_new(struct loop *loop, fake_fn fn, void *arg)
+struct fake_server *fake_new_at(struct loop *loop, const char *address, int port, fake_fn fn,
+                                void *arg)
 {
     struct fake_server *s = xcalloc(1, sizeof(*s));
     struct sockaddr_in at;
@@ -264,15 +265,20 @@ struct fake_server *fake_new(struct loop *loop, fake_fn fn, void *arg)
     s->loop = loop;
     s->fn = fn;
     s->arg = arg;
-    uv_ip4_addr("127.0.0.1", 0, &at);
+    uv_ip4_addr(address, port, &at);
     uv_tcp_init(loop_uv(loop), &s->uv);
     s->uv.data = s;
     if (uv_tcp_bind(&s->uv, (const struct sockaddr *)&at, 0) ||
         uv_listen((uv_stream_t *)&s->uv, 64, on_connection))
         BUG("cannot listen");
     uv_tcp_getsockname(&s->uv, (struct sockaddr *)&at, &len);
-    snprintf(s->url, sizeof(s->url), "http://127.0.0.1:%d", ntohs(at.sin_port));
+    snprintf(s->url, sizeof(s->url), "http://%s:%d", address, ntohs(at.sin_port));
     return s;
+}
+
+struct fake_server *fake_new(struct loop *loop, fake_fn fn, void *arg)
+{
+    return fake_new_at(loop, "127.0.0.1", 0, fn, arg);
 }
 
 void fake_free(struct fake_server *s)

@@ -27,6 +27,9 @@ typedef void (*fake_fn)(void *arg, struct fake_conn *c, const struct fake_reques
 
 /** Listens on a free port of 127.0.0.1. */
 struct fake_server *fake_new(struct loop *loop, fake_fn fn, void *arg);
+/** Port 0: any free one. */
+struct fake_server *fake_new_at(struct loop *loop, const char *address, int port, fake_fn fn,
+                                void *arg);
 void fake_free(struct fake_server *s);
 /** "http://127.0.0.1:PORT" */
 const char *fake_url(const struct fake_server *s);
