@@ -217,10 +217,12 @@ static void set_method(struct http_call *call, const struct http_request *req)
         curl_mime_data_cb(part, req->part->length, on_read, NULL, NULL, call);
         curl_easy_setopt(easy, CURLOPT_MIMEPOST, call->mime);
     } else if (req->body || !(get || head || !strcmp(req->method, "DELETE"))) {
-        call->body = xmalloc(req->body_len + 1);
-        if (req->body_len)
-            memcpy(call->body, req->body, req->body_len);
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)req->body_len);
+        size_t n = req->body ? req->body_len : 0;
+
+        call->body = xmalloc(n + 1);
+        if (req->body)
+            memcpy(call->body, req->body, n);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)n);
         curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->body);
     }
     if (head)

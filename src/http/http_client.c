@@ -32,8 +32,10 @@ static void call_free(struct http_call *call);
 
 static void client_destroy(struct http_client *c)
 {
-    while (c->calls)
-        call_free(c->calls);
+    for (struct http_call *call = c->calls, *next; call; call = next) {
+        next = call->next;
+        call_free(call);
+    }
     while (c->spares)
         curl_easy_cleanup(c->spare[--c->spares]);
     curl_multi_cleanup(c->multi);
@@ -167,6 +169,21 @@ static void todo_remove(struct http_call *call)
         c->todo_last = call->todo_link;
     call->todo = 0;
     c->n_todo--;
+}
+
+static struct http_call *todo_pop(struct http_client *c, int *ret_todo)
+{
+    struct http_call *call = c->todo;
+
+    c->todo = call->todo_next;
+    if (c->todo)
+        c->todo->todo_link = &c->todo;
+    else
+        c->todo_last = &c->todo;
+    c->n_todo--;
+    *ret_todo = call->todo;
+    call->todo = 0;
+    return call;
 }
 
 static void call_unlink(struct http_call *call)
@@ -319,10 +336,9 @@ static void run_todo(void *arg)
     enter(c);
     c->todo_deferred = false;
     while (!c->dying && c->todo && n--) {
-        struct http_call *call = c->todo;
-        int todo = call->todo;
+        int todo;
+        struct http_call *call = todo_pop(c, &todo);
 
-        todo_remove(call);
         call_do(call, todo);
     }
     reap(c);

@@ -75,8 +75,10 @@ void kube_client_free(struct kube_client *c)
 {
     if (!c)
         return;
-    while (c->requests)
-        kube_drop(c->requests);
+    for (struct kube_request *r = c->requests, *next; r; r = next) {
+        next = r->next;
+        kube_drop(r);
+    }
     while (c->calls)
         kube_http_drop(c->calls);
     for (int i = 0; i < POOL_COUNT; i++)

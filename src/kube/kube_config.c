@@ -313,7 +313,7 @@ int kube_config_from_files(struct kube_config *c, const char *const *paths, bool
 {
     cleanup_arena struct arena a = {0};
     struct files f = {.a = &a};
-    struct part ctx, cluster, user;
+    struct part ctx = {0}, cluster = {0}, user = {0};
     const char *cluster_name, *user_name, *ns;
 
     for (size_t i = 0; paths[i]; i++)

@@ -27,8 +27,8 @@
 #define COMBINED "(combined from similar events): "
 
 #define MAX_CALLS 8
-#define MAX_TRIES 5
-#define RETRY_MS 2000 /* doubled with each try */
+static const int64_t retry_ms[] = {2000, 4000, 8000, 16000};
+#define MAX_TRIES ((int)ARRAY_SIZE(retry_ms) + 1)
 
 /* What one object may cause. */
 struct budget {
@@ -97,27 +97,40 @@ static bool entry_idle(const struct entry *n)
     return !n->queued && !n->request && !n->pending;
 }
 
-/* Forgets the oldest of a map's values that may go; the maps are in order of insertion. False when
- * there is no room. */
-static bool make_room(struct strmap *m, bool entries)
+/* Forgets the oldest event that nothing waits for; maps are in order of insertion. False when there
+ * is no room and none to be made. */
+static bool make_room(struct kube_events *e)
 {
-    struct strmap_entry *e;
+    struct strmap_entry *it;
 
-    if (m->count < CACHE_MAX)
+    if (e->entries.count < CACHE_MAX)
         return true;
-    strmap_foreach (e, m) {
-        void *value = e->value;
+    strmap_foreach (it, &e->entries) {
+        struct entry *n = it->value;
 
-        if (entries && !entry_idle(value))
+        if (!entry_idle(n))
             continue;
-        strmap_remove(m, e->key);
-        if (entries)
-            entry_free(value);
-        else
-            free(value);
+        strmap_remove(&e->entries, n->key);
+        entry_free(n);
         return true;
     }
     return false;
+}
+
+/* The value of a key, made and zeroed if it is new; the oldest one goes when there are too many. */
+static void *remember(struct strmap *m, const char *key, size_t size, bool *ret_new)
+{
+    void *value = strmap_get(m, key);
+    struct strmap_entry *oldest = strmap_next(m, NULL);
+
+    *ret_new = !value;
+    if (value)
+        return value;
+    if (m->count >= CACHE_MAX)
+        free(strmap_remove(m, oldest->key));
+    value = xcalloc(1, size);
+    strmap_put(m, key, value);
+    return value;
 }
 
 static void enqueue(struct entry *n)
@@ -239,7 +252,7 @@ static void failed(struct entry *n, const struct error *err)
         return;
     }
     if (error_is_transient(err) && n->tries + 1 < MAX_TRIES) {
-        timer_start(n->retry, MAX((int64_t)RETRY_MS << n->tries, (int64_t)err->retry_after_ms));
+        timer_start(n->retry, MAX(retry_ms[n->tries], (int64_t)err->retry_after_ms));
         n->tries++;
         return;
     }
@@ -306,13 +319,11 @@ static void pump(struct kube_events *e)
 
 static bool within_budget(struct kube_events *e, const char *object, int64_t now)
 {
-    struct budget *b = strmap_get(&e->budgets, object);
+    bool fresh;
+    struct budget *b = remember(&e->budgets, object, sizeof(*b), &fresh);
 
-    if (!b && make_room(&e->budgets, false)) {
-        b = xcalloc(1, sizeof(*b));
+    if (fresh)
         *b = (struct budget){BURST, now};
-        strmap_put(&e->budgets, object, b);
-    }
     b->tokens = MIN(b->tokens + (double)(now - b->at) / REFILL_MS, (double)BURST);
     b->at = now;
     if (b->tokens < 1)
@@ -325,13 +336,10 @@ static bool within_budget(struct kube_events *e, const char *object, int64_t now
 static bool is_one_of_many(struct kube_events *e, const char *kind, const char *message,
                            int64_t now)
 {
-    struct similar *s = strmap_get(&e->similars, kind);
+    bool fresh;
+    struct similar *s = remember(&e->similars, kind, sizeof(*s), &fresh);
     uint64_t hash = hash_str(message);
 
-    if (!s && make_room(&e->similars, false)) {
-        s = xcalloc(1, sizeof(*s));
-        strmap_put(&e->similars, kind, s);
-    }
     if (now - s->at > SIMILAR_WINDOW_MS)
         s->n = 0;
     s->at = now;
@@ -364,7 +372,7 @@ void kube_events_emit(struct kube_events *e, const struct kube_event *ev)
     }
     struct entry *n = strmap_get(&e->entries, key);
 
-    if (!n && make_room(&e->entries, true))
+    if (!n && make_room(e))
         n = entry_new(e, ev, key);
     if (!n) {
         log_debug("event left out, too many wait", KV("reason", ev->reason));
