@@ -42,7 +42,8 @@ struct alloc_policy {
 struct cluster_config {
     const char *ns, *name;
     const struct deployment_spec *spec;
-    struct conf conf; /* all layers merged, operator keys included */
+    struct conf conf;  /* all layers merged, operator keys included */
+    struct conf flink; /* as Flink shall see it: without those, with what the operator enforces */
     struct jm_memory jm_memory;
     struct tm_memory tm_memory;
     struct pod_size jm, tm;
@@ -71,9 +72,5 @@ void cluster_config_build(struct problems *p, const char *ns, const char *name,
 void cluster_config_read(struct problems *p, const char *ns, const char *name, jv spec, bool strict,
                          const struct flink_defaults *defaults, struct deployment_spec *ret_spec,
                          struct cluster_config *ret);
-
-/** The configuration as Flink shall see it: without the operator's keys, with what the operator
- * enforces. */
-struct conf cluster_config_flink(struct arena *a, const struct cluster_config *c);
 
 #endif

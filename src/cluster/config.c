@@ -290,50 +290,6 @@ static void choose_image(struct problems *p, struct cluster_config *c)
     c->conf_dir = str_or(conf_get(&c->conf, "kubernetes.flink.conf.dir"), "/opt/flink/conf");
 }
 
-void cluster_config_build(struct problems *p, const char *ns, const char *name,
-                          const struct deployment_spec *spec, const struct conf *defaults,
-                          struct cluster_config *ret)
-{
-    const struct component jm = {"spec.jobManager", "jobmanager", "jobmanager.memory.process.size",
-                                 &spec->jm};
-    const struct component tm = {"spec.taskManager", "taskmanager",
-                                 "taskmanager.memory.process.size", &spec->tm};
-    size_t before = p->n;
-
-    *ret = (struct cluster_config){.ns = ns, .name = name, .spec = spec};
-    cluster_name_check(p, "metadata.name", name);
-    ret->conf = conf_dup(p->a, defaults);
-    conf_merge(&ret->conf, &spec->conf);
-    apply_resources(p, &ret->conf, &jm);
-    apply_resources(p, &ret->conf, &tm);
-    add_policy(p, ret);
-    check_ha(p, ret);
-    choose_image(p, ret);
-    ret->rest_port = (int)get_int(p, &ret->conf, "rest.port", PORT_REST, 1, 65535);
-    if (p->n > before) /* sizes that do not parse would only repeat the problem */
-        return;
-    derive_memory(p, ret);
-    ret->jm = pod_size(p, &ret->conf, &jm, ret->jm_memory.process, 1);
-    ret->tm = pod_size(p, &ret->conf, &tm, ret->tm_memory.process, ret->alloc.slots);
-}
-
-void cluster_config_read(struct problems *p, const char *ns, const char *name, jv spec, bool strict,
-                         const struct flink_defaults *defaults, struct deployment_spec *ret_spec,
-                         struct cluster_config *ret)
-{
-    struct conf conf = CONF_INIT(p->a);
-    size_t before = p->n;
-    struct error err;
-
-    deployment_spec_read(p, spec, strict, ret_spec);
-    flink_options_drop_system(&ret_spec->conf);
-    if (flink_defaults_for(p->a, defaults, ns, ret_spec->version, &conf, &err))
-        problem_add(p, "operator configuration", "%s", err.text);
-    deployment_spec_check(p, ret_spec);
-    if (p->n == before)
-        cluster_config_build(p, ns, name, ret_spec, &conf, ret);
-}
-
 /* ---- what Flink gets to see ---- */
 
 static const char *const hidden_prefixes[] = {"kubernetes.operator.", "job.autoscaler."};
@@ -374,7 +330,7 @@ static void enforce_allocation(struct conf *conf, const struct cluster_config *c
     conf_default(conf, "cluster.registration.error-delay", "500");
 }
 
-struct conf cluster_config_flink(struct arena *a, const struct cluster_config *c)
+static struct conf flink_conf(struct arena *a, const struct cluster_config *c)
 {
     struct conf conf = conf_dup(a, &c->conf);
     const struct flink_version *v = c->spec->version;
@@ -403,4 +359,51 @@ struct conf cluster_config_flink(struct arena *a, const struct cluster_config *c
         conf_default(&conf, v->java_opts_key, v->java_opts);
     enforce_allocation(&conf, c);
     return conf;
+}
+
+/* ---- the whole ---- */
+
+void cluster_config_build(struct problems *p, const char *ns, const char *name,
+                          const struct deployment_spec *spec, const struct conf *defaults,
+                          struct cluster_config *ret)
+{
+    const struct component jm = {"spec.jobManager", "jobmanager", "jobmanager.memory.process.size",
+                                 &spec->jm};
+    const struct component tm = {"spec.taskManager", "taskmanager",
+                                 "taskmanager.memory.process.size", &spec->tm};
+    size_t before = p->n;
+
+    *ret = (struct cluster_config){.ns = ns, .name = name, .spec = spec};
+    cluster_name_check(p, "metadata.name", name);
+    ret->conf = conf_dup(p->a, defaults);
+    conf_merge(&ret->conf, &spec->conf);
+    apply_resources(p, &ret->conf, &jm);
+    apply_resources(p, &ret->conf, &tm);
+    add_policy(p, ret);
+    check_ha(p, ret);
+    choose_image(p, ret);
+    ret->rest_port = (int)get_int(p, &ret->conf, "rest.port", PORT_REST, 1, 65535);
+    if (p->n > before) /* sizes that do not parse would only repeat the problem */
+        return;
+    derive_memory(p, ret);
+    ret->jm = pod_size(p, &ret->conf, &jm, ret->jm_memory.process, 1);
+    ret->tm = pod_size(p, &ret->conf, &tm, ret->tm_memory.process, ret->alloc.slots);
+    ret->flink = flink_conf(p->a, ret);
+}
+
+void cluster_config_read(struct problems *p, const char *ns, const char *name, jv spec, bool strict,
+                         const struct flink_defaults *defaults, struct deployment_spec *ret_spec,
+                         struct cluster_config *ret)
+{
+    struct conf conf = CONF_INIT(p->a);
+    size_t before = p->n;
+    struct error err;
+
+    deployment_spec_read(p, spec, strict, ret_spec);
+    flink_options_drop_system(&ret_spec->conf);
+    if (flink_defaults_for(p->a, defaults, ns, ret_spec->version, &conf, &err))
+        problem_add(p, "operator configuration", "%s", err.text);
+    deployment_spec_check(p, ret_spec);
+    if (p->n == before)
+        cluster_config_build(p, ns, name, ret_spec, &conf, ret);
 }

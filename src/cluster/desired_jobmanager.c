@@ -28,12 +28,11 @@ static jv port(struct arena *a, const char *name, int number)
 static const char *conf_text(struct arena *a, const struct cluster_config *c)
 {
     cleanup_strbuf struct strbuf sb = STRBUF_INIT(CONF_TEXT_MAX);
-    struct conf conf = cluster_config_flink(a, c);
 
     if (c->spec->version->major >= 2)
-        conf_write_yaml(&sb, &conf);
+        conf_write_yaml(&sb, &c->flink);
     else
-        conf_write_flat(&sb, &conf);
+        conf_write_flat(&sb, &c->flink);
     return arena_strndup(a, sb.buf, sb.len);
 }
 
@@ -88,12 +87,11 @@ static jv jobmanager_args(struct arena *a, const struct cluster_config *c)
 static jv jobmanager_env(struct arena *a, const struct cluster_config *c)
 {
     cleanup_strbuf struct strbuf jvm = STRBUF_INIT(4096);
-    struct conf conf = cluster_config_flink(a, c);
 
     jm_memory_jvm_args(&jvm, &c->jm_memory);
     return jv_dup(a, ARR(OBJ({"name", STR("FLINK_JM_JVM_MEM_OPTS")}, {"value", STR(jvm.buf)}),
                          OBJ({"name", STR("FLINK_WEB_UPLOAD_DIR")},
-                             {"value", STR(conf_get(&conf, "web.upload.dir"))})));
+                             {"value", STR(conf_get(&c->flink, "web.upload.dir"))})));
 }
 
 /* Never fails the pod: it only tells when REST answers, so that Services send no one there before

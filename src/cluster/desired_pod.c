@@ -187,7 +187,7 @@ static jv container_env(struct arena *a, const struct desired_input *in, const s
         if (str_has_prefix(conf->entries[i].key, role->env_prefix))
             jv_list_add(&list, env_value(a, conf->entries[i].key + prefix, conf->entries[i].value));
     add_secret_env(&list, conf);
-    add_script_env(&list, conf, role);
+    add_script_env(&list, &in->config->flink, role);
     return named_union(a, jv_list_arr(&list), from_template, "name");
 }
 

@@ -320,6 +320,19 @@ static void start(struct op *op)
 
 /* ---- the whole ---- */
 
+/* Plans borrow from the snapshot, and so from the stores; what is carried out over many turns of
+ * the loop owns its strings. Bodies and submit arguments are in the plan's arena already. */
+static void own_strings(struct arena *a, struct action *act)
+{
+    const char **strings[] = {&act->ns,          &act->name,    &act->uid,
+                              &act->propagation, &act->reason,  &act->message,
+                              &act->component,   &act->cluster, &act->job_id};
+
+    for (size_t i = 0; i < ARRAY_SIZE(strings); i++)
+        if (*strings[i])
+            *strings[i] = arena_strdup(a, *strings[i]);
+}
+
 struct execution *execution_start(struct executor *x, struct arena *arena, const struct plan *plan,
                                   execution_done_fn done, void *arg)
 {
@@ -332,6 +345,7 @@ struct execution *execution_start(struct executor *x, struct arena *arena, const
     for (size_t i = 0; i < e->n; i++) {
         struct action *act = &plan->actions[i];
 
+        own_strings(&e->a, act);
         e->ops[i] = (struct op){.e = e, .act = act, .started = loop_now(x->loop)};
         e->ops[i].outcome = (struct outcome){
             .type = act->type, .kind = act->kind, .name = act->name, .job_id = act->job_id};

@@ -90,10 +90,14 @@ static int bad(const char *text, const char *at, const char *what, struct error 
     return error_set(err, ERR_PARSE, "malformed JSON at byte %zu: %s", (size_t)(at - text), what);
 }
 
-/* Skips a string; also refuses NUL characters, which C strings could not carry. */
+/* Skips a string; also refuses NUL characters, written or bare, which C strings could not carry. */
 static const char *skip_string(const char *p, const char *end, const char **ret_bad)
 {
     for (p++; p < end && *p != '"'; p++) {
+        if (!*p) {
+            *ret_bad = p;
+            return p;
+        }
         if (*p != '\\')
             continue;
         if (end - p > 5 && !strncmp(p, "\\u0000", 6)) {

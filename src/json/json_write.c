@@ -7,6 +7,24 @@
 #include "flinkop/str.h"
 #include "flinkop/strbuf.h"
 
+/* The code point of a valid UTF-8 sequence of n <= 3 bytes. */
+static unsigned code_point(const char *s, size_t n)
+{
+    const unsigned char *u = (const unsigned char *)s;
+
+    return n == 1   ? u[0]
+           : n == 2 ? (u[0] & 0x1fU) << 6 | (u[1] & 0x3fU)
+                    : (u[0] & 0x0fU) << 12 | (u[1] & 0x3fU) << 6 | (u[2] & 0x3fU);
+}
+
+/* What JSON allows bare but YAML 1.1 forbids or takes for a line break: our JSON strings are YAML
+ * strings, too (yaml_write). */
+static bool is_unprintable(unsigned code)
+{
+    return (code >= 0x7f && code < 0xa0) || code == 0x2028 || code == 0x2029 || code == 0xfeff ||
+           code == 0xfffe || code == 0xffff;
+}
+
 /* Bytes that are not UTF-8 become U+FFFD: what we send must be JSON whatever we were given. */
 static void write_string(struct strbuf *sb, const char *s)
 {
@@ -17,7 +35,9 @@ static void write_string(struct strbuf *sb, const char *s)
         unsigned char c = (unsigned char)s[i];
         size_t step = c < 0x80 ? 1 : utf8_len(s + i, len - i);
 
-        if (step && c >= 0x20 && c != '"' && c != '\\') {
+        bool bare = step && c >= 0x20 && c != '"' && c != '\\';
+
+        if (bare && (step > 3 || !is_unprintable(code_point(s + i, step)))) {
             i += step;
             continue;
         }
@@ -29,8 +49,9 @@ static void write_string(struct strbuf *sb, const char *s)
         else if (!step)
             strbuf_adds(sb, "\\ufffd");
         else
-            strbuf_addf(sb, "\\u%04x", c);
-        from = ++i;
+            strbuf_addf(sb, "\\u%04x", code_point(s + i, step));
+        i += MAX(step, (size_t)1);
+        from = i;
     }
     strbuf_add(sb, s + from, len - from);
     strbuf_addc(sb, '"');

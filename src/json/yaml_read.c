@@ -94,6 +94,8 @@ static const char *as_float(struct arena *a, const char *s)
         digit |= isdigit((unsigned char)*p) != 0;
     if (!digit || !str_to_double(s, &v))
         return NULL;
+    if (v == 0)
+        return "0"; /* -0, too: what is written must read the same */
     for (int precision = 1; precision <= 17; precision++) {
         const char *text = arena_printf(a, "%.*g", precision, v);
 

@@ -71,6 +71,22 @@ static void write_block(struct strbuf *sb, const char *s, int indent)
     }
 }
 
+/* A key before a bare ':' must not be longer than 1024 characters (YAML 1.1 §7.3.3), and escapes
+ * make six of one. */
+static void write_key(struct strbuf *sb, const char *key, int indent)
+{
+    bool is_long = strlen(key) > 128;
+
+    if (is_long)
+        strbuf_adds(sb, "? ");
+    write_scalar(sb, STR(key));
+    if (is_long) {
+        strbuf_addc(sb, '\n');
+        indent_by(sb, indent);
+    }
+    strbuf_addc(sb, ':');
+}
+
 static void write_value(struct strbuf *sb, jv v, int indent, bool in_sequence);
 
 static void write_members(struct strbuf *sb, jv v, int indent, bool in_sequence)
@@ -81,8 +97,7 @@ static void write_members(struct strbuf *sb, jv v, int indent, bool in_sequence)
         if (!first)
             indent_by(sb, indent);
         first = false;
-        write_scalar(sb, STR(kv->key));
-        strbuf_addc(sb, ':');
+        write_key(sb, kv->key, indent);
         write_value(sb, kv->value, indent, false);
     }
 }
