@@ -48,8 +48,10 @@ void conf_merge(struct conf *c, const struct conf *over);
 /** A copy in another arena. */
 struct conf conf_dup(struct arena *a, const struct conf *c);
 
-/** Readers refuse more keys than this (ERR_TOO_LARGE). */
+/** Readers refuse more keys than this, and longer ones: YAML allows no key of more than 1024
+ * characters (ERR_TOO_LARGE). */
 #define CONF_MAX_ENTRIES 4096
+#define CONF_MAX_KEY 1000
 
 /**
  * Adds a flinkConfiguration as users write it: flat or nested mappings (joined with '.'), any
@@ -109,7 +111,8 @@ void conf_write_flat(struct strbuf *sb, const struct conf *c);
 int conf_check_flat(const struct conf *c, const char *path, struct error *err) MUST_CHECK;
 /** config.yaml for Flink >= 2.0. Keys stay flat, which it reads like nested ones and which has room
  * for both `a` and `a.b`; every value is quoted where YAML would read it as anything but the string
- * it is. Booleans and whole numbers of env.* stay bare: Flink's start scripts read those as text.
+ * it is, keys that are not UTF-8 are left out. Booleans and whole numbers of env.* stay bare:
+ * Flink's start scripts read those as text.
  */
 void conf_write_yaml(struct strbuf *sb, const struct conf *c);
 

@@ -205,12 +205,25 @@ static const char *without_last_breaks(struct arena *a, const char *s)
     return n == full ? s : arena_strndup(a, s, n);
 }
 
+/* Java's String#trim, by which Flink 1.x reads keys: everything up to the blank goes. */
+static char *java_trim(struct arena *a, const char *s, size_t n)
+{
+    while (n && (unsigned char)*s <= ' ')
+        s++, n--;
+    while (n && (unsigned char)s[n - 1] <= ' ')
+        n--;
+    return arena_strndup(a, s, n);
+}
+
 static int put(struct conf *c, const char *key, const char *value, const char *path,
                struct error *err)
 {
-    key = str_trim(c->a, key);
+    key = java_trim(c->a, key, strlen(key));
     if (!*key)
         return bad_value(path, "an empty key", err);
+    if (strlen(key) > CONF_MAX_KEY)
+        return error_set(err, ERR_TOO_LARGE, "%.400s…: a key of more than %d bytes", path,
+                         CONF_MAX_KEY);
     if (c->n >= CONF_MAX_ENTRIES && !conf_get(c, key))
         return error_set(err, ERR_TOO_LARGE, "%.400s: more than %d keys", path, CONF_MAX_ENTRIES);
     conf_set(c, key, without_last_breaks(c->a, value));
@@ -253,16 +266,6 @@ int conf_add_jv(struct conf *c, jv v, const char *path, struct error *err)
 
 /* ---- the operator's own files ---- */
 
-/* Java's String#trim: everything up to the blank goes. */
-static char *java_trim(struct arena *a, const char *s, size_t n)
-{
-    while (n && (unsigned char)*s <= ' ')
-        s++, n--;
-    while (n && (unsigned char)s[n - 1] <= ' ')
-        n--;
-    return arena_strndup(a, s, n);
-}
-
 void conf_add_flat_text(struct conf *c, const char *text)
 {
     while (*text) {
@@ -277,7 +280,7 @@ void conf_add_flat_text(struct conf *c, const char *text)
         const char *key = java_trim(c->a, line, (size_t)(colon - line));
         const char *value = java_trim(c->a, colon + 2, strlen(colon + 2));
 
-        if (*key && *value && c->n < CONF_MAX_ENTRIES)
+        if (*key && *value && strlen(key) <= CONF_MAX_KEY && c->n < CONF_MAX_ENTRIES)
             conf_set(c, key, value);
     }
 }

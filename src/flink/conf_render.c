@@ -125,6 +125,19 @@ static void add_quoted(struct strbuf *sb, const char *s)
     strbuf_addc(sb, '"');
 }
 
+/* Two keys that are not text could become one, which YAML refuses. */
+static bool is_yaml_key(const char *key)
+{
+    size_t len = strlen(key), step;
+
+    for (size_t i = 0; i < len; i += step) {
+        step = utf8_len(key + i, len - i);
+        if (!step || !strncmp(key + i, "\xef\xbf\xbe", 3) || !strncmp(key + i, "\xef\xbf\xbf", 3))
+            return false;
+    }
+    return len <= CONF_MAX_KEY;
+}
+
 static void add_text(struct strbuf *sb, const char *s)
 {
     if (is_plain(s))
@@ -135,9 +148,13 @@ static void add_text(struct strbuf *sb, const char *s)
 
 void conf_write_yaml(struct strbuf *sb, const struct conf *c)
 {
+    size_t before = sb->len;
+
     for (size_t i = 0; i < c->n; i++) {
         const struct conf_entry *e = &c->entries[i];
 
+        if (!is_yaml_key(e->key))
+            continue;
         add_text(sb, e->key);
         strbuf_adds(sb, ": ");
         if (is_bare_env(e))
@@ -146,6 +163,6 @@ void conf_write_yaml(struct strbuf *sb, const struct conf *c)
             add_text(sb, e->value);
         strbuf_addc(sb, '\n');
     }
-    if (!c->n)
+    if (sb->len == before)
         strbuf_adds(sb, "{}\n");
 }

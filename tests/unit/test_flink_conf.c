@@ -118,6 +118,11 @@ START_TEST(the_number_of_keys_is_bounded)
         jv_list_put(&list, arena_printf(&a, "k%d", i), INT(i));
     ck_assert_int_eq(conf_add_jv(&c, jv_list_obj(&list), "spec.flinkConfiguration", &err), -1);
     assert_error(&err, ERR_TOO_LARGE, "more than 4096 keys");
+    char *key = arena_calloc(&a, 1, CONF_MAX_KEY + 2);
+    memset(key, 'k', CONF_MAX_KEY + 1);
+    c = CONF_INIT(&a);
+    ck_assert_int_eq(conf_add_jv(&c, OBJ({key, INT(1)}), "spec.flinkConfiguration", &err), -1);
+    assert_error(&err, ERR_TOO_LARGE, "a key of more than 1000 bytes");
 }
 END_TEST
 
