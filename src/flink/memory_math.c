@@ -131,7 +131,7 @@ static uint64_t shortest_decimal(double v, int *ret_exponent)
         digits = digits * 10 + (unsigned)(*p - '0');
         exponent -= p > text;
     }
-    *ret_exponent = exponent + atoi(p + 1);
+    *ret_exponent = exponent + (int)strtol(p + 1, NULL, 10);
     return digits;
 }
 
