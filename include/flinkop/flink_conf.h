@@ -65,7 +65,8 @@ int conf_add_jv(struct conf *c, jv v, const char *path, struct error *err) MUST_
  * "key: value", '#' anywhere starts a comment, nothing is quoted or escaped; lines of another form
  * are skipped, and a key that comes twice has its last value, as there. */
 void conf_add_flat_text(struct conf *c, const char *text);
-/** config.yaml (standard YAML, flat or nested). */
+/** config.yaml (standard YAML, flat or nested; plain words as kubectl reads them, so that y, yes
+ * and on are "true": Flink 2.x leaves those as they are). */
 int conf_add_yaml_text(struct conf *c, const char *text, size_t len, struct error *err) MUST_CHECK;
 
 /* ---- typed access: present values must parse; ret is the fallback when absent. Maps and lists are
