@@ -110,6 +110,8 @@ struct http_client_options {
     const char *user_agent;
     int max_connections;      /* in total */
     int max_host_connections; /* to one host */
+    int64_t idle_close_ms;    /* kept connections are closed when nothing was sent for so long;
+                                 0: 60 s */
 };
 
 struct http_client *http_client_new(struct loop *loop, const struct http_client_options *o);

@@ -17,6 +17,8 @@
 #include "flinkop/str.h"
 #include "http_client.h"
 
+#define IDLE_CLOSE_MS 60000
+
 /* One socket that curl waits for. */
 struct poll {
     uv_poll_t uv; /* first: the close callback gets its address */
@@ -40,6 +42,7 @@ static void client_destroy(struct http_client *c)
         curl_easy_cleanup(c->spare[--c->spares]);
     curl_multi_cleanup(c->multi);
     timer_free(c->timer);
+    timer_free(c->idle);
     loop_undefer(c->loop, c);
     free(c->user_agent);
     free(c);
@@ -192,7 +195,8 @@ static void call_unlink(struct http_call *call)
     *call->link = call->next;
     if (call->next)
         call->next->link = call->link;
-    call->client->active--;
+    if (!--call->client->active)
+        timer_start(call->client->idle, call->client->idle_ms);
 }
 
 /* Not inside curl's callbacks. */
@@ -364,6 +368,36 @@ static void todo_add(struct http_call *call, int what)
 
 /* ---- what others call ---- */
 
+static CURLM *multi_new(struct http_client *c)
+{
+    CURLM *multi = curl_multi_init();
+
+    if (!multi)
+        BUG("out of memory in libcurl");
+    curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
+    curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, c);
+    curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
+    curl_multi_setopt(multi, CURLMOPT_TIMERDATA, c);
+    curl_multi_setopt(multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
+    curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)c->max_connections);
+    curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)c->max_host_connections);
+    curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)c->max_connections);
+    return multi;
+}
+
+/* curl looks after kept connections only when it makes new ones. After a burst of calls they, and
+ * what TLS has for each (some 40 kB), would stay for good. */
+static void on_idle(void *arg)
+{
+    struct http_client *c = arg;
+
+    while (c->spares)
+        curl_easy_cleanup(c->spare[--c->spares]);
+    curl_multi_cleanup(c->multi);
+    timer_stop(c->timer);
+    c->multi = multi_new(c);
+}
+
 struct http_client *http_client_new(struct loop *loop, const struct http_client_options *o)
 {
     static bool ready;
@@ -378,18 +412,12 @@ struct http_client *http_client_new(struct loop *loop, const struct http_client_
     c->loop = loop;
     c->todo_last = &c->todo;
     c->timer = timer_new(loop, on_timer, c);
+    c->idle = timer_new(loop, on_idle, c);
+    c->idle_ms = o->idle_close_ms ? o->idle_close_ms : IDLE_CLOSE_MS;
+    c->max_connections = o->max_connections;
+    c->max_host_connections = o->max_host_connections;
     c->user_agent = xstrdup(str_or(o->user_agent, "flink-operator"));
-    c->multi = curl_multi_init();
-    if (!c->multi)
-        BUG("out of memory in libcurl");
-    curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
-    curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c);
-    curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
-    curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c);
-    curl_multi_setopt(c->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
-    curl_multi_setopt(c->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)o->max_connections);
-    curl_multi_setopt(c->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)o->max_host_connections);
-    curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, (long)o->max_connections);
+    c->multi = multi_new(c);
     return c;
 }
 
@@ -426,6 +454,7 @@ struct http_call *http_send(struct http_client *c, const struct http_request *re
         call->next->link = &call->next;
     c->calls = call;
     c->active++;
+    timer_stop(c->idle);
     call->last_byte = loop_now(c->loop);
     call->deadline = call->last_byte + call->timeout_ms;
     if (call->timeout_ms || call->idle_ms) {

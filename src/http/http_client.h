@@ -12,6 +12,9 @@ struct http_client {
     struct loop *loop;
     CURLM *multi;
     struct timer *timer; /* curl's */
+    struct timer *idle;  /* active while no call is */
+    int64_t idle_ms;
+    int max_connections, max_host_connections;
     char *user_agent;
     struct http_call *calls;
     size_t active;

@@ -606,6 +606,44 @@ START_TEST(a_head_has_a_cap)
 }
 END_TEST
 
+/* ---- connections ---- */
+
+START_TEST(kept_connections_are_closed_after_a_while)
+{
+    http_client_free(t.client);
+    t.client = http_client_new(t.loop, &(struct http_client_options){NULL, 16, 8, 50});
+    t.serve = echo;
+    for (int i = 0; i < 20; i++)
+        start((struct http_request){0}, "/");
+    loop_run(t.loop);
+    ck_assert_int_eq(fake_open(t.server), 8);
+    ck_assert_int_eq(GET(0)->status, 201);
+    t.later = timer_new(t.loop, (loop_fn)loop_stop, t.loop);
+    timer_start(t.later, 150);
+    loop_run(t.loop);
+    ck_assert_int_eq(fake_open(t.server), 0);
+    ck_assert_int_eq(GET(0)->status, 201);
+}
+END_TEST
+
+START_TEST(a_proxy_is_used_only_when_it_is_given)
+{
+    cleanup_free char *https = xasprintf("https://nowhere.invalid/x");
+
+    t.serve = echo;
+    setenv("http_proxy", "http://127.0.0.1:1", 1);
+    setenv("all_proxy", "http://127.0.0.1:1", 1);
+    setenv("no_proxy", "*", 1);
+    ck_assert_int_eq(GET(0)->status, 201);
+    struct result *r =
+        run((struct http_request){.proxy = fake_url(t.server)}, "http://nowhere.invalid/x");
+    ck_assert(str_has_prefix(r->body.buf, "GET http://nowhere.invalid/x "));
+    /* our stand-in answers a CONNECT with a 201 and a body: no tunnel to speak TLS through */
+    r = run((struct http_request){.proxy = fake_url(t.server), .connect_timeout_ms = 500}, https);
+    ck_assert_int_eq(r->err.code, ERR_UNREACHABLE);
+}
+END_TEST
+
 /* ---- redirects ---- */
 
 static void redirect(struct fake_conn *c, const struct fake_request *r)
@@ -1016,6 +1054,8 @@ void suite_http(TCase *tc)
     T(garbage_is_malformed);
     T(a_body_has_a_cap);
     T(a_head_has_a_cap);
+    T(kept_connections_are_closed_after_a_while);
+    T(a_proxy_is_used_only_when_it_is_given);
     T(redirects_are_results_unless_asked_for);
     T(a_redirect_does_not_leak_credentials);
     T(a_stream_arrives_whole);
