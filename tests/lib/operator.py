@@ -1,0 +1,133 @@
+"""The operator under test: as its own container image in a Deployment, or as a process of this machine."""
+import hashlib
+import os
+import signal
+import subprocess
+import time
+
+from lib.bed import ROOT
+from lib.check import Failure, check, wait
+
+NAMESPACE = "flink-operator"
+
+
+def build_image(folder, binary="build/flink-operator"):
+    """(archive, name) of the operator's image, made without a daemon; the name changes with the contents."""
+    os.makedirs(folder, exist_ok=True)
+    root, archive = os.path.join(folder, "rootfs"), os.path.join(folder, "flink-operator.tar")
+    subprocess.run([os.path.join(ROOT, "deploy/rootfs"), os.path.join(ROOT, binary), root], check=True)
+    digest = hashlib.sha256()
+    for at, folders, names in os.walk(root):
+        folders.sort()
+        for name in sorted(names):
+            path = os.path.join(at, name)
+            with open(path, "rb") as f:
+                digest.update(path[len(root):].encode() + hashlib.sha256(f.read()).digest())
+    name = f"flink-operator:{digest.hexdigest()[:12]}"
+    subprocess.run([os.path.join(ROOT, "tests/bed/bed"), "image", archive, name, "--layer", root, "--user", "65532:65532",
+                    "--entrypoint", "/usr/bin/flink-operator", "--cmd", "run"], check=True)
+    return archive, name
+
+
+def overlay(folder, base, image, namespace=None, resources=()):
+    """Writes a kustomization that puts this image into deploy/<base>, and returns its folder, for `apply -k`."""
+    os.makedirs(folder, exist_ok=True)
+    name, _, tag = image.rpartition(":")
+    lines = ["apiVersion: kustomize.config.k8s.io/v1beta1", "kind: Kustomization", "resources:",
+             *[f"- {os.path.relpath(os.path.join(ROOT, r), folder)}" for r in (base, *resources)],
+             *([f"namespace: {namespace}"] if namespace else []),
+             f"images: [{{name: flink-operator, newName: {name}, newTag: {tag}}}]"]
+    with open(os.path.join(folder, "kustomization.yaml"), "w", encoding="utf-8") as f:
+        f.write("\n".join(lines) + "\n")
+    return folder
+
+
+class Deployed:
+    """The operator's Deployment in a namespace."""
+
+    def __init__(self, kube, ns=NAMESPACE):
+        self.kube, self.ns = kube, ns
+
+    def pods(self):
+        found = self.kube.list("pod", self.ns, "app.kubernetes.io/name=flink-operator")
+        return [p for p in found if not p["metadata"].get("deletionTimestamp")]
+
+    def ready(self):
+        """The one ready pod, for wait()."""
+        pods = self.pods()
+        check(len(pods) == 1, f"{len(pods)} pods")
+        conditions = {c["type"]: c["status"] for c in pods[0].get("status", {}).get("conditions", [])}
+        check(conditions.get("Ready") == "True", lambda: f"the operator's pod is not ready: {pods[0].get('status')}")
+        return pods[0]
+
+    def wait(self, seconds=60):
+        return wait("the operator's pod ready", self.ready, seconds)
+
+    def kill(self):
+        """As kill -9 would end it, and its node with it: the pod is gone without a grace period."""
+        for pod in self.kube.list("pod", self.ns, "app.kubernetes.io/name=flink-operator"):
+            self.kube.delete("pod", self.ns, pod["metadata"]["name"], now=True)
+
+    def scale(self, replicas):
+        self.kube.patch("deployment", self.ns, "flink-operator", {"spec": {"replicas": replicas}})
+
+    def log(self, *options):
+        return self.kube.kubectl("logs", "-n", self.ns, "deployment/flink-operator", *options, fail=False)
+
+    def metrics(self):
+        """Metrics without their labels: name → sum."""
+        pod = self.ready()["metadata"]["name"]
+        text = self.kube.request("GET", f"api/v1/namespaces/{self.ns}/pods/{pod}:8085/proxy/metrics").decode()
+        return sum_metrics(text)
+
+    def rss(self):
+        return self.metrics()["process_resident_memory_bytes"]
+
+
+def sum_metrics(text):
+    sums = {}
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            name, _, value = line.rpartition(" ")
+            name = name.partition("{")[0]
+            sums[name] = sums.get(name, 0) + float(value)
+    return sums
+
+
+class Process:
+    """The operator as a process of this machine, in a bed's network. Its log goes to a file."""
+
+    def __init__(self, bed, folder, *options, binary="build/asan/flink-operator", env=None):
+        os.makedirs(folder, exist_ok=True)
+        self.path = os.path.join(folder, f"operator-{time.time():.3f}.log")
+        asan = "abort_on_error=0:exitcode=99:detect_stack_use_after_return=1"
+        with open(self.path, "wb") as log:
+            self.process = bed.start(
+                os.path.join(ROOT, binary), "run", "--kubeconfig", bed.kubeconfig, "--log-format", "text", *options,
+                stdout=log, stderr=subprocess.STDOUT, env={**os.environ, "ASAN_OPTIONS": asan, **(env or {})})
+
+    def log(self):
+        with open(self.path, encoding="utf-8", errors="replace") as f:
+            return f.read()
+
+    def wait(self, seconds=60):
+        def ready():
+            if self.process.poll() is not None:
+                raise SystemError(f"the operator ended: {self.log()[-1500:]}")
+            return " ready" in self.log()
+        wait("the operator ready", ready, seconds, 0.02)
+
+    def stop(self, seconds=30):
+        """SIGTERM; fails when it does not end cleanly."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            code = self.process.wait(seconds)
+        except subprocess.TimeoutExpired as e:
+            self.process.kill()
+            raise Failure(f"the operator did not end within {seconds} s of SIGTERM") from e
+        check(code == 0, f"the operator ended with exit code {code}; the end of its log:\n{self.log()[-3000:]}")
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
