@@ -102,7 +102,11 @@ static bool prepare(struct cluster_pass *p)
     return false;
 }
 
-/* Which JobManager runs, and whether it is the one that the probe speaks of. */
+#define POD_READY_MS 5000 /* the kubelet looks every second */
+
+/* Which JobManager runs, and whether it is the one that the probe speaks of. We reach it at its
+ * pod's address as soon as it answers; others come through the Service, which leads to a pod only
+ * when that is ready, so the status does not say READY before. */
 static void look_at_jobmanager(struct cluster_pass *p)
 {
     const struct obs_flink *f = p->s->flink;
@@ -121,14 +125,17 @@ static void look_at_jobmanager(struct cluster_pass *p)
         return;
     }
     bool answers = p->jm_instance && f->known && str_eq(f->jm, p->jm_instance);
-    if (answers && (f->reachable || p->s->now - f->since < 10000))
+    p->serves = answers && (f->reachable || p->s->now - f->since < 10000);
+    if (p->serves && pod->ready)
         p->jm = JM_READY;
-    else if (p->cause.reason)
+    else if (p->cause.reason && !p->serves)
         p->jm = JM_ERROR;
-    else if (answers)
+    else if (answers && p->s->now - f->since >= POD_READY_MS)
         p->jm = JM_DEPLOYED_NOT_READY;
     else
         p->jm = JM_DEPLOYING;
+    if (p->serves && p->jm == JM_DEPLOYING)
+        plan_wake(&p->plan, f->since + POD_READY_MS);
     if (p->jm == JM_READY)
         p->cause = (struct obs_cause){0};
 }
@@ -137,7 +144,7 @@ static enum probe_pace choose_pace(const struct cluster_pass *p)
 {
     if (!p->s->deployment)
         return PROBE_OFF;
-    if (p->jm != JM_READY)
+    if (!p->serves)
         return p->jm_instance ? PROBE_FAST : PROBE_OFF;
     if (p->s->n_tm_pods || (p->has_alloc && p->alloc.slots_needed))
         return PROBE_ACTIVE;
@@ -171,7 +178,7 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
     if (!p.plan.gone)
         report(&p);
     p.plan.pace = choose_pace(&p);
-    p.plan.ready = p.jm == JM_READY && p.up_to_date && !p.meta.deleted_ms;
+    p.plan.ready = p.serves && p.up_to_date && !p.meta.deleted_ms;
     p.plan.summary = describe(&p).message;
     if (p.usable) {
         p.plan.rest_port = p.config.rest_port;

@@ -81,8 +81,11 @@ struct obs_cause describe(struct cluster_pass *p)
         return p->cause;
     if (p->jm == JM_DEPLOYED_NOT_READY)
         return (struct obs_cause){jm_texts[p->jm].reason,
-                                  arena_printf(p->a, "the JobManager does not answer: %s",
-                                               str_or_empty(p->s->flink->error))};
+                                  p->serves
+                                      ? "the JobManager answers, but its pod is not Ready, so no "
+                                        "Service leads to it"
+                                      : arena_printf(p->a, "the JobManager does not answer: %s",
+                                                     str_or_empty(p->s->flink->error))};
     return (struct obs_cause){jm_texts[p->jm].reason, jm_texts[p->jm].message};
 }
 

@@ -75,8 +75,6 @@ static jv jobmanager_args(struct arena *a, const struct cluster_config *c)
 {
     struct jv_list args = JV_LIST(a);
 
-    jv_list_add(&args, STR("bash"));
-    jv_list_add(&args, STR(arena_printf(a, "%s/launch.sh", c->conf_dir)));
     jv_list_add(&args, STR("jobmanager"));
     jm_memory_properties(&c->jm_memory, add_property, &args);
     if (c->ha) /* TaskManagers find the leader's address in the HA store */

@@ -37,8 +37,6 @@ static jv taskmanager_args(struct arena *a, const struct cluster_config *c, cons
 {
     struct jv_list args = JV_LIST(a);
 
-    jv_list_add(&args, STR("bash"));
-    jv_list_add(&args, STR(arena_printf(a, "%s/launch.sh", c->conf_dir)));
     jv_list_add(&args, STR("taskmanager"));
     /* The id under which the JobManager lists it: pod and TaskManager are matched by it. */
     add_property(&args, "taskmanager.resource-id", pod_name);

@@ -15,6 +15,7 @@
 
 #define AWAIT_MS 5000 /* how long an older version is not believed */
 #define TEXT_MAX (4 * 1024 * 1024)
+#define GRAVES 512
 
 struct entry {
     struct stored s;
@@ -40,6 +41,10 @@ struct store {
     struct strmap entries; /* key -> struct entry */
     struct strmap groups;  /* index -> struct group */
     uint64_t mark;
+    /* Hashes of the uids that went last: an answer to a write of ours that comes after the watch
+     * has told of the deletion must not bring the object back. */
+    uint64_t graves[GRAVES];
+    size_t next_grave;
 };
 
 struct store *store_new(enum kube_kind kind, store_change_fn changed, void *arg)
@@ -276,13 +281,24 @@ void store_observe(struct store *st, jv object, int64_t now)
     put(st, key, object, old, NULL, now);
 }
 
+static bool is_buried(const struct store *st, const char *uid)
+{
+    uint64_t hash = hash_str(uid);
+
+    for (size_t i = 0; i < GRAVES; i++)
+        if (st->graves[i] == hash)
+            return true;
+    return false;
+}
+
 void store_write_through(struct store *st, jv object, int64_t now)
 {
     const char *version = JV_STRING(object, "metadata", "resourceVersion");
+    const char *uid = str_or_empty(JV_STRING(object, "metadata", "uid"));
     char key[512];
     struct entry *old;
 
-    if (!version || !key_of(object, key, sizeof(key)))
+    if (!version || !key_of(object, key, sizeof(key)) || is_buried(st, uid))
         return;
     old = strmap_get(&st->entries, key);
     if (old && str_eq(version, old->s.meta->resource_version))
@@ -295,6 +311,7 @@ void store_write_through(struct store *st, jv object, int64_t now)
 
 static void drop(struct store *st, struct entry *e)
 {
+    st->graves[st->next_grave++ % GRAVES] = hash_str(str_or_empty(e->s.meta->uid));
     group_remove(st, e);
     strmap_remove(&st->entries, e->s.key);
     st->changed(st->arg, st->kind, &e->s, true);

@@ -442,7 +442,10 @@ START_TEST(a_situation_gives_its_plan)
         return;
     }
     ck_assert_msg(n == 2, "%s has no expected plan; GOLDEN_UPDATE=1 writes it", cases[_i]);
-    ck_assert_msg(jv_equal(found, docs[1].value), "%s: the plan is now\n%s", cases[_i], sb.buf);
+    if (jv_equal(found, docs[1].value))
+        return;
+    fprintf(stderr, "%s: the plan is now\n%s", cases[_i], sb.buf); /* too long for Check */
+    ck_abort_msg("%s: another plan than expected, see above", cases[_i]);
 }
 END_TEST
 

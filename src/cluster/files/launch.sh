@@ -1,24 +1,60 @@
 #!/usr/bin/env bash
-# Starts a Flink process in a pod of the operator:  launch.sh jobmanager|taskmanager [-D key=value]...
+# Starts a Flink process in a pod of the operator:
 #
-# It runs behind the image's entrypoint (so jemalloc, built-in plugins and the user id are as the
-# image wants them) and ends in the same java command as bin/flink-console.sh. It does not call
-# Flink's start scripts because each of those forks up to five JVMs only to parse the configuration
-# and to size the memory: the operator wrote that configuration, did that arithmetic, and hands both
-# over in the variables that those scripts use themselves.
+#   launch.sh ENTRYPOINT jobmanager|taskmanager [-D key=value]...
+#
+# First it runs the image's entrypoint, which sets up jemalloc, built-in plugins and the user, and
+# hands over to the second half of this file; that ends in the same java command as Flink's
+# bin/flink-console.sh.
+#
+# Flink's start scripts are not called, and neither is the part of the entrypoint that edits the
+# configuration: together they fork five JVMs, most of a second each, only to parse the configuration
+# and to size the memory. The operator wrote that configuration, did that arithmetic, and hands both
+# over in the variables that those scripts use themselves:
 #
 #   FLINK_JM_JVM_MEM_OPTS, FLINK_TM_JVM_MEM_OPTS        heap and other limits
 #   FLINK_ENV_JAVA_OPTS, FLINK_ENV_JAVA_OPTS_JM/_TM     env.java.opts.*
 #   FLINK_LOG_DIR, STD_REDIRECT_TO_FILE                 env.log.dir, env.stdout-err.redirect-to-file
 #   FLINK_WEB_UPLOAD_DIR                                web.upload.dir (JobManager)
 #   FLINK_ENTRYPOINT_ARGS                               kubernetes.*.entrypoint.args
+#   FLINK_PROPERTIES                                    "key: value" lines, as the entrypoint takes them
 
-role=$1
-shift
 conf=$(cd "$(dirname "$0")" && pwd)
-: "${FLINK_HOME:=/opt/flink}"
-: "${FLINK_LOG_DIR:=$FLINK_HOME/log}"
-export FLINK_HOME FLINK_CONF_DIR=$conf FLINK_LOG_DIR
+entrypoint=$1
+role=$2
+shift 2
+
+# ---- first half: through the entrypoint -------------------------------------------------------
+#
+# The entrypoint works on a FLINK_HOME that looks like the real one but for a configuration of its
+# own to edit and an editor that does nothing: ours is mounted read-only and complete.
+
+if [ -z "${FLINK_REAL_HOME:-}" ]; then
+    export FLINK_REAL_HOME=${FLINK_HOME:-/opt/flink}
+    if [ ! -x "$entrypoint" ]; then
+        echo "launch.sh: the image has no $entrypoint" >&2
+        exit 127
+    fi
+    # It is kept: the entrypoint makes links to plugins through it.
+    if home=$(mktemp -d) && mkdir "$home/bin"; then
+        ln -s "$FLINK_REAL_HOME"/bin/* "$home/bin"
+        ln -s "$FLINK_REAL_HOME"/[!b]* "$home"
+        rm -f "$home/conf" "$home/bin/config-parser-utils.sh"
+        cp -rL "$conf" "$home/conf"
+        printf '#!/bin/sh\nexit 0\n' >"$home/bin/config-parser-utils.sh"
+        chmod -R a+rX,u+w "$home"
+        chmod a+x "$home/bin/config-parser-utils.sh"
+        export FLINK_HOME=$home
+    fi
+    export FLINK_SAVED_PROPERTIES=${FLINK_PROPERTIES:-}
+    unset FLINK_PROPERTIES
+    exec "$entrypoint" bash "$conf/launch.sh" "$entrypoint" "$role" "$@"
+fi
+
+# ---- second half: the java command ------------------------------------------------------------
+
+export FLINK_HOME=$FLINK_REAL_HOME FLINK_CONF_DIR=$conf
+export FLINK_LOG_DIR=${FLINK_LOG_DIR:-$FLINK_HOME/log}
 export FLINK_BIN_DIR=$FLINK_HOME/bin FLINK_LIB_DIR=${FLINK_LIB_DIR:-$FLINK_HOME/lib}
 export FLINK_OPT_DIR=${FLINK_OPT_DIR:-$FLINK_HOME/opt}
 export FLINK_PLUGINS_DIR=${FLINK_PLUGINS_DIR:-$FLINK_HOME/plugins}
@@ -54,6 +90,16 @@ taskmanager)
     exit 64
     ;;
 esac
+
+# Properties of the pod itself win over the cluster's, and variables in them are expanded, as with
+# the entrypoint.
+expand() {
+    if command -v envsubst >/dev/null; then envsubst; else cat; fi
+}
+while IFS= read -r line; do
+    line=${line//[[:space:]]/}
+    [[ $line == [!#]*:* ]] && set -- "$@" -D "${line%%:*}=${line#*:}"
+done < <(expand <<<"${FLINK_SAVED_PROPERTIES:-}")
 
 java=java
 [ -x "${JAVA_HOME:-}/bin/java" ] && java=$JAVA_HOME/bin/java

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The store under the orders in which watches and answers can come. */
+#include <stdlib.h>
+
+#include "../../src/controller/store.h"
+#include "flinkop/str.h"
+#include "unit.h"
+
+static struct arena a;
+static struct store *st;
+static int changes, removals;
+
+static void changed(void *arg, enum kube_kind kind, const struct stored *s, bool gone)
+{
+    (void)arg;
+    ck_assert_int_eq(kind, KIND_POD);
+    ck_assert_ptr_nonnull(s->key);
+    changes += !gone;
+    removals += gone;
+}
+
+static void setup(void)
+{
+    st = store_new(KIND_POD, changed, NULL);
+    changes = removals = 0;
+}
+
+static void teardown(void)
+{
+    store_free(st);
+    arena_free(&a);
+}
+
+static jv pod(const char *name, const char *uid, const char *version)
+{
+    return jv_dup(&a, OBJ({"metadata", OBJ({"namespace", STR("ns")}, {"name", STR(name)},
+                                           {"uid", STR(uid)}, {"resourceVersion", STR(version)},
+                                           {"labels", OBJ({"app", STR("c")})})},
+                          {"status", OBJ({"podIP", STR(version)})}));
+}
+
+static const char *version_of(const char *name)
+{
+    const struct stored *s = store_get(st, "ns", name);
+
+    return s ? s->meta->resource_version : NULL;
+}
+
+START_TEST(objects_are_projected_and_grouped)
+{
+    size_t n;
+
+    store_observe(st, pod("a", "u1", "1"), 0);
+    store_observe(st, pod("b", "u2", "2"), 0);
+    store_observe(st, pod("a", "u1", "3"), 0);
+    store_observe(st, pod("a", "u1", "3"), 0); /* nothing new */
+    ck_assert_int_eq(changes, 3);
+    const struct stored *const *list = store_by_index(st, "ns/c", &n);
+    ck_assert_uint_eq(n, 2);
+    ck_assert_str_eq(((const struct obs_pod *)store_get(st, "ns", "a")->view)->ip, "3");
+    ck_assert(list[0] != list[1]);
+    store_forget(st, "ns", "a", "u1");
+    list = store_by_index(st, "ns/c", &n);
+    ck_assert_uint_eq(n, 1);
+    ck_assert_str_eq(list[0]->key, "ns/b");
+    store_forget(st, "ns", "b", NULL);
+    ck_assert_ptr_null(store_by_index(st, "ns/c", &n));
+    ck_assert_int_eq(removals, 2);
+}
+END_TEST
+
+START_TEST(older_news_than_our_own_write_is_not_believed)
+{
+    store_observe(st, pod("a", "u1", "1"), 0);
+    store_write_through(st, pod("a", "u1", "5"), 0);
+    store_observe(st, pod("a", "u1", "3"), 10); /* written before ours, told after */
+    ck_assert_str_eq(version_of("a"), "5");
+    store_observe(st, pod("a", "u1", "5"), 20);
+    store_observe(st, pod("a", "u1", "7"), 30);
+    ck_assert_str_eq(version_of("a"), "7");
+}
+END_TEST
+
+START_TEST(an_answer_that_the_watch_has_overtaken_changes_nothing)
+{
+    store_observe(st, pod("a", "u1", "1"), 0);
+    store_observe(st, pod("a", "u1", "5"), 0); /* our write, seen by the watch first */
+    store_observe(st, pod("a", "u1", "6"), 0); /* and somebody else's after it */
+    store_write_through(st, pod("a", "u1", "5"), 0);
+    ck_assert_str_eq(version_of("a"), "6");
+}
+END_TEST
+
+START_TEST(what_was_waited_for_in_vain_is_given_up)
+{
+    store_observe(st, pod("a", "u1", "1"), 0);
+    store_write_through(st, pod("a", "u1", "5"), 0);
+    store_observe(st, pod("a", "u1", "9"), 6000); /* a list skipped our version */
+    ck_assert_str_eq(version_of("a"), "9");
+}
+END_TEST
+
+START_TEST(an_answer_after_the_deletion_raises_no_dead)
+{
+    store_observe(st, pod("a", "u1", "1"), 0);
+    store_forget(st, "ns", "a", "u1");
+    store_write_through(st, pod("a", "u1", "2"),
+                        0); /* taking the last finalizer off, answered late */
+    ck_assert_ptr_null(version_of("a"));
+    store_observe(st, pod("a", "u2", "3"), 0); /* a new one of that name */
+    ck_assert_str_eq(version_of("a"), "3");
+    store_forget(st, "ns", "a", "u1"); /* late news of the old one */
+    ck_assert_str_eq(version_of("a"), "3");
+}
+END_TEST
+
+START_TEST(a_list_sweeps_what_it_does_not_show)
+{
+    store_observe(st, pod("a", "u1", "1"), 0);
+    store_observe(st, pod("b", "u2", "2"), 0);
+    uint64_t mark = store_list_begin(st);
+    store_observe(st, pod("b", "u2", "2"), 0);
+    store_write_through(st, pod("c", "u3", "9"), 0); /* made meanwhile */
+    store_list_end(st, mark, "ns");
+    ck_assert_ptr_null(version_of("a"));
+    ck_assert_str_eq(version_of("b"), "2");
+    ck_assert_str_eq(version_of("c"), "9");
+    mark = store_list_begin(st);
+    store_list_end(st, mark, "elsewhere");
+    ck_assert_uint_eq(store_count(st), 2);
+    store_list_end(st, mark, NULL);
+    ck_assert_uint_eq(store_count(st), 0);
+}
+END_TEST
+
+void suite_store(TCase *tc)
+{
+    tcase_add_checked_fixture(tc, setup, teardown);
+    T(objects_are_projected_and_grouped);
+    T(older_news_than_our_own_write_is_not_believed);
+    T(an_answer_that_the_watch_has_overtaken_changes_nothing);
+    T(what_was_waited_for_in_vain_is_given_up);
+    T(an_answer_after_the_deletion_raises_no_dead);
+    T(a_list_sweeps_what_it_does_not_show);
+}
