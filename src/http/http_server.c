@@ -23,7 +23,7 @@
 #include "flinkop/str.h"
 #include "flinkop/strbuf.h"
 
-#define MAX_CONNECTIONS 64
+#define MAX_CONNECTIONS 256
 #define MAX_REPLY ((size_t)64 << 20)
 #define PIECE ((size_t)16 << 10)
 #define MAX_HEAD 4096 /* of a request */

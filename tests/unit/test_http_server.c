@@ -235,10 +235,10 @@ START_TEST(idle_connections_do_not_block_others)
     int fds[200];
 
     for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
-        fds[i] = i < 30 ? dial() : -1;
+        fds[i] = dial();
     fetch("GET", "/healthz");
     ck_assert_int_eq(t.status, 200);
-    for (size_t i = 0; i < 30; i++)
+    for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
         close(fds[i]);
 }
 END_TEST
