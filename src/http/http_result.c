@@ -117,8 +117,10 @@ static void classify_sent(const struct http_call *call, CURLcode code, struct er
 
 void http_call_classify(const struct http_call *call, CURLcode code, struct error *err)
 {
-    if (code == CURLE_OK)
+    if (code == CURLE_OK && call->head_done)
         return;
+    if (code == CURLE_OK) /* curl takes headers that end with the connection for whole ones */
+        code = CURLE_PARTIAL_FILE;
     if (call->too_large) {
         error_set(err, ERR_TOO_LARGE, "%s of the answer of %s larger than %zu bytes",
                   call->head_done ? "body" : "head", call->peer,

@@ -520,6 +520,48 @@ START_TEST(a_truncated_answer_is_broken)
 }
 END_TEST
 
+static struct {
+    const char *text;
+    size_t len;
+} cut;
+
+static void cut_off(struct fake_conn *c, const struct fake_request *r)
+{
+    (void)r;
+    fake_write(c, cut.text, cut.len);
+    fake_close(c);
+}
+
+START_TEST(an_answer_cut_off_anywhere_is_broken)
+{
+    static const char *const texts[] = {
+        "HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 5\r\n\r\nhello",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+    };
+
+    t.serve = cut_off;
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+        cut.text = texts[i];
+        for (cut.len = 0; cut.len <= strlen(texts[i]); cut.len++) {
+            struct result *r = &t.r[0];
+
+            strbuf_release(&r->body);
+            memset(r, 0, sizeof(*r));
+            strbuf_init(&r->body, 1 << 20);
+            t.expected = 0;
+            t.finished = 0;
+            GET(.method = "POST", .on_head = on_head);
+            /* the very last byte of a chunked body says nothing new */
+            if (cut.len == strlen(texts[i]) || (i == 1 && cut.len == strlen(texts[i]) - 1))
+                ck_assert_str_eq(r->body.buf, "hello");
+            else if (r->err.code != ERR_SERVER && r->err.code != ERR_PARSE)
+                ck_abort_msg("%zu/%zu: %s %s", i, cut.len, errc_name(r->err.code), r->err.text);
+        }
+    }
+}
+END_TEST
+
 static const char *garbage_text;
 
 static void garbage(struct fake_conn *c, const struct fake_request *r)
@@ -1051,6 +1093,7 @@ void suite_http(TCase *tc)
     T(repeatable_calls_survive_a_stale_connection);
     T(a_post_declared_repeatable_survives_too);
     T(a_truncated_answer_is_broken);
+    T(an_answer_cut_off_anywhere_is_broken);
     T(garbage_is_malformed);
     T(a_body_has_a_cap);
     T(a_head_has_a_cap);
