@@ -18,6 +18,7 @@
 #include "flinkop/kube_watch.h"
 #include "flinkop/loop.h"
 #include "flinkop/mem.h"
+#include "flinkop/metrics.h"
 #include "flinkop/strbuf.h"
 #include "flinkop/strmap.h"
 
@@ -109,6 +110,20 @@ static long status_kb(const char *name)
     return kb;
 }
 
+/* Turns of the loop that took longer than 10 ms, of all. */
+static void print_turns(void)
+{
+    cleanup_strbuf struct strbuf sb = STRBUF_INIT(1 << 20);
+
+    metrics_write(&sb);
+    const char *at = strstr(sb.buf, "loop_turn_seconds_bucket{le=\"0.01\"} ");
+    const char *all = strstr(sb.buf, "loop_turn_seconds_count ");
+
+    if (at && all)
+        printf("  turns of the loop: %ld, over 10 ms: %ld\n", atol(strchr(all, ' ')),
+               atol(strchr(all, ' ')) - atol(strchr(at, ' ')));
+}
+
 static void on_object(void *arg, jv o, bool initial)
 {
     (void)arg;
@@ -153,6 +168,7 @@ static int watch(bool metadata_only)
            (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
                (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6,
            before, status_kb("VmRSS"), status_kb("RssAnon"), status_kb("VmHWM"));
+    print_turns();
     kube_watch_stop(w);
     disconnect();
     return kept.count != OBJECTS;
