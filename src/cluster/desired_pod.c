@@ -240,6 +240,7 @@ static jv main_container(struct arena *a, const struct desired_input *in, const 
     const struct deployment_spec *spec = in->config->spec;
     const char *policy = spec->image_pull_policy;
     const char *entry = conf_get(conf, "kubernetes.entry.path");
+    const char *launcher = arena_printf(a, "%s/launch.sh", in->config->conf_dir);
     bool host_network = str_eq(conf_get(conf, "kubernetes.hostnetwork.enabled"), "true");
     /* What a template may decide otherwise. The message of a container that died is the end of its
      * log when it wrote none: that is how the cause gets into the status. */
@@ -249,8 +250,8 @@ static jv main_container(struct arena *a, const struct desired_input *in, const 
          STR(str_or(conf_get(conf, "kubernetes.container.image.pull-policy"), "IfNotPresent"))});
     jv ours = OBJ(
         {"name", STR(MAIN_CONTAINER)}, {"image", STR(in->config->image)},
-        {"imagePullPolicy", STR(policy)},
-        {"command", ARR(STR(str_or(entry, "/docker-entrypoint.sh")))}, {"args", role->args},
+        {"imagePullPolicy", STR(policy)}, {"command", ARR(STR("bash"), STR(launcher))},
+        {"args", jv_concat(a, ARR(STR(str_or(entry, "/docker-entrypoint.sh"))), role->args)},
         {"env", container_env(a, in, conf, role, jv_get(template, "env"))},
         {"ports",
          IF(!host_network, named_union(a, role->ports, jv_get(template, "ports"), "name"))},
