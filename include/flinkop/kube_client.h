@@ -82,22 +82,23 @@ struct kube_request *kube_send(struct kube_client *c, const struct kube_call *ca
  * request whose done runs. */
 void kube_drop(struct kube_request *r);
 
-/* ---- to a service through the API server's proxy ---- */
+/* ---- to a service or pod through the API server's proxy ---- */
 
 struct kube_http;
 
 /**
- * Sends req to a service, e.g. service "http:NAME:8081" or "NAME:rest", through the API server with
- * our credentials and TLS: …/namespaces/NS/services/SERVICE/proxy + req->url, where req->url is the
- * path with its query, beginning with '/'. req->tls and req->proxy must be NULL. All else is as
- * with http_send, streaming in both directions included; the request is copied. A 401 is retried
+ * Sends req to a service ("http:NAME:8081", "NAME:rest") or a pod ("NAME:8081") through the API
+ * server with our credentials and TLS: …/namespaces/NS/KIND/TARGET/proxy + req->url, where req->url
+ * is the path with its query, beginning with '/'. req->tls and req->proxy must be NULL. All else is
+ * as with http_send, streaming in both directions included; the request is copied. A 401 is retried
  * once with fresh credentials unless there is a req->part.
  *
- * What the API server says when it cannot reach the service comes as a status (mostly 503, as a
+ * What the API server says when it cannot reach the target comes as a status (mostly 503, as a
  * Status object), not as an error.
  */
-struct kube_http *kube_proxy_send(struct kube_client *c, const char *ns, const char *service,
-                                  const struct http_request *req, struct error *err) MUST_CHECK;
+struct kube_http *kube_proxy_send(struct kube_client *c, enum kube_kind kind, const char *ns,
+                                  const char *target, const struct http_request *req,
+                                  struct error *err) MUST_CHECK;
 /** As http_drop and http_resume. */
 void kube_http_drop(struct kube_http *h);
 void kube_http_resume(struct kube_http *h);

@@ -24,7 +24,8 @@ struct flink_client {
 };
 
 struct flink_call {
-    struct http_call *http;
+    struct http_call *http; /* one of them */
+    struct kube_http *proxied;
     flink_done_fn done;
     void *arg;
     char *what; /* "GET /jobs/overview", for messages */
@@ -81,25 +82,37 @@ static void on_done(void *arg, const struct http_response *res, const struct err
     done(done_arg, &answer);
 }
 
+/* Directly at the pod's address, or to the same pod through the API server. */
+static int send(struct flink_client *c, struct flink_call *call, const struct flink_endpoint *e,
+                const char *path, struct http_request *req, struct error *err)
+{
+    const char *bracket = strchr(e->ip, ':') ? "[" : "";
+    cleanup_free char *url =
+        xasprintf("http://%s%s%s:%d%s", bracket, e->ip, *bracket ? "]" : "", e->port, path);
+    cleanup_free char *target = xasprintf("%s:%d", e->pod, e->port);
+
+    req->url = c->proxy ? path : url;
+    if (c->proxy)
+        call->proxied = kube_proxy_send(c->kube, KIND_POD, e->ns, target, req, err);
+    else
+        call->http = http_send(c->http, req, err);
+    return call->proxied || call->http ? 0 : -1;
+}
+
 static struct flink_call *start(struct flink_client *c, const struct flink_endpoint *e,
                                 const char *path, struct http_request *req, flink_done_fn done,
                                 void *arg)
 {
     struct flink_call *call = xcalloc(1, sizeof(*call));
-    const char *bracket = strchr(e->ip, ':') ? "[" : "";
-    cleanup_free char *url =
-        xasprintf("http://%s%s%s:%d%s", bracket, e->ip, *bracket ? "]" : "", e->port, path);
     struct error err;
 
     *call = (struct flink_call){
         .done = done, .arg = arg, .what = xasprintf("%s %s", req->method, path)};
-    req->url = url;
     req->connect_timeout_ms = CONNECT_TIMEOUT_MS;
     req->max_body = MAX_BODY;
     req->on_done = on_done;
     req->arg = call;
-    call->http = http_send(c->http, req, &err);
-    if (!call->http)
+    if (send(c, call, e, path, req, &err))
         BUG("%s: %s", call->what, err.text);
     return call;
 }
@@ -131,7 +144,10 @@ struct flink_call *flink_upload(struct flink_client *c, const struct flink_endpo
 
 void flink_resume(struct flink_call *call)
 {
-    http_resume(call->http);
+    if (call->proxied)
+        kube_http_resume(call->proxied);
+    else
+        http_resume(call->http);
 }
 
 void flink_drop(struct flink_call *call)
@@ -139,5 +155,6 @@ void flink_drop(struct flink_call *call)
     if (!call)
         return;
     http_drop(call->http);
+    kube_http_drop(call->proxied);
     call_free(call);
 }

@@ -244,19 +244,21 @@ void kube_drop(struct kube_request *r)
     request_free(r);
 }
 
-struct kube_http *kube_proxy_send(struct kube_client *c, const char *ns, const char *service,
-                                  const struct http_request *req, struct error *err)
+struct kube_http *kube_proxy_send(struct kube_client *c, enum kube_kind kind, const char *ns,
+                                  const char *target, const struct http_request *req,
+                                  struct error *err)
 {
     cleanup_strbuf struct strbuf url = STRBUF_INIT(MAX_URL);
     cleanup_free char *ns_escaped = http_escape(ns);
     struct http_request inner = *req;
 
-    if (!req->url || *req->url != '/' || strpbrk(service, "/?#% ")) {
-        error_set(err, ERR_INVALID, "service %s: \"%.80s\" is not an absolute path", service,
+    if (!req->url || *req->url != '/' || strpbrk(target, "/?#% ")) {
+        error_set(err, ERR_INVALID, "proxy to %s: \"%.80s\" is not an absolute path", target,
                   str_or_empty(req->url));
         return NULL;
     }
-    strbuf_addf(&url, "/api/v1/namespaces/%s/services/%s/proxy%s", ns_escaped, service, req->url);
+    strbuf_addf(&url, "/api/v1/namespaces/%s/%s/%s/proxy%s", ns_escaped,
+                kube_resource(kind)->plural, target, req->url);
     inner.url = url.overflow ? NULL : url.buf;
     return kube_http_send(c, POOL_PROXIED, &inner);
 }

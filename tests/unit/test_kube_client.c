@@ -427,7 +427,8 @@ START_TEST(a_service_is_reached_through_the_proxy)
     struct error err = {0};
 
     t.serve = ok;
-    ck_assert_ptr_nonnull(kube_proxy_send(t.client, "team", "http:my-rest:8081", &req, &err));
+    ck_assert_ptr_nonnull(
+        kube_proxy_send(t.client, KIND_SERVICE, "team", "http:my-rest:8081", &req, &err));
     loop_run(t.loop);
     ck_assert_str_eq(t.reply.buf, "200 {\"kind\":\"Thing\"}");
     ck_assert_str_eq(t.request.buf,
@@ -440,17 +441,18 @@ START_TEST(a_service_is_reached_through_the_proxy)
                                 .part = &part,
                                 .timeout_ms = 5000,
                                 .on_done = on_proxied};
-    ck_assert_ptr_nonnull(kube_proxy_send(t.client, "team", "my-rest:rest", &req, &err));
+    ck_assert_ptr_nonnull(
+        kube_proxy_send(t.client, KIND_SERVICE, "team", "my-rest:rest", &req, &err));
     loop_run(t.loop);
     ck_assert_str_eq(t.reply.buf, "200 {\"kind\":\"Thing\"}");
     ck_assert_uint_gt(t.request.len, 100000);
 
     req.url = "jars";
-    ck_assert_ptr_null(kube_proxy_send(t.client, "team", "my-rest:rest", &req, &err));
+    ck_assert_ptr_null(kube_proxy_send(t.client, KIND_SERVICE, "team", "my-rest:rest", &req, &err));
     assert_error(&err, ERR_INVALID, "not an absolute path");
     req.url = "/jars";
-    ck_assert_ptr_null(kube_proxy_send(t.client, "team", "x/../y", &req, &err));
-    kube_http_drop(kube_proxy_send(t.client, "team", "my-rest:rest", &req, &err));
+    ck_assert_ptr_null(kube_proxy_send(t.client, KIND_SERVICE, "team", "x/../y", &req, &err));
+    kube_http_drop(kube_proxy_send(t.client, KIND_SERVICE, "team", "my-rest:rest", &req, &err));
 }
 END_TEST
 

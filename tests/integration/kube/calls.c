@@ -356,7 +356,7 @@ static struct proxied proxied(struct http_request req, const char *service)
     strbuf_init(&p.body, 1 << 20);
     req.on_done = proxied_done;
     req.arg = &p;
-    if (!kube_proxy_send(it.client, it.ns, service, &req, &err))
+    if (!kube_proxy_send(it.client, KIND_SERVICE, it.ns, service, &req, &err))
         ck_abort_msg("%s", err.text);
     loop_run(it.loop);
     return p;
@@ -437,7 +437,7 @@ START_TEST(files_stream_both_ways_through_the_proxy)
                                .on_done = proxied_done,
                                .arg = &p};
 
-    p.http = kube_proxy_send(it.client, it.ns, getenv("IT_SERVICE"), &req, &err);
+    p.http = kube_proxy_send(it.client, KIND_SERVICE, it.ns, getenv("IT_SERVICE"), &req, &err);
     loop_run(it.loop);
     ck_assert_str_eq(p.err.text, "");
     if (p.status != 200)
@@ -449,7 +449,7 @@ START_TEST(files_stream_both_ways_through_the_proxy)
                                 .on_data = download,
                                 .on_done = proxied_done,
                                 .arg = &p};
-    p.http = kube_proxy_send(it.client, it.ns, getenv("IT_SERVICE"), &req, &err);
+    p.http = kube_proxy_send(it.client, KIND_SERVICE, it.ns, getenv("IT_SERVICE"), &req, &err);
     loop_run(it.loop);
     ck_assert_str_eq(p.err.text, "");
     ck_assert_uint_eq(p.streamed, DOWNLOAD);
