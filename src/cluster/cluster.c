@@ -126,7 +126,10 @@ static void look_at_jobmanager(struct cluster_pass *p)
     }
     bool answers = p->jm_instance && f->known && str_eq(f->jm, p->jm_instance);
     p->serves = answers && (f->reachable || p->s->now - f->since < 10000);
-    if (p->serves && pod->ready)
+    p->undecided = p->jm_instance && !f->known && !f->since &&
+                   str_eq(JV_STRING(p->status, "jobManagerDeploymentStatus"), "READY") &&
+                   str_eq(JV_STRING(p->status, "allocator", "jobManager"), p->jm_instance);
+    if (p->undecided || (p->serves && pod->ready))
         p->jm = JM_READY;
     else if (p->cause.reason && !p->serves)
         p->jm = JM_ERROR;
@@ -178,6 +181,7 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
     if (!p.plan.gone)
         report(&p);
     p.plan.pace = choose_pace(&p);
+    p.plan.undecided = p.undecided;
     p.plan.ready = p.serves && p.up_to_date && !p.meta.deleted_ms;
     p.plan.summary = describe(&p).message;
     if (p.usable) {
