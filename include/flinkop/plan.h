@@ -133,11 +133,13 @@ struct plan {
     size_t n, room;
     int64_t next; /* monotonic ms when to plan again; INT64_MAX: on events only */
     bool gone;    /* the finalizer is off: forget everything about it */
+    bool ended;   /* FlinkDeployment: it is being deleted and no JobManager runs its jobs */
 
     /* FlinkDeployment only */
     enum probe_pace pace;
     bool adaptive; /* its jobs have resource requirements to be asked for */
     int rest_port;
+    bool undecided;            /* whether it is ready is about to be found out */
     bool ready;                /* jobs can be submitted */
     const char *summary;       /* what it does or waits for, in a sentence */
     const char *flink_version; /* "v1_20", NULL: not known */
@@ -163,9 +165,10 @@ struct job_memory job_memory_copy(struct arena *a, const struct job_memory *m);
 struct job_snapshot {
     jv cr;
     const struct flink_defaults *defaults;
-    bool cluster_exists; /* its FlinkDeployment */
-    bool cluster_deleting;
+    bool cluster_exists;      /* its FlinkDeployment */
+    bool cluster_ended;       /* it is being deleted and no JobManager runs */
     bool cluster_ready;       /* its JobManager answers and runs the recorded spec */
+    bool cluster_undecided;   /* whether it is will be known in a moment: nothing new to report */
     const char *cluster_text; /* why it is not */
     const char *flink_version_name;
     const struct obs_flink *flink; /* never NULL; known = false if there is no cluster */

@@ -61,6 +61,21 @@ const struct obs_pod *current_jm(const struct cluster_pass *p)
     return newest;
 }
 
+const char *jobmanager_instance(const struct cluster_pass *p)
+{
+    const struct obs_pod *pod = current_jm(p);
+
+    return pod && pod->main_running ? arena_printf(p->a, "%s/%d", pod->meta.uid, pod->restarts)
+                                    : NULL;
+}
+
+bool jobmanager_known(const struct cluster_pass *p)
+{
+    const char *instance = jobmanager_instance(p);
+
+    return instance && p->s->flink->known && str_eq(p->s->flink->jm, instance);
+}
+
 bool operator_flag(const struct cluster_pass *p, const char *key, bool fallback)
 {
     struct error err;
@@ -117,14 +132,13 @@ static void look_at_jobmanager(struct cluster_pass *p)
         p->cause = pod->cause;
     else if (p->s->deployment)
         p->cause = p->s->deployment->cause;
-    if (pod && pod->main_running)
-        p->jm_instance = arena_printf(p->a, "%s/%d", pod->meta.uid, pod->restarts);
+    p->jm_instance = jobmanager_instance(p);
 
     if (!p->up_to_date) {
         p->jm = p->usable && !p->meta.deleted_ms ? JM_DEPLOYING : JM_MISSING;
         return;
     }
-    bool answers = p->jm_instance && f->known && str_eq(f->jm, p->jm_instance);
+    bool answers = jobmanager_known(p);
     p->serves = answers && (f->reachable || p->s->now - f->since < 10000);
     p->undecided = p->jm_instance && !f->known && !f->since &&
                    str_eq(JV_STRING(p->status, "jobManagerDeploymentStatus"), "READY") &&

@@ -39,8 +39,9 @@ static const char *blockers(const struct cluster_pass *p)
     if (n)
         return arena_printf(p->a, "waiting for %zu FlinkSessionJob%s to be deleted: %s%s", n,
                             n == 1 ? "" : "s", text, n > 5 ? ", …" : "");
+    /* What a JobManager that is gone said last counts for nothing. */
     if (!operator_flag(p, OPTION "session.deletion.block-on-unmanaged-jobs", true) ||
-        !s->flink->known || !s->flink->reachable)
+        !s->flink->known || !s->flink->reachable || !jobmanager_known(p))
         return NULL;
     for (size_t i = 0; i < s->flink->n_jobs; i++)
         if (!job_state_terminal(s->flink->jobs[i].job.state))
@@ -80,6 +81,7 @@ void finalize(struct cluster_pass *p)
         p->plan.gone = true; /* nothing of ours to do: other finalizers may hold it */
         return;
     }
+    p->plan.ended = !jobmanager_instance(p);
     p->blocked = blockers(p);
     if (p->blocked) {
         m->deleting_since = -1;

@@ -46,6 +46,10 @@ struct cluster_pass {
 
 /** The pod of the JobManager that counts: the newest that is not going away. */
 const struct obs_pod *current_jm(const struct cluster_pass *p);
+/** "<pod uid>/<restarts>" of the JobManager that runs, or NULL. */
+const char *jobmanager_instance(const struct cluster_pass *p);
+/** Whether what is known of Flink comes from the JobManager that runs now. */
+bool jobmanager_known(const struct cluster_pass *p);
 /** True for "true"/anything but "false", by an operator option with this default. */
 bool operator_flag(const struct cluster_pass *p, const char *key, bool fallback);
 struct owner deployment_owner(const struct cluster_pass *p);

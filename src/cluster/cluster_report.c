@@ -247,6 +247,8 @@ void report(struct cluster_pass *p)
     /* The finalizer's patch changes the resourceVersion that a status patch would carry. */
     if (p->usable && !p->meta.deleted_ms && !has_finalizer(p->cr, FINALIZER_CLUSTER))
         return;
+    if (p->undecided && !p->meta.deleted_ms && jv_equal(p->target, p->recorded))
+        return;
     recon = reconciliation(p, &state);
     status =
         jv_merge(p->a, p->status.type == JV_OBJ ? p->status : EMPTY_OBJ,

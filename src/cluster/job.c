@@ -345,7 +345,9 @@ struct job_plan reconcile_session_job(struct arena *a, const struct job_snapshot
     } else {
         follow(&p);
     }
-    if (!p.out.plan.gone)
+    bool nothing_new = s->cluster_undecided && p.job_id && !p.record_id && !p.record_suspended &&
+                       !p.invalid && !p.meta.deleted_ms && !s->n_outcomes;
+    if (!p.out.plan.gone && !nothing_new)
         report_job(&p);
     return p.out;
 }

@@ -27,7 +27,7 @@ static bool ended(const struct job_pass *p)
 {
     const struct obs_flink *f = p->s->flink;
 
-    if (!p->job_id || !p->s->cluster_exists || job_state_terminal(p->state))
+    if (!p->job_id || !p->s->cluster_exists || p->s->cluster_ended || job_state_terminal(p->state))
         return true;
     /* A submission whose answer was lost may still come true: wait out the deadline. */
     if (p->deploying && p->out.memory.submit_failures)

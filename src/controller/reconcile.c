@@ -133,12 +133,13 @@ static struct plan plan_cluster(struct controller *c, struct target *t, const st
 static void keep_cluster(struct controller *c, struct target *t, const struct plan *plan)
 {
     struct arena old = t->memory_arena;
-    bool was_ready = t->ready;
+    bool was_ready = t->ready, had_ended = t->ended;
 
     arena_init_small(&t->memory_arena, 500);
     t->cluster = cluster_memory_copy(&t->memory_arena, &plan->memory);
     arena_free(&old);
     t->ready = plan->ready;
+    t->ended = plan->ended;
     if (plan->rest_port)
         t->rest_port = plan->rest_port;
     if (!str_eq(t->summary, plan->summary))
@@ -146,7 +147,7 @@ static void keep_cluster(struct controller *c, struct target *t, const struct pl
     if (plan->flink_version && !str_eq(t->flink_version, plan->flink_version))
         str_replace(&t->flink_version, plan->flink_version);
     probe_set_pace(t->probe, plan->pace, plan->adaptive);
-    if (was_ready != t->ready)
+    if (was_ready != t->ready || had_ended != t->ended)
         enqueue_jobs_of(c, t->key);
 }
 
@@ -166,7 +167,7 @@ static struct plan plan_job(struct controller *c, struct target *t, const struct
         .cr = object,
         .defaults = c->defaults,
         .cluster_exists = cluster != NULL,
-        .cluster_deleting = cluster && cluster->meta->deleted_ms,
+        .cluster_ended = ct && ct->ended,
         .cluster_ready = ct && ct->ready,
         .cluster_text = arena_printf(a, "waiting for FlinkDeployment %s: %s", name,
                                      ct && ct->summary ? ct->summary : "not ready"),
