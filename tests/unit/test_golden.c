@@ -283,7 +283,7 @@ static struct plan plan_job(struct situation *s, jv cr)
         .defaults = defaults_of(s),
         .cluster_exists = jv_present(cluster),
         .cluster_ready = jv_bool_or(jv_get(cluster, "ready"), false),
-        .cluster_deleting = jv_bool_or(jv_get(cluster, "deleting"), false),
+        .cluster_ended = jv_bool_or(jv_get(cluster, "ended"), false),
         .cluster_text = str_or(JV_STRING(cluster, "text"), "waiting for the cluster"),
         .flink_version_name = JV_STRING(cluster, "flinkVersion"),
         .flink = &s->flink,
@@ -354,6 +354,7 @@ static jv plan_text(struct arena *a, const struct situation *s, const struct pla
                   OBJ({"plan", jv_list_arr(&list)},
                       {"nextInMs", IF(plan->next != INT64_MAX, INT(plan->next - s->now))},
                       {"gone", IF(plan->gone, BOOL(true))}, {"pace", STR(pace_names[plan->pace])},
+                      {"ended", IF(plan->ended, BOOL(true))},
                       {"ready", IF(plan->ready, BOOL(true))}, {"summary", STR(plan->summary)}));
 }
 
