@@ -5,6 +5,7 @@
 #   make demo-down       takes the demo away again
 #   make test            every test tier (tests/README.md); make test-full, soak, fuzz, bench: more
 #   make unit            unit, golden and simulator tests under ASan and UBSan
+#   make sim             the simulator for a million passes of the operator (SIM_SEED, SIM_STEPS)
 #   make lint            format, warnings, clang-tidy, include direction
 #   make format          applies the format
 #   make deps            installs what building and testing need (Debian 12, root)
@@ -64,6 +65,8 @@ $(OUT)/tests/%.o: tests/%.c
 $(OUT)/unit-tests: $(OBJS) $(UNIT_OBJS)
 	@echo "  LD    $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(shell pkg-config --libs check)
+
+include tests/sim/sim.mk
 
 unit:
 	$(Q)$(MAKE) --no-print-directory BUILD=asan build/asan/unit-tests

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Promises about Kubernetes objects. */
+#include "check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "flink.h"
+#include "flinkop/cluster_spec.h"
+#include "flinkop/desired.h"
+#include "flinkop/json.h"
+#include "flinkop/kube_events.h"
+#include "flinkop/mem.h"
+#include "flinkop/str.h"
+#include "flinkop/strmap.h"
+#include "nodes.h"
+#include "users.h"
+
+struct check_counts check_counts;
+
+static struct {
+    struct strmap names; /* "<uid of the FlinkDeployment>/<TaskManager pod>" ever made */
+    struct {
+        char cluster[64];
+        int64_t when, got;
+    } last_look; /* the last answer about TaskManagers */
+} state;
+
+void check_taskmanagers(const char *cluster, int64_t when)
+{
+    snprintf(state.last_look.cluster, sizeof(state.last_look.cluster), "%s", cluster);
+    state.last_look.when = when;
+    state.last_look.got = sim.now;
+}
+
+/* ---- what a pass plans ---- */
+
+static bool belongs(const char *name, const struct action *act)
+{
+    static const char *const forms[] = {"%s", "%s-rest", "flink-config-%s", "%s-taskmanager-"};
+    char text[256];
+
+    for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+        snprintf(text, sizeof(text), forms[i], name);
+        if (i == 3 ? str_has_prefix(act->name, text) : !strcmp(act->name, text))
+            return true;
+    }
+    return false;
+}
+
+void check_pass(const char *name, const struct plan *plan)
+{
+    for (size_t i = 0; i < plan->n; i++)
+        CHECK(belongs(name, &plan->actions[i]), "the plan for %s touches %s %s", name,
+              kind_name((int)plan->actions[i].kind), plan->actions[i].name);
+}
+
+/* ---- the cluster of an object ---- */
+
+static struct object *cluster_of(const struct object *o)
+{
+    return api_get(KIND_FLINKDEPLOYMENT, object_label(o, LABEL_APP));
+}
+
+static jv recorded_spec_of(struct arena *a, const struct object *cr)
+{
+    const char *text = JV_STRING(cr->at->v, "status", "reconciliationStatus", "lastReconciledSpec");
+    struct error err;
+    jv v;
+
+    if (!text || json_parse(a, text, strlen(text), &v, &err))
+        return ABSENT;
+    return jv_get(v, "spec");
+}
+
+static const char *recorded_hash(struct arena *a, const struct object *cr)
+{
+    jv spec = recorded_spec_of(a, cr);
+
+    return jv_present(spec) ? deployment_spec_hash(a, spec) : NULL;
+}
+
+/* ---- pods ---- */
+
+static bool same_cluster(const struct object *a, const struct object *b)
+{
+    return str_eq(object_label(a, LABEL_APP), object_label(b, LABEL_APP));
+}
+
+/* A pod that is being made must not meet pods that it must not meet. */
+static void check_meeting(const struct object *pod)
+{
+    struct object *other;
+    void *at = NULL;
+
+    while ((other = api_next(KIND_POD, &at))) {
+        if (other == pod || !same_cluster(other, pod))
+            continue;
+        if (is_jobmanager(pod) && is_jobmanager(other))
+            CHECK(pod_of(other)->meddled || pod_of(other)->ended,
+                  "JobManager pod %s is made while %s exists", pod->name, other->name);
+        else if (is_jobmanager(pod) != is_jobmanager(other))
+            CHECK(str_eq(object_hash(pod), object_hash(other)),
+                  "pod %s is made while %s of another specification exists", pod->name,
+                  other->name);
+    }
+}
+
+static int64_t limit(jv spec)
+{
+    return jv_int64_or(JV_PATH(spec, "allocator", "maxTaskManagers"), INT64_MAX);
+}
+
+static void check_taskmanager(const struct object *pod)
+{
+    cleanup_arena struct arena a = {0};
+    const struct object *cr = cluster_of(pod);
+    struct object *other;
+    void *at = NULL;
+    int64_t n = 0, max;
+
+    CHECK(cr, "TaskManager %s is made for no cluster", pod->name);
+    CHECK(!strmap_put(&state.names, arena_printf(&a, "%s/%s", cr->uid, pod->name), &state),
+          "the name of pod %s is used again", pod->name);
+    max = MAX(limit(jv_get(cr->at->v, "spec")), limit(recorded_spec_of(&a, cr)));
+    while ((other = api_next(KIND_POD, &at)))
+        n += is_taskmanager(other) && same_cluster(other, pod) && !other->deleted &&
+             !(other->model && pod_of(other)->ended);
+    CHECK(n <= max, "%lld TaskManagers of %s, more than %lld", (long long)n, cr->name,
+          (long long)max);
+}
+
+void check_changed(struct object *o, const struct version *old, enum change what, enum actor by)
+{
+    (void)old;
+    if (o->kind == KIND_POD && what == CREATED) {
+        check_meeting(o);
+        if (is_taskmanager(o))
+            check_taskmanager(o);
+        CHECK(is_taskmanager(o) == (by == BY_OPERATOR), "who made pod %s?", o->name);
+    }
+    if (o->kind == KIND_FLINKSESSIONJOB)
+        check_recorded(o, what);
+}
+
+/* ---- deletions ---- */
+
+struct delete_context check_send(enum kube_verb verb, int kind, const char *name)
+{
+    struct delete_context c = {0};
+
+    /* A release sends its deletion in the very turn in which it gets the answer. */
+    if (verb == KUBE_DELETE && kind == KIND_POD && state.last_look.got == sim.now &&
+        str_has_prefix(name, state.last_look.cluster))
+        c.rechecked = state.last_look.when;
+    return c;
+}
+
+static bool rolling_out(const struct object *cr)
+{
+    cleanup_arena struct arena a = {0};
+    const struct object *d = api_get(KIND_DEPLOYMENT, cr->name);
+
+    return d && !str_eq(object_hash(d), recorded_hash(&a, cr));
+}
+
+static void check_delete_pod(const char *name, const struct delete_context *context)
+{
+    const struct object *pod = api_get(KIND_POD, name);
+    const struct object *cr = pod ? cluster_of(pod) : NULL;
+    const struct tm *tm = pod ? tm_by_pod(pod->id) : NULL;
+    const struct reg *reg = tm ? reg_of(tm) : NULL;
+
+    check_counts.releases += context->rechecked != 0;
+    if (!reg || pod->deleted || !cr || cr->deleted)
+        return;
+    CHECK(is_taskmanager(pod), "the operator deletes pod %s", name);
+    CHECK(!rolling_out(cr), "TaskManager %s is deleted before its JobManager is gone", name);
+    if (!reg->used)
+        return;
+    CHECK(context->rechecked, "TaskManager %s is deleted while in use", name);
+    CHECK(reg->used_since > context->rechecked,
+          "TaskManager %s is deleted although it was in use when last asked", name);
+    check_counts.races++;
+    check_race(tm, sim.now - context->rechecked);
+}
+
+static void check_delete(int kind, const char *name)
+{
+    const struct object *o = api_get(kind, name);
+    const struct object *cr = o ? cluster_of(o) : NULL;
+
+    CHECK(!o || (kind == KIND_DEPLOYMENT && (!cr || cr->deleted)), "the operator deletes %s %s",
+          kind_name(kind), name);
+}
+
+/* ---- writes ---- */
+
+static void check_scale(const char *name, jv body)
+{
+    cleanup_arena struct arena a = {0};
+    const struct object *d = api_get(KIND_DEPLOYMENT, name);
+    const struct object *cr = api_get(KIND_FLINKDEPLOYMENT, name);
+
+    if (!d || !cr || jv_int64_or(JV_PATH(body, "spec", "replicas"), -1) != 0)
+        return;
+    CHECK(!str_eq(object_hash(d), recorded_hash(&a, cr)),
+          "Deployment %s is stopped although it runs the recorded specification", name);
+}
+
+/* What is made comes from the recorded specification, never from a bad one. */
+static void check_made(int kind, const char *name, jv body)
+{
+    cleanup_arena struct arena a = {0};
+    const char *hash = JV_STRING(body, "metadata", "annotations", ANNOTATION_SPEC_HASH);
+    const struct object *cr =
+        api_get(KIND_FLINKDEPLOYMENT, JV_STRING(body, "metadata", "labels", LABEL_APP));
+
+    if (!cr)
+        return;
+    if (!user_spec_valid(cr))
+        CHECK(!str_eq(hash, deployment_spec_hash(&a, jv_get(cr->at->v, "spec"))),
+              "%s %s is made from a bad specification", kind_name(kind), name);
+    if (kind == KIND_DEPLOYMENT || kind == KIND_POD)
+        CHECK(str_eq(hash, recorded_hash(&a, cr)),
+              "%s %s is not made from the recorded specification", kind_name(kind), name);
+}
+
+void check_write(enum kube_verb verb, int kind, const char *name, const char *subresource, jv body,
+                 const struct delete_context *context)
+{
+    if (verb == KUBE_DELETE && kind == KIND_POD)
+        check_delete_pod(name, context);
+    else if (verb == KUBE_DELETE)
+        check_delete(kind, name);
+    else if (verb == KUBE_CREATE || verb == KUBE_APPLY)
+        check_made(kind, name, body);
+    else if (kind == KIND_DEPLOYMENT && !subresource)
+        check_scale(name, body);
+}
+
+void check_event(const struct kube_event *event)
+{
+    CHECK(!str_empty(event->reason) && event->message, "an event without a reason");
+}
+
+void check_reset(void)
+{
+    check_release();
+    check_counts = (struct check_counts){0};
+}
+
+void check_release(void)
+{
+    strmap_release(&state.names);
+    memset(&state, 0, sizeof(state));
+    check_flink_release();
+}

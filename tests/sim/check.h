@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The promises (DESIGN §2, §6), checked as things happen (check.c, check_flink.c) and when the
+ * world has come to rest (check_calm.c). Breaking one ends the run with sim_fail.
+ */
+#ifndef TESTS_SIM_CHECK_H
+#define TESTS_SIM_CHECK_H
+
+#include "api.h"
+#include "flinkop/kube_client.h"
+#include "flinkop/plan.h"
+
+struct fjob;
+struct jm;
+struct kube_event;
+struct tm;
+
+void check_reset(void);
+void check_release(void);
+void check_operator_started(void);
+void check_pass(const char *name, const struct plan *plan);
+
+/* ---- Kubernetes ---- */
+
+/* What the operator knew when it sent a deletion. */
+struct delete_context {
+    int64_t rechecked; /* when Flink gave the answer that the deletion follows from; 0: none */
+};
+struct delete_context check_send(enum kube_verb verb, int kind, const char *name);
+/** A write of the operator is about to be carried out. */
+void check_write(enum kube_verb verb, int kind, const char *name, const char *subresource, jv body,
+                 const struct delete_context *context);
+void check_changed(struct object *o, const struct version *old, enum change what, enum actor by);
+void check_event(const struct kube_event *event);
+
+/* ---- Flink ---- */
+
+/** A job is there. */
+void check_job(const struct fjob *j);
+/** The operator sends this submission. */
+void check_submit(const char *jid);
+/** The operator has learned whether this JobManager has the job. */
+void check_found(const char *jid, bool found);
+/** The operator has got the TaskManagers of a cluster, as they were at `when`. */
+void check_taskmanagers(const char *cluster, int64_t when);
+/** A FlinkSessionJob was written. */
+void check_recorded(const struct object *job, enum change what);
+/** Uid of the FlinkSessionJob that recorded this id; NULL: none did. */
+const char *check_owner(const char *jid);
+/** A TaskManager that was taken since the last look, so long ago, is being deleted. */
+void check_race(const struct tm *tm, int64_t ms);
+void check_flink_release(void);
+void check_registration(const struct jm *jm, const struct tm *tm);
+/** A JobManager's process starts. */
+void check_jobmanager(const struct jm *jm, const struct object *pod);
+
+/* ---- at rest ---- */
+
+/** Everything is as specified, or a sentence about what is not (in the arena). */
+const char *check_settled(struct arena *a);
+/** Nothing is left. */
+const char *check_empty(struct arena *a);
+
+struct check_counts {
+    uint64_t races; /* a TaskManager was taken between the last look and its deletion */
+    uint64_t releases;
+};
+extern struct check_counts check_counts;
+
+#endif

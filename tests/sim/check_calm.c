@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What must be true when nothing disturbs any more: everything is as specified, and the status says
+ * so. */
+#include <string.h>
+
+#include "check.h"
+#include "flink.h"
+#include "flinkop/cluster_spec.h"
+#include "flinkop/desired.h"
+#include "flinkop/json.h"
+#include "flinkop/str.h"
+#include "nodes.h"
+#include "users.h"
+
+static const char *condition(const struct object *o, const char *type)
+{
+    jv_foreach (c, JV_PATH(o->at->v, "status", "conditions"))
+        if (str_eq(JV_STRING(*c, "type"), type))
+            return str_or_empty(JV_STRING(*c, "status"));
+    return "(none)";
+}
+
+static const char *observed(struct arena *a, const struct object *o)
+{
+    int64_t n = jv_int64_or(JV_PATH(o->at->v, "status", "observedGeneration"), -1);
+
+    if (n == o->generation)
+        return NULL;
+    return arena_printf(a, "%s %s: observedGeneration is %lld, generation %lld", kind_name(o->kind),
+                        o->name, (long long)n, (long long)o->generation);
+}
+
+static const char *ready_is(struct arena *a, const struct object *o, const char *expected)
+{
+    const char *wrong = observed(a, o), *found = condition(o, "Ready");
+
+    if (wrong || !strcmp(found, expected))
+        return wrong;
+    return arena_printf(a, "%s %s: Ready is %s instead of %s: %s", kind_name(o->kind), o->name,
+                        found, expected, json_text(a, jv_get(o->at->v, "status")));
+}
+
+/* ---- clusters ---- */
+
+static struct jm *jm_of(const char *cluster)
+{
+    for (struct jm *jm = jm_next(NULL); jm; jm = jm_next(jm))
+        if (!strcmp(jm->cluster, cluster) && jm->up)
+            return jm;
+    return NULL;
+}
+
+static const char *spec_hash(struct arena *a, const struct object *cr)
+{
+    const char *text = JV_STRING(cr->at->v, "status", "reconciliationStatus", "lastReconciledSpec");
+    struct error err;
+    jv v;
+
+    if (!text || json_parse(a, text, strlen(text), &v, &err))
+        return "(nothing recorded)";
+    return deployment_spec_hash(a, spec_to_record(a, jv_get(v, "spec"), jv_get(cr->at->v, "spec")));
+}
+
+static const char *object_is(struct arena *a, int kind, const char *name, const char *hash)
+{
+    const struct object *o = api_get(kind, name);
+
+    if (!o || o->deleted)
+        return arena_printf(a, "%s %s is missing", kind_name(kind), name);
+    if (!str_eq(object_hash(o), hash))
+        return arena_printf(a, "%s %s is of another specification", kind_name(kind), name);
+    return NULL;
+}
+
+static int policy(const struct object *cr, const char *key, int fallback)
+{
+    return (int)jv_int64_or(JV_PATH(cr->at->v, "spec", "allocator", key), fallback);
+}
+
+static int slots_of(const struct object *cr)
+{
+    int n = 1;
+
+    return str_to_int(str_or(JV_STRING(cr->at->v, "spec", "flinkConfiguration",
+                                       "taskmanager.numberOfTaskSlots"),
+                             "1"),
+                      &n)
+               ? n
+               : 1;
+}
+
+/* TaskManagers that its jobs need, by the specification's policy; -1 in ret_jobs while a job waits
+ * although the limits allow it. */
+static int wanted(const struct object *cr, const struct jm *jm, bool *ret_fits)
+{
+    int need = 0, jobs = 0, slots = slots_of(cr), n, max = policy(cr, "maxTaskManagers", 1000000);
+
+    for (int i = 0; i < jm->n_jobs; i++) {
+        const struct fjob *j = jm->jobs[i];
+
+        if (job_state_terminal(j->state))
+            continue;
+        jobs++;
+        need += jm->groups_told ? j->need : MAX(j->parallelism, j->second);
+    }
+    n = (need + slots - 1) / slots + (jobs ? policy(cr, "spareTaskManagers", 0) : 0);
+    *ret_fits = (need + slots - 1) / slots <= max;
+    return MIN(MAX(n, policy(cr, "minTaskManagers", 0)), max);
+}
+
+static const char *jobs_run(struct arena *a, const struct jm *jm)
+{
+    for (int i = 0; i < jm->n_jobs; i++) {
+        const struct fjob *j = jm->jobs[i];
+
+        if (!job_state_terminal(j->state) && !j->running)
+            return arena_printf(a, "job %.8s in %s does not run (%s, %d of %d slots)", j->jid,
+                                jm->name, job_state_name(j->state), j->have, j->need);
+    }
+    return NULL;
+}
+
+static const char *taskmanagers_are(struct arena *a, const struct object *cr, const struct jm *jm)
+{
+    bool fits, batch = false;
+    int n = 0, idle = 0, expected = wanted(cr, jm, &fits);
+    const char *wrong = fits ? jobs_run(a, jm) : NULL;
+    struct object *o;
+    void *at = NULL;
+
+    for (int i = 0; i < jm->n_jobs; i++)
+        batch |= jm->jobs[i]->batch && !job_state_terminal(jm->jobs[i]->state);
+    while ((o = api_next(KIND_POD, &at))) {
+        const struct tm *tm = tm_by_pod(o->id);
+        const struct reg *reg = tm ? reg_of(tm) : NULL;
+
+        if (!is_taskmanager(o) || !str_eq(object_label(o, LABEL_APP), cr->name))
+            continue;
+        if (!reg || tm->jm != jm)
+            return arena_printf(a, "TaskManager %s is not registered", o->name);
+        n++;
+        idle += !reg->used;
+    }
+    if (n < expected)
+        wrong = arena_printf(a, "%s has %d TaskManagers and should have %d", cr->name, n, expected);
+    /* Jobs that are spread over more than they need keep them. */
+    if (n > expected && idle && !batch && fits)
+        wrong = arena_printf(a, "%s has %d TaskManagers, %d of them idle, and should have %d",
+                             cr->name, n, idle, expected);
+    return wrong;
+}
+
+static const char *cluster_runs(struct arena *a, const struct object *cr)
+{
+    const char *hash = spec_hash(a, cr), *wrong;
+    const struct jm *jm = jm_of(cr->name);
+
+    if (!(wrong =
+              object_is(a, KIND_CONFIGMAP, arena_printf(a, "flink-config-%s", cr->name), hash)) &&
+        !(wrong = object_is(a, KIND_DEPLOYMENT, cr->name, hash)) &&
+        !(wrong = object_is(a, KIND_SERVICE, cr->name, hash)))
+        wrong = object_is(a, KIND_SERVICE, arena_printf(a, "%s-rest", cr->name), hash);
+    if (wrong)
+        return wrong;
+    if (!jm || !str_eq(jm->hash, hash))
+        return arena_printf(a, "%s has no JobManager of its specification", cr->name);
+    wrong = taskmanagers_are(a, cr, jm);
+    return wrong ? wrong : ready_is(a, cr, "True");
+}
+
+static const char *cluster_settled(struct arena *a, const struct object *cr)
+{
+    if (cr->deleted)
+        return arena_printf(a, "%s is still being deleted", cr->name);
+    if (user_spec_works(cr))
+        return cluster_runs(a, cr);
+    return ready_is(a, cr, "False");
+}
+
+/* ---- jobs ---- */
+
+static const char *job_runs(struct arena *a, const struct object *cr, struct jm *jm)
+{
+    const char *jid = JV_STRING(cr->at->v, "status", "jobStatus", "jobId");
+    const char *state = JV_STRING(cr->at->v, "status", "jobStatus", "state");
+    const struct fjob *j = jid ? job_find(jm, jid) : NULL;
+
+    if (j && !str_eq(state, job_state_name(j->state)))
+        return arena_printf(a, "%s: its state is said to be %s and is %s", cr->name, state,
+                            job_state_name(j->state));
+    if (!j && !str_eq(state, "FINISHED") && !str_eq(state, "FAILED") && !str_eq(state, "CANCELED"))
+        return arena_printf(a, "%s: Flink does not have its job %.8s (%s)", cr->name,
+                            str_or_empty(jid), str_or_empty(state));
+    if (!j)
+        return observed(a, cr);
+    return ready_is(a, cr,
+                    (j->state == JOB_RUNNING && j->running) || j->state == JOB_FINISHED ? "True"
+                                                                                        : "False");
+}
+
+static const char *job_settled(struct arena *a, const struct object *cr)
+{
+    const char *name = JV_STRING(cr->at->v, "spec", "deploymentName");
+    bool suspended = str_eq(JV_STRING(cr->at->v, "spec", "job", "state"), "suspended");
+    const struct object *cluster = api_get(KIND_FLINKDEPLOYMENT, name);
+
+    if (cr->deleted)
+        return arena_printf(a, "%s is still being deleted", cr->name);
+    if (!user_spec_valid(cr))
+        return ready_is(a, cr, "False");
+    if (!cluster || !user_spec_works(cluster) || !user_spec_works(cr))
+        return observed(a, cr);
+    if (suspended)
+        return ready_is(a, cr, "True");
+    return job_runs(a, cr, jm_of(name));
+}
+
+/* Jobs that will soon end by themselves. */
+static const char *bounded(struct arena *a)
+{
+    for (struct jm *jm = jm_next(NULL); jm; jm = jm_next(jm))
+        for (int i = 0; i < jm->n_jobs; i++)
+            if (jm->jobs[i]->work >= 0 && jm->jobs[i]->running)
+                return arena_printf(a, "job %.8s in %s is not through", jm->jobs[i]->jid, jm->name);
+    return NULL;
+}
+
+/* Jobs that the operator brought and that nobody answers for. */
+static const char *orphans(struct arena *a)
+{
+    for (struct jm *jm = jm_next(NULL); jm; jm = jm_next(jm))
+        for (int i = 0; i < jm->n_jobs; i++) {
+            const struct fjob *j = jm->jobs[i];
+            const struct object *cr = api_by_uid(check_owner(j->jid));
+
+            if (!j->ours || job_state_terminal(j->state))
+                continue;
+            if (!cr || !str_eq(JV_STRING(cr->at->v, "status", "jobStatus", "jobId"), j->jid))
+                return arena_printf(a, "job %.8s in %s belongs to nobody", j->jid, jm->name);
+        }
+    return NULL;
+}
+
+const char *check_settled(struct arena *a)
+{
+    const char *wrong;
+    struct object *o;
+    void *at = NULL;
+
+    while ((o = api_next(KIND_FLINKDEPLOYMENT, &at)))
+        if ((wrong = cluster_settled(a, o)))
+            return wrong;
+    at = NULL;
+    while ((o = api_next(KIND_FLINKSESSIONJOB, &at)))
+        if ((wrong = job_settled(a, o)))
+            return wrong;
+    wrong = orphans(a);
+    return wrong ? wrong : bounded(a);
+}
+
+const char *check_empty(struct arena *a)
+{
+    for (int kind = 0; kind < SIM_KINDS; kind++) {
+        void *at = NULL;
+        const struct object *o = api_next(kind, &at);
+
+        if (o)
+            return arena_printf(a, "%s %s is left", kind_name(kind), o->name);
+    }
+    return NULL;
+}

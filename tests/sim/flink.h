@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Model JobManagers and TaskManagers, one per running pod, and the jobs in them. */
+#ifndef TESTS_SIM_FLINK_H
+#define TESTS_SIM_FLINK_H
+
+#include "api.h"
+#include "flinkop/flink_reply.h"
+
+/* ---- processes (flink.c) ---- */
+
+struct tm;
+struct fjob;
+
+/* A TaskManager as its JobManager knows it. */
+struct reg {
+    struct tm *tm; /* NULL: it is dead, which the JobManager has not noticed yet */
+    char *id;
+    int number, slots, used;
+    int partitions; /* results of unfinished batch jobs that lie there */
+    int64_t used_since;
+};
+
+#define MAX_REGS 200
+#define MAX_JOBS 400
+
+struct jm {
+    int id, pod; /* numbers of the process and of its pod */
+    char *name, *uid, *cluster, *hash, *ip;
+    bool up, stopping, groups_told; /* groups_told: 1.20 and later */
+    int64_t hung_until;
+    struct reg *regs[MAX_REGS];
+    int n_regs;
+    struct fjob *jobs[MAX_JOBS];
+    int n_jobs;
+    char *jars; /* space-separated ids of what was uploaded */
+    bool kicked;
+};
+
+struct tm {
+    int id, pod;
+    char *name, *cluster, *hash;
+    int slots;
+    struct jm *jm; /* where it is registered, NULL: nowhere */
+    int64_t lonely_since;
+    bool stopping;
+};
+
+void flink_process_start(struct object *pod);
+/** SIGTERM; it ends within ms. */
+void flink_process_stop(int pod, int64_t ms);
+/** SIGKILL, or its own end: without the ends that a SIGTERM would give. */
+void flink_process_kill(int pod);
+/** It ends by itself: kubelet is told. */
+void flink_process_crash(int pod, int code, const char *reason);
+
+struct jm *jm_by_id(int id);
+struct jm *jm_by_ip(const char *ip);
+struct jm *jm_by_pod(int pod);
+struct jm *jm_next(struct jm *prev);
+struct tm *tm_by_pod(int pod);
+struct tm *tm_next(struct tm *prev);
+struct reg *reg_of(const struct tm *tm);
+void flink_release(void);
+
+/* ---- jobs (flink_jobs.c) ---- */
+
+struct fjob {
+    int id; /* number */
+    char jid[FLINK_ID_LEN + 1];
+    struct jm *jm;
+    enum job_state state;
+    bool batch, ours;        /* ours: the operator submitted it */
+    bool deploying, running; /* its tasks, while the job is RUNNING */
+    int parallelism, second; /* widths of its two slot sharing groups; second may be 0 */
+    int need, have;
+    struct {
+        struct reg *reg;
+        int n;
+    } parts[MAX_REGS];
+    int n_parts;
+    int64_t started, ended, work; /* work: ms until a bounded job is through, -1: endless */
+    struct sim_event *event;
+};
+
+struct job_wish {
+    const char *jid;
+    int parallelism, second;
+    bool batch, ours;
+    int64_t work; /* -1: endless */
+};
+
+/** NULL if there is or was a job of this id, or there are too many. */
+struct fjob *job_submit(struct jm *jm, const struct job_wish *wish);
+struct fjob *job_find(struct jm *jm, const char *jid);
+struct fjob *job_by_id(int id);
+void job_cancel(struct fjob *j);
+void job_fail(struct fjob *j, bool for_good);
+/** Slots may be free, or more may be wanted. */
+void jobs_kick(struct jm *jm);
+/** The TaskManager is lost for its jobs. */
+void jobs_lost(struct jm *jm, struct reg *reg);
+/** All of them vanish with their JobManager. */
+void jobs_vanish(struct jm *jm);
+
+/* ---- REST (flink_rest.c: what is said, seam_flink.c: how it travels) ---- */
+
+/** HTTP status; ret_body (in the arena) or an error's text. Not for running and uploading JARs. */
+int flink_rest(struct jm *jm, const char *method, const char *path, struct arena *a, jv *ret_body,
+               const char **ret_error);
+void flink_calls_release(void);
+
+#endif

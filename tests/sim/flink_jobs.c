@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Jobs. A streaming job holds the slots it gets and runs when it has all of them; a batch job runs
+ * with what it gets and leaves results on TaskManagers whose slots it has given back. Losing a
+ * TaskManager restarts the jobs that were on it.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "flink.h"
+#include "flinkop/mem.h"
+#include "flinkop/str.h"
+
+static int next_job;
+
+/* ---- finding ---- */
+
+struct fjob *job_find(struct jm *jm, const char *jid)
+{
+    for (int i = 0; i < jm->n_jobs; i++)
+        if (str_eq(jm->jobs[i]->jid, jid))
+            return jm->jobs[i];
+    return NULL;
+}
+
+struct fjob *job_by_id(int id)
+{
+    for (struct jm *jm = jm_next(NULL); jm; jm = jm_next(jm))
+        for (int i = 0; i < jm->n_jobs; i++)
+            if (jm->jobs[i]->id == id)
+                return jm->jobs[i];
+    return NULL;
+}
+
+static void next(struct fjob *j, int64_t ms, sim_fn fn)
+{
+    sim_cancel(j->event);
+    j->event = sim_after(ms, fn, j);
+}
+
+static void set_state(struct fjob *j, enum job_state state)
+{
+    TRACE("flink %s: job %.8s %s -> %s", j->jm->cluster, j->jid, job_state_name(j->state),
+          job_state_name(state));
+    j->state = state;
+}
+
+/* ---- slots ---- */
+
+static void take(struct fjob *j, struct reg *reg)
+{
+    int i = 0;
+
+    if (!reg->used++)
+        reg->used_since = sim.now;
+    j->have++;
+    while (i < j->n_parts && j->parts[i].reg != reg)
+        i++;
+    if (i == j->n_parts) {
+        j->parts[i].reg = reg;
+        j->parts[i].n = 0;
+        j->n_parts++;
+    }
+    j->parts[i].n++;
+}
+
+static void give_back(struct fjob *j)
+{
+    for (int i = 0; i < j->n_parts; i++)
+        j->parts[i].reg->used -= j->parts[i].n;
+    j->n_parts = j->have = 0;
+}
+
+static struct reg *free_slot(struct jm *jm)
+{
+    struct reg *found = NULL;
+    int n = 0;
+
+    for (int i = 0; i < jm->n_regs; i++)
+        if (jm->regs[i]->used < jm->regs[i]->slots && !any(R_FLINK, ++n))
+            found = jm->regs[i];
+    return found;
+}
+
+/* ---- running ---- */
+
+static void end(struct fjob *j, enum job_state state)
+{
+    struct jm *jm = j->jm;
+
+    sim_cancel(TAKE_PTR(j->event));
+    give_back(j);
+    for (int i = 0; i < jm->n_regs; i++)
+        if (j->batch && jm->regs[i]->partitions)
+            jm->regs[i]->partitions--;
+    j->deploying = j->running = false;
+    j->ended = sim.now;
+    set_state(j, state);
+    jobs_kick(jm);
+}
+
+static void finish(void *arg)
+{
+    struct fjob *j = arg;
+
+    j->event = NULL;
+    end(j, JOB_FINISHED);
+}
+
+/* The first stage of a batch job is done: its results stay where they are, its slots do not. */
+static void half_done(void *arg)
+{
+    struct fjob *j = arg;
+
+    j->event = NULL;
+    for (int i = 0; i < j->n_parts; i++)
+        j->parts[i].reg->partitions++;
+    while (j->have > 1 && j->n_parts) {
+        int last = j->n_parts - 1;
+
+        j->parts[last].reg->used--;
+        j->have--;
+        if (!--j->parts[last].n)
+            j->n_parts--;
+    }
+    next(j, j->work / 2, finish);
+    jobs_kick(j->jm);
+}
+
+static void runs(void *arg)
+{
+    struct fjob *j = arg;
+
+    j->event = NULL;
+    j->deploying = false;
+    j->running = true;
+    TRACE("flink %s: job %.8s runs", j->jm->cluster, j->jid);
+    if (j->work >= 0)
+        next(j, j->batch ? j->work / 2 : j->work, j->batch ? half_done : finish);
+}
+
+static void restarted(void *arg)
+{
+    struct fjob *j = arg;
+
+    j->event = NULL;
+    set_state(j, JOB_RUNNING);
+    jobs_kick(j->jm);
+}
+
+void job_fail(struct fjob *j, bool for_good)
+{
+    if (j->state != JOB_RUNNING && j->state != JOB_CREATED)
+        return;
+    if (for_good) {
+        end(j, JOB_FAILED);
+        return;
+    }
+    j->deploying = j->running = false;
+    set_state(j, JOB_RESTARTING);
+    next(j, between(R_FLINK, SECOND, 3 * SECOND), restarted);
+}
+
+static void cancelled(void *arg)
+{
+    struct fjob *j = arg;
+
+    j->event = NULL;
+    end(j, JOB_CANCELED);
+}
+
+void job_cancel(struct fjob *j)
+{
+    if (job_state_terminal(j->state) || j->state == JOB_CANCELLING)
+        return;
+    set_state(j, JOB_CANCELLING);
+    j->deploying = j->running = false;
+    next(j, skewed(R_FLINK, 50, 8 * SECOND), cancelled);
+}
+
+static bool on_ghost(const struct fjob *j)
+{
+    for (int i = 0; i < j->n_parts; i++)
+        if (!j->parts[i].reg->tm)
+            return true;
+    return false;
+}
+
+static void schedule(struct fjob *j)
+{
+    struct reg *reg;
+
+    if (j->state != JOB_RUNNING || (j->batch && j->running))
+        return;
+    while (j->have < j->need && (reg = free_slot(j->jm)))
+        take(j, reg);
+    if (j->deploying || j->running || j->have < (j->batch ? 1 : j->need))
+        return;
+    if (on_ghost(j)) { /* it deploys to a TaskManager that is no more */
+        job_fail(j, false);
+        return;
+    }
+    j->deploying = true;
+    next(j, skewed(R_FLINK, 30, 2 * SECOND), runs);
+}
+
+static void serve(void *arg)
+{
+    struct jm *jm = jm_by_id(sim_id_of(arg));
+
+    if (!jm)
+        return;
+    jm->kicked = false;
+    for (int i = 0; i < jm->n_jobs; i++)
+        schedule(jm->jobs[i]);
+}
+
+void jobs_kick(struct jm *jm)
+{
+    if (jm->kicked)
+        return;
+    jm->kicked = true;
+    sim_after(skewed(R_FLINK, 3, 300), serve, sim_id(jm->id));
+}
+
+void jobs_lost(struct jm *jm, struct reg *reg)
+{
+    for (int i = 0; i < jm->n_jobs; i++) {
+        struct fjob *j = jm->jobs[i];
+        bool hit = reg->partitions && j->batch && !job_state_terminal(j->state);
+
+        for (int k = 0; k < j->n_parts; k++) {
+            if (j->parts[k].reg != reg)
+                continue;
+            j->have -= j->parts[k].n;
+            j->parts[k] = j->parts[--j->n_parts];
+            hit = true;
+            break;
+        }
+        if (hit)
+            job_fail(j, false);
+    }
+}
+
+/* ---- coming and going ---- */
+
+static void initialized(void *arg)
+{
+    struct fjob *j = arg;
+
+    j->event = NULL;
+    set_state(j, JOB_RUNNING);
+    jobs_kick(j->jm);
+}
+
+struct fjob *job_submit(struct jm *jm, const struct job_wish *wish)
+{
+    struct fjob *j;
+
+    if (job_find(jm, wish->jid) || jm->n_jobs == MAX_JOBS)
+        return NULL;
+    j = xcalloc(1, sizeof(*j));
+    *j = (struct fjob){.id = ++next_job,
+                       .jm = jm,
+                       .state = JOB_INITIALIZING,
+                       .batch = wish->batch,
+                       .ours = wish->ours,
+                       .parallelism = wish->parallelism,
+                       .second = wish->second,
+                       .need = wish->parallelism + wish->second,
+                       .work = wish->work,
+                       .started = sim.now};
+    snprintf(j->jid, sizeof(j->jid), "%s", wish->jid);
+    jm->jobs[jm->n_jobs++] = j;
+    TRACE("flink %s: job %.8s is there, needs %d slots%s", jm->cluster, j->jid, j->need,
+          j->batch ? ", batch" : "");
+    check_job(j);
+    next(j, skewed(R_FLINK, 10, SECOND), initialized);
+    return j;
+}
+
+void jobs_vanish(struct jm *jm)
+{
+    for (int i = 0; i < jm->n_jobs; i++) {
+        sim_cancel(jm->jobs[i]->event);
+        free(jm->jobs[i]);
+    }
+    jm->n_jobs = 0;
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a JobManager's REST API says, in the shapes of tests/golden/flink/replies. */
+#include <string.h>
+
+#include "flink.h"
+#include "flinkop/mem.h"
+#include "flinkop/str.h"
+#include "flinkop/strbuf.h"
+
+#define FORGET_MS (10 * MINUTE) /* jobstore.expiration-time; an hour in real life */
+
+/* Ended jobs are listed for a while. */
+static bool listed(const struct fjob *j)
+{
+    return !job_state_terminal(j->state) || sim.now - j->ended < FORGET_MS;
+}
+
+/* ---- jobs ---- */
+
+static int width(const struct fjob *j)
+{
+    return j->parallelism * 2 + j->second; /* two vertices in the first group, one in the second */
+}
+
+/* In which state all of its tasks are. */
+static const char *task_state(const struct fjob *j)
+{
+    switch (j->state) {
+    case JOB_FINISHED:
+        return "finished";
+    case JOB_CANCELLING:
+        return "canceling";
+    case JOB_FAILED:
+    case JOB_CANCELED:
+    case JOB_RESTARTING:
+        return "canceled";
+    case JOB_RUNNING:
+        return j->running ? "running" : j->deploying ? "deploying" : "scheduled";
+    default:
+        return "created";
+    }
+}
+
+static jv overview_of(struct arena *a, const struct fjob *j)
+{
+    static const char *const states[] = {"created",     "scheduled",   "deploying", "running",
+                                         "finished",    "canceling",   "canceled",  "failed",
+                                         "reconciling", "initializing"};
+    int total = j->state == JOB_INITIALIZING ? 0 : width(j);
+    struct jv_list tasks = JV_LIST(a);
+
+    jv_list_put(&tasks, "total", INT(total));
+    for (size_t i = 0; i < ARRAY_SIZE(states); i++)
+        jv_list_put(&tasks, states[i], INT(strcmp(states[i], task_state(j)) ? 0 : total));
+    return jv_dup(a, OBJ({"jid", STR(j->jid)}, {"name", STR("a job")},
+                         {"state", STR(job_state_name(j->state))},
+                         {"start-time", INT(SIM_EPOCH + j->started)},
+                         {"end-time", INT(j->ended ? SIM_EPOCH + j->ended : -1)},
+                         {"last-modification", INT(SIM_EPOCH + j->started)},
+                         {"tasks", jv_list_obj(&tasks)}));
+}
+
+static jv jobs(struct jm *jm, struct arena *a)
+{
+    struct jv_list list = JV_LIST(a);
+
+    for (int i = 0; i < jm->n_jobs; i++)
+        if (listed(jm->jobs[i]))
+            jv_list_add(&list, overview_of(a, jm->jobs[i]));
+    return jv_dup(a, OBJ({"jobs", jv_list_arr(&list)}));
+}
+
+static jv vertex(struct arena *a, const struct fjob *j, int n, int group, int parallelism)
+{
+    char *state = arena_strdup(a, task_state(j));
+
+    for (char *c = state; *c; c++)
+        *c = (char)(*c & ~0x20);
+    return jv_dup(
+        a, OBJ({"id", STR(arena_printf(a, "%032x", n))},
+               {"slotSharingGroupId", IF(j->jm->groups_told, STR(arena_printf(a, "%032x", group)))},
+               {"name", STR("a vertex")}, {"maxParallelism", INT(128)},
+               {"parallelism", INT(parallelism)}, {"status", STR(state)},
+               {"tasks", OBJ({state, INT(parallelism)})}));
+}
+
+static jv detail(struct arena *a, const struct fjob *j)
+{
+    struct jv_list vertices = JV_LIST(a);
+
+    if (j->state != JOB_INITIALIZING) {
+        jv_list_add(&vertices, vertex(a, j, 1, 1, j->parallelism));
+        jv_list_add(&vertices, vertex(a, j, 2, 1, j->parallelism));
+        if (j->second)
+            jv_list_add(&vertices, vertex(a, j, 3, 2, j->second));
+    }
+    return jv_merge(a, overview_of(a, j),
+                    jv_dup(a, OBJ({"job-type", STR(j->batch ? "BATCH" : "STREAMING")},
+                                  {"vertices", jv_list_arr(&vertices)},
+                                  {"plan", OBJ({"jid", STR(j->jid)}, {"name", STR("a job")},
+                                               {"nodes", EMPTY_ARR})})));
+}
+
+static jv exceptions(struct arena *a)
+{
+    return jv_dup(a,
+                  OBJ({"exceptionHistory",
+                       OBJ({"entries", ARR(OBJ({"exceptionName", STR("java.lang.RuntimeException")},
+                                               {"stacktrace", STR("java.lang.RuntimeException: on "
+                                                                  "purpose\n\tat Main.main")},
+                                               {"timestamp", INT(SIM_EPOCH)}))},
+                           {"truncated", BOOL(false)})}));
+}
+
+/* ---- TaskManagers ---- */
+
+static jv taskmanagers(struct jm *jm, struct arena *a)
+{
+    struct jv_list list = JV_LIST(a);
+
+    for (int i = 0; i < jm->n_regs; i++) {
+        const struct reg *reg = jm->regs[i];
+
+        jv_list_add(&list, jv_dup(a, OBJ({"id", STR(reg->id)}, {"path", STR("x")},
+                                         {"slotsNumber", INT(reg->slots)},
+                                         {"freeSlots", INT(reg->slots - reg->used)},
+                                         {"timeSinceLastHeartbeat", INT(sim_wall())})));
+    }
+    return jv_dup(a, OBJ({"taskmanagers", jv_list_arr(&list)}));
+}
+
+static jv overview(struct jm *jm, struct arena *a)
+{
+    return jv_dup(a, OBJ({"taskmanagers", INT(jm->n_regs)}, {"slots-total", INT(0)},
+                         {"slots-available", INT(0)}, {"jobs-running", INT(0)},
+                         {"jobs-finished", INT(0)}, {"jobs-cancelled", INT(0)},
+                         {"jobs-failed", INT(0)}, {"flink-version", STR("1.20.1")},
+                         {"flink-commit", STR("abc")}));
+}
+
+/* ---- the routes ---- */
+
+static int on_job(struct jm *jm, const char *method, const char *path, struct arena *a, jv *ret,
+                  const char **ret_error)
+{
+    const char *jid = arena_strndup(a, path, MIN(strlen(path), (size_t)FLINK_ID_LEN));
+    const char *rest = path + strlen(jid);
+    struct fjob *j = job_find(jm, jid);
+
+    if (!j || !listed(j)) {
+        *ret_error = arena_printf(a, "NotFoundException: Job %s not found", jid);
+        return 404;
+    }
+    if (!strcmp(method, "PATCH")) {
+        if (job_state_terminal(j->state)) {
+            *ret_error = "Job has already ended";
+            return 409;
+        }
+        job_cancel(j);
+        *ret = EMPTY_OBJ;
+        return 202;
+    }
+    *ret = str_has_prefix(rest, "/exceptions") ? exceptions(a) : detail(a, j);
+    return 200;
+}
+
+int flink_rest(struct jm *jm, const char *method, const char *path, struct arena *a, jv *ret_body,
+               const char **ret_error)
+{
+    const char *job = str_skip_prefix(path, "/jobs/");
+
+    *ret_body = EMPTY_OBJ;
+    if (!strcmp(path, "/overview"))
+        *ret_body = overview(jm, a);
+    else if (!strcmp(path, "/jobs/overview"))
+        *ret_body = jobs(jm, a);
+    else if (!strcmp(path, "/taskmanagers"))
+        *ret_body = taskmanagers(jm, a);
+    else if (job)
+        return on_job(jm, method, job, a, ret_body, ret_error);
+    else if (strcmp(method, "DELETE")) /* of a JAR */
+        sim_fail("the operator asks Flink %s %s", method, path);
+    return 200;
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "operator.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "api.h"
+#include "check.h"
+#include "flinkop/controller.h"
+#include "flinkop/flink_defaults.h"
+#include "flinkop/loop.h"
+#include "flinkop/str.h"
+#include "flinkop/strbuf.h"
+
+static struct {
+    struct loop *loop;
+    struct controller *controller;
+    struct arena arena;
+    const struct flink_defaults *defaults;
+    uint64_t passes;
+} proc;
+
+/* ---- its life ---- */
+
+void operator_start(void)
+{
+    static const char conf[] = "kubernetes.operator.user.artifacts.allowed-schemes: https\n";
+    static const char *const everywhere[] = {NULL};
+    struct error err;
+
+    if (proc.controller)
+        return;
+    TRACE("operator starts");
+    if (!proc.defaults && flink_defaults_read(&proc.arena, "flink-conf.yaml", conf, strlen(conf),
+                                              &proc.defaults, &err))
+        sim_fail("%s", err.text);
+    check_operator_started();
+    proc.loop = loop_new();
+    proc.controller =
+        controller_new(&(struct controller_options){.loop = proc.loop,
+                                                    .kube = (struct kube_client *)&proc,
+                                                    .defaults = proc.defaults,
+                                                    .namespaces = everywhere});
+}
+
+void operator_kill(void)
+{
+    if (!proc.controller)
+        return;
+    TRACE("operator dies");
+    controller_free(TAKE_PTR(proc.controller));
+    loop_free(TAKE_PTR(proc.loop));
+}
+
+bool operator_runs(void)
+{
+    return proc.controller != NULL;
+}
+
+bool operator_synced(void)
+{
+    return proc.controller && controller_synced(proc.controller);
+}
+
+uint64_t operator_passes(void)
+{
+    return proc.passes;
+}
+
+void operator_release(void)
+{
+    operator_kill();
+    arena_free(&proc.arena);
+    memset(&proc, 0, sizeof(proc));
+}
+
+/* ---- its passes (reconcile_… by the linker's --wrap) ---- */
+
+static const char *const action_words[] = {
+    [ACT_APPLY] = "apply",       [ACT_CREATE] = "create",       [ACT_DELETE] = "delete",
+    [ACT_PATCH] = "patch",       [ACT_STATUS] = "status",       [ACT_EVENT] = "event",
+    [ACT_RELEASE] = "release",   [ACT_FIND_JOB] = "find",       [ACT_SUBMIT_JOB] = "submit",
+    [ACT_CANCEL_JOB] = "cancel", [ACT_JOB_ERROR] = "job-error",
+};
+
+static void trace_plan(const char *kind, jv cr, const struct plan *plan)
+{
+    cleanup_strbuf struct strbuf sb = STRBUF_INIT(4000);
+
+    for (size_t i = 0; i < plan->n; i++) {
+        const struct action *act = &plan->actions[i];
+
+        strbuf_addf(&sb, "%s%s", i ? ", " : "", action_words[act->type]);
+        if (act->type == ACT_EVENT)
+            strbuf_addf(&sb, " %s \"%.120s\"", act->reason, act->message);
+        else if (act->job_id)
+            strbuf_addf(&sb, " %.8s", act->job_id);
+        else if (act->type != ACT_STATUS && act->type != ACT_PATCH)
+            strbuf_addf(&sb, " %s %s", kind_name((int)act->kind), act->name);
+    }
+    if (plan->n)
+        trace("pass %s %s: %s", kind, JV_STRING(cr, "metadata", "name"), sb.buf);
+}
+
+struct plan __real_reconcile_cluster(struct arena *a, const struct cluster_snapshot *s);
+struct plan __wrap_reconcile_cluster(struct arena *a, const struct cluster_snapshot *s);
+struct job_plan __real_reconcile_session_job(struct arena *a, const struct job_snapshot *s);
+struct job_plan __wrap_reconcile_session_job(struct arena *a, const struct job_snapshot *s);
+
+struct plan __wrap_reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
+{
+    struct plan plan = __real_reconcile_cluster(a, s);
+
+    proc.passes++;
+    check_pass(JV_STRING(s->cr, "metadata", "name"), &plan);
+    if (sim.tracing)
+        trace_plan("cluster", s->cr, &plan);
+    return plan;
+}
+
+struct job_plan __wrap_reconcile_session_job(struct arena *a, const struct job_snapshot *s)
+{
+    struct job_plan plan = __real_reconcile_session_job(a, s);
+
+    proc.passes++;
+    check_pass(JV_STRING(s->cr, "metadata", "name"), &plan.plan);
+    if (sim.tracing)
+        trace_plan("job", s->cr, &plan.plan);
+    return plan;
+}

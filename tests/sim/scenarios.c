@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "scenarios.h"
+
+#include <string.h>
+
+#include "check.h"
+#include "flink.h"
+#include "flinkop/str.h"
+#include "operator.h"
+#include "users.h"
+
+#define CHAOS_MS (15 * MINUTE)
+#define SETTLE_MS (25 * MINUTE)
+#define QUIET_MS (3 * MINUTE)
+#define EMPTY_MS (12 * MINUTE)
+
+/* ---- going on ---- */
+
+static void run_for(int64_t ms)
+{
+    int64_t until = sim.now + ms;
+
+    while (sim_step(until))
+        ;
+}
+
+static void run_until(const char *(*wrong)(struct arena *a), int64_t within, const char *what)
+{
+    int64_t deadline = sim.now + within;
+    cleanup_arena struct arena a = {0};
+    const char *text;
+
+    while ((text = wrong(&a))) {
+        CHECK(sim.now < deadline, "%s: %s", what, text);
+        user_help_deletions();
+        run_for(5 * SECOND);
+        arena_reset(&a);
+    }
+}
+
+static void stay_quiet(void)
+{
+    struct kube_counts before = kube_counts;
+    cleanup_arena struct arena a = {0};
+    const char *wrong;
+
+    TRACE("---- quiet from here on ----");
+    run_for(QUIET_MS);
+    wrong = check_settled(&a);
+    CHECK(!wrong, "it was settled, and now: %s", wrong);
+    CHECK(kube_writes(&before) == kube_writes(&kube_counts), "%d writes in %lld minutes of quiet",
+          kube_writes(&kube_counts) - kube_writes(&before), QUIET_MS / MINUTE);
+}
+
+static void delete_all(void)
+{
+    static const int kinds[] = {KIND_FLINKDEPLOYMENT, KIND_FLINKSESSIONJOB};
+
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        struct object *o;
+        void *at = NULL;
+
+        while ((o = api_next(kinds[i], &at)))
+            user_delete(kinds[i], o->name, "Background");
+    }
+}
+
+/* ---- worlds ---- */
+
+static void begin(uint64_t seed, unsigned enabled)
+{
+    sim_reset(seed, enabled);
+    api_reset();
+    check_reset();
+    memset(&kube_counts, 0, sizeof(kube_counts));
+    quota_exhausted = false;
+    operator_start();
+    run_for(SECOND);
+}
+
+static void end(struct totals *totals)
+{
+    totals->worlds++;
+    totals->passes += operator_passes();
+    totals->events += sim.events;
+    totals->ms += sim.now - SIM_START;
+    totals->races += check_counts.races;
+    totals->releases += check_counts.releases;
+    operator_release();
+    kube_requests_release();
+    flink_calls_release();
+    flink_release();
+    api_release();
+    check_release();
+    sim_release();
+}
+
+static void chaos(void)
+{
+    user_apply_cluster(&(struct user_cluster){.name = "ant", .tag = "1.20", .slots = 2});
+    for (int i = 0; i < 4; i++)
+        user_create_something();
+    chaos_start();
+    run_for(CHAOS_MS);
+    chaos_end();
+    run_until(check_settled, SETTLE_MS, "after the chaos");
+    stay_quiet();
+    delete_all();
+    run_until(check_empty, EMPTY_MS, "after deleting everything");
+}
+
+void world_run(uint64_t seed, unsigned enabled, struct totals *totals)
+{
+    begin(seed, enabled);
+    chaos();
+    end(totals);
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "users.h"
+
+#include <string.h>
+
+#include "flink.h"
+#include "flinkop/arena.h"
+#include "flinkop/str.h"
+
+static const char *const cluster_names[] = {"ant", "bee", "cat"};
+static const char *const job_names[] = {"j1", "j2", "j3", "j4", "j5", "j6"};
+
+static jv annotation(const struct object *o, const char *key)
+{
+    return JV_PATH(o->at->v, "metadata", "annotations", key);
+}
+
+bool user_spec_valid(const struct object *cr)
+{
+    return !jv_present(annotation(cr, SIM_INVALID));
+}
+
+bool user_spec_works(const struct object *cr)
+{
+    return user_spec_valid(cr) && !jv_present(annotation(cr, SIM_BROKEN));
+}
+
+/* ---- applying ---- */
+
+static void apply(int kind, const char *name, jv spec, bool invalid, bool broken)
+{
+    cleanup_arena struct arena a = {0};
+    const char *api = "flink.apache.org/v1beta1";
+    /* null takes an annotation away; a create must not have it */
+    bool there = api_get(kind, name) != NULL;
+    jv marks = OBJ({SIM_INVALID, invalid ? STR("")
+                                 : there ? NULLV
+                                         : ABSENT},
+                   {SIM_BROKEN, broken  ? STR("")
+                                : there ? NULLV
+                                        : ABSENT});
+    jv body = OBJ({"apiVersion", STR(api)}, {"kind", STR(kind_name(kind))},
+                  {"metadata", OBJ({"name", STR(name)}, {"annotations", marks})}, {"spec", spec});
+    struct version *v = NULL;
+    struct error err;
+
+    TRACE("user: %s %s %s%s%s", there ? "changes" : "creates", kind_name(kind), name,
+          invalid ? ", badly" : "", broken ? ", it cannot work" : "");
+    if (there ? api_patch(BY_USER, kind, name, NULL, body, &v, &err)
+              : api_create(BY_USER, kind, body, &v, &err))
+        TRACE("user: refused: %s", err.text);
+    else
+        version_unref(v);
+}
+
+void user_apply_cluster(const struct user_cluster *c)
+{
+    cleanup_arena struct arena a = {0};
+    const char *version = strcmp(c->tag, "1.18") ? "v1_20" : "v1_18";
+    bool there = api_get(KIND_FLINKDEPLOYMENT, c->name) != NULL;
+    jv spec = OBJ(
+        {"image", STR(arena_printf(&a, "flink:%s", c->tag))},
+        {"flinkVersion", STR(c->invalid ? "v1_13" : version)},
+        {"flinkConfiguration",
+         OBJ({"taskmanager.numberOfTaskSlots", STR(arena_printf(&a, "%d", c->slots))})},
+        {"serviceAccount", STR("flink")},
+        {"jobManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})})},
+        {"taskManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})})},
+        {"allocator", OBJ({"maxTaskManagers", c->max  ? INT(c->max)
+                                              : there ? NULLV
+                                                      : ABSENT},
+                          {"minTaskManagers", INT(c->min)}, {"spareTaskManagers", INT(c->spare)})},
+        {"restartNonce", c->nonce ? INT(c->nonce) : ABSENT});
+
+    apply(KIND_FLINKDEPLOYMENT, c->name, spec, c->invalid, !strcmp(c->tag, "bad"));
+}
+
+void user_apply_job(const struct user_job *j)
+{
+    jv spec =
+        OBJ({"deploymentName", STR(j->cluster)},
+            {"job", OBJ({"jarURI", STR(j->invalid ? "ftp://nowhere/job.jar" : j->jar)},
+                        {"entryClass", STR(j->entry_class)}, {"parallelism", INT(j->parallelism)},
+                        {"state", STR(j->suspended ? "suspended" : "running")})},
+            {"restartNonce", j->nonce ? INT(j->nonce) : ABSENT});
+
+    apply(KIND_FLINKSESSIONJOB, j->name, spec, j->invalid,
+          !strcmp(j->entry_class, "Bad") || strstr(j->jar, "missing"));
+}
+
+void user_delete(int kind, const char *name, const char *propagation)
+{
+    struct version *last = NULL;
+    struct error err;
+
+    TRACE("user: deletes %s %s%s", kind_name(kind), name,
+          str_eq(propagation, "Foreground") ? " in the foreground" : "");
+    if (!api_delete(BY_USER, kind, name, NULL, propagation, &last, &err))
+        version_unref(last);
+}
+
+/* ---- at random ---- */
+
+static int dice(int n)
+{
+    return any(R_USER, n);
+}
+
+static const char *any_cluster(void)
+{
+    return cluster_names[dice(ARRAY_SIZE(cluster_names))];
+}
+
+static void random_cluster(const char *name)
+{
+    static const char *const tags[] = {"1.20", "1.20.1", "1.18", "bad"};
+    struct user_cluster c = {
+        .name = name,
+        .tag = tags[dice(dice(4) ? 2 : 4)],
+        .slots = 1 + dice(3),
+        .max = dice(3) ? 0 : 2 + dice(8),
+        .min = dice(4) ? 0 : 1 + dice(2),
+        .spare = dice(4) ? 0 : 1,
+        .nonce = dice(3) ? 0 : 1 + dice(1000),
+        .invalid = !dice(10),
+    };
+
+    user_apply_cluster(&c);
+}
+
+static void random_job(const char *name, const char *cluster)
+{
+    static const char *const classes[] = {"Plain", "Wide", "Plain", "Batch", "Bad"};
+    static const char *const jars[] = {"local:///opt/flink/usrlib/job.jar",
+                                       "https://repository/job.jar",
+                                       "https://repository/missing.jar"};
+    struct user_job j = {
+        .name = name,
+        .cluster = cluster,
+        .entry_class = classes[dice(dice(5) ? 3 : 5)],
+        .jar = jars[dice(10) ? dice(2) : 2],
+        .parallelism = 1 + dice(5),
+        .nonce = dice(3) ? 0 : 1 + dice(1000),
+        .suspended = !dice(6),
+        .invalid = !dice(12),
+    };
+
+    user_apply_job(&j);
+}
+
+void user_create_something(void)
+{
+    const char *name;
+
+    if (dice(3)) {
+        name = job_names[dice(ARRAY_SIZE(job_names))];
+        if (!api_get(KIND_FLINKSESSIONJOB, name))
+            random_job(name, any_cluster());
+    } else {
+        name = any_cluster();
+        if (!api_get(KIND_FLINKDEPLOYMENT, name))
+            random_cluster(name);
+    }
+}
+
+static struct object *any_of(int kind)
+{
+    struct object *o, *found = NULL;
+    void *at = NULL;
+    int n = 0;
+
+    while ((o = api_next(kind, &at)))
+        if (!dice(++n))
+            found = o;
+    return found;
+}
+
+void user_change_cluster(void)
+{
+    struct object *o = any_of(KIND_FLINKDEPLOYMENT);
+
+    if (o)
+        random_cluster(o->name);
+}
+
+static void set_state(const struct object *o, const char *state)
+{
+    struct version *v = NULL;
+    struct error err;
+
+    TRACE("user: wants %s to be %s", o->name, state);
+    if (!api_patch(BY_USER, o->kind, o->name, NULL,
+                   OBJ({"spec", OBJ({"job", OBJ({"state", STR(state)})})}), &v, &err))
+        version_unref(v);
+}
+
+void user_change_job(void)
+{
+    struct object *o = any_of(KIND_FLINKSESSIONJOB);
+    bool suspended = o && str_eq(JV_STRING(o->at->v, "spec", "job", "state"), "suspended");
+
+    if (!o)
+        return;
+    if (dice(2))
+        set_state(o, suspended ? "running" : "suspended");
+    else
+        random_job(o->name, str_or_empty(JV_STRING(o->at->v, "spec", "deploymentName")));
+}
+
+void user_delete_something(void)
+{
+    struct object *o = any_of(dice(3) ? KIND_FLINKSESSIONJOB : KIND_FLINKDEPLOYMENT);
+
+    if (o)
+        user_delete(o->kind, o->name, dice(5) ? "Background" : "Foreground");
+}
+
+/* A cluster that is being deleted waits for its FlinkSessionJobs and for jobs of others. */
+void user_help_deletions(void)
+{
+    void *at = NULL;
+    struct object *o;
+
+    while ((o = api_next(KIND_FLINKSESSIONJOB, &at))) {
+        const struct object *cr =
+            api_get(KIND_FLINKDEPLOYMENT, JV_STRING(o->at->v, "spec", "deploymentName"));
+
+        if (cr && cr->deleted && !o->deleted)
+            user_delete(KIND_FLINKSESSIONJOB, o->name, NULL);
+    }
+    for (struct jm *jm = jm_next(NULL); jm; jm = jm_next(jm)) {
+        const struct object *cr = api_get(KIND_FLINKDEPLOYMENT, jm->cluster);
+
+        for (int i = 0; i < jm->n_jobs && cr && cr->deleted; i++)
+            if (!jm->jobs[i]->ours)
+                job_cancel(jm->jobs[i]);
+    }
+}
+
+void user_be_reasonable(void)
+{
+    void *at = NULL;
+    struct object *o;
+
+    /* A job of a cluster that was never made waits for ever, which is right but never at rest. */
+    while ((o = api_next(KIND_FLINKDEPLOYMENT, &at)))
+        if (!o->deleted && !user_spec_works(o) && dice(2))
+            user_apply_cluster(&(struct user_cluster){.name = o->name, .tag = "1.20", .slots = 2});
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What users do, and everything else that happens without the operator's doing. */
+#ifndef TESTS_SIM_USERS_H
+#define TESTS_SIM_USERS_H
+
+#include "api.h"
+
+/* ---- users.c ---- */
+
+/* How users mark what they mean: the simulator's own annotations. */
+#define SIM_INVALID "sim/invalid" /* the specification is bad, and it is meant to be */
+#define SIM_BROKEN "sim/broken"   /* it is valid, but cannot work (no such image, no such JAR) */
+
+bool user_spec_valid(const struct object *cr);
+bool user_spec_works(const struct object *cr);
+
+struct user_cluster {
+    const char *name, *tag; /* tag: of the image */
+    int slots, max, min, spare, nonce;
+    bool invalid;
+};
+/** Creates or changes it. */
+void user_apply_cluster(const struct user_cluster *c);
+
+struct user_job {
+    const char *name, *cluster, *entry_class, *jar;
+    int parallelism, nonce;
+    bool suspended, invalid;
+};
+void user_apply_job(const struct user_job *j);
+void user_delete(int kind, const char *name, const char *propagation);
+
+void user_create_something(void);
+void user_change_cluster(void);
+void user_change_job(void);
+void user_delete_something(void);
+/** Deletes and cancels what keeps clusters from being deleted. */
+void user_help_deletions(void);
+/** Takes back what cannot work, so that everything can come to rest. */
+void user_be_reasonable(void);
+
+/* ---- chaos.c ---- */
+
+/** Everything that happens by itself from here on, until sim.calm. */
+void chaos_start(void);
+/** Ends what would never end by itself: quotas, silent kubelets, JobManagers that hang. */
+void chaos_end(void);
+
+#endif
