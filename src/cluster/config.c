@@ -277,6 +277,17 @@ static void check_ha(struct problems *p, struct cluster_config *c)
                     "must be 1 unless high-availability.type is set, found %d", c->jm_replicas);
 }
 
+/* What the configuration of Flink 1.x can say that 2.x no longer understands, and the other way
+ * round: its flink-conf.yaml cannot hold every value. */
+static void check_legacy(struct problems *p, struct cluster_config *c)
+{
+    struct error err;
+
+    if (conf_check_flat(&c->spec->conf, "spec.flinkConfiguration", &err) ||
+        memory_conf_legacy(&c->conf, &err))
+        problem_add(p, "spec.flinkConfiguration", "%s", err.text);
+}
+
 static void choose_image(struct problems *p, struct cluster_config *c)
 {
     const char *from_conf = conf_lookup(&c->conf, "kubernetes.container.image.ref");
@@ -377,6 +388,8 @@ void cluster_config_build(struct problems *p, const char *ns, const char *name,
     cluster_name_check(p, "metadata.name", name);
     ret->conf = conf_dup(p->a, defaults);
     conf_merge(&ret->conf, &spec->conf);
+    if (spec->version->major < 2)
+        check_legacy(p, ret);
     apply_resources(p, &ret->conf, &jm);
     apply_resources(p, &ret->conf, &tm);
     add_policy(p, ret);

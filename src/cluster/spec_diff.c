@@ -162,7 +162,10 @@ static void diff_add(struct diff *d, const char *path, jv before, jv after)
         jv v = k ? after : before;
         const char *text = jv_present(v) ? jv_scalar_text(d->a, v) : "null";
 
-        values[k] = text ? str_clean(d->a, text, VALUE_MAX) : v.type == JV_ARR ? "[…]" : "{…}";
+        values[k] = text && conf_is_sensitive(path) ? "******"
+                    : text                          ? str_clean(d->a, text, VALUE_MAX)
+                    : v.type == JV_ARR              ? "[…]"
+                                                    : "{…}";
     }
     if (d->n < DIFF_MAX)
         d->text = arena_printf(d->a, "%s%s%s : %s -> %s", d->text, d->n ? ", " : "", path,

@@ -33,7 +33,7 @@ struct target {
     /* FlinkDeployment */
     struct probe *probe;
     int rest_port;
-    bool ready, ended; /* as its last plan says */
+    bool planned, ready, undecided, ended; /* as its last plan says */
     char *summary;
     char *flink_version;
     char *jm; /* who is asked by the probe in this turn */

@@ -133,12 +133,14 @@ static struct plan plan_cluster(struct controller *c, struct target *t, const st
 static void keep_cluster(struct controller *c, struct target *t, const struct plan *plan)
 {
     struct arena old = t->memory_arena;
-    bool was_ready = t->ready, had_ended = t->ended;
+    bool was_ready = t->ready, had_ended = t->ended, was_undecided = t->undecided || !t->planned;
 
     arena_init_small(&t->memory_arena, 500);
     t->cluster = cluster_memory_copy(&t->memory_arena, &plan->memory);
     arena_free(&old);
+    t->planned = true;
     t->ready = plan->ready;
+    t->undecided = plan->undecided;
     t->ended = plan->ended;
     if (plan->rest_port)
         t->rest_port = plan->rest_port;
@@ -147,7 +149,7 @@ static void keep_cluster(struct controller *c, struct target *t, const struct pl
     if (plan->flink_version && !str_eq(t->flink_version, plan->flink_version))
         str_replace(&t->flink_version, plan->flink_version);
     probe_set_pace(t->probe, plan->pace, plan->adaptive);
-    if (was_ready != t->ready || had_ended != t->ended)
+    if (was_ready != t->ready || had_ended != t->ended || was_undecided != t->undecided)
         enqueue_jobs_of(c, t->key);
 }
 
@@ -169,6 +171,7 @@ static struct plan plan_job(struct controller *c, struct target *t, const struct
         .cluster_exists = cluster != NULL,
         .cluster_ended = ct && ct->ended,
         .cluster_ready = ct && ct->ready,
+        .cluster_undecided = cluster && (!ct || !ct->planned || ct->undecided),
         .cluster_text = arena_printf(a, "waiting for FlinkDeployment %s: %s", name,
                                      ct && ct->summary ? ct->summary : "not ready"),
         .flink_version_name = ct ? ct->flink_version : NULL,
