@@ -480,8 +480,7 @@ START_TEST(a_watch_may_be_stopped_in_every_callback)
         t.n = ARRAY_SIZE(steps);
         t.next = 0;
         t.watch = kube_watch_start(
-            t.client, &(struct kube_watch_spec){.kind = KIND_CONFIGMAP, .time_scale = 0.01},
-            &sink);
+            t.client, &(struct kube_watch_spec){.kind = KIND_CONFIGMAP, .time_scale = 0.01}, &sink);
         loop_run(t.loop);
         ck_assert_ptr_null(t.watch);
         const char *last = strstr(t.log.buf, places[i]);
