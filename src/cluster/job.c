@@ -116,6 +116,7 @@ static void learn_submit(struct job_pass *p, const struct outcome *o)
     m->looked_for = NULL;
     if (o->ok) {
         m->submit_failures = 0;
+        m->submit_unsure = false;
         m->retry_at = 0;
         p->deployed = true; /* accepted: the next probe will show it */
         p->deploying = false;
@@ -124,6 +125,7 @@ static void learn_submit(struct job_pass *p, const struct outcome *o)
         return;
     }
     m->submit_failures++;
+    m->submit_unsure |= o->error.code == ERR_TIMEOUT;
     m->retry_at = p->s->now + retry_delay(m->submit_failures);
     p->trouble = (struct obs_cause){"SubmitFailed", str_clean(p->a, o->error.text, 1000)};
 }

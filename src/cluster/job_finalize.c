@@ -30,7 +30,7 @@ static bool ended(const struct job_pass *p)
     if (!p->job_id || !p->s->cluster_exists || p->s->cluster_ended || job_state_terminal(p->state))
         return true;
     /* A submission whose answer was lost may still come true: wait out the deadline. */
-    if (p->deploying && p->out.memory.submit_failures)
+    if (p->deploying && p->out.memory.submit_unsure)
         return false;
     return f->known && f->reachable && !p->job && f->at > p->out.memory.deleting_since;
 }

@@ -364,8 +364,11 @@ void execution_hurry(struct execution *e)
 
         if (!op->submission)
             continue;
+        /* Once the job was asked for, it may still come. */
+        enum errc code = submission_sent(op->submission) ? ERR_TIMEOUT : ERR_CANCELLED;
+
         submission_free(op->submission);
-        op_fail(op, ERR_CANCELLED, "given up because the resource is being deleted");
+        op_fail(op, code, "given up because the resource is being deleted");
     }
 }
 

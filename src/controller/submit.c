@@ -39,6 +39,7 @@ struct submission {
     struct http_call *download;
     struct flink_call *flink; /* upload, run or delete */
     bool uploading;           /* flink is the upload */
+    bool sent;                /* flink is the run, or it has been */
     struct strbuf buffer;     /* on its way from one to the other */
     bool download_ended, upload_waits, download_waits;
     struct error download_error;
@@ -72,6 +73,11 @@ static void fail(struct submission *s, const struct error *err)
     s->download = NULL;
     s->flink = NULL;
     loop_defer(s->x->loop, s, finish_later, s);
+}
+
+bool submission_sent(const struct submission *s)
+{
+    return s->sent;
 }
 
 void submission_free(struct submission *s)
@@ -115,6 +121,8 @@ static void on_run(void *arg, const struct flink_answer *answer)
 
     s->flink = NULL;
     s->result = *answer->err;
+    if (s->result.code == ERR_UNREACHABLE) /* perhaps after it was sent */
+        s->result.code = ERR_TIMEOUT;
     if (s->result.code == ERR_NOT_FOUND && !s->uploaded)
         error_set(&s->result, ERR_INVALID, "the image has no such JAR: %s", s->args.jar_uri);
     if (s->result.code == ERR_NONE && !flink_decode_run(answer->body, job_id, &s->result) &&
@@ -140,6 +148,7 @@ static void run(struct submission *s)
                   {"flinkConfiguration", o->configuration});
 
     s->uploading = false;
+    s->sent = true;
     s->flink = flink_send(s->x->flink, &s->e, "POST", path, json_text(&s->a, body), RUN_TIMEOUT_MS,
                           on_run, s);
 }

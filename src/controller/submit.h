@@ -18,7 +18,9 @@ typedef void (*submission_done_fn)(void *arg, const struct error *err, const cha
 struct submission *submission_start(struct executor *x, const struct flink_endpoint *e,
                                     const char *job_id, const struct submit_args *args,
                                     submission_done_fn done, void *arg);
-/** Ends it without a callback; whether Flink has the job is then unknown. */
+/** Flink was asked to run the job: it may have it, or get it still. */
+bool submission_sent(const struct submission *s);
+/** Ends it without a callback. */
 void submission_free(struct submission *s);
 
 #endif
