@@ -31,10 +31,10 @@ class World:
         else:
             self.start_bed()
         self.operator = Deployed(self.kube)
+        self.install()
         for ns in self.namespaces():
             self.kube.delete("namespace", None, ns)
         wait("namespaces of an earlier run gone", lambda: not self.namespaces(), 180, 1)
-        self.install()
 
     def start_bed(self):
         if os.geteuid():

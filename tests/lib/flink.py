@@ -44,9 +44,10 @@ class Flink:
         return job
 
     def records(self, job_id):
-        """Records that the job's first vertex has sent on."""
-        vertex = self.get(f"/jobs/{job_id}")["vertices"][0]
-        return int(vertex["metrics"]["write-records"] or 0)
+        """Records that the job's first vertex has sent on. Flink remembers a job for a few seconds, so that at first it
+        may have no vertex."""
+        vertices = self.get(f"/jobs/{job_id}")["vertices"]
+        return int(vertices[0]["metrics"]["write-records"] or 0) if vertices else 0
 
     def flowing(self, job_id, since=0):
         """The number of records once it is more than since, for wait()."""
