@@ -117,6 +117,22 @@ static bool prepare(struct cluster_pass *p)
     return false;
 }
 
+static bool about_image(const char *reason)
+{
+    return str_eq(reason, "ErrImagePull") || str_eq(reason, "ImagePullBackOff");
+}
+
+/* The kubelet alternates between two reasons for an image that it cannot pull: what the status says
+ * stays. */
+static struct obs_cause steady(const struct cluster_pass *p, struct obs_cause cause)
+{
+    jv_foreach (c, jv_get(p->status, "conditions"))
+        if (about_image(cause.reason) && str_eq(JV_STRING(*c, "type"), "Ready") &&
+            about_image(JV_STRING(*c, "reason")))
+            return (struct obs_cause){JV_STRING(*c, "reason"), JV_STRING(*c, "message")};
+    return cause;
+}
+
 #define POD_READY_MS 5000 /* the kubelet looks every second */
 
 /* Which JobManager runs, and whether it is the one that the probe speaks of. We reach it at its
@@ -129,7 +145,7 @@ static void look_at_jobmanager(struct cluster_pass *p)
 
     p->cause = (struct obs_cause){0};
     if (pod)
-        p->cause = pod->cause;
+        p->cause = steady(p, pod->cause);
     else if (p->s->deployment)
         p->cause = p->s->deployment->cause;
     p->jm_instance = jobmanager_instance(p);

@@ -109,23 +109,13 @@ static jv conditions(struct cluster_pass *p)
 
 /* ---- error ---- */
 
-static bool about_image(const char *reason)
-{
-    return str_eq(reason, "ErrImagePull") || str_eq(reason, "ImagePullBackOff");
-}
-
 /* NULL: nothing is wrong. */
 static const char *error(struct cluster_pass *p)
 {
-    const char *before = JV_STRING(p->status, "error");
-
     if (p->invalid)
         return error_text(p->a, ERROR_PREFIX "ValidationException", NULL, p->invalid);
     if (p->jm != JM_ERROR)
         return NULL;
-    /* The kubelet alternates between two reasons for one cause: the first text stays. */
-    if (about_image(p->cause.reason) && before && strstr(before, "ImagePull"))
-        return before;
     return error_text(p->a, ERROR_PREFIX "DeploymentFailedException", p->cause.reason,
                       p->cause.message);
 }
