@@ -56,27 +56,38 @@ static const char *check_change(struct job_pass *p)
     return NULL;
 }
 
-static void judge(struct job_pass *p)
+/* Reads a spec as what is wanted; the first problem as text, or NULL. */
+static const char *want(struct job_pass *p, jv spec)
 {
     struct problems *problems = arena_new(p->a, struct problems);
     const char *version = p->s->flink_version_name;
 
     problems->a = p->a;
-    session_job_read(problems, p->meta.ns, p->spec, false, p->s->defaults,
+    session_job_read(problems, p->meta.ns, spec, false, p->s->defaults,
                      version ? flink_version_find(version) : NULL, &p->wanted, &p->conf);
-    p->invalid = problems_text(problems);
-    p->recorded = recorded_spec(p->a, p->cr);
     p->suspend = p->wanted.job.state == JOB_DESIRED_SUSPENDED;
     p->stateless = p->wanted.job.upgrade_mode == UPGRADE_UNSET ||
                    p->wanted.job.upgrade_mode == UPGRADE_STATELESS;
-    if (p->invalid || !jv_present(p->recorded))
+    return problems_text(problems);
+}
+
+/* A spec that is not valid changes nothing: the recorded one goes on counting. */
+static void judge(struct job_pass *p)
+{
+    p->recorded = recorded_spec(p->a, p->cr);
+    p->target = spec_to_record(p->a, p->recorded, p->spec);
+    p->invalid = want(p, p->spec);
+    if (!jv_present(p->recorded))
         return;
-    jv target = spec_to_record(p->a, p->recorded, p->spec);
-    p->changed = !jv_equal(session_job_restart_part(p->a, target),
-                           session_job_restart_part(p->a, p->recorded));
-    p->invalid = check_change(p);
-    if (p->invalid)
-        p->changed = false;
+    p->changed = !p->invalid && !jv_equal(session_job_restart_part(p->a, p->target),
+                                          session_job_restart_part(p->a, p->recorded));
+    if (!p->invalid)
+        p->invalid = check_change(p);
+    if (!p->invalid)
+        return;
+    p->changed = false;
+    p->target = p->recorded;
+    (void)!want(p, p->recorded); /* it was valid once */
 }
 
 static void look(struct job_pass *p)
@@ -250,7 +261,8 @@ static void deploy(struct job_pass *p)
             record(p);
         return;
     }
-    if (p->s->now < m->retry_at) {
+    /* What the user has changed since deserves no patience. */
+    if (p->s->now < m->retry_at && !p->changed && !p->suspend) {
         plan_wake(&p->out.plan, m->retry_at);
         return;
     }
@@ -290,10 +302,14 @@ static void lost(struct job_pass *p)
         record(p);
 }
 
+static bool recorded_suspended(const struct job_pass *p)
+{
+    return str_eq(JV_STRING(p->recorded, "job", "state"), "suspended");
+}
+
 static void follow(struct job_pass *p)
 {
-    bool ended = job_state_terminal(p->state);
-    bool was_suspended = str_eq(JV_STRING(p->recorded, "job", "state"), "suspended");
+    bool ended = job_state_terminal(p->state), was_suspended = recorded_suspended(p);
 
     if (!p->job && !ended && !p->deployed) {
         lost(p);
@@ -339,7 +355,7 @@ struct job_plan reconcile_session_job(struct arena *a, const struct job_snapshot
         return p.out; /* the status needs the resourceVersion that this gives */
     } else if (!jv_present(p.recorded) || !p.job_id) {
         if (p.suspend)
-            p.record_suspended = !jv_present(p.recorded);
+            p.record_suspended = !recorded_suspended(&p) || p.changed;
         else
             record(&p);
     } else if (p.deploying) {

@@ -14,8 +14,9 @@ struct job_pass {
     struct obs_meta meta;
 
     jv recorded;         /* the spec that was recorded last; ABSENT: never */
+    jv target;           /* what to record: the current one, or the recorded one if that is bad */
     const char *invalid; /* why the current spec is not taken */
-    struct session_job_spec wanted;
+    struct session_job_spec wanted; /* of target */
     struct conf conf; /* operator defaults under the job's own configuration */
     bool changed;     /* the recorded spec must make way for the current one */
     bool suspend;     /* the current spec wants it not to run */

@@ -17,7 +17,9 @@ void obs_session_job_read(struct arena *a, jv cr, struct obs_session_job *ret)
                 !str_eq(JV_STRING(recorded, "job", "state"), "suspended");
 
     *ret = (struct obs_session_job){
-        .deployment_name = JV_STRING(spec, "deploymentName"),
+        /* It cannot move: where it was recorded, there it is. */
+        .deployment_name =
+            str_or(JV_STRING(recorded, "deploymentName"), JV_STRING(spec, "deploymentName")),
         .job_id = JV_STRING(status, "jobStatus", "jobId"),
         .parallelism = (int)jv_int64_or(JV_PATH(spec, "job", "parallelism"), 0),
         .suspended = str_eq(JV_STRING(spec, "job", "state"), "suspended"),

@@ -47,7 +47,7 @@ static jv reconciliation(struct job_pass *p, const char **ret_state)
     const char *text = JV_STRING(old, "lastReconciledSpec");
     const char *stable = JV_STRING(old, "lastStableSpec");
     jv stamp = jv_get(old, "reconciliationTimestamp");
-    jv target = spec_to_record(p->a, p->recorded, p->spec);
+    jv target = p->target;
 
     if (p->record_id || p->record_suspended ||
         (!p->invalid && !p->changed && jv_present(p->recorded) && !p->meta.deleted_ms &&
@@ -154,7 +154,8 @@ static struct obs_cause summary(struct job_pass *p, struct obs_cause trouble)
 static jv conditions(struct job_pass *p, struct obs_cause trouble)
 {
     struct obs_cause why = summary(p, trouble);
-    bool here = !p->record_id && !p->deploying && !p->invalid && !p->meta.deleted_ms && !p->changed;
+    bool taken = !p->changed || p->record_suspended;
+    bool here = !p->record_id && !p->deploying && !p->invalid && !p->meta.deleted_ms && taken;
     bool ok = here && (p->suspend ? job_state_terminal(p->state) || !p->job_id
                                   : runs_whole(p) || p->state == JOB_FINISHED);
     bool stalled = p->invalid || (!p->record_id && p->state == JOB_FAILED) ||
@@ -191,7 +192,8 @@ static void tell(struct job_pass *p, struct obs_cause trouble, const char *error
         plan_event(
             plan, KIND_FLINKSESSIONJOB, p->cr, false, "Job", "JobStatusChanged",
             arena_printf(p->a, "Job status changed from %s to %s", str_or(was, "RECONCILING"), is));
-    if (p->record_suspended && jv_present(p->recorded))
+    if (p->record_suspended && jv_present(p->recorded) &&
+        !str_eq(JV_STRING(p->recorded, "job", "state"), "suspended"))
         plan_event(plan, KIND_FLINKSESSIONJOB, p->cr, false, "Job", "Suspended",
                    "Suspending existing deployment.");
     if (p->record_id && trouble.reason)
