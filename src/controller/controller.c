@@ -45,23 +45,43 @@ struct watcher {
 
 /* ---- what a change concerns ---- */
 
-static void store_changed(void *arg, enum kube_kind kind, const struct stored *s, bool gone)
+/* An edit by a user goes first, what the first list brings after a start goes last. */
+static enum workqueue_priority priority_of(const struct controller *c, const struct stored *old,
+                                           const struct stored *now)
+{
+    if (c->listing)
+        return PRIORITY_LOW;
+    if (!old || !now || old->meta->generation != now->meta->generation ||
+        old->meta->deleted_ms != now->meta->deleted_ms)
+        return PRIORITY_HIGH;
+    return PRIORITY_NORMAL;
+}
+
+static void store_changed(void *arg, enum kube_kind kind, const struct stored *old,
+                          const struct stored *now)
 {
     struct controller *c = arg;
+    const struct stored *s = now ? now : old;
+    enum workqueue_priority priority = priority_of(c, old, now);
 
     if (kind == KIND_FLINKDEPLOYMENT) {
-        enqueue(c, kind, s->key, gone ? PRIORITY_HIGH : PRIORITY_NORMAL);
-        if (gone)
+        enqueue(c, kind, s->key, priority);
+        if (!now)
             enqueue_jobs_of(c, s->key);
-    } else if (kind == KIND_FLINKSESSIONJOB) {
+        return;
+    }
+    if (kind == KIND_FLINKSESSIONJOB) {
         struct target *t = strmap_get(&c->kinds[kind].targets, s->key);
 
         if (t && t->running && s->meta->deleted_ms)
             execution_hurry(t->running);
-        enqueue(c, kind, s->key, PRIORITY_NORMAL);
+        enqueue(c, kind, s->key, priority);
     }
-    if (s->index && kind != KIND_FLINKDEPLOYMENT)
-        enqueue(c, KIND_FLINKDEPLOYMENT, s->index, PRIORITY_NORMAL);
+    priority = c->listing ? PRIORITY_LOW : PRIORITY_NORMAL;
+    if (s->index)
+        enqueue(c, KIND_FLINKDEPLOYMENT, s->index, priority);
+    if (old && old->index && !str_eq(old->index, s->index)) /* it has moved to another cluster */
+        enqueue(c, KIND_FLINKDEPLOYMENT, old->index, priority);
 }
 
 static void timer_fired(void *arg)
@@ -82,8 +102,9 @@ static void on_object(void *arg, jv object, bool initial)
 {
     struct watcher *w = arg;
 
-    (void)initial;
+    w->c->listing = initial;
     store_observe(w->store, object, loop_now(w->c->loop));
+    w->c->listing = false;
 }
 
 static void on_deleted(void *arg, jv object)

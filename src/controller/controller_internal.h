@@ -56,6 +56,7 @@ struct controller {
     size_t n_watchers;
     struct kind_control kinds[KIND_COUNT];
     struct timer *timer; /* for the next delayed key */
+    bool listing;        /* what changes right now comes from a list */
     bool pumping;        /* a pump is deferred */
     bool draining;
     size_t in_flight;

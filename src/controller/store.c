@@ -244,7 +244,7 @@ static void put(struct store *st, const char *key, jv object, struct entry *old,
     }
     strmap_put(&st->entries, key, e);
     group_add(st, e);
-    st->changed(st->arg, st->kind, &e->s, false);
+    st->changed(st->arg, st->kind, old ? &old->s : NULL, &e->s);
     if (old)
         entry_free(old);
 }
@@ -314,7 +314,7 @@ static void drop(struct store *st, struct entry *e)
     st->graves[st->next_grave++ % GRAVES] = hash_str(str_or_empty(e->s.meta->uid));
     group_remove(st, e);
     strmap_remove(&st->entries, e->s.key);
-    st->changed(st->arg, st->kind, &e->s, true);
+    st->changed(st->arg, st->kind, &e->s, NULL);
     entry_free(e);
 }
 

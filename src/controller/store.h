@@ -29,8 +29,9 @@ struct stored {
     size_t len;
 };
 
-/** Told after the store has changed. `s` is the new state, or the last one when it is gone. */
-typedef void (*store_change_fn)(void *arg, enum kube_kind kind, const struct stored *s, bool gone);
+/** Told after the store has changed: `old` is NULL for a new object, `now` for one that is gone. */
+typedef void (*store_change_fn)(void *arg, enum kube_kind kind, const struct stored *old,
+                                const struct stored *now);
 
 struct store *store_new(enum kube_kind kind, store_change_fn changed, void *arg);
 void store_free(struct store *st);

@@ -10,13 +10,14 @@ static struct arena a;
 static struct store *st;
 static int changes, removals;
 
-static void changed(void *arg, enum kube_kind kind, const struct stored *s, bool gone)
+static void changed(void *arg, enum kube_kind kind, const struct stored *old,
+                    const struct stored *now)
 {
     (void)arg;
     ck_assert_int_eq(kind, KIND_POD);
-    ck_assert_ptr_nonnull(s->key);
-    changes += !gone;
-    removals += gone;
+    ck_assert(old || now);
+    changes += now != NULL;
+    removals += now == NULL;
 }
 
 static void setup(void)
