@@ -70,7 +70,7 @@ struct outcome {
     const char *job_id;
     bool ok;
     struct error error; /* if not ok */
-    bool found;         /* ACT_FIND_JOB */
+    bool found;         /* ACT_FIND_JOB, ACT_CANCEL_JOB: Flink has the job */
     const char *text;   /* ACT_JOB_ERROR: the cause; ACT_SUBMIT_JOB: the jar id */
 };
 

@@ -156,6 +156,8 @@ static void learn(struct job_pass *p)
                 p->deployed = true;
                 p->deploying = false;
             }
+        } else if (o->type == ACT_CANCEL_JOB && o->ok && !o->found) {
+            p->out.memory.looked_for = p->job_id;
         } else if (o->type == ACT_JOB_ERROR && o->ok) {
             p->failure = o->text;
         }

@@ -32,7 +32,9 @@ static bool ended(const struct job_pass *p)
     /* A submission whose answer was lost may still come true: wait out the deadline. */
     if (p->deploying && p->out.memory.submit_unsure)
         return false;
-    return f->known && f->reachable && !p->job && f->at > p->out.memory.deleting_since;
+    return f->known && f->reachable && !p->job &&
+           (f->at > p->out.memory.deleting_since ||
+            str_eq(p->out.memory.looked_for, p->job_id));
 }
 
 void finalize_job(struct job_pass *p)

@@ -239,6 +239,7 @@ static void on_cancelled(void *arg, const struct flink_answer *answer)
     struct op *op = arg;
 
     touched(op);
+    op->outcome.found = answer->err->code != ERR_NOT_FOUND;
     if (answer->err->code == ERR_NOT_FOUND || answer->err->code == ERR_CONFLICT)
         op_ok(op); /* it has ended */
     else
