@@ -36,7 +36,7 @@ def overlay(folder, base, image, namespace=None, resources=()):
     lines = ["apiVersion: kustomize.config.k8s.io/v1beta1", "kind: Kustomization", "resources:",
              *[f"- {os.path.relpath(os.path.join(ROOT, r), folder)}" for r in (base, *resources)],
              *([f"namespace: {namespace}"] if namespace else []),
-             f"images: [{{name: flink-operator, newName: {name}, newTag: {tag}}}]"]
+             f"images: [{{name: flink-operator, newName: {name}, newTag: \"{tag}\"}}]"]
     with open(os.path.join(folder, "kustomization.yaml"), "w", encoding="utf-8") as f:
         f.write("\n".join(lines) + "\n")
     return folder
