@@ -291,6 +291,25 @@ static bool is_buried(const struct store *st, const char *uid)
     return false;
 }
 
+static void drop(struct store *st, struct entry *e)
+{
+    st->graves[st->next_grave++ % GRAVES] = hash_str(str_or_empty(e->s.meta->uid));
+    group_remove(st, e);
+    strmap_remove(&st->entries, e->s.key);
+    st->changed(st->arg, st->kind, &e->s, NULL);
+    entry_free(e);
+}
+
+/* Taking the last finalizer off something that is being deleted ends it with that very write; the
+ * answer shows it one last time. Pods have their grace period instead. */
+static bool is_final(jv object)
+{
+    jv m = jv_get(object, "metadata");
+
+    return jv_present(jv_get(m, "deletionTimestamp")) && !jv_len(jv_get(m, "finalizers")) &&
+           jv_int64_or(jv_get(m, "deletionGracePeriodSeconds"), 0) == 0;
+}
+
 void store_write_through(struct store *st, jv object, int64_t now)
 {
     const char *version = JV_STRING(object, "metadata", "resourceVersion");
@@ -301,21 +320,17 @@ void store_write_through(struct store *st, jv object, int64_t now)
     if (!version || !key_of(object, key, sizeof(key)) || is_buried(st, uid))
         return;
     old = strmap_get(&st->entries, key);
+    if (is_final(object)) {
+        if (old && str_eq(uid, old->s.meta->uid))
+            drop(st, old);
+        return;
+    }
     if (old && str_eq(version, old->s.meta->resource_version))
         return; /* nothing changed by it, or the watch was faster */
     for (size_t i = 0; old && i < ARRAY_SIZE(old->passed); i++)
         if (old->passed[i] == hash_str(version))
             return;
     put(st, key, object, old, version, now);
-}
-
-static void drop(struct store *st, struct entry *e)
-{
-    st->graves[st->next_grave++ % GRAVES] = hash_str(str_or_empty(e->s.meta->uid));
-    group_remove(st, e);
-    strmap_remove(&st->entries, e->s.key);
-    st->changed(st->arg, st->kind, &e->s, NULL);
-    entry_free(e);
 }
 
 void store_forget(struct store *st, const char *ns, const char *name, const char *uid)

@@ -115,6 +115,23 @@ START_TEST(an_answer_after_the_deletion_raises_no_dead)
 }
 END_TEST
 
+START_TEST(taking_the_last_finalizer_off_ends_it)
+{
+    jv dying = JV_SET_PATH(&a, pod("a", "u1", "1"), STR("2026-01-01T00:00:00Z"), "metadata",
+                           "deletionTimestamp");
+    jv graceful = JV_SET_PATH(&a, dying, INT(30), "metadata", "deletionGracePeriodSeconds");
+
+    store_observe(st, pod("a", "u1", "1"), 0);
+    store_write_through(st, JV_SET_PATH(&a, graceful, STR("2"), "metadata", "resourceVersion"), 0);
+    ck_assert_str_eq(version_of("a"), "2");
+    store_write_through(st, dying, 0);
+    ck_assert_ptr_null(version_of("a"));
+    store_observe(st, pod("a", "u2", "3"), 0);
+    store_write_through(st, dying, 0);
+    ck_assert_str_eq(version_of("a"), "3");
+}
+END_TEST
+
 START_TEST(a_list_sweeps_what_it_does_not_show)
 {
     store_observe(st, pod("a", "u1", "1"), 0);
@@ -142,5 +159,6 @@ void suite_store(TCase *tc)
     T(an_answer_that_the_watch_has_overtaken_changes_nothing);
     T(what_was_waited_for_in_vain_is_given_up);
     T(an_answer_after_the_deletion_raises_no_dead);
+    T(taking_the_last_finalizer_off_ends_it);
     T(a_list_sweeps_what_it_does_not_show);
 }
