@@ -126,12 +126,14 @@ static void on_written(void *arg, const struct kube_reply *reply)
     /* The name of a pod is never used twice: one that exists is the one we made. */
     if (op->act->type == ACT_CREATE && err.code == ERR_EXISTS)
         err.code = ERR_NONE;
-    if (op->act->type == ACT_DELETE || op->act->type == ACT_RELEASE) {
-        if (err.code == ERR_NOT_FOUND && st)
+    /* What is to be deleted or changed and is not there needs nothing more. */
+    if (err.code == ERR_NOT_FOUND && op->act->type != ACT_CREATE && op->act->type != ACT_APPLY) {
+        if (st)
             store_forget(st, op->act->ns, op->act->name, op->act->uid);
-        if (err.code == ERR_NOT_FOUND || err.code == ERR_CONFLICT) /* another one has the name */
-            err.code = ERR_NONE;
+        err.code = ERR_NONE;
     }
+    if (err.code == ERR_CONFLICT && (op->act->type == ACT_DELETE || op->act->type == ACT_RELEASE))
+        err.code = ERR_NONE; /* another one has the name */
     op_end(op, &err);
 }
 
