@@ -61,14 +61,19 @@ static bool no_jobmanagers(struct cluster_pass *p)
     return !p->s->n_jm_pods;
 }
 
+static void scale(struct cluster_pass *p, int replicas)
+{
+    plan_add(&p->plan, ACT_PATCH, KIND_DEPLOYMENT, p->meta.ns, p->meta.name)->body =
+        jv_dup(p->a, OBJ({"spec", OBJ({"replicas", INT(replicas)})}));
+}
+
 /* Scales a Deployment of another spec to zero; false while that is under way. */
 static bool stopped(struct cluster_pass *p)
 {
     const struct obs_deployment *d = p->s->deployment;
 
     if (d->replicas) {
-        plan_add(&p->plan, ACT_PATCH, KIND_DEPLOYMENT, p->meta.ns, d->meta.name)->body =
-            jv_dup(p->a, OBJ({"spec", OBJ({"replicas", INT(0)})}));
+        scale(p, 0);
         wait_for(p, STOPPING);
         return false;
     }
@@ -108,6 +113,18 @@ static void replace(struct cluster_pass *p)
     wait_for(p, "replacing the former Deployment");
 }
 
+/* A Deployment that is as it should be, but scaled to zero. */
+static void start_again(struct cluster_pass *p)
+{
+    p->progress = "starting the JobManager again";
+    if (!no_jobmanagers(p))
+        return;
+    if (!current(p, p->s->configmap))
+        apply_configmap(p);
+    else
+        scale(p, p->config.jm_replicas);
+}
+
 /* Everything around a Deployment that is as it should be. */
 static void keep(struct cluster_pass *p)
 {
@@ -115,6 +132,11 @@ static void keep(struct cluster_pass *p)
     struct desired_input in = desired_of(p);
     struct owner owner = deployment_owner(p);
 
+    /* Stopped for another specification that was taken back meanwhile. */
+    if (!d->replicas) {
+        start_again(p);
+        return;
+    }
     p->up_to_date = true;
     if (!current(p, p->s->configmap))
         apply_configmap(p);
@@ -124,8 +146,7 @@ static void keep(struct cluster_pass *p)
         apply(p, KIND_SERVICE, arena_printf(p->a, "%s-rest", p->meta.name),
               desired_rest_service(p->a, &in, &owner));
     if (d->replicas != p->config.jm_replicas)
-        plan_add(&p->plan, ACT_PATCH, KIND_DEPLOYMENT, p->meta.ns, d->meta.name)->body =
-            jv_dup(p->a, OBJ({"spec", OBJ({"replicas", INT(p->config.jm_replicas)})}));
+        scale(p, p->config.jm_replicas);
 }
 
 void roll_out(struct cluster_pass *p)
