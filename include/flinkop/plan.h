@@ -84,7 +84,7 @@ struct obs_session_job {
     int parallelism;    /* wanted, 0 if the spec leaves it to Flink */
     bool suspended;     /* the spec wants it not to run */
     bool ended;         /* its job is recorded as terminal and the spec has not changed since */
-    bool failing;       /* the last attempt to submit it failed */
+    bool failing;       /* the last attempt to submit it failed, or its spec is not valid */
     bool finalized;     /* it carries our finalizer: it counts as a job of this cluster */
 };
 void obs_session_job_read(struct arena *a, jv cr, struct obs_session_job *ret);

@@ -161,7 +161,7 @@ static void bury(struct pass *p)
                     cause = (struct obs_cause){"StartTimeout",
                                                "it did not register with the JobManager in time"};
                 count_failure(p, i, cause);
-                remove_tm(p, tm, false, "it did not register in time");
+                remove_tm(p, tm, true, "it did not register in time");
             } else {
                 wake_at(p, in->now + in->policy.start_ms - tm->age_ms);
             }
@@ -360,7 +360,8 @@ static void go_down(struct pass *p, int surplus)
         }
         if (!newest)
             break;
-        remove_tm(p, newest, false, "it is no longer needed");
+        /* It may have registered a moment ago. */
+        remove_tm(p, newest, in->flink_known, "it is no longer needed");
         surplus--;
     }
     if (surplus > 0)

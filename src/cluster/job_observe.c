@@ -6,6 +6,16 @@
 #include "flinkop/str.h"
 #include "status.h"
 
+/* What keeps it from running lies in itself: no TaskManager needs to wait for it. */
+static bool failing(jv status, enum job_state state)
+{
+    jv_foreach (c, jv_get(status, "conditions"))
+        if (str_eq(JV_STRING(*c, "type"), "Ready") &&
+            str_eq(JV_STRING(*c, "reason"), "ValidationError"))
+            return true;
+    return !str_empty(JV_STRING(status, "error")) && !job_state_terminal(state);
+}
+
 void obs_session_job_read(struct arena *a, jv cr, struct obs_session_job *ret)
 {
     jv spec = jv_get(cr, "spec"), status = jv_get(cr, "status"), recorded = recorded_spec(a, cr);
@@ -24,7 +34,7 @@ void obs_session_job_read(struct arena *a, jv cr, struct obs_session_job *ret)
         .parallelism = (int)jv_int64_or(JV_PATH(spec, "job", "parallelism"), 0),
         .suspended = str_eq(JV_STRING(spec, "job", "state"), "suspended"),
         .ended = deployed && same && job_state_terminal(state),
-        .failing = !str_empty(JV_STRING(status, "error")) && !job_state_terminal(state),
+        .failing = failing(status, state),
         .finalized = has_finalizer(cr, FINALIZER_JOB),
     };
     obs_meta_read(a, cr, &ret->meta);

@@ -207,7 +207,7 @@ START_TEST(starting_ones_that_nobody_needs_go_first_and_newest_first)
     run_at(6000);
     ck_assert_uint_eq(w.r.n_remove, 2);
     ck_assert_str_eq(w.r.remove[0].tm->name, "tm-3");
-    ck_assert(!w.r.remove[0].recheck);
+    ck_assert(w.r.remove[0].recheck);
 }
 END_TEST
 
