@@ -50,15 +50,17 @@ static struct jm *jm_of(const char *cluster)
     return NULL;
 }
 
-static const char *spec_hash(struct arena *a, const struct object *cr)
+/* What counts: the specification, or the recorded one if that is bad; ABSENT: there is none. */
+static jv effective(struct arena *a, const struct object *cr)
 {
     const char *text = JV_STRING(cr->at->v, "status", "reconciliationStatus", "lastReconciledSpec");
     struct error err;
     jv v;
 
     if (!text || json_parse(a, text, strlen(text), &v, &err))
-        return "(nothing recorded)";
-    return deployment_spec_hash(a, spec_to_record(a, jv_get(v, "spec"), jv_get(cr->at->v, "spec")));
+        return ABSENT;
+    return user_spec_valid(cr) ? spec_to_record(a, jv_get(v, "spec"), jv_get(cr->at->v, "spec"))
+                               : jv_get(v, "spec");
 }
 
 static const char *object_is(struct arena *a, int kind, const char *name, const char *hash)
@@ -72,28 +74,25 @@ static const char *object_is(struct arena *a, int kind, const char *name, const 
     return NULL;
 }
 
-static int policy(const struct object *cr, const char *key, int fallback)
+static int policy(jv spec, const char *key, int fallback)
 {
-    return (int)jv_int64_or(JV_PATH(cr->at->v, "spec", "allocator", key), fallback);
+    return (int)jv_int64_or(JV_PATH(spec, "allocator", key), fallback);
 }
 
-static int slots_of(const struct object *cr)
+static int slots_of(jv spec)
 {
+    const char *text = JV_STRING(spec, "flinkConfiguration", "taskmanager.numberOfTaskSlots");
     int n = 1;
 
-    return str_to_int(str_or(JV_STRING(cr->at->v, "spec", "flinkConfiguration",
-                                       "taskmanager.numberOfTaskSlots"),
-                             "1"),
-                      &n)
-               ? n
-               : 1;
+    return text && str_to_int(text, &n) ? n : 1;
 }
 
 /* TaskManagers that its jobs need, by the specification's policy; -1 in ret_jobs while a job waits
  * although the limits allow it. */
-static int wanted(const struct object *cr, const struct jm *jm, bool *ret_fits)
+static int wanted(jv spec, const struct jm *jm, bool *ret_fits)
 {
-    int need = 0, jobs = 0, slots = slots_of(cr), n, max = policy(cr, "maxTaskManagers", 1000000);
+    int need = 0, jobs = 0, slots = slots_of(spec), n,
+        max = policy(spec, "maxTaskManagers", 1000000);
 
     for (int i = 0; i < jm->n_jobs; i++) {
         const struct fjob *j = jm->jobs[i];
@@ -103,9 +102,9 @@ static int wanted(const struct object *cr, const struct jm *jm, bool *ret_fits)
         jobs++;
         need += jm->groups_told ? j->need : MAX(j->parallelism, j->second);
     }
-    n = (need + slots - 1) / slots + (jobs ? policy(cr, "spareTaskManagers", 0) : 0);
+    n = (need + slots - 1) / slots + (jobs ? policy(spec, "spareTaskManagers", 0) : 0);
     *ret_fits = (need + slots - 1) / slots <= max;
-    return MIN(MAX(n, policy(cr, "minTaskManagers", 0)), max);
+    return MIN(MAX(n, policy(spec, "minTaskManagers", 0)), max);
 }
 
 static const char *jobs_run(struct arena *a, const struct jm *jm)
@@ -120,10 +119,11 @@ static const char *jobs_run(struct arena *a, const struct jm *jm)
     return NULL;
 }
 
-static const char *taskmanagers_are(struct arena *a, const struct object *cr, const struct jm *jm)
+static const char *taskmanagers_are(struct arena *a, const struct object *cr, jv spec,
+                                    const struct jm *jm)
 {
     bool fits, batch = false;
-    int n = 0, idle = 0, expected = wanted(cr, jm, &fits);
+    int n = 0, idle = 0, expected = wanted(spec, jm, &fits);
     const char *wrong = fits ? jobs_run(a, jm) : NULL;
     struct object *o;
     void *at = NULL;
@@ -150,9 +150,9 @@ static const char *taskmanagers_are(struct arena *a, const struct object *cr, co
     return wrong;
 }
 
-static const char *cluster_runs(struct arena *a, const struct object *cr)
+static const char *cluster_runs(struct arena *a, const struct object *cr, jv spec)
 {
-    const char *hash = spec_hash(a, cr), *wrong;
+    const char *hash = deployment_spec_hash(a, spec), *wrong;
     const struct jm *jm = jm_of(cr->name);
 
     if (!(wrong =
@@ -164,17 +164,20 @@ static const char *cluster_runs(struct arena *a, const struct object *cr)
         return wrong;
     if (!jm || !str_eq(jm->hash, hash))
         return arena_printf(a, "%s has no JobManager of its specification", cr->name);
-    wrong = taskmanagers_are(a, cr, jm);
-    return wrong ? wrong : ready_is(a, cr, "True");
+    return taskmanagers_are(a, cr, spec, jm);
 }
 
 static const char *cluster_settled(struct arena *a, const struct object *cr)
 {
+    jv spec = effective(a, cr);
+    bool works = jv_present(spec) && !str_has_suffix(JV_STRING(spec, "image"), ":bad");
+    const char *wrong;
+
     if (cr->deleted)
         return arena_printf(a, "%s is still being deleted", cr->name);
-    if (user_spec_works(cr))
-        return cluster_runs(a, cr);
-    return ready_is(a, cr, "False");
+    if (works && (wrong = cluster_runs(a, cr, spec)))
+        return wrong;
+    return ready_is(a, cr, works && user_spec_valid(cr) ? "True" : "False");
 }
 
 /* ---- jobs ---- */
@@ -207,7 +210,7 @@ static const char *job_settled(struct arena *a, const struct object *cr)
     if (cr->deleted)
         return arena_printf(a, "%s is still being deleted", cr->name);
     if (!user_spec_valid(cr))
-        return ready_is(a, cr, "False");
+        return ready_is(a, cr, "False"); /* it runs as recorded, or not at all */
     if (!cluster || !user_spec_works(cluster) || !user_spec_works(cr))
         return observed(a, cr);
     if (suspended)

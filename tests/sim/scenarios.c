@@ -5,6 +5,7 @@
 
 #include "check.h"
 #include "flink.h"
+#include "flinkop/json.h"
 #include "flinkop/str.h"
 #include "operator.h"
 #include "users.h"
@@ -24,6 +25,20 @@ static void run_for(int64_t ms)
         ;
 }
 
+static void tell_all(void)
+{
+    static const int kinds[] = {KIND_FLINKDEPLOYMENT, KIND_FLINKSESSIONJOB};
+    cleanup_arena struct arena a = {0};
+
+    for (size_t i = 0; i < ARRAY_SIZE(kinds) && sim.tracing; i++) {
+        struct object *o;
+        void *at = NULL;
+
+        while ((o = api_next(kinds[i], &at)))
+            trace("%s %s: %s", kind_name(o->kind), o->name, json_text(&a, o->at->v));
+    }
+}
+
 static void run_until(const char *(*wrong)(struct arena *a), int64_t within, const char *what)
 {
     int64_t deadline = sim.now + within;
@@ -31,6 +46,8 @@ static void run_until(const char *(*wrong)(struct arena *a), int64_t within, con
     const char *text;
 
     while ((text = wrong(&a))) {
+        if (sim.now >= deadline)
+            tell_all();
         CHECK(sim.now < deadline, "%s: %s", what, text);
         user_help_deletions();
         run_for(5 * SECOND);

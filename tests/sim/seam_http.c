@@ -77,6 +77,8 @@ struct http_call *http_send(struct http_client *client, const struct http_reques
 
     (void)client;
     (void)err;
+    CHECK(!strncmp(req->url, "https:", 6), "a job of a bad specification is submitted: %s",
+          req->url);
     *c = (struct http_call){.req = *req,
                             .status = strstr(req->url, "missing") ? 404 : 200,
                             .breaks = fault(FAULT_REST, 0.05)};

@@ -5,6 +5,7 @@
 
 #include "flink.h"
 #include "flinkop/arena.h"
+#include "flinkop/json.h"
 #include "flinkop/str.h"
 
 static const char *const cluster_names[] = {"ant", "bee", "cat"};
@@ -97,6 +98,18 @@ void user_delete(int kind, const char *name, const char *propagation)
           str_eq(propagation, "Foreground") ? " in the foreground" : "");
     if (!api_delete(BY_USER, kind, name, NULL, propagation, &last, &err))
         version_unref(last);
+}
+
+/* The cluster that the job is recorded for; NULL: none yet. */
+static const char *home_of(struct arena *a, const struct object *o)
+{
+    const char *text = JV_STRING(o->at->v, "status", "reconciliationStatus", "lastReconciledSpec");
+    struct error err;
+    jv v;
+
+    return text && !json_parse(a, text, strlen(text), &v, &err)
+               ? JV_STRING(v, "spec", "deploymentName")
+               : NULL;
 }
 
 /* ---- at random ---- */
@@ -194,17 +207,40 @@ static void set_state(const struct object *o, const char *state)
         version_unref(v);
 }
 
+/* To another cluster, which is not allowed, or back. */
+static void move_job(const struct object *o, const char *home)
+{
+    const char *other = any_cluster();
+    bool invalid = strcmp(other, home) != 0;
+    struct version *v = NULL;
+    struct error err;
+
+    if (!user_spec_valid(o) && str_has_prefix(JV_STRING(o->at->v, "spec", "job", "jarURI"), "ftp:"))
+        return;
+    TRACE("user: moves %s to %s", o->name, other);
+    if (!api_patch(
+            BY_USER, o->kind, o->name, NULL,
+            OBJ({"metadata", OBJ({"annotations", OBJ({SIM_INVALID, invalid ? STR("") : NULLV})})},
+                {"spec", OBJ({"deploymentName", STR(other)})}),
+            &v, &err))
+        version_unref(v);
+}
+
 void user_change_job(void)
 {
+    cleanup_arena struct arena a = {0};
     struct object *o = any_of(KIND_FLINKSESSIONJOB);
+    const char *home = o ? home_of(&a, o) : NULL;
     bool suspended = o && str_eq(JV_STRING(o->at->v, "spec", "job", "state"), "suspended");
 
     if (!o)
         return;
     if (dice(2))
         set_state(o, suspended ? "running" : "suspended");
+    else if (home && !dice(8))
+        move_job(o, home);
     else
-        random_job(o->name, str_or_empty(JV_STRING(o->at->v, "spec", "deploymentName")));
+        random_job(o->name, str_or(home, JV_STRING(o->at->v, "spec", "deploymentName")));
 }
 
 void user_delete_something(void)
@@ -222,8 +258,9 @@ void user_help_deletions(void)
     struct object *o;
 
     while ((o = api_next(KIND_FLINKSESSIONJOB, &at))) {
-        const struct object *cr =
-            api_get(KIND_FLINKDEPLOYMENT, JV_STRING(o->at->v, "spec", "deploymentName"));
+        cleanup_arena struct arena a = {0};
+        const char *home = str_or(home_of(&a, o), JV_STRING(o->at->v, "spec", "deploymentName"));
+        const struct object *cr = api_get(KIND_FLINKDEPLOYMENT, home);
 
         if (cr && cr->deleted && !o->deleted)
             user_delete(KIND_FLINKSESSIONJOB, o->name, NULL);
