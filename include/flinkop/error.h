@@ -22,7 +22,7 @@ enum errc {
     ERR_FORBIDDEN,    /* authenticated, not allowed (RBAC, quota, admission) */
     ERR_INVALID,      /* the input is wrong: retrying the same cannot help */
     ERR_THROTTLED,    /* asked to slow down */
-    ERR_UNREACHABLE,  /* no connection, or it broke */
+    ERR_UNREACHABLE,  /* not one byte was sent: nothing can have happened */
     ERR_TIMEOUT,      /* a deadline passed; the effect is unknown */
     ERR_SERVER,       /* the other side failed (5xx) */
     ERR_PARSE,        /* bytes that are not what they should be */

@@ -127,6 +127,11 @@ enum probe_pace {
     PROBE_IDLE,   /* nothing happens: every few seconds */
 };
 
+struct cluster_counts {
+    int taskmanagers_live, taskmanagers_starting, taskmanagers_desired;
+    int slots_total, slots_free, slots_needed;
+};
+
 struct plan {
     struct arena *a;
     struct action *actions;
@@ -143,6 +148,7 @@ struct plan {
     bool ready;                /* jobs can be submitted */
     const char *summary;       /* what it does or waits for, in a sentence */
     const char *flink_version; /* "v1_20", NULL: not known */
+    struct cluster_counts counts;
     struct cluster_memory memory;
 };
 

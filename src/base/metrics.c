@@ -125,7 +125,7 @@ static void write_line(struct strbuf *sb, const char *name, const char *suffix, 
     strbuf_addf(sb, "%s%s", name, suffix);
     if (*labels || *extra)
         strbuf_addf(sb, "{%s%s%s}", labels, both ? "," : "", extra);
-    strbuf_addf(sb, " %.17g\n", value);
+    strbuf_addf(sb, " %.15g\n", value);
 }
 
 static void write_histogram(struct strbuf *sb, const struct metric *m, const char *labels,

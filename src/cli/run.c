@@ -101,7 +101,7 @@ static bool ready(void *arg, struct strbuf *why)
 
 static struct metric build_info = METRIC_GAUGE(
     "flink_operator_build_info", "The version of the operator", "version", "namespace", "pod");
-static struct metric cpu_seconds = METRIC_GAUGE(
+static struct metric cpu_seconds = METRIC_COUNTER(
     "process_cpu_seconds_total", "Total user and system CPU time spent in seconds.", NULL);
 static struct metric resident =
     METRIC_GAUGE("process_resident_memory_bytes", "Resident memory size in bytes.", NULL);

@@ -214,6 +214,9 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
     p.plan.undecided = p.undecided;
     p.plan.ready = p.serves && p.up_to_date && !p.meta.deleted_ms;
     p.plan.summary = describe(&p).message;
+    p.plan.counts = (struct cluster_counts){p.alloc.live,       p.alloc.starting,
+                                            p.alloc.desired,    p.alloc.slots_total,
+                                            p.alloc.slots_free, p.alloc.slots_needed};
     if (p.usable) {
         p.plan.rest_port = p.config.rest_port;
         p.plan.flink_version = p.spec.version_name;

@@ -19,6 +19,7 @@
 #include "flinkop/log.h"
 #include "flinkop/loop.h"
 #include "flinkop/mem.h"
+#include "flinkop/metrics.h"
 #include "flinkop/str.h"
 
 #define BACKOFF_MAX_MS 60000
@@ -214,6 +215,7 @@ struct controller *controller_new(const struct controller_options *o)
         .touched = target_touched,
         .arg = c,
     };
+    metrics_on_scrape(controller_scrape, c);
     while (n_ns == 0 || namespaces[n_ns])
         n_ns++;
     c->n_watchers = n_ns * ARRAY_SIZE(watched);

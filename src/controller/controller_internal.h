@@ -34,6 +34,7 @@ struct target {
     struct probe *probe;
     int rest_port;
     bool planned, ready, undecided, ended; /* as its last plan says */
+    struct cluster_counts counts;
     char *summary;
     char *flink_version;
     char *jm; /* who is asked by the probe in this turn */
@@ -76,6 +77,11 @@ void enqueue(struct controller *c, enum kube_kind kind, const char *key,
 void enqueue_jobs_of(struct controller *c, const char *cluster_key);
 /** Reconciles what is ready, in the next turn. */
 void pump_soon(struct controller *c);
+
+/* ---- controller_metrics.c ---- */
+
+/** Fills the gauges that are computed at each scrape; arg is the controller. */
+void controller_scrape(void *arg);
 
 /* ---- target.c ---- */
 

@@ -141,6 +141,7 @@ static void keep_cluster(struct controller *c, struct target *t, const struct pl
     t->planned = true;
     t->ready = plan->ready;
     t->undecided = plan->undecided;
+    t->counts = plan->counts;
     t->ended = plan->ended;
     if (plan->rest_port)
         t->rest_port = plan->rest_port;
