@@ -211,10 +211,13 @@ static const char *job_settled(struct arena *a, const struct object *cr)
         return arena_printf(a, "%s is still being deleted", cr->name);
     if (!user_spec_valid(cr))
         return ready_is(a, cr, "False"); /* it runs as recorded, or not at all */
-    if (!cluster || !user_spec_works(cluster) || !user_spec_works(cr))
+    if (!cluster || !user_spec_works(cluster))
         return observed(a, cr);
     if (suspended)
         return ready_is(a, cr, "True");
+    if (!user_spec_works(cr)) /* it has been tried */
+        return JV_STRING(cr->at->v, "status", "error") ? ready_is(a, cr, "False")
+                                                       : arena_printf(a, "%s: no error", cr->name);
     return job_runs(a, cr, jm_of(name));
 }
 

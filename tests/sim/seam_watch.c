@@ -83,8 +83,9 @@ static void deliver(void *arg)
 static void tell(struct kube_watch *w, struct version *v, bool gone)
 {
     struct item *i = xmalloc(sizeof(*i));
-    int64_t due = MAX(sim.now + skewed(R_LATENCY, 1, 60), w->stalled_until);
+    int64_t due = sim.now + skewed(R_LATENCY, 1, 60);
 
+    due = MAX(due, w->stalled_until);
     w->last_due = MAX(w->last_due, due);
     *i = (struct item){NULL, version_ref(v), gone, w->last_due};
     *w->last = i;
@@ -115,7 +116,7 @@ static void give(struct kube_watch *w, struct version *v)
 static void list_page(void *arg)
 {
     struct kube_watch *w = arg;
-    size_t until = MIN(w->n, w->given + (size_t)between(R_LATENCY, 1, 20));
+    size_t page = (size_t)between(R_LATENCY, 1, 20), until = MIN(w->n, w->given + page);
 
     w->event = NULL;
     if (!w->given)
