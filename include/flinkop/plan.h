@@ -158,7 +158,7 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
 
 struct job_memory {
     int submit_failures;    /* in a row */
-    bool submit_unsure;     /* one of them may still come true */
+    const char *sure_id;    /* job id of which no submission can be on its way */
     int64_t retry_at;       /* monotonic ms, not before */
     const char *looked_for; /* job id that a live look-up did not find… */
     int64_t deleting_since; /* -1 */

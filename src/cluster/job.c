@@ -34,6 +34,7 @@ struct job_memory job_memory_copy(struct arena *a, const struct job_memory *m)
 {
     struct job_memory copy = *m;
 
+    copy.sure_id = m->sure_id ? arena_strdup(a, m->sure_id) : NULL;
     copy.looked_for = m->looked_for ? arena_strdup(a, m->looked_for) : NULL;
     copy.lost_id = m->lost_id ? arena_strdup(a, m->lost_id) : NULL;
     return copy;
@@ -120,6 +121,22 @@ static int64_t retry_delay(int failures)
     return MIN(ms, (int64_t)RETRY_MAX_MS);
 }
 
+/* Flink has said no, or was never asked. Whatever else a submission ends with, what it has started
+ * there (main() may run for minutes) can still bring the job. */
+static bool failed_for_sure(const struct error *err)
+{
+    switch (err->code) {
+    case ERR_TIMEOUT:
+    case ERR_CANCELLED:
+    case ERR_PARSE:
+        return false;
+    case ERR_SERVER: /* broken connections, and what a proxy says */
+        return err->http && err->http != 502 && err->http != 503 && err->http != 504;
+    default:
+        return true;
+    }
+}
+
 static void learn_submit(struct job_pass *p, const struct outcome *o)
 {
     struct job_memory *m = &p->out.memory;
@@ -127,7 +144,6 @@ static void learn_submit(struct job_pass *p, const struct outcome *o)
     m->looked_for = NULL;
     if (o->ok) {
         m->submit_failures = 0;
-        m->submit_unsure = false;
         m->retry_at = 0;
         p->deployed = true; /* accepted: the next probe will show it */
         p->deploying = false;
@@ -136,7 +152,8 @@ static void learn_submit(struct job_pass *p, const struct outcome *o)
         return;
     }
     m->submit_failures++;
-    m->submit_unsure |= o->error.code == ERR_TIMEOUT;
+    if (failed_for_sure(&o->error))
+        m->sure_id = p->job_id;
     m->retry_at = p->s->now + retry_delay(m->submit_failures);
     p->trouble = (struct obs_cause){"SubmitFailed", str_clean(p->a, o->error.text, 1000)};
 }
@@ -213,6 +230,7 @@ static void submit(struct job_pass *p)
         .restricted_hosts_allowed = !restricted,
     };
     flink_action(p, ACT_SUBMIT_JOB)->submit = args;
+    p->out.memory.sure_id = NULL;
 }
 
 static void cancel(struct job_pass *p)
@@ -247,16 +265,30 @@ static bool cluster_ready(struct job_pass *p)
 static void record(struct job_pass *p)
 {
     p->record_id = p->s->fresh_job_id;
+    p->out.memory.sure_id = p->record_id;
     cluster_ready(p);
+}
+
+/* Submits what was recorded, whatever is wanted by now: Flink takes an id only once, so this way
+ * even a submission of a former operator that is still on its way leads to one job. Then that one
+ * can be cancelled. */
+static void submit_recorded(struct job_pass *p)
+{
+    bool suspend = p->suspend;
+
+    (void)!want(p, p->recorded);
+    submit(p);
+    p->suspend = suspend;
 }
 
 static void deploy(struct job_pass *p)
 {
     struct job_memory *m = &p->out.memory;
+    bool obsolete = p->changed || p->suspend, sure = str_eq(m->sure_id, p->job_id);
 
     if (!cluster_ready(p))
         return;
-    if ((p->changed || p->suspend) && str_eq(m->looked_for, p->job_id)) {
+    if (obsolete && sure && str_eq(m->looked_for, p->job_id)) {
         if (p->suspend) /* the recorded spec never got to Flink */
             p->record_suspended = true;
         else
@@ -264,14 +296,16 @@ static void deploy(struct job_pass *p)
         return;
     }
     /* What the user has changed since deserves no patience. */
-    if (p->s->now < m->retry_at && !p->changed && !p->suspend) {
+    if (p->s->now < m->retry_at && !(obsolete && sure)) {
         plan_wake(&p->out.plan, m->retry_at);
         return;
     }
-    if (str_eq(m->looked_for, p->job_id))
-        submit(p);
-    else
+    if (!str_eq(m->looked_for, p->job_id))
         flink_action(p, ACT_FIND_JOB);
+    else if (obsolete)
+        submit_recorded(p);
+    else
+        submit(p);
 }
 
 /* Flink has no such job although it should: it is lost once that was seen for a while and a live

@@ -30,11 +30,10 @@ static bool ended(const struct job_pass *p)
     if (!p->job_id || !p->s->cluster_exists || p->s->cluster_ended || job_state_terminal(p->state))
         return true;
     /* A submission whose answer was lost may still come true: wait out the deadline. */
-    if (p->deploying && p->out.memory.submit_unsure)
+    if (p->deploying && !str_eq(p->out.memory.sure_id, p->job_id))
         return false;
     return f->known && f->reachable && !p->job &&
-           (f->at > p->out.memory.deleting_since ||
-            str_eq(p->out.memory.looked_for, p->job_id));
+           (f->at > p->out.memory.deleting_since || str_eq(p->out.memory.looked_for, p->job_id));
 }
 
 void finalize_job(struct job_pass *p)

@@ -47,8 +47,8 @@ void check_found(const char *jid, bool found)
 {
     struct known *k = strmap_get(&ids, jid);
 
-    if (k)
-        k->looked_for = found ? -1 : sim.now;
+    if (k && !found)
+        k->looked_for = sim.now;
 }
 
 void check_submit(const char *jid)

@@ -18,7 +18,6 @@
 
 #include "api.h"
 #include "flinkop/log.h"
-#include "flinkop/metrics.h"
 #include "flinkop/str.h"
 #include "scenarios.h"
 
@@ -52,7 +51,6 @@ static int run_world(uint64_t seed, unsigned enabled, bool tell)
         if (!tell && !freopen("/dev/null", "w", stdout))
             _exit(2);
         world_run(seed, enabled, totals);
-        metrics_release();
         exit(0);
     }
     return waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : 3;
@@ -104,8 +102,7 @@ static int many(const struct options *o)
                 if (!freopen("/dev/null", "w", stdout))
                     _exit(2);
                 world_run(of[i], o->enabled, totals);
-                metrics_release();
-                exit(0);
+                        exit(0);
             }
             running++;
         }

@@ -9,6 +9,7 @@
 #include "flinkop/controller.h"
 #include "flinkop/flink_defaults.h"
 #include "flinkop/loop.h"
+#include "flinkop/metrics.h"
 #include "flinkop/str.h"
 #include "flinkop/strbuf.h"
 
@@ -50,6 +51,7 @@ void operator_kill(void)
     TRACE("operator dies");
     controller_free(TAKE_PTR(proc.controller));
     loop_free(TAKE_PTR(proc.loop));
+    metrics_release();
 }
 
 bool operator_runs(void)

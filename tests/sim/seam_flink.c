@@ -64,13 +64,16 @@ static struct flink_call *call_by_id(int id)
 /* What the operator knows from here on. */
 static void learned(const struct flink_call *c)
 {
-    const char *jid = str_skip_prefix(c->path, "/jobs/");
+    const char *path = str_skip_prefix(c->path, "/jobs/");
     const struct jm *jm = jm_by_id(c->jm);
+    char jid[FLINK_ID_LEN + 1] = "";
 
-    if (strcmp(c->method, "GET"))
-        return;
-    if (jid && strlen(jid) == FLINK_ID_LEN && (c->err.code == ERR_NONE || c->err.http == 404))
+    /* GET /jobs/:id, PATCH /jobs/:id?mode=cancel */
+    if (path && strlen(path) >= FLINK_ID_LEN && !strchr(path, '/') &&
+        (c->err.code == ERR_NONE || c->err.http == 404)) {
+        memcpy(jid, path, FLINK_ID_LEN);
         check_found(jid, c->err.code == ERR_NONE);
+    }
     if (!strcmp(c->path, "/taskmanagers") && c->err.code == ERR_NONE && jm)
         check_taskmanagers(jm->cluster, c->asked);
 }

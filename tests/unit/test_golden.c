@@ -300,7 +300,7 @@ static struct plan plan_job(struct situation *s, jv cr)
     memory.lost_id = JV_STRING(m, "lostId");
     memory.lost_since = jv_int64_or(jv_get(m, "lostSince"), -1);
     memory.submit_failures = (int)jv_int64_or(jv_get(m, "submitFailures"), 0);
-    memory.submit_unsure = jv_bool_or(jv_get(m, "submitUnsure"), false);
+    memory.sure_id = JV_STRING(m, "sureId");
     memory.retry_at = jv_int64_or(jv_get(m, "retryAt"), 0);
     memory.deleting_since = jv_int64_or(jv_get(m, "deletingSince"), -1);
     return reconcile_session_job(s->a, &snap).plan;
