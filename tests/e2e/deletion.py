@@ -1,1 +1,93 @@
-"""."""
+"""Everything that was made goes, and soon."""
+import time
+
+from lib.check import check, equal, wait
+from lib.manifests import cluster, job
+from lib.suite import test
+from scene import SOON, condition, gone, job_running, jobmanager, processes, session, state
+from world import need_bed
+
+
+def left(run):
+    """Objects in the namespace that are not Kubernetes' own."""
+    kinds = ("flinkdep", "sessionjob", "deployment", "pod", "service", "configmap")
+    return [f"{kind}/{o['metadata']['name']}" for kind in kinds for o in run.kube.list(kind, run.ns)
+            if o["metadata"]["name"] != "kube-root-ca.crt"]
+
+
+def nothing_left(run, seconds=30):
+    def none():
+        found = left(run)
+        check(not found, f"there are {found}")
+        return True
+    wait("nothing left in the namespace", none, seconds)
+
+
+@test("kubectl delete of jobs and cluster returns soon and leaves no object")
+def all_of_it(run):
+    flink = session(run, cluster(run.ns))
+    run.kube.apply(job(run.ns, "first"), job(run.ns, "second"))
+    job_running(run, flink, "first")
+    job_running(run, flink, "second")
+    began = time.monotonic()
+    run.kube.kubectl("delete", "-n", run.ns, "sessionjob", "first", "--timeout=60s")
+    took = time.monotonic() - began
+    equal(len(flink.jobs()), 2, "jobs in Flink")
+    run.kube.kubectl("delete", "-n", run.ns, "sessionjob/second", "flinkdep/demo", "--timeout=60s")
+    run.note(f"one job {took:.1f} s, job and cluster {time.monotonic() - began - took:.1f} s")
+    nothing_left(run)
+
+
+@test("a cluster waits for its jobs to be deleted, and says so")
+def blocked(run):
+    flink = session(run, cluster(run.ns))
+    run.kube.apply(job(run.ns, "first"))
+    job_running(run, flink, "first")
+    run.kube.delete("flinkdep", run.ns, "demo")
+
+    def told():
+        cr = run.kube.get("flinkdep", run.ns, "demo")
+        c = condition(cr)
+        check(c["reason"] == "DeletionBlocked" and "first" in c["message"], state(cr))
+        equal(cr["status"]["lifecycleState"], "DELETING", "lifecycleState")
+        return True
+    wait("the status names the job", told, SOON)
+    check(flink.job(flink.jobs()[0]["jid"])["state"] == "RUNNING", "the job does not run any more")
+    run.kube.delete("sessionjob", run.ns, "first")
+    gone(run, "flinkdep", "demo")
+    nothing_left(run)
+
+
+@test("a namespace with a cluster and a running job is gone within a minute")
+def namespace(run):
+    flink = session(run, cluster(run.ns))
+    run.kube.apply(job(run.ns, "first"))
+    job_running(run, flink, "first")
+    began = time.monotonic()
+    run.kube.delete("namespace", None, run.ns)
+    wait("the namespace gone", lambda: run.kube.get("namespace", None, run.ns) is None, 60)
+    run.note(f"{time.monotonic() - began:.1f} s")
+
+
+@test("a JobManager that hangs does not hold up the deletion of its jobs and of the cluster")
+def unreachable(run):
+    bed = need_bed(run)
+    flink = session(run, cluster(run.ns, podTemplate={"spec": {"terminationGracePeriodSeconds": 5}}))
+    run.kube.apply(job(run.ns, "first"))
+    job_running(run, flink, "first")
+    bed.signal("STOP", processes(run, jobmanager(run)["metadata"]["name"]))
+    began = time.monotonic()
+    run.kube.kubectl("delete", "-n", run.ns, "sessionjob/first", "flinkdep/demo", "--timeout=60s")
+    run.note(f"{time.monotonic() - began:.1f} s with a time-out of 15 s for cancelling")
+    nothing_left(run)
+
+
+@test("a cluster that never came up is deleted at once, with its jobs")
+def never_up(run):
+    run.kube.apply(cluster(run.ns, image="flink:none", imagePullPolicy="Never"), job(run.ns, "first"))
+    wait("the cause is told", lambda: condition(run.kube.get("flinkdep", run.ns, "demo")).get("status") == "False"
+         and "Image" in condition(run.kube.get("flinkdep", run.ns, "demo"))["reason"], 60)
+    began = time.monotonic()
+    run.kube.kubectl("delete", "-n", run.ns, "sessionjob/first", "flinkdep/demo", "--timeout=60s")
+    run.note(f"{time.monotonic() - began:.1f} s")
+    nothing_left(run)

@@ -11,6 +11,7 @@ from lib.operator import NAMESPACE, Deployed, build_image, overlay
 PREFIX = "e2e-"
 # Jobs come from web servers of the tests, which have addresses inside the cluster and no certificates.
 CONFIG = """\
+kubernetes.operator.flink.client.cancel.timeout: 15 s
 kubernetes.operator.user.artifacts.allowed-schemes: https,http
 kubernetes.operator.user.artifacts.disallow-restricted-hosts: false
 """
