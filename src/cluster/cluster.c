@@ -196,6 +196,7 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
 
     obs_meta_read(a, s->cr, &p.meta);
     judge(&p);
+    look_at_names(&p);
     if (p.meta.deleted_ms) {
         finalize(&p);
         look_at_jobmanager(&p);

@@ -139,35 +139,35 @@ static void creation_failure(struct cluster_pass *p, struct alloc_input *in)
 
 /* ---- out ---- */
 
-/* Which numbers the next pods get. A JobManager that restarted begins a new attempt, as Flink's own
- * resource manager does. */
-static void number(struct cluster_pass *p)
+/* The highest numbers given so far: those of the status, and of pods that it does not know of,
+ * because whoever made them could not write it any more. */
+void look_at_names(struct cluster_pass *p)
 {
     jv recorded = jv_get(p->status, "allocator");
-    const char *instance = JV_STRING(recorded, "jobManager");
-    int attempt = (int)jv_int64_or(jv_get(recorded, "attempt"), 0), highest = 0;
 
+    p->attempt = (int)jv_int64_or(jv_get(recorded, "attempt"), 0);
     p->last_index = (int)jv_int64_or(jv_get(recorded, "lastIndex"), 0);
     for (size_t i = 0; i < p->s->n_tm_pods; i++) {
-        int a, index;
+        int attempt, index;
 
-        if (taskmanager_pod_parse(p->meta.name, p->s->tm_pods[i]->meta.name, &a, &index))
-            highest = MAX(highest, a);
+        if (!taskmanager_pod_parse(p->meta.name, p->s->tm_pods[i]->meta.name, &attempt, &index) ||
+            attempt < p->attempt)
+            continue;
+        p->last_index = attempt > p->attempt ? index : MAX(p->last_index, index);
+        p->attempt = attempt;
     }
-    p->attempt = MAX(MAX(attempt, highest), 1);
+}
+
+/* A JobManager that restarted begins a new attempt, as Flink's own resource manager does. */
+static void number(struct cluster_pass *p)
+{
+    const char *instance = JV_STRING(p->status, "allocator", "jobManager");
+    bool another = !str_empty(instance) && p->jm_instance && !str_eq(instance, p->jm_instance);
+
     p->alloc_instance = p->jm_instance ? p->jm_instance : instance;
-    if (p->attempt > attempt)
-        p->last_index = 0;
-    if (!str_empty(instance) && p->jm_instance && !str_eq(instance, p->jm_instance)) {
+    if (another || !p->attempt) {
         p->attempt++;
         p->last_index = 0;
-    }
-    for (size_t i = 0; i < p->s->n_tm_pods; i++) {
-        int a, index;
-
-        if (taskmanager_pod_parse(p->meta.name, p->s->tm_pods[i]->meta.name, &a, &index) &&
-            a == p->attempt)
-            p->last_index = MAX(p->last_index, index);
     }
 }
 

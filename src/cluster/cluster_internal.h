@@ -60,6 +60,7 @@ struct desired_input desired_of(struct cluster_pass *p);
 void judge(struct cluster_pass *p);                 /* cluster_judge.c */
 void roll_out(struct cluster_pass *p);              /* cluster_rollout.c */
 void finalize(struct cluster_pass *p);              /* cluster_finalize.c */
+void look_at_names(struct cluster_pass *p);         /* cluster_allocate.c */
 void allocate_taskmanagers(struct cluster_pass *p); /* cluster_allocate.c */
 void report(struct cluster_pass *p);                /* cluster_report.c */
 /** Reason and sentence of the state it is in: the first useful cause if something is wrong. */

@@ -181,9 +181,15 @@ static jv cluster_info(struct cluster_pass *p)
 static jv allocator(struct cluster_pass *p)
 {
     const struct alloc_result *r = &p->alloc;
+    jv old = jv_get(p->status, "allocator");
 
-    if (!tells_allocation(p))
-        return jv_get(p->status, "allocator");
+    if (!tells_allocation(p)) {
+        if (!p->s->n_tm_pods)
+            return old;
+        /* The names of pods that go are never given again. */
+        old = jv_set(p->a, old, "attempt", INT(p->attempt));
+        return jv_set(p->a, old, "lastIndex", INT(p->last_index));
+    }
     return jv_dup(p->a,
                   OBJ({"type", STR("Operator")}, {"attempt", INT(p->attempt)},
                       {"lastIndex", INT(p->last_index)}, {"jobManager", STR(p->alloc_instance)},
