@@ -39,23 +39,29 @@ static void apply_configmap(struct cluster_pass *p)
           desired_configmap(p->a, &in));
 }
 
+static void delete_pod(struct cluster_pass *p, const struct obs_pod *pod)
+{
+    if (!pod->meta.deleted_ms)
+        plan_add(&p->plan, ACT_DELETE, KIND_POD, p->meta.ns, pod->meta.name)->uid = pod->meta.uid;
+}
+
 /* Takes every TaskManager pod away; false while there is one. */
 static bool no_taskmanagers(struct cluster_pass *p)
 {
-    for (size_t i = 0; i < p->s->n_tm_pods; i++) {
-        const struct obs_pod *pod = p->s->tm_pods[i];
-
-        if (!pod->meta.deleted_ms)
-            plan_add(&p->plan, ACT_DELETE, KIND_POD, p->meta.ns, pod->meta.name)->uid =
-                pod->meta.uid;
-    }
+    for (size_t i = 0; i < p->s->n_tm_pods; i++)
+        delete_pod(p, p->s->tm_pods[i]);
     if (p->s->n_tm_pods)
         wait_for(p, "waiting for the TaskManagers of the former specification to end");
     return !p->s->n_tm_pods;
 }
 
+/* Those that have ended (evicted, for one) are nobody's any more: a ReplicaSet that is scaled down
+ * leaves them lying. */
 static bool no_jobmanagers(struct cluster_pass *p)
 {
+    for (size_t i = 0; i < p->s->n_jm_pods; i++)
+        if (p->s->jm_pods[i]->dead)
+            delete_pod(p, p->s->jm_pods[i]);
     if (p->s->n_jm_pods)
         wait_for(p, STOPPING);
     return !p->s->n_jm_pods;

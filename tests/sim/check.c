@@ -46,7 +46,9 @@ static bool belongs(const char *name, const struct action *act)
         if (i == 3 ? str_has_prefix(act->name, text) : !strcmp(act->name, text))
             return true;
     }
-    return false;
+    return act->kind == KIND_POD &&
+           (!api_get(KIND_POD, act->name) ||
+            str_eq(object_label(api_get(KIND_POD, act->name), LABEL_APP), name));
 }
 
 void check_pass(const char *name, const struct plan *plan)
@@ -98,7 +100,7 @@ static void check_meeting(const struct object *pod)
         if (other == pod || !same_cluster(other, pod))
             continue;
         if (is_jobmanager(pod) && is_jobmanager(other))
-            CHECK(pod_of(other)->meddled || pod_of(other)->ended,
+            CHECK(pod_of(other)->meddled || pod_finished(other),
                   "JobManager pod %s is made while %s exists", pod->name, other->name);
         else if (is_jobmanager(pod) != is_jobmanager(other))
             CHECK(str_eq(object_hash(pod), object_hash(other)),
@@ -126,7 +128,7 @@ static void check_taskmanager(const struct object *pod)
     max = MAX(limit(jv_get(cr->at->v, "spec")), limit(recorded_spec_of(&a, cr)));
     while ((other = api_next(KIND_POD, &at)))
         n += is_taskmanager(other) && same_cluster(other, pod) && !other->deleted &&
-             !(other->model && pod_of(other)->ended);
+             !pod_finished(other);
     CHECK(n <= max, "%lld TaskManagers of %s, more than %lld", (long long)n, cr->name,
           (long long)max);
 }

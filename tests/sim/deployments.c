@@ -33,13 +33,6 @@ static jv owner_of(struct arena *a, const struct object *o)
                              {"controller", BOOL(true)}, {"blockOwnerDeletion", BOOL(true)})));
 }
 
-static bool finished(const struct object *pod)
-{
-    const char *phase = JV_STRING(pod->at->v, "status", "phase");
-
-    return str_eq(phase, "Failed") || str_eq(phase, "Succeeded");
-}
-
 static int replicas_of(const struct object *o)
 {
     return (int)jv_int64_or(JV_PATH(o->at->v, "spec", "replicas"), 1);
@@ -99,13 +92,13 @@ static void sync_replicaset(struct object *rs, struct deployment *d)
     if (rs->deleted)
         return;
     while ((o = api_next(KIND_POD, &at)))
-        active += owned(o, rs) && !o->deleted && !finished(o);
+        active += owned(o, rs) && !o->deleted && !pod_finished(o);
     d->refused = false;
     for (; active < wanted && !d->refused; active++)
         create_pod(rs, d);
     at = NULL;
     while (active > wanted && (o = api_next(KIND_POD, &at)))
-        if (owned(o, rs) && !o->deleted && !finished(o)) {
+        if (owned(o, rs) && !o->deleted && !pod_finished(o)) {
             delete_pod(o);
             active--;
         }
@@ -161,7 +154,7 @@ static bool old_ones_gone(struct object *o, const struct object *current)
         sync_replicaset(rs, o->model);
         pods = NULL;
         while ((pod = api_next(KIND_POD, &pods)))
-            none &= !owned(pod, rs) || finished(pod);
+            none &= !owned(pod, rs) || pod_finished(pod);
     }
     return none;
 }
@@ -177,7 +170,7 @@ static void publish(struct object *o, const struct object *rs)
     int all = 0, ready = 0;
 
     while ((pod = api_next(KIND_POD, &at)))
-        if (rs && owned(pod, rs) && !pod->deleted && !finished(pod)) {
+        if (rs && owned(pod, rs) && !pod->deleted && !pod_finished(pod)) {
             all++;
             ready += pod_of(pod)->started;
         }

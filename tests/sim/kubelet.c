@@ -30,6 +30,13 @@ struct pod *pod_of(const struct object *o)
     return o->model;
 }
 
+bool pod_finished(const struct object *o)
+{
+    const char *phase = JV_STRING(o->at->v, "status", "phase");
+
+    return str_eq(phase, "Failed") || str_eq(phase, "Succeeded");
+}
+
 bool is_jobmanager(const struct object *pod)
 {
     return pod->kind == KIND_POD && str_eq(object_label(pod, LABEL_COMPONENT), COMPONENT_JM);
@@ -92,7 +99,7 @@ static jv container_status(struct arena *a, const struct pod *p)
                       {"restartCount", INT(p->restarts)}));
 }
 
-static const char *phase(const struct pod *p)
+static const char *phase_of(const struct pod *p)
 {
     if (p->evicted || (p->ended && p->last.code))
         return "Failed";
@@ -115,7 +122,7 @@ static void publish(struct object *o)
         OBJ({"type", STR("Ready")}, {"status", STR(p->running && p->started ? "True" : "False")});
 
     api_set_status(
-        o, OBJ({"phase", STR(phase(p))}, {"podIP", IF(*p->ip, STR(p->ip))},
+        o, OBJ({"phase", STR(phase_of(p))}, {"podIP", IF(*p->ip, STR(p->ip))},
                {"reason", IF(p->evicted, STR("Evicted"))},
                {"message", IF(p->evicted, STR("The node was low on resource: memory."))},
                {"conditions", p->scheduled || p->unschedulable ? ARR(scheduled, ready) : EMPTY_ARR},
@@ -263,6 +270,7 @@ void kubelet_process_ended(int pod, int code, const char *reason)
     p->last.reason = reason;
     p->last.from = p->started_at;
     p->last.to = sim.now;
+    p->evicted |= p->evicting;
     if (o->deleted || p->evicted || is_taskmanager(o)) {
         p->ended = true;
     } else {
@@ -294,9 +302,12 @@ void kubelet_evict(struct object *o)
     if (o->deleted || p->evicted || p->ended)
         return;
     TRACE("fault: pod %s is evicted", o->name);
-    p->evicted = p->meddled = true;
-    if (p->running)
+    if (p->running) { /* it ends first */
+        p->evicting = true;
         flink_process_stop(o->id, skewed(R_NODE, 50, 3 * SECOND));
+        return;
+    }
+    p->evicted = true;
     publish(o);
 }
 

@@ -102,7 +102,7 @@ static int many(const struct options *o)
                 if (!freopen("/dev/null", "w", stdout))
                     _exit(2);
                 world_run(of[i], o->enabled, totals);
-                        exit(0);
+                exit(0);
             }
             running++;
         }

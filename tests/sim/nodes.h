@@ -18,7 +18,7 @@ struct pod {
     bool scheduled, unschedulable;
     const char *waiting, *waiting_message; /* why the container does not run; NULL: it is made */
     bool running, started;
-    bool evicted;
+    bool evicting, evicted;
     int restarts, crashes;
     int64_t started_at;
     struct {
@@ -33,6 +33,8 @@ struct pod {
     bool deleting;
 };
 struct pod *pod_of(const struct object *o);
+/** Failed or Succeeded. */
+bool pod_finished(const struct object *o);
 
 void kubelet_changed(struct object *o, enum change what, enum actor by);
 /** The process has ended; exit code 137 with reason OOMKilled, 143 after a SIGTERM … */
