@@ -134,6 +134,7 @@ static struct obs_cause steady(const struct cluster_pass *p, struct obs_cause ca
 }
 
 #define POD_READY_MS 5000 /* the kubelet looks every second */
+#define SILENT_MS 10000   /* a JobManager that does not answer for so long is in trouble */
 
 /* Which JobManager runs, and whether it is the one that the probe speaks of. We reach it at its
  * pod's address as soon as it answers; others come through the Service, which leads to a pod only
@@ -155,7 +156,9 @@ static void look_at_jobmanager(struct cluster_pass *p)
         return;
     }
     bool answers = jobmanager_known(p);
-    p->serves = answers && (f->reachable || p->s->now - f->since < 10000);
+    p->serves = answers && (f->reachable || p->s->now - f->since < SILENT_MS);
+    if (p->serves && !f->reachable)
+        plan_wake(&p->plan, f->since + SILENT_MS);
     p->undecided = p->jm_instance && !f->known && !f->since &&
                    str_eq(JV_STRING(p->status, "jobManagerDeploymentStatus"), "READY") &&
                    str_eq(JV_STRING(p->status, "allocator", "jobManager"), p->jm_instance);
