@@ -25,7 +25,7 @@ struct arena;
 struct alloc_tm {
     const char *name, *uid;
     int64_t age_ms; /* since its creation */
-    bool scheduled;
+    bool scheduled, running;
     bool dead, deleting;
     int64_t ran_ms; /* how long a dead one ran, -1 unknown */
     struct obs_cause cause;

@@ -333,28 +333,33 @@ static void release_idle(struct pass *p, int surplus)
     wake_at(p, in->now + 1000);
 }
 
+/* It has no slot that could be in use. While Flink does not tell, that is certain only of one that
+ * does not run yet: others may serve a JobManager that is just being replaced. */
+static bool never_served(const struct pass *p, const struct alloc_tm *tm)
+{
+    return usable(tm) && !tm->registered && (p->in->flink_known || !tm->running);
+}
+
 static void go_down(struct pass *p, int surplus)
 {
     const struct alloc_input *in = p->in;
     struct alloc_memory *m = &p->r.memory;
     int64_t stable = MIN((int64_t)SURPLUS_STABLE_MS, in->policy.idle_ms);
 
-    if (!in->flink_known && p->r.live)
-        return;
     if (m->surplus_since < 0)
         m->surplus_since = in->now;
     if (in->now - m->surplus_since < stable) {
         wake_at(p, m->surplus_since + stable);
         return;
     }
-    /* One that never registered serves nobody: newest first. */
+    /* Newest first. */
     while (surplus > 0) {
         const struct alloc_tm *newest = NULL;
 
         for (size_t i = 0; i < in->n_tms; i++) {
             const struct alloc_tm *tm = &in->tms[i];
 
-            if (usable(tm) && !tm->registered && !being_removed(p, tm) &&
+            if (never_served(p, tm) && !being_removed(p, tm) &&
                 (!newest || tm->age_ms < newest->age_ms))
                 newest = tm;
         }

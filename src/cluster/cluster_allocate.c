@@ -37,6 +37,7 @@ static struct alloc_tm *pods_in(struct cluster_pass *p, bool known)
             .uid = pod->meta.uid,
             .age_ms = s->wall - pod->meta.created_ms,
             .scheduled = pod->scheduled,
+            .running = pod->main_running,
             .dead = pod->dead,
             .deleting = pod->meta.deleted_ms != 0,
             .ran_ms = pod->ran_ms,

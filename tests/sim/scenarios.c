@@ -46,7 +46,7 @@ static void run_until(const char *(*wrong)(struct arena *a), int64_t within, con
     cleanup_arena struct arena a = {0};
     const char *text;
 
-    for (int good = 0; good < 4;) {
+    for (int good = 0; good < 9;) {
         arena_reset(&a);
         text = wrong(&a);
         if (text && sim.now >= deadline)

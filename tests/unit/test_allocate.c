@@ -47,6 +47,7 @@ static void tms(int n, int free)
                                 .uid = "u",
                                 .age_ms = 1000,
                                 .scheduled = true,
+                                .running = free >= 0,
                                 .ran_ms = -1,
                                 .registered = free >= 0,
                                 .slots = free >= 0 ? w.in.policy.slots : 0,
@@ -211,13 +212,18 @@ START_TEST(starting_ones_that_nobody_needs_go_first_and_newest_first)
 }
 END_TEST
 
-START_TEST(without_flink_live_ones_are_kept)
+START_TEST(without_flink_running_ones_are_kept)
 {
     tms(2, 2);
+    tms(1, -1);
     run_at(1000);
     w.in.flink_known = w.in.flink_fresh = false;
+    for (int i = 0; i < 2; i++) /* nobody says so any more */
+        w.tms[i].registered = false;
     run_at(1000000);
-    ck_assert_uint_eq(w.r.n_remove, 0);
+    ck_assert_uint_eq(w.r.n_remove, 1);
+    ck_assert_str_eq(w.r.remove[0].tm->name, "tm-3");
+    ck_assert(!w.r.remove[0].recheck);
 }
 END_TEST
 
@@ -595,7 +601,7 @@ void suite_allocate(TCase *tc)
     T(nothing_is_released_while_a_batch_job_is_unfinished);
     T(nothing_is_released_on_old_news);
     T(starting_ones_that_nobody_needs_go_first_and_newest_first);
-    T(without_flink_live_ones_are_kept);
+    T(without_flink_running_ones_are_kept);
     T(limits_hold_and_say_so);
     T(spares_are_there_while_jobs_run);
     T(one_that_never_registers_is_replaced);
