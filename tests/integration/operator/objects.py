@@ -1,0 +1,114 @@
+"""What the operator makes of a new cluster and of a job, and what it costs."""
+import time
+
+from lib.check import check, dig, equal, holds
+from lib.plane import moment, named
+from lib.plane_scene import (delete, events_of, job_ready, log_has_no, nothing_left, one_job, operator, pods, session, submit,
+                             versions, writes)
+from lib.suite import test
+
+MANAGER = "flink-operator"
+
+
+def owner(o):
+    found = o["metadata"].get("ownerReferences", [])
+    check(len(found) == 1, f"owners of {o['metadata']['name']}: {found}")
+    return found[0]["kind"], found[0]["name"], found[0]["uid"], found[0].get("blockOwnerDeletion")
+
+
+@test("a new session cluster: its objects, labels, owners, field managers; 7 requests")
+def new_cluster(run):
+    op = operator(run)
+    ns = run.namespaces[0]
+    session(run)
+    cr, deployment = run.kube.get("flinkdep", ns, "demo"), run.kube.get("deployment", ns, "demo")
+    labels = {"app": "demo", "type": "flink-native-kubernetes"}
+    parts = {kind: {o["metadata"]["name"]: o for o in run.kube.list(kind, ns, "app=demo")}
+             for kind in ("deployment", "service", "configmap")}
+    equal({k: sorted(v) for k, v in parts.items()},
+          {"deployment": ["demo"], "service": ["demo", "demo-rest"], "configmap": ["flink-config-demo"]}, "objects")
+    for kind, found in parts.items():
+        for name, o in found.items():
+            of_cr = kind in ("deployment", "configmap")
+            more = {"component": "jobmanager"} if kind == "deployment" else {}
+            equal(o["metadata"]["labels"], {**labels, **more}, f"labels of {kind} {name}")
+            equal(owner(o), ("FlinkDeployment", "demo", cr["metadata"]["uid"], True) if of_cr else
+                  ("Deployment", "demo", deployment["metadata"]["uid"], True), f"owner of {kind} {name}")
+            ours = [m for m in o["metadata"]["managedFields"] if m["manager"] == MANAGER]
+            equal([m["operation"] for m in ours], ["Apply"], f"our field managers of {kind} {name}")
+    equal(cr["metadata"]["finalizers"], ["flinkdeployments.flink.apache.org/finalizer"], "finalizers")
+    equal(sorted((m["manager"], m.get("subresource")) for m in cr["metadata"]["managedFields"] if m["manager"] == MANAGER),
+          [(MANAGER, None), (MANAGER, "status")], "our field managers of the resource")
+    equal(dig(parts, "service.demo.spec.clusterIP"), "None", "the internal Service's address")
+    equal(dig(parts, "service.demo.spec.publishNotReadyAddresses"), True, "publishNotReadyAddresses")
+    equal([named(e) for e in writes(run)].count("patch flinkdeployments/status demo"), 2, "writes to the status")
+    asked = [e for e in run.plane.requests(run.account, run.since)
+             if e["verb"] not in ("list", "watch") and dig(e, "objectRef.resource") != "events"]
+    equal(len(asked), 7, f"requests, events apart: {[named(e) for e in asked]}")
+    log_has_no(op, "forbidden", "failed", "error=")
+    run.note(f"{len(asked)} requests and {len(events_of(run, 'demo'))} events")
+
+
+@test("a job on it and its end: one submission, its TaskManager's owner, nothing left")
+def job_and_end(run):
+    op = operator(run)
+    ns = run.namespaces[0]
+    flink = session(run)
+    found = submit(run)
+    one_job(flink, found)
+    tms = pods(run, "taskmanager")
+    equal(sorted(tms), ["demo-taskmanager-1-1"], "TaskManagers")
+    tm = tms["demo-taskmanager-1-1"]
+    equal(tm["metadata"]["labels"], {"app": "demo", "component": "taskmanager", "type": "flink-operator-kubernetes"},
+          "its labels")
+    equal(owner(tm)[:2], ("Deployment", "demo"), "its owner")
+    equal(tm["spec"].get("automountServiceAccountToken"), False, "a token in the pod")
+    count = len(run.plane.requests(run.account, run.since))
+    delete(run, "sessionjob", "first")
+    equal(flink.jobmanager.jobs[found]["state"], "CANCELED", "the job in Flink")
+    delete(run, "flinkdep", "demo")
+    nothing_left(run)
+    equal(run.kube.list("pod", ns), [], "pods")
+    log_has_no(op, "forbidden", "failed", "error=")
+    op.stop()
+    run.note(f"{count} requests until RUNNING, events and watches included")
+
+
+@test("a quiet minute: no request but watches, with a running job", timeout=180)
+def quiet(run):
+    operator(run)
+    session(run)
+    submit(run)
+    time.sleep(3)
+    since = time.time()
+    holds("the job runs", lambda: job_ready(run), 60, 10)
+    asked = [e for e in run.plane.requests(run.account, since) if e["verb"] != "watch"]
+    equal([named(e) for e in asked], [], "requests in a quiet minute")
+
+
+@test("a restart of the operator with running clusters and jobs writes nothing")
+def restart(run):
+    first = operator(run)
+    for i in range(5):
+        flink = session(run, f"c{i}", ready=False)
+        run.kube.create("sessionjob", run.namespaces[0], _job(run, i))
+    for i in range(5):
+        job_ready(run, f"j{i}")
+    time.sleep(1)
+    before = versions(run)
+    first.stop()
+    began = time.time()
+    operator(run)
+    ready = time.time() - began
+    time.sleep(5)
+    equal([named(e) for e in writes(run)], [], "writes after the restart")
+    equal(versions(run), before, "resourceVersions")
+    check(flink.jobmanager.jobs, "the fake has no jobs")
+    asked = run.plane.requests(run.account, run.since)
+    run.note(f"ready after {ready * 1000:.0f} ms, {len(asked)} requests, the last after "
+             f"{moment(asked[-1]) - run.since:.1f} s")
+
+
+def _job(run, i):
+    from lib.manifests import job
+    return job(run.namespaces[0], f"j{i}", f"c{i}")
