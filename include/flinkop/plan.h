@@ -92,9 +92,10 @@ void obs_session_job_read(struct arena *a, jv cr, struct obs_session_job *ret);
 /* Notes kept in memory from pass to pass; losing them does no harm. */
 struct cluster_memory {
     struct alloc_memory alloc;
-    const char *spec_hash;  /* the notes are about pods of this spec */
-    int64_t deleting_since; /* monotonic ms, -1: not deleting */
-    int64_t blocked_since;  /* an order is waiting for something since, -1: not */
+    const char *spec_hash;   /* the notes are about pods of this spec */
+    int attempt, last_index; /* highest numbers of TaskManagers that it has ever given */
+    int64_t deleting_since;  /* monotonic ms, -1: not deleting */
+    int64_t blocked_since;   /* an order is waiting for something since, -1: not */
 };
 struct cluster_memory cluster_memory_initial(void);
 /** A copy with everything it points to in this arena. */

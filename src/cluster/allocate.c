@@ -238,12 +238,11 @@ static void compute_desired(struct pass *p)
     need_max = MIN(need_max, (int64_t)INT_MAX / 2);
     p->r.slots_needed = (int)need;
     escalate(p, (int)need, (int)need_max);
-    int64_t wanted = (need + policy->slots - 1) / policy->slots + p->r.memory.extra;
+    int64_t needed = (need + policy->slots - 1) / policy->slots + p->r.memory.extra;
+    int64_t wanted = in->n_jobs ? needed + policy->spare : needed;
 
-    if (in->n_jobs)
-        wanted += policy->spare;
     p->r.desired = (int)MIN(MAX(wanted, (int64_t)policy->min), (int64_t)policy->max);
-    if (wanted > policy->max)
+    if (needed > policy->max)
         p->r.problem = (struct obs_cause){
             "MaxTaskManagers",
             arena_printf(p->a,

@@ -140,33 +140,43 @@ static void creation_failure(struct cluster_pass *p, struct alloc_input *in)
 
 /* ---- out ---- */
 
-/* The highest numbers given so far: those of the status, and of pods that it does not know of,
- * because whoever made them could not write it any more. */
+static void name_given(struct cluster_pass *p, int attempt, int index)
+{
+    if (attempt == p->attempt)
+        p->last_index = MAX(p->last_index, index);
+    else if (attempt > p->attempt)
+        p->last_index = index;
+    p->attempt = MAX(p->attempt, attempt);
+}
+
+/* The highest numbers given so far: those of the status, our own, and those of pods that neither
+ * knows of, because who made them could not write it any more. */
 void look_at_names(struct cluster_pass *p)
 {
     jv recorded = jv_get(p->status, "allocator");
 
     p->attempt = (int)jv_int64_or(jv_get(recorded, "attempt"), 0);
     p->last_index = (int)jv_int64_or(jv_get(recorded, "lastIndex"), 0);
+    name_given(p, p->s->memory->attempt, p->s->memory->last_index);
     for (size_t i = 0; i < p->s->n_tm_pods; i++) {
         int attempt, index;
 
-        if (!taskmanager_pod_parse(p->meta.name, p->s->tm_pods[i]->meta.name, &attempt, &index) ||
-            attempt < p->attempt)
-            continue;
-        p->last_index = attempt > p->attempt ? index : MAX(p->last_index, index);
-        p->attempt = attempt;
+        if (taskmanager_pod_parse(p->meta.name, p->s->tm_pods[i]->meta.name, &attempt, &index))
+            name_given(p, attempt, index);
     }
 }
 
 /* A JobManager that restarted begins a new attempt, as Flink's own resource manager does. */
 static void number(struct cluster_pass *p)
 {
-    const char *instance = JV_STRING(p->status, "allocator", "jobManager");
+    jv recorded = jv_get(p->status, "allocator");
+    const char *instance = JV_STRING(recorded, "jobManager");
     bool another = !str_empty(instance) && p->jm_instance && !str_eq(instance, p->jm_instance);
+    /* Until the status says so the attempt has begun all the same. */
+    bool begun = p->attempt > jv_int64_or(jv_get(recorded, "attempt"), 0);
 
     p->alloc_instance = p->jm_instance ? p->jm_instance : instance;
-    if (another || !p->attempt) {
+    if ((another && !begun) || !p->attempt) {
         p->attempt++;
         p->last_index = 0;
     }
@@ -223,5 +233,7 @@ void allocate_taskmanagers(struct cluster_pass *p)
     plan_wake(&p->plan, p->alloc.next);
     number(p);
     create(p, MIN(p->alloc.create, CREATE_AT_ONCE));
+    m->attempt = p->attempt;
+    m->last_index = p->last_index;
     take_away(p);
 }

@@ -87,11 +87,10 @@ static int slots_of(jv spec)
     return text && str_to_int(text, &n) ? n : 1;
 }
 
-/* TaskManagers that its jobs need, by the specification's policy; -1 in ret_jobs while a job waits
- * although the limits allow it. */
+/* TaskManagers that its jobs need, as far as Flink tells, by the specification's policy. */
 static int wanted(jv spec, const struct jm *jm, bool *ret_fits)
 {
-    int need = 0, jobs = 0, slots = slots_of(spec), n,
+    int need = 0, all = 0, jobs = 0, slots = slots_of(spec), n,
         max = policy(spec, "maxTaskManagers", 1000000);
 
     for (int i = 0; i < jm->n_jobs; i++) {
@@ -100,10 +99,11 @@ static int wanted(jv spec, const struct jm *jm, bool *ret_fits)
         if (job_state_terminal(j->state))
             continue;
         jobs++;
+        all += j->need;
         need += jm->groups_told ? j->need : MAX(j->parallelism, j->second);
     }
     n = (need + slots - 1) / slots + (jobs ? policy(spec, "spareTaskManagers", 0) : 0);
-    *ret_fits = (need + slots - 1) / slots <= max;
+    *ret_fits = (all + slots - 1) / slots <= max;
     return MIN(MAX(n, policy(spec, "minTaskManagers", 0)), max);
 }
 
@@ -206,6 +206,7 @@ static const char *job_settled(struct arena *a, const struct object *cr)
     const char *name = JV_STRING(cr->at->v, "spec", "deploymentName");
     bool suspended = str_eq(JV_STRING(cr->at->v, "spec", "job", "state"), "suspended");
     const struct object *cluster = api_get(KIND_FLINKDEPLOYMENT, name);
+    const char *error = str_or_empty(JV_STRING(cr->at->v, "status", "error"));
 
     if (cr->deleted)
         return arena_printf(a, "%s is still being deleted", cr->name);
@@ -215,9 +216,10 @@ static const char *job_settled(struct arena *a, const struct object *cr)
         return observed(a, cr);
     if (suspended)
         return ready_is(a, cr, "True");
-    if (!user_spec_works(cr)) /* it has been tried */
-        return JV_STRING(cr->at->v, "status", "error") ? ready_is(a, cr, "False")
-                                                       : arena_printf(a, "%s: no error", cr->name);
+    if (!user_spec_works(cr)) /* it has been tried, and the status says what came of it */
+        return strstr(error, "on purpose") || strstr(error, "404")
+                   ? ready_is(a, cr, "False")
+                   : arena_printf(a, "%s: its error is said to be \"%s\"", cr->name, error);
     return job_runs(a, cr, jm_of(name));
 }
 

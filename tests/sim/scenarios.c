@@ -37,6 +37,14 @@ static void tell_all(void)
         while ((o = api_next(kinds[i], &at)))
             trace("%s %s: %s", kind_name(o->kind), o->name, json_text(&a, o->at->v));
     }
+    for (struct jm *jm = jm_next(NULL); jm && sim.tracing; jm = jm_next(jm)) {
+        for (int i = 0; i < jm->n_regs; i++)
+            trace("%s: %s uses %d of %d slots", jm->name, jm->regs[i]->id, jm->regs[i]->used,
+                  jm->regs[i]->slots);
+        for (int i = 0; i < jm->n_jobs; i++)
+            trace("%s: job %.8s %s has %d of %d slots", jm->name, jm->jobs[i]->jid,
+                  job_state_name(jm->jobs[i]->state), jm->jobs[i]->have, jm->jobs[i]->need);
+    }
 }
 
 /* Until nothing has been wrong for a while. */

@@ -250,6 +250,10 @@ START_TEST(spares_are_there_while_jobs_run)
     job(1, false);
     run();
     ck_assert_int_eq(w.r.desired, 3);
+    w.in.policy.max = 2; /* of what is spare nobody needs to be told */
+    run();
+    ck_assert_int_eq(w.r.desired, 2);
+    ck_assert_ptr_null(w.r.problem.reason);
 }
 END_TEST
 
