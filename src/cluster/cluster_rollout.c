@@ -78,12 +78,13 @@ static bool stopped(struct cluster_pass *p)
 {
     const struct obs_deployment *d = p->s->deployment;
 
-    if (d->replicas) {
+    if (!d->replicas && d->observed_generation >= d->meta.generation)
+        return no_jobmanagers(p);
+    /* A pod that the Deployment tells of and that we have not seen yet would be taken for gone. */
+    if (d->replicas && d->status_replicas <= (int)p->s->n_jm_pods)
         scale(p, 0);
-        wait_for(p, STOPPING);
-        return false;
-    }
-    return no_jobmanagers(p);
+    wait_for(p, STOPPING);
+    return false;
 }
 
 static void deploy(struct cluster_pass *p)

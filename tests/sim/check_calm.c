@@ -175,7 +175,13 @@ static const char *cluster_settled(struct arena *a, const struct object *cr)
 
     if (cr->deleted)
         return arena_printf(a, "%s is still being deleted", cr->name);
-    if (works && (wrong = cluster_runs(a, cr, spec)))
+    wrong = works ? cluster_runs(a, cr, spec)
+            : jv_present(spec)
+                ? object_is(a, KIND_DEPLOYMENT, cr->name, deployment_spec_hash(a, spec))
+                : NULL;
+    if (!wrong && !works && !JV_STRING(cr->at->v, "status", "error"))
+        wrong = arena_printf(a, "%s does not work, and no error is told", cr->name);
+    if (wrong)
         return wrong;
     return ready_is(a, cr, works && user_spec_valid(cr) ? "True" : "False");
 }
