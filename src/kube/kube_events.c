@@ -43,7 +43,9 @@ struct similar {
     int64_t at; /* the last one */
 };
 
-enum entry_step { STEP_CREATE, STEP_GET, STEP_COUNT };
+/* To look is a patch without a count, whose answer shows it: reading events is a right that we do
+ * not ask for. */
+enum entry_step { STEP_CREATE, STEP_LOOK, STEP_COUNT };
 
 /* One Event object. */
 struct entry {
@@ -206,19 +208,19 @@ static char *create_body(struct arena *a, const struct entry *n)
                {"reportingComponent", STR(n->component)}, {"reportingInstance", STR("")}));
 }
 
-static char *count_body(struct arena *a, const struct entry *n)
+static char *count_body(struct arena *a, const struct entry *n, int count)
 {
     char last[RFC3339_MAX];
 
     rfc3339_format(n->last, last);
-    return json_text(a, OBJ({"count", INT(n->count + n->pending)}, {"lastTimestamp", STR(last)},
+    return json_text(a, OBJ({"count", IF(count, INT(count))}, {"lastTimestamp", STR(last)},
                             {"message", STR(n->message)}));
 }
 
 static void delivered(struct entry *n, const struct kube_reply *reply)
 {
     n->tries = 0;
-    if (n->step == STEP_GET) {
+    if (n->step == STEP_LOOK) {
         n->count = (int)MIN(MAX(jv_int64_or(jv_get(reply->object, "count"), 1), 0), 1000000000);
     } else {
         n->count += n->told;
@@ -233,7 +235,7 @@ static void delivered(struct entry *n, const struct kube_reply *reply)
 static bool find_other_step(struct entry *n, enum errc code)
 {
     if (n->step == STEP_CREATE && code == ERR_EXISTS)
-        n->step = STEP_GET;
+        n->step = STEP_LOOK;
     else if (n->step != STEP_CREATE && code == ERR_NOT_FOUND)
         n->step = STEP_CREATE;
     else
@@ -289,12 +291,13 @@ static void send(struct entry *n)
         call.verb = KUBE_CREATE;
         call.body = create_body(&a, n);
         break;
-    case STEP_GET:
-        call.verb = KUBE_GET;
+    case STEP_LOOK:
+        call.verb = KUBE_MERGE_PATCH;
+        call.body = count_body(&a, n, 0);
         break;
     case STEP_COUNT:
         call.verb = KUBE_MERGE_PATCH;
-        call.body = count_body(&a, n);
+        call.body = count_body(&a, n, n->count + n->pending);
         break;
     }
     n->told = n->pending;

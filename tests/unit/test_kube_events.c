@@ -48,7 +48,8 @@ static void serve(void *arg, struct fake_conn *c, const struct fake_request *r)
         ck_abort_msg("%s", err.text);
     strbuf_addf(&t.log, "%s", r->method);
     if (r->len)
-        strbuf_addf(&t.log, " %s x%s", JV_STRING(body, "message"), JV_STRING(body, "count"));
+        strbuf_addf(&t.log, " %s x%s", JV_STRING(body, "message"),
+                    str_or(JV_STRING(body, "count"), "?"));
     strbuf_adds(&t.log, "; ");
     if (!strcmp(r->method, "POST")) {
         ck_assert(str_has_prefix(r->target, "/api/v1/namespaces/ns/events?"));
@@ -158,7 +159,7 @@ START_TEST(counting_goes_on_after_a_restart)
 {
     t.answers[0] = 409;
     emit("hello");
-    ck_assert_str_eq(settle(), "POST hello x1; GET; PATCH hello x42; ");
+    ck_assert_str_eq(settle(), "POST hello x1; PATCH hello x?; PATCH hello x42; ");
 }
 END_TEST
 
