@@ -261,11 +261,14 @@ static bool cluster_ready(struct job_pass *p)
     return false;
 }
 
-/* A new job: from the answer to this status patch on its id stands. */
+/* A new job: from the answer to this status patch on its id stands. What the former one ran into
+ * does not hold it up. */
 static void record(struct job_pass *p)
 {
     p->record_id = p->s->fresh_job_id;
     p->out.memory.sure_id = p->record_id;
+    p->out.memory.submit_failures = 0;
+    p->out.memory.retry_at = 0;
     cluster_ready(p);
 }
 
