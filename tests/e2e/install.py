@@ -1,1 +1,74 @@
-"""."""
+"""The operator's image and how it is installed."""
+import os
+import subprocess
+
+from lib.bed import ROOT
+from lib.check import check, equal, wait
+from lib.manifests import cluster, job
+from lib.operator import Deployed, overlay
+from lib.suite import test
+from scene import job_running, session
+from world import need_bed
+
+MB = 1 << 20
+
+
+@test("the binary has at most 2 MiB, the compressed image at most 30 MiB")
+def size(run):
+    need_bed(run)
+    binary = os.path.getsize(os.path.join(ROOT, "build/e2e/image/rootfs/usr/bin/flink-operator"))
+    packed = int(subprocess.run("gzip -6 -c build/e2e/image/flink-operator.tar | wc -c", shell=True, cwd=ROOT, check=True,
+                                capture_output=True, text=True).stdout)
+    check(binary <= 2 * MB, f"the stripped binary has {binary} bytes")
+    check(packed <= 30 * MB, f"the compressed image has {packed} bytes")
+    run.note(f"{binary / MB:.2f} MiB, {packed / MB:.1f} MiB")
+
+
+@test("installed in one namespace with a Role, as any user, read-only, without capabilities: it works there and nowhere else",
+      timeout=420)
+def namespaced(run):
+    other = run.ns + "-other"
+    run.kube.namespace(other)
+    run.cleanup(run.kube.delete, "namespace", None, other)
+    # Two operators would both serve the namespace; the one for all rests meanwhile.
+    run.operator.scale(0)
+    run.cleanup(run.operator.wait)
+    run.cleanup(run.operator.scale, 1)
+    wait("the operator for all namespaces gone", lambda: not run.kube.list("pod", run.operator.ns), 60)
+
+    folder = overlay(os.path.join(run.env.folder, "deploy-namespaced"), "deploy/base", run.env.image, run.ns)
+    run.kube.kubectl("apply", "-k", folder)
+    # As OpenShift would: a user that no image knows.
+    run.kube.patch("deployment", run.ns, "flink-operator", {"spec": {"template": {"spec": {"securityContext": {
+        "runAsUser": 1000680000, "runAsGroup": 0, "fsGroup": 1000680000}}}}})
+    operator = Deployed(run.kube, run.ns)
+    operator.wait()
+    elsewhere = cluster(other)
+    run.kube.apply(elsewhere)
+    flink = session(run, cluster(run.ns))
+    run.kube.apply(job(run.ns, "first"))
+    job_running(run, flink, "first")
+    untouched = run.kube.get("flinkdep", other, "demo")
+    check("status" not in untouched and not untouched["metadata"].get("finalizers"), f"the other one was touched: {untouched}")
+    log = operator.log()
+    check("forbidden" not in log.lower(), lambda: f"the operator asked for more than its Role: {log[-2000:]}")
+    account = f"system:serviceaccount:{run.ns}:flink-operator"
+    for question in (["create", "pods", "-n", other], ["get", "secrets", "-n", run.ns], ["list", "flinkdeployments", "-A"]):
+        answer = run.kube.kubectl("auth", "can-i", *question, f"--as={account}", fail=False)
+        equal(answer.split("\n")[0].strip(), "no", f"may it {' '.join(question)}")
+    if run.bed:
+        confined(run)
+    run.kube.delete("flinkdep", other, "demo")
+    run.kube.kubectl("delete", "-n", run.ns, "sessionjob/first", "flinkdep/demo", "--timeout=60s")
+
+
+def confined(run):
+    """What the kernel knows of the process."""
+    pid, = run.bed.pids("^/usr/bin/flink-operator run")
+    status = dict(line.split(":\t", 1) for line in run.bed("in", "cat", f"/proc/{pid}/status").splitlines() if ":\t" in line)
+    equal(status["Uid"].split()[0], "1000680000", "user id of the process")
+    equal({status[c] for c in ("CapEff", "CapPrm", "CapBnd")}, {"0" * 16}, "capabilities")
+    equal((status["NoNewPrivs"], status["Seccomp"]), ("1", "2"), "no_new_privs, seccomp filter")
+    mounts = run.bed("in", "cat", f"/proc/{pid}/mounts").splitlines()
+    root = next(line for line in mounts if line.split()[1] == "/")
+    check("ro" in root.split()[3].split(","), f"the root file system: {root}")
