@@ -122,12 +122,11 @@ static bool about_image(const char *reason)
     return str_eq(reason, "ErrImagePull") || str_eq(reason, "ImagePullBackOff");
 }
 
-/* The kubelet alternates between two reasons for an image that it cannot pull: what the status says
- * stays. */
-static struct obs_cause steady(const struct cluster_pass *p, struct obs_cause cause)
+struct obs_cause steady_cause(const struct cluster_pass *p, const char *condition,
+                              struct obs_cause cause)
 {
     jv_foreach (c, jv_get(p->status, "conditions"))
-        if (about_image(cause.reason) && str_eq(JV_STRING(*c, "type"), "Ready") &&
+        if (about_image(cause.reason) && str_eq(JV_STRING(*c, "type"), condition) &&
             about_image(JV_STRING(*c, "reason")))
             return (struct obs_cause){JV_STRING(*c, "reason"), JV_STRING(*c, "message")};
     return cause;
@@ -146,7 +145,7 @@ static void look_at_jobmanager(struct cluster_pass *p)
 
     p->cause = (struct obs_cause){0};
     if (pod)
-        p->cause = steady(p, pod->cause);
+        p->cause = steady_cause(p, "Ready", pod->cause);
     else if (p->s->deployment)
         p->cause = p->s->deployment->cause;
     p->jm_instance = jobmanager_instance(p);

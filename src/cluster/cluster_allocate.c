@@ -208,6 +208,22 @@ static void take_away(struct cluster_pass *p)
     }
 }
 
+/* What keeps a TaskManager from starting (no node, no image, no volume), told by the first of them.
+ */
+static struct obs_cause starting_cause(const struct cluster_pass *p, const struct alloc_input *in)
+{
+    const struct alloc_tm *first = NULL;
+
+    for (size_t i = 0; i < in->n_tms; i++) {
+        const struct alloc_tm *tm = &in->tms[i];
+
+        if (!tm->registered && !tm->dead && !tm->deleting && tm->cause.reason &&
+            (!first || strcmp(tm->name, first->name) < 0))
+            first = tm;
+    }
+    return first ? steady_cause(p, "TaskManagersReady", first->cause) : (struct obs_cause){0};
+}
+
 #define CREATE_AT_ONCE 100 /* the rest follows in the next pass */
 
 void allocate_taskmanagers(struct cluster_pass *p)
@@ -228,6 +244,8 @@ void allocate_taskmanagers(struct cluster_pass *p)
     in.jobs = jobs;
     creation_failure(p, &in);
     p->alloc = allocate(p->a, &in, &m->alloc);
+    if (!p->alloc.problem.reason)
+        p->alloc.problem = starting_cause(p, &in);
     p->has_alloc = true;
     m->alloc = p->alloc.memory;
     plan_wake(&p->plan, p->alloc.next);

@@ -46,6 +46,10 @@ struct cluster_pass {
 
 /** The pod of the JobManager that counts: the newest that is not going away. */
 const struct obs_pod *current_jm(const struct cluster_pass *p);
+/** The kubelet alternates between two reasons for an image that it cannot pull: what this condition
+ * of the status says stays. */
+struct obs_cause steady_cause(const struct cluster_pass *p, const char *condition,
+                              struct obs_cause cause);
 /** "<pod uid>/<restarts>" of the JobManager that runs, or NULL. */
 const char *jobmanager_instance(const struct cluster_pass *p);
 /** Whether what is known of Flink comes from the JobManager that runs now. */

@@ -114,6 +114,14 @@ static void delete_jar(struct submission *s)
 
 /* ---- run ---- */
 
+/* Flink's own text has a path of ours in it. */
+static bool no_such_jar(const struct error *err)
+{
+    return err->code == ERR_NOT_FOUND ||
+           (err->code == ERR_INVALID && strstr(err->text, "Jar file ") &&
+            strstr(err->text, " does not exist"));
+}
+
 static void on_run(void *arg, const struct flink_answer *answer)
 {
     struct submission *s = arg;
@@ -123,7 +131,7 @@ static void on_run(void *arg, const struct flink_answer *answer)
     s->result = *answer->err;
     if (s->result.code == ERR_UNREACHABLE) /* perhaps after it was sent */
         s->result.code = ERR_TIMEOUT;
-    if (s->result.code == ERR_NOT_FOUND && !s->uploaded)
+    if (!s->uploaded && no_such_jar(&s->result))
         error_set(&s->result, ERR_INVALID, "the image has no such JAR: %s", s->args.jar_uri);
     if (s->result.code == ERR_NONE && !flink_decode_run(answer->body, job_id, &s->result) &&
         strcmp(job_id, s->job_id))
