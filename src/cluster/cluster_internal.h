@@ -32,10 +32,10 @@ struct cluster_pass {
     bool recording;       /* the target is being recorded in this pass: act in the next */
     bool up_to_date;      /* the Deployment runs the target */
     const char *progress; /* what is being done or waited for; NULL: nothing */
-    bool serves; /* the JobManager of the target answers us */
+    bool serves;          /* the JobManager of the target answers us */
     enum jm_status jm;
-    bool undecided; /* we have just started and not yet asked it: what is recorded stands */
-    struct obs_cause cause;  /* why the JobManager does not work */
+    bool undecided;         /* we have just started and not yet asked it: what is recorded stands */
+    struct obs_cause cause; /* why the JobManager does not work */
     const char *jm_instance; /* "<pod uid>/<restarts>", NULL: none runs */
     bool has_alloc;
     struct alloc_result alloc;

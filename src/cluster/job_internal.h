@@ -17,9 +17,9 @@ struct job_pass {
     jv target;           /* what to record: the current one, or the recorded one if that is bad */
     const char *invalid; /* why the current spec is not taken */
     struct session_job_spec wanted; /* of target */
-    struct conf conf; /* operator defaults under the job's own configuration */
-    bool changed;     /* the recorded spec must make way for the current one */
-    bool suspend;     /* the current spec wants it not to run */
+    struct conf conf;               /* operator defaults under the job's own configuration */
+    bool changed;                   /* the recorded spec must make way for the current one */
+    bool suspend;                   /* the current spec wants it not to run */
     bool stateless;
 
     const char *job_id;        /* recorded; NULL: none chosen yet */
