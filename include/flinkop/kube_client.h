@@ -4,7 +4,8 @@
  * with fresh credentials; nothing else is retried here: callers are level-triggered and come back
  * through the work queue.
  *
- * Writes carry one field manager (KUBE_FIELD_MANAGER). Applies are forced: the fields are ours.
+ * Writes carry one field manager (KUBE_FIELD_MANAGER). Applies are forced, because the fields are
+ * ours, unless the object is not thought to exist.
  */
 #ifndef FLINKOP_KUBE_CLIENT_H
 #define FLINKOP_KUBE_CLIENT_H
@@ -30,7 +31,7 @@ enum kube_verb {
     KUBE_GET,
     KUBE_LIST,        /* one page: .limit, .continue_token, selectors */
     KUBE_CREATE,      /* POST */
-    KUBE_APPLY,       /* server-side apply, forced */
+    KUBE_APPLY,       /* server-side apply, forced unless `yield` */
     KUBE_MERGE_PATCH, /* RFC 7386; put metadata.resourceVersion into it for optimistic locking */
     KUBE_DELETE,
 };
@@ -43,6 +44,7 @@ struct kube_call {
     const char *subresource; /* "status", "log" … or NULL */
     const char *body;        /* JSON text */
     const char *query;       /* more query parameters, already encoded, without '?' or NULL */
+    bool yield;              /* KUBE_APPLY: what others own is a conflict */
     /* KUBE_LIST */
     int limit;
     const char *continue_token, *label_selector, *field_selector;

@@ -53,6 +53,7 @@ struct action {
     enum kube_kind kind; /* of the object acted on */
     const char *ns, *name, *uid;
     jv body;
+    bool fresh; /* ACT_APPLY: as far as we know there is none; one of somebody else is left alone */
     const char *propagation;
     /* ACT_EVENT */
     bool warning;
@@ -96,6 +97,11 @@ struct cluster_memory {
     int attempt, last_index; /* highest numbers of TaskManagers that it has ever given */
     int64_t deleting_since;  /* monotonic ms, -1: not deleting */
     int64_t blocked_since;   /* an order is waiting for something since, -1: not */
+    /* A write that the API server did not take and what it said, until it takes it or nobody asks
+     * for it any more. */
+    struct obs_cause refused;
+    enum kube_kind refused_kind;
+    const char *refused_name;
 };
 struct cluster_memory cluster_memory_initial(void);
 /** A copy with everything it points to in this arena. */

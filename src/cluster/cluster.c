@@ -35,6 +35,8 @@ struct cluster_memory cluster_memory_copy(struct arena *a, const struct cluster_
     struct cluster_memory copy = *m;
     struct alloc_memory *alloc = &copy.alloc;
 
+    copy.refused = cause_copy(a, m->refused);
+    copy.refused_name = m->refused_name ? arena_strdup(a, m->refused_name) : NULL;
     copy.spec_hash = m->spec_hash ? arena_strdup(a, m->spec_hash) : NULL;
     alloc->start_cause = cause_copy(a, m->alloc.start_cause);
     alloc->create_cause = cause_copy(a, m->alloc.create_cause);
@@ -110,11 +112,75 @@ static bool prepare(struct cluster_pass *p)
     if (!p->s->deployment && !p->s->configmap) {
         struct desired_input in = desired_of(p);
 
-        plan_add(&p->plan, ACT_APPLY, KIND_CONFIGMAP, p->meta.ns,
-                 desired_configmap_name(p->a, p->meta.name))
-            ->body = desired_configmap(p->a, &in);
+        struct action *act = plan_add(&p->plan, ACT_APPLY, KIND_CONFIGMAP, p->meta.ns,
+                                      desired_configmap_name(p->a, p->meta.name));
+
+        act->body = desired_configmap(p->a, &in);
+        act->fresh = true;
     }
     return false;
+}
+
+/* ---- what the API server does not want ---- */
+
+/* Trying again will not help until something changes; a failure that passes is not worth telling.
+ */
+static bool is_refusal(const struct outcome *o)
+{
+    switch (o->error.code) {
+    case ERR_INVALID:
+    case ERR_FORBIDDEN:
+    case ERR_NOT_FOUND:
+    case ERR_TOO_LARGE:
+        return true;
+    case ERR_CONFLICT: /* somebody else's object has the name */
+        return o->type == ACT_APPLY;
+    case ERR_SERVER: /* an admission webhook that cannot be asked */
+        return strstr(o->error.text, "webhook") != NULL;
+    default:
+        return false;
+    }
+}
+
+static const char *refusal_reason(const struct error *err)
+{
+    if (strstr(err->text, "exceeded quota"))
+        return "QuotaExceeded";
+    return err->code == ERR_FORBIDDEN ? "Forbidden" : "ApplyFailed";
+}
+
+static void learn(struct cluster_pass *p)
+{
+    struct cluster_memory *m = &p->plan.memory;
+
+    for (size_t i = 0; i < p->s->n_outcomes; i++) {
+        const struct outcome *o = &p->s->outcomes[i];
+        bool same = m->refused_kind == o->kind && str_eq(m->refused_name, o->name);
+
+        if (o->type != ACT_APPLY && o->type != ACT_PATCH && o->type != ACT_DELETE)
+            continue;
+        if (m->refused.reason && !same)
+            continue;
+        m->refused = (struct obs_cause){0};
+        if (o->ok || !is_refusal(o))
+            continue;
+        m->refused =
+            (struct obs_cause){refusal_reason(&o->error), str_clean(p->a, o->error.text, 1000)};
+        m->refused_kind = o->kind;
+        m->refused_name = o->name;
+    }
+}
+
+/* What is not asked for any more does not matter. */
+static void forget_refusal(struct cluster_pass *p)
+{
+    struct cluster_memory *m = &p->plan.memory;
+
+    for (size_t i = 0; i < p->plan.n; i++)
+        if (p->plan.actions[i].kind == m->refused_kind &&
+            str_eq(p->plan.actions[i].name, m->refused_name))
+            return;
+    m->refused = (struct obs_cause){0};
 }
 
 static bool about_image(const char *reason)
@@ -199,6 +265,7 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
     obs_meta_read(a, s->cr, &p.meta);
     judge(&p);
     look_at_names(&p);
+    learn(&p);
     if (p.meta.deleted_ms) {
         finalize(&p);
         look_at_jobmanager(&p);
@@ -211,6 +278,7 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
         if (p.up_to_date)
             allocate_taskmanagers(&p);
     }
+    forget_refusal(&p);
     if (!p.plan.gone)
         report(&p);
     p.plan.pace = choose_pace(&p);

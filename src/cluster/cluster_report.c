@@ -31,7 +31,8 @@ const char *jm_status_name(enum jm_status s)
 
 static bool ready(const struct cluster_pass *p)
 {
-    return p->jm == JM_READY && p->up_to_date && !p->invalid && !p->meta.deleted_ms;
+    return p->jm == JM_READY && p->up_to_date && !p->invalid && !p->plan.memory.refused.reason &&
+           !p->meta.deleted_ms;
 }
 
 /* ---- conditions ---- */
@@ -67,12 +68,18 @@ static struct condition taskmanagers_condition(struct cluster_pass *p)
 
 struct obs_cause describe(struct cluster_pass *p)
 {
+    const struct obs_cause *refused = &p->plan.memory.refused;
+
+    if (p->meta.deleted_ms && refused->reason)
+        return (struct obs_cause){"DeletionBlocked", refused->message};
     if (p->meta.deleted_ms)
         return (struct obs_cause){p->blocked ? "DeletionBlocked" : "Deleting",
                                   str_or(p->blocked, str_or(p->progress, "deleting"))};
     if (p->invalid)
         return (struct obs_cause){
             p->unsupported_version ? "UnsupportedFlinkVersion" : "ValidationError", p->invalid};
+    if (refused->reason)
+        return *refused;
     if (p->jm == JM_ERROR)
         return p->cause;
     if (!p->up_to_date && p->progress)
@@ -92,7 +99,8 @@ struct obs_cause describe(struct cluster_pass *p)
 static jv conditions(struct cluster_pass *p)
 {
     struct obs_cause why = describe(p);
-    bool ok = ready(p), stalled = p->invalid || p->jm == JM_ERROR || p->blocked;
+    bool ok = ready(p);
+    bool stalled = p->invalid || p->plan.memory.refused.reason || p->jm == JM_ERROR || p->blocked;
     struct condition list[5] = {
         {"Ready", ok, why.reason, why.message},
         {"Reconciling", !ok && !stalled, why.reason, why.message},
@@ -112,8 +120,13 @@ static jv conditions(struct cluster_pass *p)
 /* NULL: nothing is wrong. */
 static const char *error(struct cluster_pass *p)
 {
+    const struct obs_cause *refused = &p->plan.memory.refused;
+
     if (p->invalid)
         return error_text(p->a, ERROR_PREFIX "ValidationException", NULL, p->invalid);
+    if (refused->reason)
+        return error_text(p->a, ERROR_PREFIX "ReconciliationException", refused->reason,
+                          refused->message);
     if (p->jm != JM_ERROR)
         return NULL;
     return error_text(p->a, ERROR_PREFIX "DeploymentFailedException", p->cause.reason,
@@ -138,7 +151,7 @@ static jv reconciliation(struct cluster_pass *p, const char **ret_state)
     }
     if (p->recording)
         state = "UPGRADING";
-    else if (p->jm == JM_READY && p->up_to_date) {
+    else if (p->jm == JM_READY && p->up_to_date && !p->plan.memory.refused.reason) {
         state = "DEPLOYED";
         stable = text;
     }
@@ -224,6 +237,9 @@ static void tell(struct cluster_pass *p, const char *error_now)
             plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "Operator",
                        p->unsupported_version ? "UnsupportedFlinkVersion" : "ValidationError",
                        p->invalid);
+        else if (p->plan.memory.refused.reason)
+            plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "Operator",
+                       p->plan.memory.refused.reason, p->plan.memory.refused.message);
         else
             plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "JobManagerDeployment",
                        p->cause.reason, p->cause.message);

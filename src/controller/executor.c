@@ -149,6 +149,7 @@ static void write_object(struct op *op, enum kube_verb verb, const char *subreso
 {
     send(op, &(struct kube_call){.verb = verb,
                                  .subresource = subresource,
+                                 .yield = op->act->fresh,
                                  .body = json_text(&op->e->a, op->act->body)});
 }
 

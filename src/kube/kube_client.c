@@ -132,7 +132,7 @@ static void add_path(struct strbuf *sb, const struct kube_call *call)
     }
     if (verbs[call->verb].has_manager)
         add_query(sb, &sep, "fieldManager", KUBE_FIELD_MANAGER);
-    if (call->verb == KUBE_APPLY)
+    if (call->verb == KUBE_APPLY && !call->yield)
         add_query(sb, &sep, "force", "true");
     if (!str_empty(call->query))
         strbuf_addf(sb, "%c%s", sep, call->query);
