@@ -51,6 +51,7 @@ struct controller {
     struct kube_client *kube;
     const struct flink_defaults *defaults;
     struct flink_client *flink;
+    struct probe_pool probes;
     struct executor executor;
     struct store *stores[KIND_COUNT];
     struct watcher *watchers;

@@ -14,6 +14,12 @@
 
 struct probe;
 
+/* What the probes of one controller share: together the quiet ones ask at a bounded rate, so a
+ * thousand idle clusters cost little more than fifty. */
+struct probe_pool {
+    size_t idle; /* probes at PROBE_IDLE */
+};
+
 struct probe_owner {
     /** Whom to ask: fills the endpoint and `ret_jm` ("<pod uid>/<restarts>"); false: nobody runs.
      * Strings live until the return of the caller's turn. */
@@ -23,7 +29,7 @@ struct probe_owner {
     void *arg;
 };
 
-struct probe *probe_new(struct loop *loop, struct flink_client *flink,
+struct probe *probe_new(struct loop *loop, struct flink_client *flink, struct probe_pool *pool,
                         const struct probe_owner *owner);
 void probe_free(struct probe *p);
 

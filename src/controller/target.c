@@ -88,8 +88,8 @@ struct target *target_get(struct controller *c, enum kube_kind kind, const char 
     t->cluster = cluster_memory_initial();
     t->job = job_memory_initial();
     if (kind == KIND_FLINKDEPLOYMENT)
-        t->probe =
-            probe_new(c->loop, c->flink, &(struct probe_owner){probe_target, probe_changed, t});
+        t->probe = probe_new(c->loop, c->flink, &c->probes,
+                             &(struct probe_owner){probe_target, probe_changed, t});
     strmap_put(&c->kinds[kind].targets, key, t);
     return t;
 }
