@@ -57,6 +57,8 @@ $(OUT)/%.o: src/%.c
 	@echo "  CC    $<"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
+$(OUT)/cluster/files.o: $(wildcard src/cluster/files/*)
+
 $(OUT)/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
