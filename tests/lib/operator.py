@@ -95,15 +95,16 @@ def sum_metrics(text):
 
 
 class Process:
-    """The operator as a process of this machine, in a bed's network. Its log goes to a file."""
+    """The operator as a process of this machine, in a bed's network. Its log goes to a file. under: words of a command that
+    runs what follows it in its own place."""
 
-    def __init__(self, bed, folder, *options, binary="build/asan/flink-operator", env=None):
+    def __init__(self, bed, folder, *options, binary="build/asan/flink-operator", under=(), env=None):
         os.makedirs(folder, exist_ok=True)
         self.path = os.path.join(folder, f"operator-{time.time():.3f}.log")
         asan = "abort_on_error=0:exitcode=99:detect_stack_use_after_return=1"
         with open(self.path, "wb") as log:
             self.process = bed.start(
-                os.path.join(ROOT, binary), "run", "--kubeconfig", bed.kubeconfig, "--log-format", "text", *options,
+                *under, os.path.join(ROOT, binary), "run", "--kubeconfig", bed.kubeconfig, "--log-format", "text", *options,
                 stdout=log, stderr=subprocess.STDOUT, env={**os.environ, "ASAN_OPTIONS": asan, **(env or {})})
 
     def log(self):

@@ -1,0 +1,205 @@
+"""How the operator grows: session clusters on fake nodes, their JobManagers all played by responder.py."""
+import collections
+import gzip
+import os
+import re
+import subprocess
+import sys
+import time
+
+from lib.accounts import Accounts, seconds
+from lib.bed import ROOT, Bed
+from lib.check import check, dig, wait
+from lib.kube import Kube
+from lib.manifests import cluster
+from lib.operator import Process, build_image
+from report import clusters
+
+NS = ACCOUNT = "bench"
+FAKE = {"spec": {"nodeSelector": {"type": "kwok"}, "tolerations": [{"key": "kwok.x-k8s.io/node", "operator": "Exists"}]}}
+REPLIES = os.path.join(ROOT, "tests/golden/flink/replies/1.20.5")
+# Where the pods of fake nodes have their addresses: all of these are made the bed's own.
+NETWORKS = ("10.200.0.0/16", "10.244.0.0/16")
+MIB = 1 << 20
+
+
+class Operator(Process):
+    """The release build. The first line of its log is the time at which the process became the operator."""
+
+    def __init__(self, bed, folder, kubeconfig):
+        super().__init__(bed, folder, "--kubeconfig", kubeconfig, "--flink-access", "direct", "--port", "0",
+                         binary="build/flink-operator", under=("bash", "-c", 'echo "$EPOCHREALTIME"; exec "$@"', "bash"))
+        self.wait()
+
+    def ready_ms(self):
+        log = self.log()
+        ready = re.search(r"^(\S+) \S+ +ready ", log, re.M)[1]
+        return 1000 * (seconds(ready) - float(log.split("\n", 1)[0]))
+
+    def proc(self, name):
+        with open(f"/proc/{self.process.pid}/{name}", encoding="utf-8") as f:
+            return f.read()
+
+    def status(self, key):
+        return int(re.search(rf"^{key}:\s+(\d+)", self.proc("status"), re.M)[1])
+
+    def cpu(self):
+        """Seconds so far."""
+        fields = self.proc("stat").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Scale(Accounts):
+    def __init__(self, report, options, folder):
+        self.report, self.quick, self.folder = report, options.quick, folder
+        self.bed, self.kube, self.responder, self.operator = Bed("bench"), None, None, None
+        self.n = 0  # clusters so far
+
+    def start(self):
+        if self.bed.is_up():
+            self.bed.down()
+        self.bed.up("--control-plane-only", "--apiserver-args", self.audit_arguments(self.folder))
+        self.kube = Kube([self.bed.kubectl], self.bed.kubeconfig)
+        self.kube.kubectl("apply", "--server-side", "-k", os.path.join(ROOT, "crds"))
+        self.kube.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        self.kube.namespace(NS)
+        self.start_accounts()
+        self.login = self.kubeconfig(self.folder, self.account(ACCOUNT, everywhere=True))
+        self.bed("kwok", "10")
+        for network in NETWORKS:
+            self.bed("in", "ip", "route", "replace", "local", network, "dev", "lo")
+        self.responder = self.bed.start(sys.executable, os.path.join(ROOT, "tests/bench/responder.py"), REPLIES, "8081",
+                                        stdout=subprocess.PIPE, text=True)
+        check(self.responder.stdout.readline().strip() == "ready", "the responder did not start")
+
+    def stop(self):
+        for process in (self.operator and self.operator.process, self.responder):
+            if process:
+                process.kill()
+                process.wait()
+        if self.kube:
+            self.kube.close()
+        self.bed.down()
+
+    def run_operator(self):
+        if self.operator:
+            self.operator.stop()
+        self.operator = Operator(self.bed, self.folder, self.login)
+        return self.operator
+
+    def asked(self, since):
+        """What the operator has asked the API server since then, as audit events, watches and events apart."""
+        return [e for e in self.requests(ACCOUNT, since) if e["verb"] != "watch" and e["objectRef"]["resource"] != "events"]
+
+    # ---- clusters ----
+
+    def apply(self):
+        """One more: its name."""
+        name, self.n = f"bench-{self.n:05}", self.n + 1
+        self.kube.create("flinkdep", NS, cluster(NS, name, slots=2, podTemplate=FAKE))
+        return name
+
+    @staticmethod
+    def ready(watch):
+        """Name → when it was first seen READY."""
+        first = {}
+        for when, _, cr in list(watch.history):
+            if dig(cr, "status.jobManagerDeploymentStatus") == "READY":
+                first.setdefault(cr["metadata"]["name"], when)
+        return first
+
+    def grow(self, watch, count):
+        """So many, as fast as they can be applied."""
+        start = time.time()
+        while self.n < count:
+            self.apply()
+        applied = time.time() - start
+        wait(f"{count} clusters READY", lambda: len(self.ready(watch)) >= count, 900, 0.5)
+        took = max(self.ready(watch).values()) - start
+        self.report.add(f"{clusters(count)}, from the first apply to all READY", took, "s", applied=round(applied, 2))
+
+    def one_by_one(self, watch, count):
+        """So many, each when the one before is READY."""
+        since, applied = time.time(), {}
+        for _ in range(count):
+            at = time.time()
+            name = self.apply()
+            applied[name] = at
+            wait(f"{name} READY", lambda n=name: n in self.ready(watch), 60, 0.05)
+        events = self.asked(since)
+        exists = {}
+        for e in events:
+            if e["verb"] == "patch" and e["objectRef"]["resource"] == "deployments":
+                exists.setdefault(e["objectRef"]["name"], seconds(e["stageTimestamp"]))
+        check(set(exists) == set(applied), lambda: f"Deployments of {sorted(exists)} instead of {sorted(applied)}")
+        took, seen = [1000 * (exists[n] - applied[n]) for n in applied], self.ready(watch)
+        self.report.percentiles("apply to JobManager Deployment exists", took, "ms")
+        self.report.percentiles("apply to READY, the pod is ready at once", [seen[n] - applied[n] for n in applied], "s")
+        by = collections.Counter(kind(e) for e in events)
+        self.report.add("API requests for a new cluster, events apart", len(events) / count,
+                        by={k: n / count for k, n in sorted(by.items())})
+        self.report.add("status writes for a new cluster", by["patch flinkdeployments/status"] / count)
+
+    # ---- what it takes ----
+
+    def sizes(self):
+        archive, _ = build_image(os.path.join(self.folder, "image"))
+        binary = os.path.join(self.folder, "image/rootfs/usr/bin/flink-operator")
+        with open(archive, "rb") as f:
+            packed = len(gzip.compress(f.read(), 6))
+        self.report.add("stripped binary", os.path.getsize(binary) / MIB, "MiB")
+        self.report.add("compressed container image", packed / MIB, "MiB")
+
+    def starts(self, count):
+        self.report.median("start to ready, no clusters", [self.run_operator().ready_ms() for _ in range(count)], "ms")
+
+    def resident(self, after=""):
+        self.report.add(f"resident memory, {clusters(self.n)}{after}", self.operator.status("VmRSS") / 1024, "MiB")
+
+    def quiet(self, length):
+        """Nothing happens for so many seconds."""
+        time.sleep(10)
+        since, before = time.time(), self.operator.cpu()
+        time.sleep(length)
+        used = self.operator.cpu() - before
+        events = self.asked(since)
+        self.resident()
+        self.report.add(f"threads, {clusters(self.n)}", self.operator.status("Threads"))
+        self.report.add(f"descriptors, {clusters(self.n)}", len(os.listdir(f"/proc/{self.operator.process.pid}/fd")))
+        self.report.add(f"CPU in quiet, {clusters(self.n)}", 100 * used / length, "% of a core")
+        self.report.add(f"API reads and writes in a minute of quiet, {clusters(self.n)}", len(events) * 60 / length,
+                        by=collections.Counter(map(kind, events)))
+
+    def restart(self, length):
+        since, name = time.time(), f"restart with {clusters(self.n)}"
+        operator = self.run_operator()
+        self.report.add(f"{name}, start to ready", operator.ready_ms(), "ms")
+        time.sleep(length)
+        self.report.add(f"{name}, CPU in the first {length} s", operator.cpu(), "s")
+        writes = [e for e in self.asked(since) if e["verb"] not in ("get", "list")]
+        self.report.add(f"{name}, writes", len(writes), by=collections.Counter(map(kind, writes)))
+        self.resident(" after a restart")
+
+
+def kind(event):
+    ref = event["objectRef"]
+    return " ".join((event["verb"], "/".join(filter(None, (ref["resource"], ref.get("subresource"))))))
+
+
+def measure(report, options, folder):
+    scale = Scale(report, options, folder)
+    quiet, first = (10, 10) if options.quick else (60, 45)
+    try:
+        scale.sizes()
+        scale.start()
+        scale.starts(3 if options.quick else 11)
+        scale.quiet(quiet)
+        watch = scale.kube.watch("flinkdep", NS)
+        scale.one_by_one(watch, options.clusters[0])
+        scale.quiet(quiet)
+        for count in options.clusters[1:]:
+            scale.grow(watch, count)
+            scale.quiet(quiet)
+            scale.restart(first)
+    finally:
+        scale.stop()
