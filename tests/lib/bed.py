@@ -25,6 +25,10 @@ class Bed:
         """Brings it up, or goes on with the one that is there. owner: "none" for a bed that stays."""
         env = dict(os.environ, BED_OWNER_PID=str(owner or os.getpid()))
         self("up", *options, timeout=3600, env=env)
+        self.attach()
+
+    def attach(self):
+        """Finds kubectl, kubeconfig and state of the one that is up."""
         shell = 'eval "$("$@" env)"; command -v kubectl; echo "$KUBECONFIG"'
         found = subprocess.run(["bash", "-c", shell, "bash", *self.command], text=True, capture_output=True, check=True)
         self.kubectl, self.kubeconfig = found.stdout.split()

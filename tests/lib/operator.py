@@ -29,14 +29,16 @@ def build_image(folder, binary="build/flink-operator"):
     return archive, name
 
 
-def overlay(folder, base, image, namespace=None, resources=()):
-    """Writes a kustomization that puts this image into deploy/<base>, and returns its folder, for `apply -k`."""
+def overlay(folder, base, image, namespace=None, resources=(), more=()):
+    """Writes a kustomization that puts this image into deploy/<base>, and returns its folder, for `apply -k`. more:
+    further lines of it."""
     os.makedirs(folder, exist_ok=True)
     name, _, tag = image.rpartition(":")
     lines = ["apiVersion: kustomize.config.k8s.io/v1beta1", "kind: Kustomization", "resources:",
              *[f"- {os.path.relpath(os.path.join(ROOT, r), folder)}" for r in (base, *resources)],
              *([f"namespace: {namespace}"] if namespace else []),
-             f"images: [{{name: flink-operator, newName: {name}, newTag: \"{tag}\"}}]"]
+             f"images: [{{name: flink-operator, newName: {name}, newTag: \"{tag}\"}}]",
+             *more]
     with open(os.path.join(folder, "kustomization.yaml"), "w", encoding="utf-8") as f:
         f.write("\n".join(lines) + "\n")
     return folder
