@@ -13,18 +13,14 @@
 #include "flinkop/strbuf.h"
 #include "flinkop/strmap.h"
 
-#define AWAIT_MS 5000 /* how long an older version is not believed */
+#define SURE_MS 5000 /* how long a version older than our own write is not believed */
 #define TEXT_MAX (4 * 1024 * 1024)
 #define GRAVES 512
 
 struct entry {
     struct stored s;
     struct arena arena; /* view and index */
-    char *awaited;      /* resourceVersion of our own write, until the watch shows it */
-    int64_t awaited_until;
-    /* Hashes of the versions before this one: an answer that comes after the watch has already
-     * shown it and a later one must not bring it back. */
-    uint64_t passed[4];
+    int64_t sure_until; /* it is our own write: an older version is not believed until then */
     uint64_t mark;
     size_t position; /* in the group of its index */
 };
@@ -59,7 +55,6 @@ static void entry_free(struct entry *e)
 {
     free(e->s.key);
     free(e->s.text);
-    free(e->awaited);
     arena_free(&e->arena);
     free(e);
 }
@@ -222,8 +217,7 @@ const struct stored *store_next(const struct store *st, void **cursor)
 
 /* ---- writing ---- */
 
-static void put(struct store *st, const char *key, jv object, struct entry *old,
-                const char *awaited, int64_t now)
+static void put(struct store *st, const char *key, jv object, struct entry *old, int64_t sure_until)
 {
     struct entry *e = xcalloc(1, sizeof(*e));
 
@@ -233,15 +227,9 @@ static void put(struct store *st, const char *key, jv object, struct entry *old,
     project(e, st->kind, object);
     if (keeps_text(st->kind))
         e->s.text = compact(object, &e->s.len);
-    if (awaited) {
-        e->awaited = xstrdup(awaited);
-        e->awaited_until = now + AWAIT_MS;
-    }
-    if (old) {
+    e->sure_until = sure_until;
+    if (old)
         group_remove(st, old);
-        memcpy(e->passed + 1, old->passed, sizeof(e->passed) - sizeof(e->passed[0]));
-        e->passed[0] = hash_str(str_or_empty(old->s.meta->resource_version));
-    }
     strmap_put(&st->entries, key, e);
     group_add(st, e);
     st->changed(st->arg, st->kind, old ? &old->s : NULL, &e->s);
@@ -257,9 +245,18 @@ static bool key_of(jv object, char *key, size_t size)
     return ns && name && (size_t)snprintf(key, size, "%s/%s", ns, name) < size;
 }
 
+/* Versions of one resource are decimal numbers that grow with every write (Kubernetes' API
+ * concepts, "Resource versions"). A server that gives something else is taken at its word. */
+static bool is_older(const char *version, const char *than)
+{
+    int64_t a, b;
+
+    return str_to_int64(version, &a) && str_to_int64(than, &b) && a < b;
+}
+
 void store_observe(struct store *st, jv object, int64_t now)
 {
-    const char *version = JV_STRING(object, "metadata", "resourceVersion");
+    const char *version = str_or_empty(JV_STRING(object, "metadata", "resourceVersion"));
     char key[512];
     struct entry *old;
 
@@ -267,18 +264,14 @@ void store_observe(struct store *st, jv object, int64_t now)
         return;
     old = strmap_get(&st->entries, key);
     if (old) {
+        const char *known = old->s.meta->resource_version;
+
         old->mark = st->mark;
-        if (old->awaited && now < old->awaited_until) {
-            if (!str_eq(version, old->awaited))
-                return;
-            free(old->awaited);
-            old->awaited = NULL;
-            return; /* that is what we have */
-        }
-        if (str_eq(version, old->s.meta->resource_version))
+        /* Later than that it may be true: a control plane that was restored from a backup. */
+        if (str_eq(version, known) || (now < old->sure_until && is_older(version, known)))
             return;
     }
-    put(st, key, object, old, NULL, now);
+    put(st, key, object, old, 0);
 }
 
 static bool is_buried(const struct store *st, const char *uid)
@@ -325,12 +318,10 @@ void store_write_through(struct store *st, jv object, int64_t now)
             drop(st, old);
         return;
     }
-    if (old && str_eq(version, old->s.meta->resource_version))
+    if (old && (str_eq(version, old->s.meta->resource_version) ||
+                is_older(version, old->s.meta->resource_version)))
         return; /* nothing changed by it, or the watch was faster */
-    for (size_t i = 0; old && i < ARRAY_SIZE(old->passed); i++)
-        if (old->passed[i] == hash_str(version))
-            return;
-    put(st, key, object, old, version, now);
+    put(st, key, object, old, now + SURE_MS);
 }
 
 void store_forget(struct store *st, const char *ns, const char *name, const char *uid)
