@@ -50,6 +50,8 @@ struct alloc_input {
     size_t n_jobs;
     bool flink_known;   /* jobs and registrations are from the JobManager that runs now… */
     bool flink_fresh;   /* …and not older than a moment: needed for taking away */
+    int64_t flink_ms;   /* how long that JobManager has been answering */
+    bool hold;          /* take nothing away: a job may get a free slot any moment */
     bool create_failed; /* a pod could not be created since the last pass */
     struct obs_cause create_error;
     int64_t now; /* monotonic ms */

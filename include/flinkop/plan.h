@@ -95,8 +95,12 @@ struct cluster_memory {
     struct alloc_memory alloc;
     const char *spec_hash;   /* the notes are about pods of this spec */
     int attempt, last_index; /* highest numbers of TaskManagers that it has ever given */
-    int64_t deleting_since;  /* monotonic ms, -1: not deleting */
-    int64_t blocked_since;   /* an order is waiting for something since, -1: not */
+    /* Names of TaskManagers whose creation failed. They are tried again before others: it may have
+     * worked all the same. */
+    const char **retries;
+    size_t n_retries;
+    int64_t deleting_since; /* monotonic ms, -1: not deleting */
+    int64_t blocked_since;  /* an order is waiting for something since, -1: not */
     /* A write that the API server did not take and what it said, until it takes it or nobody asks
      * for it any more. */
     struct obs_cause refused;
@@ -119,6 +123,7 @@ struct cluster_snapshot {
     const struct obs_flink *flink; /* never NULL */
     const struct obs_session_job *const *jobs;
     size_t n_jobs;
+    bool submitting; /* one of them is just being submitted: it may take any free slot */
     const struct outcome *outcomes;
     size_t n_outcomes;
     const struct cluster_memory *memory;
@@ -184,6 +189,7 @@ struct job_snapshot {
     bool cluster_ready;       /* its JobManager answers and runs the recorded spec */
     bool cluster_undecided;   /* whether it is will be known in a moment: nothing new to report */
     const char *cluster_text; /* why it is not */
+    bool cluster_releasing;   /* a TaskManager of it is just being taken away */
     const char *flink_version_name;
     const struct obs_flink *flink; /* never NULL; known = false if there is no cluster */
     const struct outcome *outcomes;

@@ -55,6 +55,7 @@ struct pass {
     const struct alloc_memory *old;
     struct alloc_result r;
     bool waiting, batch;
+    int leaving; /* being taken away in this pass, or kept if Flink says at the last moment to */
 };
 
 static const struct alloc_note *note_of(const struct alloc_memory *m, const char *name)
@@ -154,7 +155,10 @@ static void bury(struct pass *p)
                 count_failure(p, i, tm->cause);
             remove_tm(p, tm, false, "it ended");
         } else if (!tm->registered && in->flink_known && tm->scheduled) {
-            if (tm->age_ms >= in->policy.start_ms) {
+            /* After its restart a JobManager does not know those that will register again. */
+            int64_t waited = MIN(tm->age_ms, in->flink_ms);
+
+            if (waited >= in->policy.start_ms) {
                 struct obs_cause cause = tm->cause;
 
                 if (!cause.reason)
@@ -163,7 +167,7 @@ static void bury(struct pass *p)
                 count_failure(p, i, cause);
                 remove_tm(p, tm, true, "it did not register in time");
             } else {
-                wake_at(p, in->now + in->policy.start_ms - tm->age_ms);
+                wake_at(p, in->now + in->policy.start_ms - waited);
             }
         }
     }
@@ -182,8 +186,12 @@ static void count_taskmanagers(struct pass *p)
     for (size_t i = 0; i < p->in->n_tms; i++) {
         const struct alloc_tm *tm = &p->in->tms[i];
 
-        if (!usable(tm) || being_removed(p, tm))
+        if (!usable(tm))
             continue;
+        if (being_removed(p, tm)) {
+            p->leaving++;
+            continue;
+        }
         if (tm->registered) {
             p->r.live++;
             p->r.slots_total += tm->slots;
@@ -294,7 +302,7 @@ static void go_up(struct pass *p, int missing)
         p->r.problem = why;
         return;
     }
-    p->r.create = missing;
+    p->r.create = MIN(missing, MAX(p->in->policy.max - p->r.live - p->r.starting - p->leaving, 0));
     if (why.reason) /* tried again, but not yet known to work */
         p->r.problem = why;
 }
@@ -345,6 +353,8 @@ static void go_down(struct pass *p, int surplus)
     struct alloc_memory *m = &p->r.memory;
     int64_t stable = MIN((int64_t)SURPLUS_STABLE_MS, in->policy.idle_ms);
 
+    if (in->hold)
+        return;
     if (m->surplus_since < 0)
         m->surplus_since = in->now;
     if (in->now - m->surplus_since < stable) {

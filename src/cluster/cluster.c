@@ -37,6 +37,9 @@ struct cluster_memory cluster_memory_copy(struct arena *a, const struct cluster_
 
     copy.refused = cause_copy(a, m->refused);
     copy.refused_name = m->refused_name ? arena_strdup(a, m->refused_name) : NULL;
+    copy.retries = arena_new_array(a, const char *, m->n_retries + 1);
+    for (size_t i = 0; i < m->n_retries; i++)
+        copy.retries[i] = arena_strdup(a, m->retries[i]);
     copy.spec_hash = m->spec_hash ? arena_strdup(a, m->spec_hash) : NULL;
     alloc->start_cause = cause_copy(a, m->alloc.start_cause);
     alloc->create_cause = cause_copy(a, m->alloc.create_cause);
@@ -198,6 +201,29 @@ struct obs_cause steady_cause(const struct cluster_pass *p, const char *conditio
     return cause;
 }
 
+#define FORMER_STUCK_MS 60000 /* after the end of its grace period */
+
+/* A pod that somebody deletes is replaced at once, while it may go on running: for its grace
+ * period, or for as long as its node cannot be reached. */
+static void look_for_former(struct cluster_pass *p)
+{
+    const struct obs_pod *current = current_jm(p);
+
+    for (size_t i = 0; current && i < p->s->n_jm_pods; i++) {
+        const struct obs_pod *pod = p->s->jm_pods[i];
+
+        if (pod == current || !pod->main_running || pod->dead)
+            continue;
+        int64_t left = pod->meta.deleted_ms + FORMER_STUCK_MS - p->s->wall;
+
+        p->former = pod;
+        p->former_stuck = pod->meta.deleted_ms && left <= 0;
+        if (pod->meta.deleted_ms && left > 0)
+            plan_wake(&p->plan, p->s->now + left);
+        return;
+    }
+}
+
 #define POD_READY_MS 5000 /* the kubelet looks every second */
 #define SILENT_MS 10000   /* a JobManager that does not answer for so long is in trouble */
 
@@ -215,6 +241,7 @@ static void look_at_jobmanager(struct cluster_pass *p)
     else if (p->s->deployment)
         p->cause = p->s->deployment->cause;
     p->jm_instance = jobmanager_instance(p);
+    look_for_former(p);
 
     if (!p->up_to_date) {
         p->jm = p->usable && !p->meta.deleted_ms ? JM_DEPLOYING : JM_MISSING;
@@ -283,7 +310,7 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
         report(&p);
     p.plan.pace = choose_pace(&p);
     p.plan.undecided = p.undecided;
-    p.plan.ready = p.serves && p.up_to_date && !p.meta.deleted_ms;
+    p.plan.ready = p.serves && p.up_to_date && !p.former && !p.meta.deleted_ms;
     p.plan.summary = describe(&p).message;
     p.plan.counts = (struct cluster_counts){p.alloc.live,       p.alloc.starting,
                                             p.alloc.desired,    p.alloc.slots_total,

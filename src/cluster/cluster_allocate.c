@@ -182,13 +182,56 @@ static void number(struct cluster_pass *p)
     }
 }
 
+static bool exists(const struct cluster_pass *p, const char *name)
+{
+    for (size_t i = 0; i < p->s->n_tm_pods; i++)
+        if (!strcmp(p->s->tm_pods[i]->meta.name, name))
+            return true;
+    return false;
+}
+
+static void retry_later(struct cluster_pass *p, const char *name)
+{
+    struct cluster_memory *m = &p->plan.memory;
+    int attempt, index;
+
+    if (taskmanager_pod_parse(p->meta.name, name, &attempt, &index) && attempt == p->attempt &&
+        !exists(p, name))
+        m->retries[m->n_retries++] = name;
+}
+
+static void look_at_retries(struct cluster_pass *p)
+{
+    struct cluster_memory *m = &p->plan.memory;
+    const struct cluster_memory old = *m;
+
+    m->retries = arena_new_array(p->a, const char *, old.n_retries + p->s->n_outcomes + 1);
+    m->n_retries = 0;
+    for (size_t i = 0; i < old.n_retries; i++)
+        retry_later(p, old.retries[i]);
+    for (size_t i = 0; i < p->s->n_outcomes; i++) {
+        const struct outcome *o = &p->s->outcomes[i];
+
+        if (o->type == ACT_CREATE && o->kind == KIND_POD && !o->ok)
+            retry_later(p, o->name);
+    }
+}
+
+static const char *next_name(struct cluster_pass *p)
+{
+    struct cluster_memory *m = &p->plan.memory;
+
+    return m->n_retries ? m->retries[--m->n_retries]
+                        : taskmanager_pod_name(p->a, p->meta.name, p->attempt, ++p->last_index);
+}
+
 static void create(struct cluster_pass *p, int n)
 {
     struct desired_input in = desired_of(p);
     struct owner owner = deployment_owner(p);
 
     for (int i = 0; i < n; i++) {
-        const char *name = taskmanager_pod_name(p->a, p->meta.name, p->attempt, ++p->last_index);
+        const char *name = next_name(p);
 
         plan_add(&p->plan, ACT_CREATE, KIND_POD, p->meta.ns, name)->body =
             desired_taskmanager(p->a, &in, name, &owner);
@@ -230,15 +273,18 @@ void allocate_taskmanagers(struct cluster_pass *p)
 {
     const struct cluster_snapshot *s = p->s;
     struct cluster_memory *m = &p->plan.memory;
-    struct alloc_input in = {.policy = p->config.alloc, .n_tms = s->n_tm_pods, .now = s->now};
+    struct alloc_input in = {
+        .policy = p->config.alloc, .n_tms = s->n_tm_pods, .now = s->now, .hold = s->submitting};
     struct alloc_job *jobs;
 
     if (!str_eq(m->spec_hash, p->target_hash)) { /* a new spec deserves new patience */
         m->alloc = alloc_memory_initial();
         m->spec_hash = p->target_hash;
     }
-    in.flink_known = s->flink->known && p->jm_instance && str_eq(s->flink->jm, p->jm_instance);
+    /* A TaskManager that the new JobManager does not know may still serve the former one. */
+    in.flink_known = jobmanager_known(p) && !p->former;
     in.flink_fresh = in.flink_known && s->flink->reachable && s->now - s->flink->at < FRESH_MS;
+    in.flink_ms = s->flink->reachable ? s->now - s->flink->since : 0;
     in.tms = pods_in(p, in.flink_known);
     in.n_jobs = jobs_in(p, in.flink_known, &jobs);
     in.jobs = jobs;
@@ -250,6 +296,7 @@ void allocate_taskmanagers(struct cluster_pass *p)
     m->alloc = p->alloc.memory;
     plan_wake(&p->plan, p->alloc.next);
     number(p);
+    look_at_retries(p);
     create(p, MIN(p->alloc.create, CREATE_AT_ONCE));
     m->attempt = p->attempt;
     m->last_index = p->last_index;

@@ -36,7 +36,9 @@ struct cluster_pass {
     enum jm_status jm;
     bool undecided;         /* we have just started and not yet asked it: what is recorded stands */
     struct obs_cause cause; /* why the JobManager does not work */
-    const char *jm_instance; /* "<pod uid>/<restarts>", NULL: none runs */
+    const char *jm_instance;      /* "<pod uid>/<restarts>", NULL: none runs */
+    const struct obs_pod *former; /* a JobManager before that one, which may still run jobs */
+    bool former_stuck;            /* it should have ended long ago */
     bool has_alloc;
     struct alloc_result alloc;
     int attempt, last_index;

@@ -32,7 +32,7 @@ const char *jm_status_name(enum jm_status s)
 static bool ready(const struct cluster_pass *p)
 {
     return p->jm == JM_READY && p->up_to_date && !p->invalid && !p->plan.memory.refused.reason &&
-           !p->meta.deleted_ms;
+           !p->former && !p->meta.deleted_ms;
 }
 
 /* ---- conditions ---- */
@@ -93,6 +93,16 @@ struct obs_cause describe(struct cluster_pass *p)
                                         "Service leads to it"
                                       : arena_printf(p->a, "the JobManager does not answer: %s",
                                                      str_or_empty(p->s->flink->error))};
+    if (p->former && p->jm == JM_READY)
+        return (struct obs_cause){
+            "FormerJobManager",
+            arena_printf(p->a,
+                         "the former JobManager pod %s may still run: jobs are submitted when it "
+                         "has ended, so that none runs twice%s",
+                         p->former->meta.name,
+                         p->former_stuck ? "; if its node is lost, delete the Node or, by force, "
+                                           "the pod"
+                                         : "")};
     return (struct obs_cause){jm_texts[p->jm].reason, jm_texts[p->jm].message};
 }
 
@@ -100,7 +110,8 @@ static jv conditions(struct cluster_pass *p)
 {
     struct obs_cause why = describe(p);
     bool ok = ready(p);
-    bool stalled = p->invalid || p->plan.memory.refused.reason || p->jm == JM_ERROR || p->blocked;
+    bool stalled = p->invalid || p->plan.memory.refused.reason || p->jm == JM_ERROR || p->blocked ||
+                   p->former_stuck;
     struct condition list[5] = {
         {"Ready", ok, why.reason, why.message},
         {"Reconciling", !ok && !stalled, why.reason, why.message},

@@ -305,6 +305,8 @@ static void deploy(struct job_pass *p)
     }
     if (!str_eq(m->looked_for, p->job_id))
         flink_action(p, ACT_FIND_JOB);
+    else if (p->s->cluster_releasing) /* its end brings us back */
+        p->progress = "waiting for an idle TaskManager to be released";
     else if (obsolete)
         submit_recorded(p);
     else

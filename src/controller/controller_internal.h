@@ -27,6 +27,9 @@ struct target {
     struct outcome *outcomes;
     size_t n_outcomes;
     struct execution *running;
+    bool releasing; /* TaskManagers, by what is running */
+    /* Executions until the status tells of a submission: its own, and the one that writes it. */
+    int submitting;
     char reconcile_id[17];
     int64_t started;
 

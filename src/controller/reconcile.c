@@ -95,12 +95,17 @@ static void add_pods(struct arena *a, struct controller *c, const char *key,
 static void add_jobs(struct arena *a, struct controller *c, const char *key,
                      struct cluster_snapshot *s)
 {
+    const struct strmap *targets = &c->kinds[KIND_FLINKSESSIONJOB].targets;
     size_t n;
     const struct stored *const *jobs = store_by_index(c->stores[KIND_FLINKSESSIONJOB], key, &n);
     const struct obs_session_job **list = arena_new_array(a, const struct obs_session_job *, n + 1);
 
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        const struct target *job = strmap_get(targets, jobs[i]->key);
+
         list[i] = jobs[i]->view;
+        s->submitting |= job && job->submitting;
+    }
     s->jobs = list;
     s->n_jobs = n;
 }
@@ -172,6 +177,7 @@ static struct plan plan_job(struct controller *c, struct target *t, const struct
         .cluster_exists = cluster != NULL,
         .cluster_ended = ct && ct->ended,
         .cluster_ready = ct && ct->ready,
+        .cluster_releasing = ct && ct->releasing,
         .cluster_undecided = cluster && (!ct || !ct->planned || ct->undecided),
         .cluster_text = arena_printf(a, "waiting for FlinkDeployment %s: %s", name,
                                      ct && ct->summary ? ct->summary : "not ready"),
@@ -195,6 +201,22 @@ static struct plan plan_job(struct controller *c, struct target *t, const struct
 
 /* ---- reconciling ---- */
 
+/* Taking TaskManagers away and submitting jobs to them wait for each other. */
+static void let_others_go_on(struct target *t)
+{
+    struct controller *c = t->c;
+    const struct stored *job;
+
+    if (t->releasing)
+        enqueue_jobs_of(c, t->key);
+    t->releasing = false;
+    if (!t->submitting || --t->submitting)
+        return;
+    job = store_get_key(c->stores[KIND_FLINKSESSIONJOB], t->key);
+    if (job && job->index)
+        enqueue(c, KIND_FLINKDEPLOYMENT, job->index, PRIORITY_NORMAL);
+}
+
 static void execution_done(void *arg, const struct outcome *outcomes, size_t n, bool failed)
 {
     struct target *t = arg;
@@ -203,6 +225,7 @@ static void execution_done(void *arg, const struct outcome *outcomes, size_t n, 
     int64_t now = loop_now(c->loop);
 
     t->running = NULL;
+    let_others_go_on(t);
     arena_reset(&t->outcome_arena);
     t->outcomes = arena_new_array(&t->outcome_arena, struct outcome, n + 1);
     t->n_outcomes = n;
@@ -269,6 +292,11 @@ static void reconcile(struct controller *c, struct kind_control *k, enum kube_ki
     t->started = loop_now(c->loop);
     metric_add(&active_workers, 1, k->name);
     c->in_flight++;
+    for (size_t i = 0; i < plan.n; i++) {
+        t->releasing |= plan.actions[i].type == ACT_RELEASE;
+        if (plan.actions[i].type == ACT_SUBMIT_JOB)
+            t->submitting = 2;
+    }
     t->running = execution_start(&c->executor, &a, &plan, execution_done, t);
     log_set_scope(NULL, 0);
     arena_free(&a);

@@ -26,6 +26,7 @@ static void setup(void)
     w.in = (struct alloc_input){
         .policy = {.slots = 2, .max = INT_MAX, .idle_ms = 30000, .start_ms = 300000},
         .flink_known = true,
+        .flink_ms = INT64_MAX,
         .flink_fresh = true,
         .now = 1000000,
     };
@@ -270,6 +271,45 @@ START_TEST(one_that_never_registers_is_replaced)
     ck_assert_uint_eq(w.r.n_remove, 1);
     ck_assert_int_eq(w.r.create, 1);
     ck_assert_str_eq(w.r.memory.start_cause.reason, "StartTimeout");
+}
+END_TEST
+
+START_TEST(after_a_restart_of_the_jobmanager_all_may_register_again)
+{
+    job(1, true);
+    tms(1, -1);
+    w.tms[0].age_ms = 10000000;
+    w.in.flink_ms = 1000;
+    run();
+    ck_assert_uint_eq(w.r.n_remove, 0);
+    ck_assert_int_eq(w.r.next, w.in.now + 299000);
+}
+END_TEST
+
+START_TEST(none_beyond_the_limit_while_one_may_yet_be_kept)
+{
+    job(1, true);
+    tms(1, -1);
+    w.tms[0].age_ms = 300000;
+    w.in.policy.max = 1;
+    run();
+    ck_assert_uint_eq(w.r.n_remove, 1);
+    ck_assert(w.r.remove[0].recheck);
+    ck_assert_int_eq(w.r.create, 0);
+}
+END_TEST
+
+START_TEST(nothing_is_released_while_a_job_is_being_submitted)
+{
+    tms(1, 2);
+    run();
+    w.in.hold = true;
+    run_at(w.in.now + 100000);
+    ck_assert_uint_eq(w.r.n_remove, 0);
+    w.in.hold = false;
+    run_at(w.in.now + 1000);
+    run_at(w.in.now + 100000);
+    ck_assert_uint_eq(w.r.n_remove, 1);
 }
 END_TEST
 
@@ -609,6 +649,9 @@ void suite_allocate(TCase *tc)
     T(limits_hold_and_say_so);
     T(spares_are_there_while_jobs_run);
     T(one_that_never_registers_is_replaced);
+    T(after_a_restart_of_the_jobmanager_all_may_register_again);
+    T(none_beyond_the_limit_while_one_may_yet_be_kept);
+    T(nothing_is_released_while_a_job_is_being_submitted);
     T(one_without_a_node_waits_for_it);
     T(young_deaths_slow_creation_down_and_tell_why);
     T(refused_pods_slow_creation_down);

@@ -283,6 +283,7 @@ static struct plan plan_job(struct situation *s, jv cr)
         .defaults = defaults_of(s),
         .cluster_exists = jv_present(cluster),
         .cluster_ready = jv_bool_or(jv_get(cluster, "ready"), false),
+        .cluster_releasing = jv_bool_or(jv_get(cluster, "releasing"), false),
         .cluster_ended = jv_bool_or(jv_get(cluster, "ended"), false),
         .cluster_text = str_or(JV_STRING(cluster, "text"), "waiting for the cluster"),
         .flink_version_name = JV_STRING(cluster, "flinkVersion"),
