@@ -133,6 +133,35 @@ static void check_taskmanager(const struct object *pod)
           (long long)max);
 }
 
+/* Whether the status of its FlinkDeployment tells that this name was given. */
+static bool name_recorded(const struct object *cr, const char *pod)
+{
+    jv recorded = JV_PATH(cr->at->v, "status", "allocator");
+    int64_t attempt = jv_int64_or(jv_get(recorded, "attempt"), 0);
+    int its_attempt, index;
+
+    return taskmanager_pod_parse(cr->name, pod, &its_attempt, &index) &&
+           (its_attempt < attempt ||
+            (its_attempt == attempt && index <= jv_int64_or(jv_get(recorded, "lastIndex"), 0)));
+}
+
+/* A name that the operator died too early to record, of a pod that was gone before the next one
+ * came, is known to nobody. */
+void check_names_forgotten(void)
+{
+    struct strmap_entry *e;
+    struct object *cr;
+    void *at = NULL;
+
+    while ((cr = api_next(KIND_FLINKDEPLOYMENT, &at)))
+        strmap_foreach (e, &state.names) {
+            const char *pod = str_skip_prefix(e->key, cr->uid);
+
+            if (pod && *pod++ == '/' && !api_get(KIND_POD, pod) && !name_recorded(cr, pod))
+                strmap_remove(&state.names, e->key);
+        }
+}
+
 void check_changed(struct object *o, const struct version *old, enum change what, enum actor by)
 {
     (void)old;
@@ -245,6 +274,8 @@ void check_write(enum kube_verb verb, int kind, const char *name, const char *su
 void check_event(const struct kube_event *event)
 {
     CHECK(!str_empty(event->reason) && event->message, "an event without a reason");
+    if (!str_empty(event->reason) && !strcmp(event->reason, "CleanupFailed"))
+        check_given_up(event->message);
 }
 
 void check_reset(void)

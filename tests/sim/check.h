@@ -18,6 +18,7 @@ struct tm;
 void check_reset(void);
 void check_release(void);
 void check_operator_started(void);
+void check_names_forgotten(void);
 void check_pass(const char *name, const struct plan *plan);
 
 /* ---- Kubernetes ---- */
@@ -47,6 +48,9 @@ void check_taskmanagers(const char *cluster, int64_t when);
 void check_recorded(const struct object *job, enum change what);
 /** Uid of the FlinkSessionJob that recorded this id; NULL: none did. */
 const char *check_owner(const char *jid);
+/** The deletion of its FlinkSessionJob ended without it, as this event's text says. */
+void check_given_up(const char *text);
+bool check_is_given_up(const char *jid);
 /** A TaskManager that was taken since the last look, so long ago, is being deleted. */
 void check_race(const struct tm *tm, int64_t ms);
 void check_flink_release(void);

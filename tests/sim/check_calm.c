@@ -247,12 +247,24 @@ static const char *orphans(struct arena *a)
             const struct fjob *j = jm->jobs[i];
             const struct object *cr = api_by_uid(check_owner(j->jid));
 
-            if (!j->ours || job_state_terminal(j->state))
+            if (!j->ours || job_state_terminal(j->state) || check_is_given_up(j->jid))
                 continue;
             if (!cr || !str_eq(JV_STRING(cr->at->v, "status", "jobStatus", "jobId"), j->jid))
                 return arena_printf(a, "job %.8s in %s belongs to nobody", j->jid, jm->name);
         }
     return NULL;
+}
+
+/* What the world itself has not come to an end with. */
+static const char *world_settled(struct arena *a)
+{
+    struct object *o;
+    void *at = NULL;
+
+    while ((o = api_next(KIND_POD, &at)))
+        if (pod_of(o)->unschedulable && !pod_of(o)->evicted)
+            return arena_printf(a, "pod %s waits for a node", o->name);
+    return flink_runs_to_come() ? "a job is on its way" : NULL;
 }
 
 const char *check_settled(struct arena *a)
@@ -269,6 +281,8 @@ const char *check_settled(struct arena *a)
         if ((wrong = job_settled(a, o)))
             return wrong;
     wrong = orphans(a);
+    if (!wrong)
+        wrong = world_settled(a);
     return wrong ? wrong : bounded(a);
 }
 

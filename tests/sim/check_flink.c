@@ -16,6 +16,7 @@ struct known {
     int64_t sent;       /* when it was submitted last; -1 never */
     int64_t looked_for; /* when the operator learned last that Flink does not have it; -1: does not
                            know */
+    bool given_up;      /* it has said that it could not cancel it in time */
 };
 
 static struct strmap ids;
@@ -29,7 +30,7 @@ void check_recorded(const struct object *job, enum change what)
         return;
     if (!k) {
         k = xcalloc(1, sizeof(*k));
-        *k = (struct known){xstrdup(job->uid), xstrdup(job->name), -1, -1};
+        *k = (struct known){xstrdup(job->uid), xstrdup(job->name), -1, -1, false};
         strmap_put(&ids, jid, k);
     }
     CHECK(!strcmp(k->uid, job->uid), "job id %s is recorded by two FlinkSessionJobs", jid);
@@ -61,6 +62,22 @@ void check_submit(const char *jid)
     CHECK(k->looked_for > k->sent, "job %.8s of %s is submitted again without another look", jid,
           k->name);
     k->sent = sim.now;
+}
+
+void check_given_up(const char *text)
+{
+    struct strmap_entry *e;
+
+    strmap_foreach (e, &ids)
+        if (strstr(text, e->key))
+            ((struct known *)e->value)->given_up = true;
+}
+
+bool check_is_given_up(const char *jid)
+{
+    const struct known *k = strmap_get(&ids, jid);
+
+    return k && k->given_up;
 }
 
 const char *check_owner(const char *jid)

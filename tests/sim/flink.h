@@ -108,5 +108,7 @@ void jobs_vanish(struct jm *jm);
 int flink_rest(struct jm *jm, const char *method, const char *path, struct arena *a, jv *ret_body,
                const char **ret_error);
 void flink_calls_release(void);
+/** Whether the main() of a submitted JAR will still bring a job to a JobManager that runs. */
+bool flink_runs_to_come(void);
 
 #endif

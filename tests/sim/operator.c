@@ -36,6 +36,7 @@ void operator_start(void)
                                               &proc.defaults, &err))
         sim_fail("%s", err.text);
     check_operator_started();
+    check_names_forgotten();
     proc.loop = loop_new();
     proc.controller =
         controller_new(&(struct controller_options){.loop = proc.loop,

@@ -185,6 +185,14 @@ static void run_done(void *arg)
     run_free(r);
 }
 
+bool flink_runs_to_come(void)
+{
+    for (const struct run *r = runs; r; r = r->next)
+        if (!r->fails && jm_by_id(r->jm))
+            return true;
+    return false;
+}
+
 static bool has_jar(const struct jm *jm, const char *id)
 {
     return str_has_prefix(id, "usrlib_") || strstr(str_or_empty(jm->jars), id);

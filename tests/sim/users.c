@@ -3,10 +3,13 @@
 
 #include <string.h>
 
+#include "check.h"
 #include "flink.h"
 #include "flinkop/arena.h"
+#include "flinkop/desired.h"
 #include "flinkop/json.h"
 #include "flinkop/str.h"
+#include "nodes.h"
 
 static const char *const cluster_names[] = {"ant", "bee", "cat"};
 static const char *const job_names[] = {"j1", "j2", "j3", "j4", "j5", "j6"};
@@ -89,6 +92,18 @@ void user_apply_job(const struct user_job *j)
           !strcmp(j->entry_class, "Bad") || strstr(j->jar, "missing"));
 }
 
+/* A pod that the operator need not have seen when its Deployment goes: nothing tells of it any
+ * more, so another one may come beside it. */
+static void forget_young_pods(const char *deployment)
+{
+    struct object *o;
+    void *at = NULL;
+
+    while ((o = api_next(KIND_POD, &at)))
+        if (is_jobmanager(o) && str_eq(object_label(o, LABEL_APP), deployment))
+            pod_of(o)->meddled |= sim.now - o->created < MINUTE;
+}
+
 void user_delete(int kind, const char *name, const char *propagation)
 {
     struct version *last = NULL;
@@ -96,6 +111,8 @@ void user_delete(int kind, const char *name, const char *propagation)
 
     TRACE("user: deletes %s %s%s", kind_name(kind), name,
           str_eq(propagation, "Foreground") ? " in the foreground" : "");
+    if (kind == KIND_DEPLOYMENT)
+        forget_young_pods(name);
     if (!api_delete(BY_USER, kind, name, NULL, propagation, &last, &err))
         version_unref(last);
 }
@@ -269,7 +286,7 @@ void user_help_deletions(void)
         const struct object *cr = api_get(KIND_FLINKDEPLOYMENT, jm->cluster);
 
         for (int i = 0; i < jm->n_jobs && cr && cr->deleted; i++)
-            if (!jm->jobs[i]->ours)
+            if (!jm->jobs[i]->ours || check_is_given_up(jm->jobs[i]->jid))
                 job_cancel(jm->jobs[i]);
     }
 }
