@@ -23,7 +23,7 @@ struct arena;
 
 /* A TaskManager pod, with what Flink says of it. */
 struct alloc_tm {
-    const char *name, *uid;
+    const char *name, *uid, *version;
     int64_t age_ms; /* since its creation */
     bool scheduled, running;
     bool dead, deleting;

@@ -50,6 +50,7 @@ struct kube_call {
     const char *continue_token, *label_selector, *field_selector;
     /* KUBE_DELETE */
     const char *uid;         /* precondition or NULL */
+    const char *version;     /* resourceVersion as precondition or NULL */
     const char *propagation; /* "Background", "Foreground", "Orphan" or NULL */
     int grace_seconds;       /* 0: the object's own; -1: none, deleted at once */
     int64_t timeout_ms;      /* 0: 15 s */

@@ -52,6 +52,7 @@ struct action {
     enum action_type type;
     enum kube_kind kind; /* of the object acted on */
     const char *ns, *name, *uid;
+    const char *version; /* ACT_DELETE: only while it is as it was seen; NULL: in any case */
     jv body;
     bool fresh; /* ACT_APPLY: as far as we know there is none; one of somebody else is left alone */
     const char *propagation;

@@ -35,6 +35,7 @@ static struct alloc_tm *pods_in(struct cluster_pass *p, bool known)
         tms[i] = (struct alloc_tm){
             .name = pod->meta.name,
             .uid = pod->meta.uid,
+            .version = pod->meta.resource_version,
             .age_ms = s->wall - pod->meta.created_ms,
             .scheduled = pod->scheduled,
             .running = pod->main_running,
@@ -246,6 +247,9 @@ static void take_away(struct cluster_pass *p)
                                       p->meta.ns, r->tm->name);
 
         act->uid = r->tm->uid;
+        /* It does not run yet, or so we think: it may serve already. */
+        if (!r->recheck && !r->tm->dead)
+            act->version = r->tm->version;
         act->reason = r->why;
         act->cluster = p->meta.name;
     }

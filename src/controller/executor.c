@@ -132,7 +132,8 @@ static void on_written(void *arg, const struct kube_reply *reply)
             store_forget(st, op->act->ns, op->act->name, op->act->uid);
         err.code = ERR_NONE;
     }
-    if (err.code == ERR_CONFLICT && (op->act->type == ACT_DELETE || op->act->type == ACT_RELEASE))
+    if (err.code == ERR_CONFLICT && !op->act->version &&
+        (op->act->type == ACT_DELETE || op->act->type == ACT_RELEASE))
         err.code = ERR_NONE; /* another one has the name */
     op_end(op, &err);
 }
@@ -155,8 +156,10 @@ static void write_object(struct op *op, enum kube_verb verb, const char *subreso
 
 static void delete_object(struct op *op)
 {
-    send(op, &(struct kube_call){
-                 .verb = KUBE_DELETE, .uid = op->act->uid, .propagation = op->act->propagation});
+    send(op, &(struct kube_call){.verb = KUBE_DELETE,
+                                 .uid = op->act->uid,
+                                 .version = op->act->version,
+                                 .propagation = op->act->propagation});
 }
 
 static void emit(struct op *op)
@@ -328,9 +331,9 @@ static void start(struct op *op)
  * the loop owns its strings. Bodies and submit arguments are in the plan's arena already. */
 static void own_strings(struct arena *a, struct action *act)
 {
-    const char **strings[] = {&act->ns,          &act->name,    &act->uid,
-                              &act->propagation, &act->reason,  &act->message,
-                              &act->component,   &act->cluster, &act->job_id};
+    const char **strings[] = {&act->ns,          &act->name,   &act->uid,     &act->version,
+                              &act->propagation, &act->reason, &act->message, &act->component,
+                              &act->cluster,     &act->job_id};
 
     for (size_t i = 0; i < ARRAY_SIZE(strings); i++)
         if (*strings[i])

@@ -142,11 +142,11 @@ static char *delete_options(const struct kube_call *call)
 {
     cleanup_arena struct arena a = {0};
     int grace = call->grace_seconds;
-    jv uid = OBJ({"uid", STR(call->uid)});
+    jv preconditions = OBJ({"uid", STR(call->uid)}, {"resourceVersion", STR(call->version)});
 
     return xstrdup(
         json_text(&a, OBJ({"apiVersion", STR("v1")}, {"kind", STR("DeleteOptions")},
-                          {"preconditions", IF(call->uid != NULL, uid)},
+                          {"preconditions", IF(call->uid || call->version, preconditions)},
                           {"propagationPolicy", STR(call->propagation)},
                           {"gracePeriodSeconds", IF(grace != 0, INT(grace < 0 ? 0 : grace))})));
 }

@@ -116,6 +116,8 @@ class Plane:
         self.kube = Kube([self.bed.kubectl], self.bed.kubeconfig)
         self.netns = Netns(self.bed.start)
         self.kube.kubectl("apply", "--server-side", "-k", os.path.join(ROOT, "crds"))
+        self.kube.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        self.bed("ctl", "restart", "kcm")  # its garbage collector looks for new kinds only twice a minute
         role = self.kube.kubectl("create", "--dry-run=client", "-o", "json", "-f", os.path.join(ROOT, "deploy/base/role.yaml"))
         self.role = json.JSONDecoder().raw_decode(role)[0]
         self.kube.namespace(ACCOUNTS)
@@ -134,7 +136,10 @@ class Plane:
             self.bed.down()
 
     def failed(self, run):
-        """What there is to know after a test has failed."""
+        """What there is to know after a test has failed: objects in files, the ends of logs on the terminal too."""
+        for operator in run.operators:
+            tail = operator.log()[-20000:].splitlines()[-12:]
+            print("\n".join(f"            | {line[:400]}" for line in tail), flush=True)
         collect(self.kube, run.dir, run.namespaces)
 
     # ---- namespaces and accounts ----

@@ -82,6 +82,11 @@ const char *object_label(const struct object *o, const char *key)
     return JV_STRING(o->at->v, "metadata", "labels", key);
 }
 
+const char *object_version(const struct object *o)
+{
+    return JV_STRING(o->at->v, "metadata", "resourceVersion");
+}
+
 const char *object_hash(const struct object *o)
 {
     return JV_STRING(o->at->v, "metadata", "annotations", ANNOTATION_SPEC_HASH);
@@ -331,8 +336,8 @@ static void begin_deletion(struct object *o, const char *propagation, enum actor
     commit(o, v, by);
 }
 
-int api_delete(enum actor by, int kind, const char *name, const char *uid, const char *propagation,
-               struct version **ret_last, struct error *err)
+int api_delete(enum actor by, int kind, const char *name, const char *uid, const char *version,
+               const char *propagation, struct version **ret_last, struct error *err)
 {
     struct object *o = api_get(kind, name);
 
@@ -344,6 +349,12 @@ int api_delete(enum actor by, int kind, const char *name, const char *uid, const
                   "the UID in the precondition (%s) does not match the UID in "
                   "record (%s)",
                   uid, o->uid);
+        err->http = 409;
+        return -1;
+    }
+    if (version && !str_eq(version, object_version(o))) {
+        error_set(err, ERR_CONFLICT, "the ResourceVersion in the precondition (%s) does not match",
+                  version);
         err->http = 409;
         return -1;
     }

@@ -58,8 +58,8 @@ int api_apply(enum actor by, int kind, const char *name, jv body, struct version
 int api_patch(enum actor by, int kind, const char *name, const char *subresource, jv patch,
               struct version **ret, struct error *err);
 /** ret_last: NULL when a client gets only a Status. */
-int api_delete(enum actor by, int kind, const char *name, const char *uid, const char *propagation,
-               struct version **ret_last, struct error *err);
+int api_delete(enum actor by, int kind, const char *name, const char *uid, const char *version,
+               const char *propagation, struct version **ret_last, struct error *err);
 
 /* ---- for the model's controllers ---- */
 
@@ -71,6 +71,7 @@ void api_remove(struct object *o);
 
 const char *object_label(const struct object *o, const char *key);
 const char *object_hash(const struct object *o);
+const char *object_version(const struct object *o);
 const char *object_owner(const struct object *o);
 bool object_has_finalizer(const struct object *o, const char *finalizer);
 

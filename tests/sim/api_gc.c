@@ -13,7 +13,7 @@ static void delete_it(struct object *o, const char *propagation)
     struct version *last;
     struct error err;
 
-    if (!api_delete(BY_SYSTEM, o->kind, o->name, o->uid, propagation, &last, &err))
+    if (!api_delete(BY_SYSTEM, o->kind, o->name, o->uid, NULL, propagation, &last, &err))
         version_unref(last);
 }
 

@@ -20,7 +20,7 @@
 struct check_counts check_counts;
 
 static struct {
-    struct strmap names; /* "<uid of the FlinkDeployment>/<TaskManager pod>" ever made */
+    struct strmap names; /* "<uid of the FlinkDeployment>/<TaskManager>" ever registered: its pod */
     struct {
         char cluster[64];
         int64_t when, got;
@@ -123,14 +123,26 @@ static void check_taskmanager(const struct object *pod)
     int64_t n = 0, max;
 
     CHECK(cr, "TaskManager %s is made for no cluster", pod->name);
-    CHECK(!strmap_put(&state.names, arena_printf(&a, "%s/%s", cr->uid, pod->name), &state),
-          "the name of pod %s is used again", pod->name);
     max = MAX(limit(jv_get(cr->at->v, "spec")), limit(recorded_spec_of(&a, cr)));
     while ((other = api_next(KIND_POD, &at)))
         n += is_taskmanager(other) && same_cluster(other, pod) && !other->deleted &&
              !pod_finished(other);
     CHECK(n <= max, "%lld TaskManagers of %s, more than %lld", (long long)n, cr->name,
           (long long)max);
+}
+
+/* Flink knows a TaskManager by its name. */
+void check_name(const char *cluster, const char *name, int pod)
+{
+    const struct object *cr = api_get(KIND_FLINKDEPLOYMENT, cluster);
+    cleanup_arena struct arena a = {0};
+    const void *before;
+
+    if (!cr)
+        return;
+    before =
+        strmap_put(&state.names, arena_printf(&a, "%s/%s", cr->uid, name), (void *)(intptr_t)pod);
+    CHECK(!before || (intptr_t)before == pod, "another TaskManager registers by the name %s", name);
 }
 
 /* Whether the status of its FlinkDeployment tells that this name was given. */

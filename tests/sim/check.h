@@ -19,6 +19,7 @@ void check_reset(void);
 void check_release(void);
 void check_operator_started(void);
 void check_names_forgotten(void);
+void check_name(const char *cluster, const char *name, int pod);
 void check_pass(const char *name, const struct plan *plan);
 
 /* ---- Kubernetes ---- */

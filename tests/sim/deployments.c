@@ -78,7 +78,7 @@ static void delete_pod(struct object *pod)
     struct version *last = NULL;
     struct error err;
 
-    if (!api_delete(BY_SYSTEM, KIND_POD, pod->name, pod->uid, NULL, &last, &err))
+    if (!api_delete(BY_SYSTEM, KIND_POD, pod->name, pod->uid, NULL, NULL, &last, &err))
         version_unref(last);
 }
 

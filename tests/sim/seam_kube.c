@@ -27,7 +27,7 @@ struct kube_request {
     struct arena a;
     enum kube_verb verb;
     int kind;
-    const char *name, *subresource, *uid, *propagation;
+    const char *name, *subresource, *uid, *version, *propagation;
     jv body;
     struct delete_context context;
     kube_done_fn done;
@@ -112,7 +112,9 @@ static int carry_out(struct kube_request *r)
 {
     enum actor by = BY_OPERATOR;
 
-    check_write(r->verb, r->kind, r->name, r->subresource, r->body, &r->context);
+    if (!r->version || !api_get(r->kind, r->name) ||
+        str_eq(r->version, object_version(api_get(r->kind, r->name))))
+        check_write(r->verb, r->kind, r->name, r->subresource, r->body, &r->context);
     switch (r->verb) {
     case KUBE_CREATE:
         if (r->kind == KIND_POD && quota_exhausted) {
@@ -128,7 +130,8 @@ static int carry_out(struct kube_request *r)
     case KUBE_MERGE_PATCH:
         return api_patch(by, r->kind, r->name, r->subresource, r->body, &r->answer, &r->err);
     default:
-        return api_delete(by, r->kind, r->name, r->uid, r->propagation, &r->answer, &r->err);
+        return api_delete(by, r->kind, r->name, r->uid, r->version, r->propagation, &r->answer,
+                          &r->err);
     }
 }
 
@@ -215,6 +218,7 @@ struct kube_request *kube_send(struct kube_client *c, const struct kube_call *ca
     r->name = copy(&r->a, call->name);
     r->subresource = copy(&r->a, call->subresource);
     r->uid = copy(&r->a, call->uid);
+    r->version = copy(&r->a, call->version);
     r->propagation = copy(&r->a, call->propagation);
     r->done = done;
     r->arg = arg;

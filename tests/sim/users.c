@@ -113,7 +113,7 @@ void user_delete(int kind, const char *name, const char *propagation)
           str_eq(propagation, "Foreground") ? " in the foreground" : "");
     if (kind == KIND_DEPLOYMENT)
         forget_young_pods(name);
-    if (!api_delete(BY_USER, kind, name, NULL, propagation, &last, &err))
+    if (!api_delete(BY_USER, kind, name, NULL, NULL, propagation, &last, &err))
         version_unref(last);
 }
 

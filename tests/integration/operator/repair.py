@@ -1,0 +1,239 @@
+"""Other people's hands in it."""
+import threading
+import time
+
+from lib.check import Failure, check, dig, equal, holds, wait
+from lib.manifests import job
+from lib.plane import SOON, named
+from lib.plane_scene import (cluster_ready, delete, events_of, gone, job_ready, log_has_no, nothing_left, operator, pods,
+                             session, state, submit, versions, writes)
+from lib.suite import test
+
+
+@test("Services and ConfigMap that somebody deletes come back, and nothing restarts")
+def deleted_parts(run):
+    op = operator(run)
+    ns = run.namespaces[0]
+    flink = session(run)
+    found = submit(run)
+    jm = sorted(pods(run, "jobmanager"))
+    for kind, name in (("service", "demo"), ("service", "demo-rest"), ("configmap", "flink-config-demo")):
+        before = run.kube.get(kind, ns, name)
+        run.kube.delete(kind, ns, name)
+
+        def back(kind=kind, name=name, uid=before["metadata"]["uid"]):
+            o = run.kube.get(kind, ns, name)
+            return o and o["metadata"]["uid"] != uid and o
+        after = wait(f"{kind} {name} back", back, SOON, 0.05)
+        equal(after["metadata"]["labels"], before["metadata"]["labels"], f"labels of {kind} {name}")
+        equal(after.get("data"), before.get("data"), f"data of {kind} {name}")
+    equal(job_ready(run), found, "the job")
+    equal(sorted(pods(run, "jobmanager")), jm, "JobManager pods")
+    equal(len(flink.accepted), 1, "submissions")
+    log_has_no(op, "failed")
+
+
+@test("a Deployment that somebody deletes comes back with all that belongs to it; the stateless job runs again")
+def deleted_deployment(run):
+    operator(run)
+    ns = run.namespaces[0]
+    flink = session(run)
+    found = submit(run)
+    uid, before = run.kube.get("deployment", ns, "demo")["metadata"]["uid"], sorted(pods(run, "taskmanager"))
+    run.kube.delete("deployment", ns, "demo")
+    wait("the Deployment back", lambda: dig(run.kube.get("deployment", ns, "demo"), "metadata.uid", uid) != uid, SOON, 0.05)
+
+    def again():
+        cr = run.kube.get("sessionjob", ns, "first")
+        new = dig(cr, "status.jobStatus.jobId")
+        check(new and new != found, f"its id is {new}")
+        return job_ready(run, seconds=1)
+    new = wait("the job runs again under a new id", again, SOON)
+    cluster_ready(run)
+    equal([j for _, _, j in flink.accepted], [found, new], "submissions")
+    owners = {o["metadata"]["ownerReferences"][0]["uid"] for o in run.kube.list("service", ns, "app=demo")}
+    equal(owners, {run.kube.get("deployment", ns, "demo")["metadata"]["uid"]}, "owner of the Services")
+    after = sorted(pods(run, "taskmanager"))
+    check(len(after) == 1 and after != before, f"TaskManagers: {after}, formerly {before}")
+
+
+@test("somebody else writes to the status all the time: nothing is lost, nothing doubled")
+def status_conflicts(run):
+    operator(run)
+    ns = run.namespaces[0]
+    stop = threading.Event()
+
+    def meddle():
+        n = 0
+        while not stop.wait(0.01):
+            n += 1
+            for kind, name in (("flinkdep", "demo"), ("sessionjob", "first")):
+                try:
+                    run.kube.json("PATCH", run.kube.path(kind, ns, name) + "/status",
+                                  {"status": {"jobStatus": {"savepointInfo": {"lastPeriodicSavepointTimestamp": n}}}},
+                                  content="application/merge-patch+json")
+                except (Failure, OSError):
+                    pass
+    thread = threading.Thread(target=meddle, daemon=True)
+    thread.start()
+    run.cleanup(stop.set)
+    flink = session(run)
+    found = submit(run, ready=False)
+    found = job_ready(run)
+    equal([j for _, _, j in flink.accepted], [found], "submissions")
+    conflicts = [e for e in writes(run) if dig(e, "responseStatus.code") == 409]
+    check(conflicts, "there was no conflict: this test has tested nothing")
+    delete(run, "sessionjob", "first")
+    delete(run, "flinkdep", "demo")
+    stop.set()
+    thread.join()
+    nothing_left(run)
+    run.note(f"{len(conflicts)} conflicts")
+
+
+GARBAGE = {
+    "not JSON": {"reconciliationStatus": {"lastReconciledSpec": "{not json", "state": "DEPLOYED"}},
+    "another type": {"reconciliationStatus": {"lastReconciledSpec": "[1, 2]", "state": "DEPLOYED"}},
+    "empty": {"reconciliationStatus": {"lastReconciledSpec": "", "state": "UPGRADING"}},
+    "an impossible spec": {"reconciliationStatus": {"lastReconciledSpec": '{"spec": {"image": 7}, "resource_metadata": {}}'}},
+    "deep": {"reconciliationStatus": {"lastReconciledSpec": '{"spec":' * 20000 + "1" + "}" * 20000}},
+    "1 MiB": {"reconciliationStatus": {"lastReconciledSpec": '{"spec": {"image": "' + "x" * (1 << 20) + '"}}'}},
+    "a negative attempt": {"allocator": {"attempt": -5, "lastIndex": -7, "jobManager": "nobody/9"}},
+    "a huge attempt": {"allocator": {"attempt": 9007199254740993, "lastIndex": 9007199254740993}},
+    "another error": {"error": "{\"type\":\"x\"", "lifecycleState": "FAILED", "jobManagerDeploymentStatus": "ERROR"},
+    "other conditions": {"conditions": [{"type": "Ready", "status": "True", "observedGeneration": 99, "reason": "Lies",
+                                         "message": "all is well", "lastTransitionTime": "yesterday"}]},
+}
+
+
+@test("a status written by hand with garbage does not harm: the cluster comes back to READY by itself", timeout=240)
+def garbage_status(run):
+    op = operator(run)
+    ns = run.namespaces[0]
+    session(run, "calm")
+    submit(run, "calm-job", deployment="calm")
+    before = versions(run)
+    for i, (what, status) in enumerate(GARBAGE.items()):
+        name = f"c{i}"
+        session(run, name, ready=False)
+    for i, what in enumerate(GARBAGE):
+        cluster_ready(run, f"c{i}")
+    for i, status in enumerate(GARBAGE.values()):
+        # twice: the first may be overwritten before anybody has read it
+        for _ in range(2):
+            run.kube.json("PATCH", run.kube.path("flinkdep", ns, f"c{i}") + "/status", {"status": status},
+                          content="application/merge-patch+json")
+    time.sleep(1)
+    for i, what in enumerate(GARBAGE):
+        wait(f"{what}: right again", lambda i=i: healed(run, f"c{i}"), SOON, 0.1)
+    op.alive()
+    equal({k: v for k, v in versions(run).items() if "/calm" in k or "-calm" in k},
+          {k: v for k, v in before.items() if "/calm" in k or "-calm" in k}, "the cluster beside them")
+    for i, what in enumerate(GARBAGE):
+        delete(run, "flinkdep", f"c{i}")
+
+
+def healed(run, name):
+    cluster_ready(run, name, seconds=0)
+    cr = run.kube.get("flinkdep", run.namespaces[0], name)
+    status = cr["status"]
+    equal((status["lifecycleState"], status["jobManagerDeploymentStatus"]), ("STABLE", "READY"), state(cr))
+    check("image" in status["reconciliationStatus"]["lastReconciledSpec"], state(cr))
+    ready = next(c for c in status["conditions"] if c["type"] == "Ready")
+    check(ready["reason"] != "Lies" and ready["observedGeneration"] == cr["metadata"]["generation"], str(ready))
+    return True
+
+
+@test("finalizers of others: ours goes, all objects go, theirs stays, and nobody spins")
+def finalizers(run):
+    operator(run)
+    ns = run.namespaces[0]
+    session(run)
+    submit(run)
+    for kind, name in (("flinkdep", "demo"), ("sessionjob", "first")):
+        found = run.kube.get(kind, ns, name)["metadata"]["finalizers"]
+        run.kube.patch(kind, ns, name, {"metadata": {"finalizers": ["example.com/first", *found, "example.com/last"]}})
+    for kind, name in (("sessionjob", "first"), ("flinkdep", "demo")):
+        run.kube.delete(kind, ns, name)
+
+        def only_theirs(kind=kind, name=name):
+            found = run.kube.get(kind, ns, name)["metadata"]["finalizers"]
+            equal(found, ["example.com/first", "example.com/last"], f"finalizers of {name}")
+            return True
+        if kind == "flinkdep":  # it waits for its FlinkSessionJob, which is still there
+            wait("it tells what it waits for", lambda: "first" in condition_text(run, "flinkdep", "demo"), SOON)
+            run.kube.patch("sessionjob", ns, "first", {"metadata": {"finalizers": None}})
+            gone(run, "sessionjob", "first")
+        wait(f"only the others' finalizers on {name}", only_theirs, SOON)
+    for kind in ("pod", "deployment", "service"):
+        wait(f"{kind}s gone", lambda kind=kind: not run.kube.list(kind, ns), SOON)
+    time.sleep(1)
+    since = time.time()
+    time.sleep(4)
+    equal([named(e) for e in writes(run, since)], [], "writes while others hold it")
+    run.kube.patch("flinkdep", ns, "demo", {"metadata": {"finalizers": None}})
+    gone(run, "flinkdep", "demo")
+    nothing_left(run)
+
+
+def condition_text(run, kind, name):
+    found = dig(run.kube.get(kind, run.namespaces[0], name), "status.conditions", [])
+    return next((c["message"] for c in found if c["type"] == "Ready"), "")
+
+
+@test("our finalizer taken away by hand: it comes back while the resource lives, and its deletion ends anyway")
+def finalizer_games(run):
+    operator(run)
+    ns = run.namespaces[0]
+    session(run)
+    run.kube.patch("flinkdep", ns, "demo", {"metadata": {"finalizers": None}})
+    wait("it is back", lambda: dig(run.kube.get("flinkdep", ns, "demo"), "metadata.finalizers"), SOON)
+    run.kube.patch("flinkdep", ns, "demo", {"metadata": {"finalizers": ["example.com/a"]}})
+    wait("it is back beside another", lambda: len(
+        dig(run.kube.get("flinkdep", ns, "demo"), "metadata.finalizers", [])) == 2, SOON)
+    cluster_ready(run)
+    run.kube.delete("flinkdep", ns, "demo")
+    run.kube.patch("flinkdep", ns, "demo", {"metadata": {"finalizers": None}})
+    gone(run, "flinkdep", "demo")
+    nothing_left(run)
+    session(run)  # the same name again, at once
+    delete(run, "flinkdep", "demo")
+
+
+@test("objects of others with the names of ours are left alone and told; the cluster comes when they are gone")
+def collisions(run):
+    operator(run)
+    ns = run.namespaces[0]
+    theirs = (("service", "demo", {"spec": {"ports": [{"port": 80}], "selector": {"app": "web"}}}),
+              ("configmap", "flink-config-demo", {"data": {"mine": "yes"}}))
+    for kind, name, body in theirs:
+        run.kube.create(kind, ns, {"metadata": {"name": name, "labels": {"app": "web"}}, **body})
+    session(run, ready=False)
+    for kind, name, body in reversed(theirs):
+        def told(what=f"{kind.lower()} {ns}/{name}"):
+            c = next((c for c in dig(run.kube.get("flinkdep", ns, "demo"), "status.conditions", []) if c["type"] == "Stalled"), {})
+            check(c.get("status") == "True" and what in c["message"].lower(), f"Stalled: {c}")
+            return True
+        wait(f"the status names {kind} {name}", told, SOON)
+        found = run.kube.get(kind, ns, name)
+        equal(found["metadata"]["labels"], {"app": "web"}, f"labels of {kind} {name}")
+        equal(found["metadata"].get("ownerReferences"), None, f"owners of {kind} {name}")
+        check(kind == "service" or found["data"] == body["data"], f"{kind} {name} was changed: {found}")
+        run.kube.delete(kind, ns, name)
+    cluster_ready(run)
+
+
+@test("the same trouble again and again is one event with a count", timeout=120)
+def events(run):
+    operator(run)
+    ns = run.namespaces[0]
+    session(run)
+    run.kube.create("sessionjob", ns, job(ns, "first", jar="local:///opt/flink/usrlib/none.jar"))
+    wait("it is told", lambda: [e for e in events_of(run, "first") if e["reason"] == "SubmitFailed"], SOON)
+    for n in range(5):
+        run.kube.patch("sessionjob", ns, "first", {"spec": {"job": {"args": [str(n)]}}})
+        time.sleep(1.5)
+    holds("one event", lambda: True, 2)
+    found = [e for e in events_of(run, "first") if e["reason"] == "SubmitFailed"]
+    equal(len(found), 1, f"events: {[(e['reason'], e['message'], e.get('count')) for e in found]}")
+    check(found[0].get("count", 1) >= 3, f"its count is {found[0].get('count')}")
