@@ -3,9 +3,11 @@
 #   make                 the operator, at build/flink-operator
 #   make demo            the main job on an embedded Kubernetes, from nothing (KUBECONFIG=… uses yours)
 #   make demo-down       takes the demo away again
-#   make test            every test tier (tests/README.md); make test-full, soak, fuzz, bench: more
-#   make unit            unit, golden and simulator tests under ASan and UBSan
+#   make test            every test tier (tests/README.md); make test-full also what takes long
+#   make unit            unit and golden tests under ASan and UBSan
 #   make sim             the simulator for a million passes of the operator (SIM_SEED, SIM_STEPS)
+#   make fuzz            libFuzzer, each parser for ten minutes (FUZZ_SECONDS)
+#   make bench           figures beside their targets
 #   make lint            format, warnings, clang-tidy, include direction
 #   make format          applies the format
 #   make deps            installs what building and testing need (Debian 12, root)
@@ -42,7 +44,7 @@ OBJS := $(patsubst src/%.c,$(OUT)/%.o,$(filter-out $(MAIN),$(SRCS)))
 UNIT_SRCS := $(wildcard tests/unit/*.c)
 UNIT_OBJS := $(patsubst tests/%.c,$(OUT)/tests/%.o,$(UNIT_SRCS))
 
-.PHONY: all unit lint format format-check deps clean help
+.PHONY: all demo demo-down test test-full unit fuzz bench lint format deps clean help
 all: build/flink-operator
 
 build/flink-operator: $(OUT)/flink-operator
@@ -68,6 +70,27 @@ $(OUT)/unit-tests: $(OBJS) $(UNIT_OBJS)
 	@echo "  LD    $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(shell pkg-config --libs check)
 
+demo:
+	$(Q)tests/demo/demo
+
+demo-down:
+	$(Q)tests/demo/demo --down
+
+test:
+	$(Q)tests/deps build test lint fuzz
+	$(Q)tests/run
+
+test-full:
+	$(Q)tests/deps build test lint fuzz
+	$(Q)tests/run --full
+
+bench:
+	$(Q)tests/deps build test
+	$(Q)tests/bench/run
+
+fuzz:
+	$(Q)$(MAKE) --no-print-directory -f tests/fuzz/Makefile run SECONDS=$(or $(FUZZ_SECONDS),600)
+
 include tests/sim/sim.mk
 
 unit:
@@ -81,7 +104,7 @@ format:
 	$(Q)clang-format-14 -i $$(git ls-files '*.c' '*.h')
 
 deps:
-	$(Q)tests/deps build lint
+	$(Q)tests/deps build test lint fuzz
 
 clean:
 	rm -rf build
