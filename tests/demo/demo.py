@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 import time
 import urllib.request
 
@@ -21,7 +22,7 @@ sys.path[:0] = [os.path.join(ROOT, "tests")]
 from console import Step, duration, say  # noqa: E402
 from lib.check import Failure, check, dig  # noqa: E402
 from lib.flink import Flink  # noqa: E402
-from lib.operator import NAMESPACE  # noqa: E402
+from lib.operator import NAMESPACE, Deployed  # noqa: E402
 from places import HOME, OWN, clear, install, place, start  # noqa: E402
 
 CLUSTER = "data-team-flink"
@@ -34,6 +35,7 @@ class Demo:
     def __init__(self, where):
         self.place = where
         self.marks = []  # (time, what happened)
+        self.installed = False  # something of it, perhaps
 
     # ---- the whole ----
 
@@ -51,12 +53,13 @@ class Demo:
 
     def install(self, image):
         with Step("CRDs, RBAC and the operator: deploy/cluster-wide with that image") as step:
-            clear(self.kube, step)
             step.detail = "kubectl apply"
             folder = install(self.kube, image)
+            clear(self.kube, step)
+            self.installed = True
             self.shown(step, "apply", "-k", os.path.relpath(folder))
-            step.detail = "the operator's pod"
-            self.shown(step, "rollout", "status", "-n", NAMESPACE, "deployment/flink-operator", f"--timeout={LONG}s")
+            step.until("the operator's Deployment", self.rolled_out, LONG)
+            self.shown(step, "get", "-n", NAMESPACE, "pods")
             self.kube.create("namespace", None, {"metadata": {"name": HOME, "labels": {OWN: "true"}}})
 
     def cluster(self):
@@ -95,6 +98,15 @@ class Demo:
             step.say(f"the idle TaskManagers are released: {self.slots()}")
 
     # ---- its parts ----
+
+    def rolled_out(self):
+        deployment = self.kube.get("deployment", NAMESPACE, "flink-operator")
+        status = dig(deployment, "status", {})
+        pods = [status.get(key) for key in ("replicas", "updatedReplicas", "availableReplicas")]
+        waiting = [dig(pod, "status.containerStatuses.0.state.waiting", {}) for pod in Deployed(self.kube).pods()]
+        check(status.get("observedGeneration") == deployment["metadata"]["generation"] and pods == [1, 1, 1],
+              lambda: ", ".join(f"{w['reason']} {w.get('message', '')}" for w in waiting if w) or "its pod is not ready")
+        return True
 
     def apply(self, step, name, what, change=("", "")):
         path = f"tests/demo/{name}.yaml"
@@ -192,20 +204,20 @@ The cluster is still there, and idle. From {ROOT}:
 
     def explain(self):
         """What is known about why it did not go on."""
-        kube = self.place.kube
-        if not kube:
-            return
+        kube = self.kube
         for ns, kinds in ((NAMESPACE, "pods"), (HOME, "flinkdep,sessionjob,pods")):
             known(kube, f"in namespace {ns}", "get", "-n", ns, kinds)
+        say()
         try:
             for kind in ("flinkdep", "sessionjob"):
                 for cr in kube.list(kind, HOME):
                     for c in dig(cr, "status.conditions", []):
                         say(f"  {kind}/{cr['metadata']['name']}: {c['type']} {c['status']}, {c['reason']}: {c['message']}")
-        except (Failure, OSError):
-            pass  # no CRDs, or nobody to ask
+        except (Failure, OSError) as e:
+            say(f"  no conditions: {e}")
         for ns in (NAMESPACE, HOME):
-            known(kube, f"events in {ns}", "get", "events", "-n", ns, "--sort-by=.lastTimestamp", last=12)
+            known(kube, f"warnings in {ns}", "get", "events", "-n", ns, "--field-selector=type=Warning",
+                  "--sort-by=.lastTimestamp", last=8)
         known(kube, "the end of the operator's log", "logs", "-n", NAMESPACE, "deployment/flink-operator", "--tail=20")
 
 
@@ -237,10 +249,10 @@ def free_port():
 
 def known(kube, title, *words, last=40):
     try:
-        lines = kube.kubectl(*words, fail=False, timeout=20).rstrip().split("\n")
+        text = kube.kubectl(*words, fail=False, timeout=20).rstrip()
     except Failure as e:
-        lines = [str(e)]
-    say(f"\n{title}:\n" + "\n".join(f"  {line}" for line in lines[-last:]))
+        text = str(e)
+    say(f"\n{title}:\n" + textwrap.indent("\n".join(text.split("\n")[-last:]), "  "))
 
 
 def interrupted(_signal, _frame):
@@ -264,9 +276,9 @@ def main():
         return 0
     except (Failure, OSError, subprocess.SubprocessError) as e:
         say(f"\nFAILED{' at: ' + e.step if hasattr(e, 'step') else ''}\n{e}")
-        if demo:
+        if demo and demo.installed:
             demo.explain()
-            say("\nTo try again: make demo. To take everything away: make demo-down.")
+        say("\nTo try again: make demo. To take everything away: make demo-down.")
         return 1
     except KeyboardInterrupt:
         say("\nInterrupted. To go on: make demo. To take everything away: make demo-down.")

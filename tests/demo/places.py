@@ -5,7 +5,7 @@ import subprocess
 
 from console import Step, say
 from lib.bed import ROOT, Bed
-from lib.check import Failure, check
+from lib.check import Failure, check, dig
 from lib.kube import ApiError, Kube
 from lib.operator import NAMESPACE, build_image, overlay
 
@@ -17,7 +17,7 @@ CRDS = {f"customresourcedefinition.apiextensions.k8s.io/{name}.flink.apache.org"
         for name in ("flinkdeployments", "flinksessionjobs")}
 OTHERS = {f"namespace/{NAMESPACE}", f"namespace/{HOME}", "clusterrole.rbac.authorization.k8s.io/flink-operator",
           "clusterrolebinding.rbac.authorization.k8s.io/flink-operator"}
-KINDS = {"Namespace", "ClusterRole", "ClusterRoleBinding"}
+OPERATORS = {"flink-operator", "flink-kubernetes-operator"}  # this one, Apache's
 
 
 def place():
@@ -72,7 +72,7 @@ class Embedded:
 
 
 class Given:
-    """Cluster-wide objects that are there already stay as they are; what the demo makes it labels."""
+    """What the demo makes there it labels; CRDs that were there before it stay."""
 
     kubectl = ["kubectl"]
     flink_image = os.environ.get("FLINK_IMAGE", f"flink:{FLINK}")
@@ -83,9 +83,8 @@ class Given:
 
     def connect(self):
         with Step(f"The cluster of {os.environ['KUBECONFIG']}") as step:
-            step.detail = "kubectl version"
-            self.kube = Kube()
-            step.say(self.kube.kubectl("version").rstrip())
+            step.run("kubectl version", [*self.kubectl, "version"], 60)
+            self.kube = Kube(self.kubectl)
 
     def prepare(self):
         image = os.environ.get("IMAGE", "")
@@ -111,19 +110,23 @@ class Given:
 
 
 def install(kube, image):
-    """Writes the overlay of deploy/cluster-wide and returns its folder. Everything cluster-wide in it that is not somebody
-    else's gets the label."""
+    """Writes the overlay of deploy/cluster-wide and returns its folder. Refuses where it would get into somebody's way."""
     listed = kube.kubectl("get", "namespace,clusterrole,clusterrolebinding,crd", "-l", f"!{OWN}", "-o", "name")
     foreign = set(listed.split())
-    check(not foreign & OTHERS, f"there is already {', '.join(sorted(foreign & OTHERS))}, and not from this demo, which "
-          "installs an operator of its own")
-    kinds = KINDS if foreign & CRDS else KINDS | {"CustomResourceDefinition"}
-    others = served(kube) if foreign & CRDS else []
-    check(not others, f"there are FlinkDeployments in {', '.join(others)}: the demo's operator, for all namespaces, would "
-          "take them over")
+    check(not foreign & OTHERS, lambda: f"there is already {', '.join(sorted(foreign & OTHERS))}, and not from this demo")
+    rivals = [f"{d['metadata']['namespace']}/{d['metadata']['name']}" for d in kube.list("deployment")
+              if d["metadata"]["name"] in OPERATORS and d["metadata"]["namespace"] != NAMESPACE]
+    check(not rivals, lambda: f"an operator for Flink is already there: {', '.join(rivals)}")
+    kinds = ["Namespace", "ClusterRole", "ClusterRoleBinding"]
+    if foreign & CRDS:
+        others = served(kube)
+        check(not others, lambda: f"there are FlinkDeployments in {', '.join(others)}; the demo's operator, for all "
+              "namespaces, would take them over")
+    else:
+        kinds.append("CustomResourceDefinition")
     mark = f"{{apiVersion: v1, kind: Any, metadata: {{name: any, labels: {{{OWN}: \"true\"}}}}}}"
     return overlay(os.path.join(BUILD, "deploy"), "deploy/cluster-wide", image, more=[
-        "patches:", f"- target: {{kind: {'|'.join(sorted(kinds))}}}", f"  patch: '{mark}'"])
+        "patches:", f"- target: {{kind: {'|'.join(kinds)}}}", f"  patch: '{mark}'"])
 
 
 def served(kube):
@@ -139,18 +142,18 @@ def served(kube):
 def clear(kube, step):
     """No namespace of an earlier run. Should its operator not be there to let go of its resources, they go without it."""
     def gone():
-        return kube.get("namespace", None, HOME) is None
+        return OWN not in dig(kube.get("namespace", None, HOME), "metadata.labels", {})
     if gone():
         return
     kube.delete("namespace", None, HOME)
     try:
-        step.until(f"namespace {HOME} gone", gone, 120, 0.5)
+        step.until(f"the end of namespace {HOME}", gone, 120, 0.5)
     except Failure:
         step.say("the operator does not let go of its resources: removing their finalizers")
         for kind in ("sessionjob", "flinkdep"):
             for cr in kube.list(kind, HOME):
                 kube.patch(kind, HOME, cr["metadata"]["name"], {"metadata": {"finalizers": None}})
-        step.until(f"namespace {HOME} gone", gone, 120, 0.5)
+        step.until(f"the end of namespace {HOME}", gone, 120, 0.5)
 
 
 def start(words):
