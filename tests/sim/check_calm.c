@@ -261,9 +261,15 @@ static const char *world_settled(struct arena *a)
     struct object *o;
     void *at = NULL;
 
-    while ((o = api_next(KIND_POD, &at)))
+    while ((o = api_next(KIND_POD, &at))) {
+        const struct tm *tm = tm_by_pod(o->id);
+
+        if (is_taskmanager(o) && !pod_finished(o) && jm_of(object_label(o, LABEL_APP)) &&
+            !(tm && tm->jm))
+            return arena_printf(a, "TaskManager %s is starting", o->name);
         if (pod_of(o)->unschedulable && !pod_of(o)->evicted)
             return arena_printf(a, "pod %s waits for a node", o->name);
+    }
     return flink_runs_to_come() ? "a job is on its way" : NULL;
 }
 
