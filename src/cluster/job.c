@@ -127,7 +127,6 @@ static bool failed_for_sure(const struct error *err)
 {
     switch (err->code) {
     case ERR_TIMEOUT:
-    case ERR_CANCELLED:
     case ERR_PARSE:
         return false;
     case ERR_SERVER: /* broken connections, and what a proxy says */

@@ -127,7 +127,8 @@ static void on_written(void *arg, const struct kube_reply *reply)
     if (op->act->type == ACT_CREATE && err.code == ERR_EXISTS)
         err.code = ERR_NONE;
     /* What is to be deleted or changed and is not there needs nothing more. */
-    if (err.code == ERR_NOT_FOUND && op->act->type != ACT_CREATE && op->act->type != ACT_APPLY) {
+    if (err.code == ERR_NOT_FOUND && !strcmp(err.reason, "NotFound") &&
+        op->act->type != ACT_CREATE && op->act->type != ACT_APPLY) {
         if (st)
             store_forget(st, op->act->ns, op->act->name, op->act->uid);
         err.code = ERR_NONE;

@@ -260,6 +260,9 @@ void kube_status_error(int status, const char *body, size_t len, int retry_after
     for (size_t i = 0; i < ARRAY_SIZE(causes); i++)
         if (has_cause(v, causes[i]))
             reason = causes[i];
+    /* The kind is not served (just now): that tells nothing of the object. */
+    if (err->code == ERR_NOT_FOUND && str_empty(JV_STRING(v, "details", "name")))
+        reason = "NotServed";
     snprintf(err->reason, sizeof(err->reason), "%s", reason);
     err->retry_after_ms = retry_after_ms || seconds <= 0 || seconds > 3600 ? retry_after_ms
                                                                            : (int)seconds * 1000;

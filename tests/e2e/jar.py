@@ -54,7 +54,7 @@ def interrupted(run):
     run.kube.apply(job(run.ns, "slow", jar=web.url("big.jar") + "?rate=1000000"))
     wait("the download begins", lambda: [line for line in web.requests() if "GET /big.jar" in line], 30)
     began = time.monotonic()
-    delete_jobs(run, "slow", seconds=30)
+    delete_jobs(run, "slow", seconds=8)  # less than kubernetes.operator.flink.client.cancel.timeout
     run.note(f"gone after {time.monotonic() - began:.1f} s")
     wait("the download ends", lambda: [line for line in web.requests() if "broken off" in line], 30)
     time.sleep(2)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -195,6 +196,7 @@ static int not_found(struct error *err, int kind, const char *name)
 {
     error_set(err, ERR_NOT_FOUND, "%s \"%s\" not found", kind_name(kind), name);
     err->http = 404;
+    snprintf(err->reason, sizeof(err->reason), "NotFound");
     return -1;
 }
 

@@ -224,7 +224,9 @@ START_TEST(statuses_become_errors)
         const char *reason, *text;
         int retry_after_ms;
     } cases[] = {
-        {KUBE_GET, 404, JSON, STATUS("NotFound", ""), ERR_NOT_FOUND, "NotFound",
+        {KUBE_GET, 404, JSON, STATUS("NotFound", ",\"details\":{\"name\":\"p\"}"), ERR_NOT_FOUND,
+         "NotFound", "get Pod a/p: the message", 0},
+        {KUBE_GET, 404, JSON, STATUS("NotFound", ",\"details\":{}"), ERR_NOT_FOUND, "NotServed",
          "get Pod a/p: the message", 0},
         {KUBE_CREATE, 409, JSON, STATUS("AlreadyExists", ""), ERR_EXISTS, "AlreadyExists",
          "create Pod a/p: the message", 0},

@@ -1,0 +1,120 @@
+"""Watches and connections that break, and an API server that is away."""
+import time
+
+from lib.api_proxy import ApiProxy
+from lib.check import check, equal, wait
+from lib.manifests import cluster, job
+from lib.plane import SOON, named
+from lib.plane_scene import (cluster_ready, delete, job_ready, namespace, nothing_left, operator, session, submit, versions,
+                             writes)
+from lib.suite import test
+
+
+def behind_proxy(run, rule=None):
+    """(operator, proxy) in a namespace of the test."""
+    ns = namespace(run)
+    proxy = ApiProxy(run.plane.netns, *run.plane.server(), run.dir)
+    run.cleanup(proxy.close)
+    proxy.rule = rule
+    run.plane.account(run.account, [ns])
+    run.plane.bound.add((run.account, ns))
+    return operator(run, kubeconfig=run.plane.kubeconfig(run.dir, run.account, proxy.url, proxy.ca)), proxy
+
+
+def churn(run, names):
+    """Clusters with a job each come, run and go; each job is submitted once."""
+    ns = run.namespaces[0]
+    for n in names:
+        run.flinks.cluster(f"{ns}/c{n}")
+        run.kube.create("flinkdep", ns, cluster(ns, f"c{n}", idle="1s"))
+        run.kube.create("sessionjob", ns, job(ns, f"j{n}", f"c{n}"))
+    for n in names:
+        found = job_ready(run, f"j{n}", seconds=2 * SOON)
+        equal([j for _, _, j in run.flinks.cluster(f"{ns}/c{n}").accepted], [found], f"submissions of j{n}")
+    for n in names:
+        delete(run, "sessionjob", f"j{n}", seconds=2 * SOON)
+    for n in names:
+        delete(run, "flinkdep", f"c{n}", seconds=2 * SOON)
+        nothing_left(run, f"c{n}")
+
+
+@test("every connection breaks three times a second while clusters and jobs come and go")
+def resets(run):
+    op, proxy = behind_proxy(run)
+    end = time.monotonic() + 20
+    broken = 0
+
+    def rule(_call):
+        nonlocal broken, last
+        if time.monotonic() < end and time.monotonic() - last > 0.3:
+            last, broken = time.monotonic(), broken + 1
+            proxy.reset()
+    last = 0.0
+    proxy.rule = rule
+    churn(run, range(8))
+    op.alive()
+    check(broken >= 5, f"connections broke only {broken} times")
+    run.note(f"{broken} times")
+
+
+@test("each watch is cut in the middle of an event, again and again")
+def cuts(run):
+    cut = {}
+
+    def rule(call):
+        if call.verb != "watch" or cut.get(call.resource, 0) >= 5:
+            return None
+        cut[call.resource] = cut.get(call.resource, 0) + 1
+        return ("cut", cut[call.resource])
+    op, _ = behind_proxy(run, rule)
+    churn(run, range(8))
+    op.alive()
+    check(all(n >= 2 for n in cut.values()) and len(cut) == 6, f"cut: {cut}")
+
+
+@test("each watch is answered 410 Gone, 500 and 429: listed again, nothing lost")
+def refused_watches(run):
+    answers = {}
+
+    def rule(call):
+        if call.verb != "watch":
+            return None
+        n = answers[call.resource] = answers.get(call.resource, 0) + 1
+        return {1: ("status", 410), 2: ("status", 500), 3: ("status", (429, 1))}.get(n)
+    op, _ = behind_proxy(run, rule)
+    churn(run, range(4))
+    op.alive()
+    check(all(n >= 4 for n in answers.values()) and len(answers) == 6, f"watches: {answers}")
+
+
+@test("the API server is away for 15 s: what is asked for meanwhile is done after it, what runs goes on")
+def away(run):
+    op, proxy = behind_proxy(run)
+    ns = run.namespaces[0]
+    flink = session(run)
+    found = submit(run)
+    proxy.down()
+    run.kube.create("sessionjob", ns, job(ns, "second"))
+    time.sleep(15)
+    equal(op.get("/healthz")[0], 200, "/healthz while the API server is away")
+    proxy.up()
+    second = job_ready(run, "second", seconds=2 * SOON)
+    equal([j for _, _, j in flink.accepted], [found, second], "submissions")
+
+
+@test("the API server restarts beside running clusters: the operator writes nothing to them")
+def restart(run):
+    operator(run)
+    flink = session(run)
+    found = submit(run)
+    time.sleep(2)
+    before, since = versions(run), time.time()
+    run.bed("ctl", "restart", "apiserver")
+    time.sleep(5)
+    cluster_ready(run)
+    equal(job_ready(run), found, "the job")
+    equal([named(e) for e in writes(run, since)], [], "writes of the operator")
+    equal(versions(run), before, "objects")
+    equal(len(flink.accepted), 1, "submissions")
+    submitted = submit(run, "second")
+    wait("it serves as before", lambda: submitted in [j for _, _, j in flink.accepted], SOON)
