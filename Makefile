@@ -5,7 +5,7 @@
 #   make demo-down       takes the demo away again
 #   make test            every test tier (tests/README.md); make test-full also what takes long
 #   make unit            unit and golden tests under ASan and UBSan
-#   make sim             the simulator for a million passes of the operator (SIM_SEED, SIM_STEPS)
+#   make sim             the simulator for a million passes of the operator (SIM_SEED, SIM_STEPS, SIM_BUILD=asan)
 #   make fuzz            libFuzzer, each parser for ten minutes (FUZZ_SECONDS)
 #   make bench           figures beside their targets
 #   make lint            format, warnings, clang-tidy, include direction

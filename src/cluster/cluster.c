@@ -286,7 +286,8 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
         .s = s,
         .cr = s->cr,
         .status = jv_get(s->cr, "status"),
-        .plan = {.a = a, .next = INT64_MAX, .memory = *s->memory},
+        /* What is planned may speak of what is remembered, and lives longer. */
+        .plan = {.a = a, .next = INT64_MAX, .memory = cluster_memory_copy(a, s->memory)},
     };
 
     obs_meta_read(a, s->cr, &p.meta);

@@ -379,7 +379,7 @@ struct job_plan reconcile_session_job(struct arena *a, const struct job_snapshot
         .cr = s->cr,
         .spec = jv_get(s->cr, "spec"),
         .status = jv_get(s->cr, "status"),
-        .out = {.plan = {.a = a, .next = INT64_MAX}, .memory = *s->memory},
+        .out = {.plan = {.a = a, .next = INT64_MAX}, .memory = job_memory_copy(a, s->memory)},
     };
 
     obs_meta_read(a, s->cr, &p.meta);

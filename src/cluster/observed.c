@@ -11,8 +11,11 @@
 #include "flinkop/clock.h"
 #include "flinkop/desired.h"
 #include "flinkop/str.h"
+#include "flinkop/strbuf.h"
 
 #define MESSAGE_MAX 1000
+#define LOG_MAX 8192   /* the kubelet gives 4 KiB at most, */
+#define LOG_WHOLE 2000 /* of a log 2 KiB */
 
 static int64_t time_of(jv v)
 {
@@ -77,16 +80,43 @@ static const char *const trouble[] = {
     "CreateContainerConfigError", "CreateContainerError", "PreCreateHookError",
 };
 
+/* "at some.Class.method(File.java:12)", "... 12 more": of a stack trace the lines that do not tell
+ * what happened. */
+static bool is_stack_frame(const char *line)
+{
+    return str_has_prefix(line, "at ") || str_has_prefix(line, "... ");
+}
+
+/* The end of a log, without stack frames. Of more than LOG_WHOLE the kubelet gives the last part,
+ * which begins within a line: in a stack trace, with the end of a frame. "" if nothing is left. */
+static const char *log_end(struct arena *a, const char *log)
+{
+    cleanup_strbuf struct strbuf sb = STRBUF_INIT(LOG_MAX);
+    char **lines = str_split(a, str_or_empty(log), '\n', NULL);
+    bool cut = log && strlen(log) >= LOG_WHOLE;
+    size_t len;
+
+    for (; *lines; lines++)
+        if (!is_stack_frame(*lines) && (sb.len || !cut || strchr(*lines, ' ')))
+            strbuf_addf(&sb, "%s%s", sb.len ? "\n" : "", *lines);
+    len = sb.len;
+    return len ? copy_message(a, sb.buf + (len > MESSAGE_MAX ? len - MESSAGE_MAX : 0)) : "";
+}
+
 /* How a container ended, in words: kubelet's reason, the code, and the end of its log, which the
  * message is because of terminationMessagePolicy. */
 static const char *ended_text(struct arena *a, jv terminated)
 {
     const char *reason = str_or(JV_STRING(terminated, "reason"), "Error");
     int64_t code = jv_int64_or(jv_get(terminated, "exitCode"), -1);
-    const char *log = copy_message(a, JV_STRING(terminated, "message"));
+    const char *log = log_end(a, JV_STRING(terminated, "message"));
 
+    if (!strcmp(reason, "OOMKilled")) /* its log knows nothing of it */
+        log =
+            "it used more memory than its limit and was killed; give it more (resource.memory) or "
+            "let it take less";
     return arena_printf(a, "%s (exit code %lld)%s%s", reason, (long long)code, *log ? ": " : "",
-                        str_trim(a, log));
+                        log);
 }
 
 static struct obs_cause container_cause(struct arena *a, jv status)

@@ -26,7 +26,7 @@ FAULTS = ["refuse", "lost", "truncate", "twice", ("status", 401), ("status", 403
           ("status", 410), ("status", 422), ("status", (429, 1)), ("status", 500), ("status", 503), ("after", 500), ("after", 503)]
 SLOW_FAULTS = ["hang", ("delay", 5), ("late", 20)]
 
-FLINK_CALLS = {"GET /overview": 2, "GET /jobs/overview": 2, "GET /taskmanagers": 1, "GET /jobs/*": 2, "POST /jars/*/run": 1,
+FLINK_CALLS = {"GET /overview": 1, "GET /jobs/overview": 2, "GET /taskmanagers": 1, "GET /jobs/*": 2, "POST /jars/*/run": 1,
                "PATCH /jobs/*": 1}
 FLINK_FAULTS = {
     "before": "before", "after": "after", "500": "500", "hang": "hang",
@@ -174,7 +174,9 @@ def break_flink(run, faults):
         for m in members.values():
             run.flinks.cluster(f"{ns}/c{m.index}").hook = lambda request, m=m: m.strike(request.kind())
         return operator(run)
-    all_of(run, combinations(FLINK_CALLS, list(faults.values()), list(faults)), prepare)
+    every = combinations(FLINK_CALLS, list(faults.values()), list(faults))
+    # main() may take its time: that call has ten minutes (kubernetes.operator.job.submission.timeout).
+    all_of(run, [m for m in every if (m.call, m.fault) != ("POST /jars/*/run", "hang")], prepare)
 
 
 @test("each call to the API server × each fault: converged, submitted once, nothing left, calm", timeout=900)

@@ -1,6 +1,7 @@
 # The simulator: the controller and everything pure below it, with tests/sim in the place of the
 # loop, HTTP, the API server and Flink. What it replaces is not linked at all, so a new call from the
 # controller into those layers shows as an undefined symbol: give it a place in a tests/sim/seam_*.c.
+SIM_BUILD ?= release
 SIM_LAYERS := base json flink cluster controller
 SIM_SRCS := $(filter-out src/controller/flink_client.c,$(foreach l,$(SIM_LAYERS),$(wildcard src/$(l)/*.c))) \
 	src/kube/kube_resource.c src/kube/workqueue.c
@@ -14,5 +15,5 @@ $(OUT)/sim: $(SIM_OBJS)
 
 .PHONY: sim
 sim:
-	$(Q)$(MAKE) --no-print-directory BUILD=release build/release/sim
-	$(Q)SIM_STEPS=$${SIM_STEPS:-1000000} build/release/sim
+	$(Q)$(MAKE) --no-print-directory BUILD=$(SIM_BUILD) build/$(SIM_BUILD)/sim
+	$(Q)SIM_STEPS=$(or $(SIM_STEPS),1000000) tests/run-unit build/$(SIM_BUILD)/sim
