@@ -10,6 +10,7 @@
 #include "flinkop/json.h"
 #include "flinkop/str.h"
 #include "nodes.h"
+#include "operator.h"
 #include "users.h"
 
 static const char *condition(const struct object *o, const char *type)
@@ -270,6 +271,8 @@ static const char *world_settled(struct arena *a)
         if (pod_of(o)->unschedulable && !pod_of(o)->evicted)
             return arena_printf(a, "pod %s waits for a node", o->name);
     }
+    if (watches_stalled())
+        return "a watch is late";
     return flink_runs_to_come() ? "a job is on its way" : NULL;
 }
 

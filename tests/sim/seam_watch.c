@@ -198,6 +198,14 @@ int64_t kube_watch_last_byte(const struct kube_watch *w)
 
 /* ---- faults ---- */
 
+bool watches_stalled(void)
+{
+    for (const struct kube_watch *w = watches; w; w = w->next)
+        if (w->stalled_until > sim.now)
+            return true;
+    return false;
+}
+
 static struct kube_watch *any_watch(void)
 {
     struct kube_watch *w = watches;
