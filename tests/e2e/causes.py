@@ -136,7 +136,7 @@ def memory_taskmanager(run):
 @test("TaskManagers that cannot be scheduled, and TaskManagers that die as they start")
 def taskmanagers(run):
     session(run, cluster(run.ns, taskManager={"resource": {"cpu": 64}}, conf={"kubernetes.taskmanager.cpu.limit-factor": "1"}))
-    session(run, cluster(run.ns, name="dies", conf={"env.java.opts.taskmanager": "-XX:NoSuchOption"}))
+    session(run, cluster(run.ns, name="dies", conf={"env.java.opts.taskmanager": "-Xss1k"}))
     run.kube.apply(job(run.ns, "first"), job(run.ns, "second", deployment="dies"))
     named(run, "flinkdep", "demo", "taskmanager-unschedulable", "Unschedulable|Starting", "Insufficient cpu")
-    named(run, "flinkdep", "dies", "taskmanager-dies", "TaskManagerStartFailed", "NoSuchOption")
+    named(run, "flinkdep", "dies", "taskmanager-dies", "TaskManagerStartFailed", "stack size specified is too small")
