@@ -117,8 +117,8 @@ static void delete_jar(struct submission *s)
 /* Flink's own text has a path of ours in it; its status is 400 or 500. */
 static bool no_such_jar(const struct error *err)
 {
-    return err->code == ERR_NOT_FOUND || (err->http && strstr(err->text, "Jar file ") &&
-                                          strstr(err->text, " does not exist"));
+    return err->code == ERR_NOT_FOUND ||
+           (err->http && strstr(err->text, "Jar file ") && strstr(err->text, " does not exist"));
 }
 
 static void on_run(void *arg, const struct flink_answer *answer)

@@ -1,5 +1,7 @@
 """How the operator grows: session clusters on fake nodes, their JobManagers all played by responder.py."""
 import collections
+import concurrent.futures
+import contextlib
 import gzip
 import os
 import re
@@ -50,8 +52,8 @@ class Operator(Process):
 
 
 class Scale(Accounts):
-    def __init__(self, report, options, folder):
-        self.report, self.quick, self.folder = report, options.quick, folder
+    def __init__(self, report, folder):
+        self.report, self.folder = report, folder
         self.bed, self.kube, self.responder, self.operator = Bed("bench"), None, None, None
         self.n = 0  # clusters so far
 
@@ -93,9 +95,9 @@ class Scale(Accounts):
 
     # ---- clusters ----
 
-    def apply(self):
-        """One more: its name."""
-        name, self.n = f"bench-{self.n:05}", self.n + 1
+    def apply(self, i):
+        """The i-th: its name."""
+        name = f"bench-{i:05}"
         self.kube.create("flinkdep", NS, cluster(NS, name, slots=2, podTemplate=FAKE))
         return name
 
@@ -108,24 +110,25 @@ class Scale(Accounts):
                 first.setdefault(cr["metadata"]["name"], when)
         return first
 
-    def grow(self, watch, count):
-        """So many, as fast as they can be applied."""
-        start = time.time()
-        while self.n < count:
-            self.apply()
-        applied = time.time() - start
-        wait(f"{count} clusters READY", lambda: len(self.ready(watch)) >= count, 900, 0.5)
+    def at_once(self, count):
+        """So many, as fast as the API server takes them."""
+        watch, start = self.kube.watch("flinkdep", NS), time.time()
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            list(pool.map(self.apply, range(count)))
+        self.n, applied = count, time.time() - start
+        wait(f"{count} clusters READY", lambda: len(self.ready(watch)) == count, 900, 0.5)
         took = max(self.ready(watch).values()) - start
         self.report.add(f"{clusters(count)}, from the first apply to all READY", took, "s", applied=round(applied, 2))
 
-    def one_by_one(self, watch, count):
+    def one_by_one(self, count):
         """So many, each when the one before is READY."""
-        since, applied = time.time(), {}
-        for _ in range(count):
+        watch, since, applied = self.kube.watch("flinkdep", NS), time.time(), {}
+        for i in range(count):
             at = time.time()
-            name = self.apply()
+            name = self.apply(i)
             applied[name] = at
             wait(f"{name} READY", lambda n=name: n in self.ready(watch), 60, 0.05)
+        self.n = count
         events = self.asked(since)
         exists = {}
         for e in events:
@@ -186,20 +189,28 @@ def kind(event):
     return " ".join((event["verb"], "/".join(filter(None, (ref["resource"], ref.get("subresource"))))))
 
 
-def measure(report, options, folder):
-    scale = Scale(report, options, folder)
-    quiet, first = (10, 10) if options.quick else (60, 45)
+@contextlib.contextmanager
+def fresh(*arguments):
+    scale = Scale(*arguments)
     try:
-        scale.sizes()
         scale.start()
-        scale.starts(3 if options.quick else 11)
-        scale.quiet(quiet)
-        watch = scale.kube.watch("flinkdep", NS)
-        scale.one_by_one(watch, options.clusters[0])
-        scale.quiet(quiet)
-        for count in options.clusters[1:]:
-            scale.grow(watch, count)
-            scale.quiet(quiet)
-            scale.restart(first)
+        yield scale
     finally:
         scale.stop()
+
+
+def measure(report, options, folder):
+    quiet, first = (10, 10) if options.quick else (60, 45)
+    few, *many = options.clusters
+    with fresh(report, folder) as scale:
+        scale.sizes()
+        scale.starts(3 if options.quick else 11)
+        scale.quiet(quiet)
+        scale.one_by_one(few)
+        scale.quiet(quiet)
+    for count in many:
+        with fresh(report, folder) as scale:
+            scale.run_operator()
+            scale.at_once(count)
+            scale.quiet(quiet)
+            scale.restart(first)

@@ -130,9 +130,10 @@ class Demo:
             return True
         step.until(f"TaskManagers of job {name}", appeared, SOON, 0.05)
         step.say("TaskManager pods: " + ", ".join(sorted(names)))
-        step.until(f"FlinkSessionJob {name}", lambda: ready(self.kube.get("sessionjob", HOME, name)), LONG)
-        self.mark(f"job {name} RUNNING")
-        step.say(f"RUNNING; {self.slots()}")
+        job = step.until(f"FlinkSessionJob {name}", lambda: ready(self.kube.get("sessionjob", HOME, name)), LONG)
+        state = dig(job, "status.jobStatus.state")
+        self.mark(f"job {name} {state}")
+        step.say(f"{state}; {self.slots()}")
 
     def records(self, step, name):
         """Their number, twice."""
