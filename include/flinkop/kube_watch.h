@@ -54,7 +54,7 @@ struct kube_watch_sink {
     /** The list is complete: the receiver is in step from here on. */
     void (*list_end)(void *arg);
     /** Told once per change: true when it cannot list or watch (err says why), false when it can
-     * again. */
+     * again; and once more when ERR_NOT_FOUND comes or goes: the server does not have the kind. */
     void (*trouble)(void *arg, bool in_trouble, const struct error *err);
     void *arg;
 };

@@ -68,7 +68,7 @@ struct kube_watch {
     char *resource_version, *continue_token;
     bool whole_list; /* without pages, because a continue token had expired */
     bool in_list;    /* between list_begin and list_end */
-    bool synced, in_trouble;
+    bool synced, in_trouble, absent;
     int lists;
 
     struct timer *timer;
@@ -115,9 +115,12 @@ static bool leave(struct kube_watch *w)
 
 static void set_trouble(struct kube_watch *w, bool in_trouble, const struct error *err)
 {
-    if (w->in_trouble == in_trouble)
+    bool absent = err && err->code == ERR_NOT_FOUND;
+
+    if (w->in_trouble == in_trouble && w->absent == absent)
         return;
     w->in_trouble = in_trouble;
+    w->absent = absent;
     if (w->sink.trouble && !w->stopped)
         w->sink.trouble(w->sink.arg, in_trouble, err);
 }
