@@ -39,6 +39,12 @@ struct alloc_policy {
     int64_t start_ms; /* a pod that has not registered by then is replaced */
 };
 
+/** Where spec.ingress leads. */
+struct ingress_url {
+    const char *host, *path; /* NULL: the template has none */
+    bool https;
+};
+
 struct cluster_config {
     const char *ns, *name;
     const struct deployment_spec *spec;
@@ -51,6 +57,7 @@ struct cluster_config {
     int rest_port;
     bool ha, ha_kubernetes;
     struct alloc_policy alloc;
+    struct ingress_url ingress; /* if the spec has one */
     const char *image, *conf_dir;
     const char *image_note; /* where the image came from when the spec has none, else NULL */
 };

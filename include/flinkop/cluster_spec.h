@@ -36,6 +36,38 @@ struct allocator_spec {
     struct opt_int64 idle_timeout, start_timeout, pending_timeout; /* ms */
 };
 
+struct ingress_spec {
+    jv section;           /* spec.ingress as written; not present: no Ingress */
+    const char *template; /* of host and path */
+    const char *class_name;
+    jv annotations, labels, tls;
+};
+
+enum expose_as {
+    EXPOSE_UNSET, /* there is no such section */
+    EXPOSE_AUTO,  /* a Route where the API server has them, else an Ingress */
+    EXPOSE_ROUTE,
+    EXPOSE_INGRESS,
+    EXPOSE_NONE,
+};
+enum exposure_auth { AUTH_UNSET, AUTH_NONE, AUTH_OPENSHIFT_OAUTH, AUTH_OIDC };
+enum tls_termination { TLS_UNSET, TLS_EDGE, TLS_REENCRYPT, TLS_PASSTHROUGH };
+enum insecure_policy { INSECURE_UNSET, INSECURE_REDIRECT, INSECURE_ALLOW, INSECURE_NONE };
+
+struct exposure_spec {
+    jv section; /* spec.exposure as written */
+    int type;   /* enum expose_as */
+    const char *host, *class_name;
+    bool has_tls;
+    int termination; /* enum tls_termination */
+    int insecure;    /* what becomes of plain HTTP: enum insecure_policy */
+    const char *tls_secret;
+    struct opt_int64 timeout; /* ms */
+    jv labels, annotations;
+    int auth; /* enum exposure_auth */
+    struct opt_int64 network_policy;
+};
+
 enum job_desired { JOB_DESIRED_UNSET, JOB_DESIRED_RUNNING, JOB_DESIRED_SUSPENDED };
 enum upgrade_mode { UPGRADE_UNSET, UPGRADE_STATELESS, UPGRADE_LAST_STATE, UPGRADE_SAVEPOINT };
 
@@ -60,7 +92,8 @@ struct deployment_spec {
     jv log_configuration;
     struct allocator_spec allocator;
     jv job; /* not present for a session cluster */
-    jv ingress;
+    struct ingress_spec ingress;
+    struct exposure_spec exposure;
 };
 
 struct session_job_spec {
@@ -95,6 +128,8 @@ void cluster_name_check(struct problems *p, const char *path, const char *name);
  */
 jv deployment_spec_restart_part(struct arena *a, jv spec);
 char *deployment_spec_hash(struct arena *a, jv spec);
+/** The hash of any part of a spec: nulls and the order of members do not count. */
+char *spec_part_hash(struct arena *a, jv part);
 /** The same for a FlinkSessionJob: a change means cancel and submit anew. */
 jv session_job_restart_part(struct arena *a, jv spec);
 /** What is recorded as reconciled: `current`, but a nonce that was taken away keeps its last value,

@@ -23,6 +23,7 @@ struct controller_options {
     const char *const *namespaces; /* NULL-terminated; an empty list: all */
     int flink_access;              /* enum flink_access_option */
     const char *version;           /* ours, for the user agent */
+    const char *operator_ns;       /* where our own pod runs, NULL: not known */
 };
 
 /** Copies what it needs and starts watching. */

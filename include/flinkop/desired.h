@@ -18,6 +18,8 @@
 #define TYPE_OPERATOR "flink-operator-kubernetes"
 #define COMPONENT_JM "jobmanager"
 #define COMPONENT_TM "taskmanager"
+#define COMPONENT_INGRESS "ingress" /* of spec.ingress */
+#define COMPONENT_UI "ui"           /* of spec.exposure */
 
 #define MAIN_CONTAINER "flink-main-container"
 
@@ -34,8 +36,9 @@ struct owner {
 struct desired_input {
     const struct cluster_config *config;
     struct owner cr;
-    int64_t generation;    /* of the CR when the spec was recorded */
-    const char *spec_hash; /* deployment_spec_hash of that spec */
+    int64_t generation;      /* of the CR when the spec was recorded */
+    const char *spec_hash;   /* deployment_spec_hash of that spec */
+    const char *operator_ns; /* namespace of the operator's own pod, NULL: not known */
 };
 
 /** Name of the configuration's ConfigMap, "flink-config-<cluster>". */

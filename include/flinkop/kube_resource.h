@@ -15,6 +15,9 @@
     X(POD,             "Pod",               "v1",                           "pods")                 \
     X(SERVICE,         "Service",           "v1",                           "services")             \
     X(CONFIGMAP,       "ConfigMap",         "v1",                           "configmaps")           \
+    X(INGRESS,         "Ingress",           "networking.k8s.io/v1",         "ingresses")            \
+    X(ROUTE,           "Route",             "route.openshift.io/v1",        "routes")               \
+    X(NETWORKPOLICY,   "NetworkPolicy",     "networking.k8s.io/v1",         "networkpolicies")      \
     X(EVENT,           "Event",             "v1",                           "events")               \
     X(LEASE,           "Lease",             "coordination.k8s.io/v1",       "leases")
 /* clang-format on */

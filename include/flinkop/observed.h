@@ -57,7 +57,19 @@ struct obs_deployment {
     struct obs_cause cause; /* ReplicaFailure: quota, service account, admission */
 };
 
+/* A Route, Ingress or NetworkPolicy: what opens or closes the way to a cluster. */
+struct obs_exposure {
+    struct obs_meta meta;
+    const char *owner;      /* name of the FlinkDeployment that it belongs to, NULL: to none */
+    const char *host;       /* spec.host of a Route, NULL if it has none */
+    bool host_generated;    /* that host was chosen by the API server */
+    bool admitted;          /* a router or an Ingress controller has taken it… */
+    const char *address;    /* …and leads there from this host or address */
+    struct obs_cause cause; /* why it was not taken, if somebody says so */
+};
+
 void obs_meta_read(struct arena *a, jv object, struct obs_meta *ret);
+void obs_exposure_read(struct arena *a, jv object, struct obs_exposure *ret);
 void obs_pod_read(struct arena *a, jv object, struct obs_pod *ret);
 void obs_deployment_read(struct arena *a, jv object, struct obs_deployment *ret);
 

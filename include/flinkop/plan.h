@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "flinkop/allocate.h"
+#include "flinkop/exposure.h"
 #include "flinkop/jv.h"
 #include "flinkop/kube_resource.h"
 #include "flinkop/observed.h"
@@ -91,6 +92,14 @@ struct obs_session_job {
 };
 void obs_session_job_read(struct arena *a, jv cr, struct obs_session_job *ret);
 
+/* A write that the API server did not take and what it said, until it takes it or nobody asks for
+ * it any more. */
+struct refusal {
+    struct obs_cause cause; /* reason NULL: none */
+    enum kube_kind kind;
+    const char *name;
+};
+
 /* Notes kept in memory from pass to pass; losing them does no harm. */
 struct cluster_memory {
     struct alloc_memory alloc;
@@ -102,21 +111,29 @@ struct cluster_memory {
     size_t n_retries;
     int64_t deleting_since; /* monotonic ms, -1: not deleting */
     int64_t blocked_since;  /* an order is waiting for something since, -1: not */
-    /* A write that the API server did not take and what it said, until it takes it or nobody asks
-     * for it any more. */
-    struct obs_cause refused;
-    enum kube_kind refused_kind;
-    const char *refused_name;
+    struct refusal refused;
+    struct refusal unexposed; /* of an object that exposes it: the cluster itself works */
 };
 struct cluster_memory cluster_memory_initial(void);
 /** A copy with everything it points to in this arena. */
 struct cluster_memory cluster_memory_copy(struct arena *a, const struct cluster_memory *m);
+
+enum kind_served { SERVED_UNKNOWN, SERVED_YES, SERVED_NO };
+
+/* What is known of an object whose kind is only looked at while somebody asks for it. */
+struct exposure_view {
+    enum kind_served served;           /* whether the API server has the kind */
+    const char *error;                 /* why that is not known, if it is for a reason */
+    const struct obs_exposure *object; /* if it has: the object of that name, NULL: there is none */
+};
 
 struct cluster_snapshot {
     jv cr;
     const struct flink_defaults *defaults;
     const struct obs_deployment *deployment; /* NULL: there is none */
     const struct obs_meta *configmap, *internal_service, *rest_service;
+    struct exposure_view exposure[EXPOSURE_COUNT];
+    const char *operator_ns; /* where the operator's own pod runs, NULL: not known */
     const struct obs_pod *const *jm_pods;
     size_t n_jm_pods;
     const struct obs_pod *const *tm_pods;
@@ -155,7 +172,8 @@ struct plan {
 
     /* FlinkDeployment only */
     enum probe_pace pace;
-    bool adaptive; /* its jobs have resource requirements to be asked for */
+    bool adaptive;  /* its jobs have resource requirements to be asked for */
+    unsigned kinds; /* 1U << kind: optional kinds that it needs to be looked at */
     int rest_port;
     bool undecided;            /* whether it is ready is about to be found out */
     bool ready;                /* jobs can be submitted */

@@ -6,6 +6,7 @@
 #include "defaults.h"
 #include "flinkop/arena.h"
 #include "flinkop/desired.h"
+#include "flinkop/exposure.h"
 #include "flinkop/str.h"
 #include "flinkop/strbuf.h"
 #include "flinkop/yaml.h"
@@ -27,12 +28,37 @@ static const struct option_spec table[] = {
 /* Objects get their uid from the API server; references to it show this instead. */
 #define NO_UID "00000000-0000-0000-0000-000000000000"
 
-static void print(jv object)
+/* when: on what it depends, NULL: on nothing. */
+static void print(jv object, const char *when)
 {
     cleanup_strbuf struct strbuf sb = STRBUF_INIT(64 * 1024 * 1024);
 
     yaml_write(&sb, object);
-    printf("---\n%s", sb.buf);
+    printf("---\n%s%s%s%s", when ? "# " : "", when ? when : "", when ? "\n" : "", sb.buf);
+}
+
+/* Whether spec.exposure becomes a Route or an Ingress may depend on the API server: then both are
+ * shown. */
+static void print_exposure(struct arena *a, const struct desired_input *in)
+{
+    const struct deployment_spec *s = in->config->spec;
+    const struct exposure_spec *e = &s->exposure;
+    bool either = e->type == EXPOSE_AUTO;
+    const struct {
+        bool asked;
+        const char *when;
+    } rows[EXPOSURE_COUNT] = {
+        [EXPOSURE_INGRESS] = {s->ingress.template != NULL},
+        [EXPOSURE_UI_ROUTE] = {either || e->type == EXPOSE_ROUTE,
+                               either ? "where the API server has Routes" : NULL},
+        [EXPOSURE_UI_INGRESS] = {(either && e->host) || e->type == EXPOSE_INGRESS,
+                                 either ? "where it has none" : NULL},
+        [EXPOSURE_POLICY] = {e->network_policy.set && e->network_policy.v},
+    };
+
+    for (enum exposure k = 0; k < EXPOSURE_COUNT; k++)
+        if (rows[k].asked)
+            print(desired_exposure(a, k, in), rows[k].when);
 }
 
 static bool render(struct arena *a, const struct manifest *m, const struct flink_defaults *d,
@@ -60,12 +86,13 @@ static bool render(struct arena *a, const struct manifest *m, const struct flink
     };
     const struct owner deployment = {"apps/v1", "Deployment", name, NO_UID};
 
-    print(desired_configmap(a, &in));
-    print(desired_jobmanager(a, &in));
-    print(desired_internal_service(a, &in, &deployment));
-    print(desired_rest_service(a, &in, &deployment));
+    print(desired_configmap(a, &in), NULL);
+    print(desired_jobmanager(a, &in), NULL);
+    print(desired_internal_service(a, &in, &deployment), NULL);
+    print(desired_rest_service(a, &in, &deployment), NULL);
+    print_exposure(a, &in);
     if (o->taskmanager)
-        print(desired_taskmanager(a, &in, taskmanager_pod_name(a, name, 1, 1), &deployment));
+        print(desired_taskmanager(a, &in, taskmanager_pod_name(a, name, 1, 1), &deployment), NULL);
     return true;
 }
 

@@ -179,9 +179,25 @@ static int port(const struct options *o, const struct flink_defaults *d)
     return text && str_to_int(text, &n) ? n : DEFAULT_PORT;
 }
 
-static int serve(struct process *p, const struct options *o, const struct flink_defaults *d,
-                 const char *const *ns, struct error *err)
+/* Where our own pod runs, NULL if it is none: as it was told, else as its token says. */
+static const char *operator_ns(struct arena *a)
 {
+    static const char file[] = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+    const char *ns = getenv("OPERATOR_NAMESPACE");
+    cleanup_free char *text = NULL;
+    struct error err;
+
+    if (!str_empty(ns))
+        return ns;
+    text = file_read(file, 256, NULL, &err);
+    return text ? str_trim(a, text) : NULL;
+}
+
+static int serve(struct process *p, struct arena *a, const struct options *o,
+                 const struct flink_defaults *d, struct error *err)
+{
+    const char *const *ns = namespaces(a, o, d);
+    const char *own_ns = operator_ns(a);
     const struct kube_config_options ko = {.kubeconfig = o->kubeconfig, .context = o->context};
     const struct health_checks checks = {live, ready, p};
 
@@ -193,6 +209,7 @@ static int serve(struct process *p, const struct options *o, const struct flink_
                                                                 .kube = p->kube,
                                                                 .defaults = d,
                                                                 .namespaces = ns,
+                                                                .operator_ns = own_ns,
                                                                 .flink_access = o->flink_access});
     p->health = health_new(p->loop, port(o, d), &checks, err);
     if (!p->health)
@@ -202,7 +219,7 @@ static int serve(struct process *p, const struct options *o, const struct flink_
     p->drain_timer = timer_new(p->loop, stop_now, p);
     p->sync_timer = timer_new(p->loop, watch_sync, p);
     timer_start(p->sync_timer, 0);
-    metric_set(&build_info, 1, FLINKOP_VERSION, str_or_empty(getenv("OPERATOR_NAMESPACE")),
+    metric_set(&build_info, 1, FLINKOP_VERSION, str_or_empty(own_ns),
                str_or_empty(getenv("POD_NAME")));
     metrics_on_scrape(scrape, NULL);
     log_info("started", KV("version", FLINKOP_VERSION), KV("server", kube_config_server(p->config)),
@@ -240,7 +257,7 @@ static int run(int argc, char **argv)
     const struct flink_defaults *d = cli_defaults(&a, o.conf_dir, &err);
     if (d) {
         p.loop = loop_new();
-        rc = serve(&p, &o, d, namespaces(&a, &o, d), &err);
+        rc = serve(&p, &a, &o, d, &err);
     }
     health_free(p.health);
     controller_free(p.controller);

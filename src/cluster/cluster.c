@@ -30,13 +30,19 @@ static struct obs_cause cause_copy(struct arena *a, struct obs_cause c)
                               c.message ? arena_strdup(a, c.message) : NULL};
 }
 
+static struct refusal refusal_copy(struct arena *a, const struct refusal *r)
+{
+    return (struct refusal){cause_copy(a, r->cause), r->kind,
+                            r->name ? arena_strdup(a, r->name) : NULL};
+}
+
 struct cluster_memory cluster_memory_copy(struct arena *a, const struct cluster_memory *m)
 {
     struct cluster_memory copy = *m;
     struct alloc_memory *alloc = &copy.alloc;
 
-    copy.refused = cause_copy(a, m->refused);
-    copy.refused_name = m->refused_name ? arena_strdup(a, m->refused_name) : NULL;
+    copy.refused = refusal_copy(a, &m->refused);
+    copy.unexposed = refusal_copy(a, &m->unexposed);
     copy.retries = arena_new_array(a, const char *, m->n_retries + 1);
     for (size_t i = 0; i < m->n_retries; i++)
         copy.retries[i] = arena_strdup(a, m->retries[i]);
@@ -103,6 +109,7 @@ struct desired_input desired_of(struct cluster_pass *p)
         .cr = {"flink.apache.org/v1beta1", "FlinkDeployment", p->meta.name, p->meta.uid},
         .generation = p->meta.generation,
         .spec_hash = p->target_hash,
+        .operator_ns = p->s->operator_ns,
     };
 }
 
@@ -158,32 +165,28 @@ static void learn(struct cluster_pass *p)
 
     for (size_t i = 0; i < p->s->n_outcomes; i++) {
         const struct outcome *o = &p->s->outcomes[i];
-        bool same = m->refused_kind == o->kind && str_eq(m->refused_name, o->name);
+        struct refusal *r = exposure_has_kind(o->kind) ? &m->unexposed : &m->refused;
+        bool same = r->kind == o->kind && str_eq(r->name, o->name);
 
         if (o->type != ACT_APPLY && o->type != ACT_PATCH && o->type != ACT_DELETE)
             continue;
-        if (m->refused.reason && !same)
+        if (r->cause.reason && !same)
             continue;
-        m->refused = (struct obs_cause){0};
+        *r = (struct refusal){0};
         if (o->ok || !is_refusal(o))
             continue;
-        m->refused =
-            (struct obs_cause){refusal_reason(&o->error), str_clean(p->a, o->error.text, 1000)};
-        m->refused_kind = o->kind;
-        m->refused_name = o->name;
+        *r = (struct refusal){
+            {refusal_reason(&o->error), str_clean(p->a, o->error.text, 1000)}, o->kind, o->name};
     }
 }
 
 /* What is not asked for any more does not matter. */
-static void forget_refusal(struct cluster_pass *p)
+static void forget_refusal(const struct plan *plan, struct refusal *r)
 {
-    struct cluster_memory *m = &p->plan.memory;
-
-    for (size_t i = 0; i < p->plan.n; i++)
-        if (p->plan.actions[i].kind == m->refused_kind &&
-            str_eq(p->plan.actions[i].name, m->refused_name))
+    for (size_t i = 0; i < plan->n; i++)
+        if (plan->actions[i].kind == r->kind && str_eq(plan->actions[i].name, r->name))
             return;
-    m->refused = (struct obs_cause){0};
+    *r = (struct refusal){0};
 }
 
 static bool about_image(const char *reason)
@@ -306,9 +309,13 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
         if (p.up_to_date)
             allocate_taskmanagers(&p);
     }
-    forget_refusal(&p);
+    forget_refusal(&p.plan, &p.plan.memory.refused);
+    forget_refusal(&p.plan, &p.plan.memory.unexposed);
+    if (!p.meta.deleted_ms && p.usable)
+        look_at_exposure(&p);
     if (!p.plan.gone)
         report(&p);
+    p.plan.kinds = exposure_kinds(&p);
     p.plan.pace = choose_pace(&p);
     p.plan.undecided = p.undecided;
     p.plan.ready = p.serves && p.up_to_date && !p.former && !p.meta.deleted_ms;

@@ -6,6 +6,7 @@
 #include "flinkop/cluster_config.h"
 #include "flinkop/desired.h"
 #include "flinkop/plan.h"
+#include "status.h"
 
 /* status.jobManagerDeploymentStatus */
 enum jm_status { JM_MISSING, JM_DEPLOYING, JM_DEPLOYED_NOT_READY, JM_READY, JM_ERROR };
@@ -43,7 +44,9 @@ struct cluster_pass {
     struct alloc_result alloc;
     int attempt, last_index;
     const char *alloc_instance;
-    const char *blocked; /* why deletion waits; NULL: it does not */
+    const char *blocked;      /* why deletion waits; NULL: it does not */
+    struct condition exposed; /* type NULL: nothing is asked for */
+    bool exposed_trouble;     /* it is not, and somebody should know */
 };
 
 /** The pod of the JobManager that counts: the newest that is not going away. */
@@ -63,12 +66,27 @@ struct desired_input desired_of(struct cluster_pass *p);
 
 #define STOPPING "stopping the JobManager"
 
+/** Plans a server-side apply. now: the object as it is known, NULL if there is none of ours. */
+void plan_apply(struct cluster_pass *p, enum kube_kind kind, const char *name,
+                const struct obs_meta *now, jv body);
+
 void judge(struct cluster_pass *p);                 /* cluster_judge.c */
 void roll_out(struct cluster_pass *p);              /* cluster_rollout.c */
 void finalize(struct cluster_pass *p);              /* cluster_finalize.c */
 void look_at_names(struct cluster_pass *p);         /* cluster_allocate.c */
 void allocate_taskmanagers(struct cluster_pass *p); /* cluster_allocate.c */
 void report(struct cluster_pass *p);                /* cluster_report.c */
+
+/* ---- cluster_exposure.c ---- */
+
+/** Makes and removes what exposes a running cluster. */
+void expose(struct cluster_pass *p);
+/** Fills p->exposed. */
+void look_at_exposure(struct cluster_pass *p);
+/** status.endpoints */
+jv endpoints(struct cluster_pass *p);
+/** The kinds to be looked at for it, as in struct plan. */
+unsigned exposure_kinds(const struct cluster_pass *p);
 /** Reason and sentence of the state it is in: the first useful cause if something is wrong. */
 struct obs_cause describe(struct cluster_pass *p); /* cluster_report.c */
 

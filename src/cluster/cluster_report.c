@@ -31,8 +31,8 @@ const char *jm_status_name(enum jm_status s)
 
 static bool ready(const struct cluster_pass *p)
 {
-    return p->jm == JM_READY && p->up_to_date && !p->invalid && !p->plan.memory.refused.reason &&
-           !p->former && !p->meta.deleted_ms;
+    return p->jm == JM_READY && p->up_to_date && !p->invalid &&
+           !p->plan.memory.refused.cause.reason && !p->former && !p->meta.deleted_ms;
 }
 
 /* ---- conditions ---- */
@@ -68,7 +68,7 @@ static struct condition taskmanagers_condition(struct cluster_pass *p)
 
 struct obs_cause describe(struct cluster_pass *p)
 {
-    const struct obs_cause *refused = &p->plan.memory.refused;
+    const struct obs_cause *refused = &p->plan.memory.refused.cause;
 
     if (p->meta.deleted_ms && refused->reason)
         return (struct obs_cause){"DeletionBlocked", refused->message};
@@ -110,9 +110,9 @@ static jv conditions(struct cluster_pass *p)
 {
     struct obs_cause why = describe(p);
     bool ok = ready(p);
-    bool stalled = p->invalid || p->plan.memory.refused.reason || p->jm == JM_ERROR || p->blocked ||
-                   p->former_stuck;
-    struct condition list[5] = {
+    bool stalled = p->invalid || p->plan.memory.refused.cause.reason || p->jm == JM_ERROR ||
+                   p->blocked || p->former_stuck;
+    struct condition list[6] = {
         {"Ready", ok, why.reason, why.message},
         {"Reconciling", !ok && !stalled, why.reason, why.message},
         {"Stalled", stalled, why.reason, why.message},
@@ -122,6 +122,8 @@ static jv conditions(struct cluster_pass *p)
 
     if (tells_allocation(p))
         list[n++] = taskmanagers_condition(p);
+    if (p->exposed.type)
+        list[n++] = p->exposed;
     return conditions_write(p->a, jv_get(p->status, "conditions"), list, n, p->meta.generation,
                             p->s->wall);
 }
@@ -131,7 +133,7 @@ static jv conditions(struct cluster_pass *p)
 /* NULL: nothing is wrong. */
 static const char *error(struct cluster_pass *p)
 {
-    const struct obs_cause *refused = &p->plan.memory.refused;
+    const struct obs_cause *refused = &p->plan.memory.refused.cause;
 
     if (p->invalid)
         return error_text(p->a, ERROR_PREFIX "ValidationException", NULL, p->invalid);
@@ -162,7 +164,7 @@ static jv reconciliation(struct cluster_pass *p, const char **ret_state)
     }
     if (p->recording)
         state = "UPGRADING";
-    else if (p->jm == JM_READY && p->up_to_date && !p->plan.memory.refused.reason) {
+    else if (p->jm == JM_READY && p->up_to_date && !p->plan.memory.refused.cause.reason) {
         state = "DEPLOYED";
         stable = text;
     }
@@ -226,6 +228,14 @@ static jv allocator(struct cluster_pass *p)
 
 /* ---- events: what is new against the status as it was ---- */
 
+static bool tells_already(const struct cluster_pass *p, const struct condition *c)
+{
+    jv_foreach (old, jv_get(p->status, "conditions"))
+        if (str_eq(JV_STRING(*old, "type"), c->type))
+            return str_eq(JV_STRING(*old, "message"), c->message);
+    return false;
+}
+
 static void tell(struct cluster_pass *p, const char *error_now)
 {
     const char *before = JV_STRING(p->status, "error");
@@ -248,15 +258,18 @@ static void tell(struct cluster_pass *p, const char *error_now)
             plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "Operator",
                        p->unsupported_version ? "UnsupportedFlinkVersion" : "ValidationError",
                        p->invalid);
-        else if (p->plan.memory.refused.reason)
+        else if (p->plan.memory.refused.cause.reason)
             plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "Operator",
-                       p->plan.memory.refused.reason, p->plan.memory.refused.message);
+                       p->plan.memory.refused.cause.reason, p->plan.memory.refused.cause.message);
         else
             plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "JobManagerDeployment",
                        p->cause.reason, p->cause.message);
     }
     if (p->blocked && !strstr(json_text(p->a, jv_get(p->status, "conditions")), p->blocked))
         plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "Operator", "CleanupFailed", p->blocked);
+    if (p->exposed_trouble && !tells_already(p, &p->exposed))
+        plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "Operator", p->exposed.reason,
+                   p->exposed.message);
     if (p->has_alloc && p->alloc.problem.reason && !str_eq(p->alloc.problem.message, alloc_before))
         plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "Operator", p->alloc.problem.reason,
                    p->alloc.problem.message);
@@ -283,6 +296,7 @@ void report(struct cluster_pass *p)
     status = jv_set(p->a, status, "error", STR(error_now));
     status = jv_set(p->a, status, "reconciliationStatus", recon);
     status = jv_set(p->a, status, "allocator", allocator(p));
+    status = jv_set(p->a, status, "endpoints", endpoints(p));
     status = jv_set(p->a, status, "conditions", conditions(p));
     if (p->jm == JM_READY && p->up_to_date) {
         status = jv_set(p->a, status, "runningImage", STR(p->s->deployment->image));

@@ -23,9 +23,8 @@ static bool current(const struct cluster_pass *p, const struct obs_meta *m)
     return m && !m->deleted_ms && str_eq(m->spec_hash, p->target_hash);
 }
 
-/* now: the object as it is known, NULL if there is none. */
-static void apply(struct cluster_pass *p, enum kube_kind kind, const char *name,
-                  const struct obs_meta *now, jv body)
+void plan_apply(struct cluster_pass *p, enum kube_kind kind, const char *name,
+                const struct obs_meta *now, jv body)
 {
     struct action *act = plan_add(&p->plan, ACT_APPLY, kind, p->meta.ns, name);
 
@@ -37,8 +36,8 @@ static void apply_configmap(struct cluster_pass *p)
 {
     struct desired_input in = desired_of(p);
 
-    apply(p, KIND_CONFIGMAP, desired_configmap_name(p->a, p->meta.name), p->s->configmap,
-          desired_configmap(p->a, &in));
+    plan_apply(p, KIND_CONFIGMAP, desired_configmap_name(p->a, p->meta.name), p->s->configmap,
+               desired_configmap(p->a, &in));
 }
 
 static void delete_pod(struct cluster_pass *p, const struct obs_pod *pod)
@@ -98,8 +97,8 @@ static void deploy(struct cluster_pass *p)
         apply_configmap(p);
         return;
     }
-    apply(p, KIND_DEPLOYMENT, p->meta.name, p->s->deployment ? &p->s->deployment->meta : NULL,
-          desired_jobmanager(p->a, &in));
+    plan_apply(p, KIND_DEPLOYMENT, p->meta.name, p->s->deployment ? &p->s->deployment->meta : NULL,
+               desired_jobmanager(p->a, &in));
 }
 
 static void replace(struct cluster_pass *p)
@@ -151,11 +150,12 @@ static void keep(struct cluster_pass *p)
     if (!current(p, p->s->configmap))
         apply_configmap(p);
     if (!current(p, p->s->internal_service))
-        apply(p, KIND_SERVICE, p->meta.name, p->s->internal_service,
-              desired_internal_service(p->a, &in, &owner));
+        plan_apply(p, KIND_SERVICE, p->meta.name, p->s->internal_service,
+                   desired_internal_service(p->a, &in, &owner));
     if (!current(p, p->s->rest_service))
-        apply(p, KIND_SERVICE, arena_printf(p->a, "%s-rest", p->meta.name), p->s->rest_service,
-              desired_rest_service(p->a, &in, &owner));
+        plan_apply(p, KIND_SERVICE, arena_printf(p->a, "%s-rest", p->meta.name), p->s->rest_service,
+                   desired_rest_service(p->a, &in, &owner));
+    expose(p);
     if (d->replicas != p->config.jm_replicas)
         scale(p, p->config.jm_replicas);
 }

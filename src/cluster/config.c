@@ -11,6 +11,7 @@
 #include "flinkop/arena.h"
 #include "flinkop/cluster_config.h"
 #include "flinkop/error.h"
+#include "flinkop/exposure.h"
 #include "flinkop/flink_defaults.h"
 #include "flinkop/flink_version.h"
 #include "flinkop/str.h"
@@ -395,6 +396,8 @@ void cluster_config_build(struct problems *p, const char *ns, const char *name,
     add_policy(p, ret);
     check_ha(p, ret);
     choose_image(p, ret);
+    if (!str_empty(spec->ingress.template))
+        ingress_url_read(p, spec->ingress.template, ns, name, &ret->ingress);
     ret->rest_port = (int)get_int(p, &ret->conf, "rest.port", PORT_REST, 1, 65535);
     if (p->n > before) /* sizes that do not parse would only repeat the problem */
         return;

@@ -234,6 +234,46 @@ void obs_deployment_read(struct arena *a, jv object, struct obs_deployment *ret)
                                         copy_message(a, JV_STRING(failure, "message"))};
 }
 
+/* ---- what exposes a cluster ---- */
+
+/* One router's word about a Route. */
+static void router_read(struct arena *a, jv router, struct obs_exposure *ret)
+{
+    jv_foreach (c, jv_get(router, "conditions")) {
+        if (!str_eq(JV_STRING(*c, "type"), "Admitted") || ret->admitted)
+            continue;
+        if (str_eq(JV_STRING(*c, "status"), "True")) {
+            ret->admitted = true;
+            ret->address = copy(a, JV_STRING(router, "host"));
+        } else if (str_eq(JV_STRING(*c, "status"), "False")) {
+            ret->cause = (struct obs_cause){copy(a, str_or(JV_STRING(*c, "reason"), "NotAdmitted")),
+                                            copy_message(a, JV_STRING(*c, "message"))};
+        }
+    }
+}
+
+/* The members in which the three kinds differ have different names. */
+void obs_exposure_read(struct arena *a, jv object, struct obs_exposure *ret)
+{
+    jv meta = jv_get(object, "metadata"), owner = jv_at(jv_get(meta, "ownerReferences"), 0);
+    jv balancer = jv_at(JV_PATH(object, "status", "loadBalancer", "ingress"), 0);
+
+    *ret = (struct obs_exposure){
+        .host = copy(a, JV_STRING(object, "spec", "host")),
+        .host_generated =
+            str_eq(JV_STRING(meta, "annotations", "openshift.io/host.generated"), "true"),
+        .admitted = jv_present(balancer),
+        .address = copy(a, str_or(JV_STRING(balancer, "hostname"), JV_STRING(balancer, "ip"))),
+    };
+    obs_meta_read(a, object, &ret->meta);
+    if (str_eq(JV_STRING(owner, "kind"), "FlinkDeployment"))
+        ret->owner = copy(a, JV_STRING(owner, "name"));
+    jv_foreach (router, JV_PATH(object, "status", "ingress"))
+        router_read(a, *router, ret);
+    if (ret->admitted)
+        ret->cause = (struct obs_cause){0};
+}
+
 const struct obs_job *obs_flink_job(const struct obs_flink *f, const char *id)
 {
     for (size_t i = 0; id && i < f->n_jobs; i++)

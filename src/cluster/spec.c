@@ -10,6 +10,7 @@
 #include "flinkop/flink_version.h"
 #include "flinkop/jar_uri.h"
 #include "flinkop/str.h"
+#include "spec_internal.h"
 
 #define CLUSTER_NAME_MAX                                                     \
     45 /* KubernetesClusterDescriptor: a service name has 63, minus suffixes \
@@ -60,7 +61,8 @@ static const struct json_field deployment_fields[] = {
     {"logConfiguration", FIELD_OBJECT, AT(deployment_spec, log_configuration)},
     {"allocator", FIELD_STRUCT, AT(deployment_spec, allocator), .fields = allocator_fields},
     {"job", FIELD_OBJECT, AT(deployment_spec, job)},
-    {"ingress", FIELD_OBJECT, AT(deployment_spec, ingress)},
+    {"ingress", FIELD_STRUCT, AT(deployment_spec, ingress), .fields = ingress_fields},
+    {"exposure", FIELD_STRUCT, AT(deployment_spec, exposure), .fields = exposure_fields},
     {"restartNonce", FIELD_IGNORED},
     {0},
 };
@@ -180,6 +182,8 @@ void deployment_spec_read(struct problems *p, jv spec, bool strict, struct deplo
                     jv_describe(p->a, STR(ret->image_pull_policy)));
     check_logging(p, ret->log_configuration);
     check_allocator(p, &ret->allocator);
+    ingress_spec_read(p, jv_get(spec, "ingress"), strict, &ret->ingress);
+    exposure_spec_read(p, jv_get(spec, "exposure"), &ret->exposure);
 }
 
 void deployment_spec_check(struct problems *p, const struct deployment_spec *s)
@@ -193,6 +197,7 @@ void deployment_spec_check(struct problems *p, const struct deployment_spec *s)
     if (s->allocator.type == ALLOCATOR_FLINK)
         problem_add(p, "spec.allocator.type",
                     "Flink is not supported by this version; use Operator");
+    exposure_spec_check(p, &s->exposure);
 }
 
 static void check_job_args(struct problems *p, jv args)

@@ -145,6 +145,11 @@ char *deployment_spec_hash(struct arena *a, jv spec)
     return json_hash(a, sorted(a, deployment_spec_restart_part(a, spec)));
 }
 
+char *spec_part_hash(struct arena *a, jv part)
+{
+    return json_hash(a, sorted(a, without_nulls(a, part)));
+}
+
 #define DIFF_MAX 10 /* changes that are spelled out */
 #define VALUE_MAX 60
 

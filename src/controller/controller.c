@@ -24,26 +24,6 @@
 
 #define BACKOFF_MAX_MS 60000
 
-/* What is watched. Cluster objects are found by their labels; of Services and ConfigMaps only the
- * metadata matters. */
-static const struct kube_watch_spec watched[] = {
-    {.kind = KIND_FLINKDEPLOYMENT},
-    {.kind = KIND_FLINKSESSIONJOB},
-    {.kind = KIND_DEPLOYMENT, .label_selector = "app,component=jobmanager,type"},
-    {.kind = KIND_POD, .label_selector = "app,component in (jobmanager,taskmanager),type"},
-    {.kind = KIND_SERVICE, .label_selector = "app,type", .metadata_only = true},
-    {.kind = KIND_CONFIGMAP, .label_selector = "app,type", .metadata_only = true},
-};
-
-struct watcher {
-    struct controller *c;
-    struct kube_watch *watch;
-    struct store *store;
-    char *ns; /* NULL: all */
-    uint64_t mark;
-    bool troubled;
-};
-
 /* ---- what a change concerns ---- */
 
 /* An edit by a user goes first, what the first list brings after a start goes last. */
@@ -58,8 +38,8 @@ static enum workqueue_priority priority_of(const struct controller *c, const str
     return PRIORITY_NORMAL;
 }
 
-static void store_changed(void *arg, enum kube_kind kind, const struct stored *old,
-                          const struct stored *now)
+void store_changed(void *arg, enum kube_kind kind, const struct stored *old,
+                   const struct stored *now)
 {
     struct controller *c = arg;
     const struct stored *s = now ? now : old;
@@ -90,88 +70,6 @@ static void timer_fired(void *arg)
     pump_soon(arg);
 }
 
-/* ---- watches ---- */
-
-static void on_list_begin(void *arg)
-{
-    struct watcher *w = arg;
-
-    w->mark = store_list_begin(w->store);
-}
-
-static void on_object(void *arg, jv object, bool initial)
-{
-    struct watcher *w = arg;
-
-    w->c->listing = initial;
-    store_observe(w->store, object, loop_now(w->c->loop));
-    w->c->listing = false;
-}
-
-static void on_deleted(void *arg, jv object)
-{
-    struct watcher *w = arg;
-
-    store_forget(w->store, str_or_empty(JV_STRING(object, "metadata", "namespace")),
-                 str_or_empty(JV_STRING(object, "metadata", "name")),
-                 JV_STRING(object, "metadata", "uid"));
-}
-
-static void on_list_end(void *arg)
-{
-    struct watcher *w = arg;
-
-    store_list_end(w->store, w->mark, w->ns);
-    pump_soon(w->c);
-}
-
-static void on_trouble(void *arg, bool in_trouble, const struct error *err)
-{
-    struct watcher *w = arg;
-    size_t i = (size_t)(w - w->c->watchers) % ARRAY_SIZE(watched);
-    const char *plural = kube_resource(watched[i].kind)->plural;
-
-    w->troubled = in_trouble;
-    if (in_trouble)
-        log_error("cannot watch", KV("resource", plural), KV("namespace", str_or(w->ns, "(all)")),
-                  KV("error", err->text));
-    else
-        log_info("watching again", KV("resource", plural), KV("namespace", str_or(w->ns, "(all)")));
-}
-
-static void watch_start(struct controller *c, struct watcher *w, const struct kube_watch_spec *spec,
-                        const char *ns)
-{
-    struct kube_watch_spec own = *spec;
-    const struct kube_watch_sink sink = {.list_begin = on_list_begin,
-                                         .object = on_object,
-                                         .deleted = on_deleted,
-                                         .list_end = on_list_end,
-                                         .trouble = on_trouble,
-                                         .arg = w};
-
-    own.ns = ns;
-    *w = (struct watcher){.c = c, .store = c->stores[spec->kind], .ns = xstrdup_or_null(ns)};
-    w->watch = kube_watch_start(c->kube, &own, &sink);
-}
-
-bool controller_synced(const struct controller *c)
-{
-    for (size_t i = 0; i < c->n_watchers; i++)
-        if (!kube_watch_synced(c->watchers[i].watch))
-            return false;
-    return true;
-}
-
-int64_t controller_silence(const struct controller *c)
-{
-    int64_t oldest = loop_now(c->loop);
-
-    for (size_t i = 0; i < c->n_watchers; i++)
-        oldest = MIN(oldest, kube_watch_last_byte(c->watchers[i].watch));
-    return loop_now(c->loop) - oldest;
-}
-
 /* ---- life ---- */
 
 static int flink_access(const struct controller_options *o)
@@ -184,16 +82,12 @@ static int flink_access(const struct controller_options *o)
 
 struct controller *controller_new(const struct controller_options *o)
 {
-    static const char *const everywhere[] = {NULL, NULL};
     struct controller *c = xcalloc(1, sizeof(*c));
-    const char *const *namespaces = o->namespaces && o->namespaces[0] ? o->namespaces : everywhere;
-    size_t n_ns = 0, at = 0;
 
-    *c = (struct controller){.loop = o->loop, .kube = o->kube, .defaults = o->defaults};
+    *c = (struct controller){
+        .loop = o->loop, .kube = o->kube, .defaults = o->defaults, .operator_ns = o->operator_ns};
     c->flink = flink_client_new(o->loop, o->kube, (enum flink_access)flink_access(o));
     c->timer = timer_new(o->loop, timer_fired, c);
-    for (size_t i = 0; i < ARRAY_SIZE(watched); i++)
-        c->stores[watched[i].kind] = store_new(watched[i].kind, store_changed, c);
     for (size_t i = 0; i < ARRAY_SIZE(controlled); i++) {
         struct kind_control *k = &c->kinds[controlled[i]];
 
@@ -216,13 +110,7 @@ struct controller *controller_new(const struct controller_options *o)
         .arg = c,
     };
     metrics_on_scrape(controller_scrape, c);
-    while (n_ns == 0 || namespaces[n_ns])
-        n_ns++;
-    c->n_watchers = n_ns * ARRAY_SIZE(watched);
-    c->watchers = xcalloc(c->n_watchers, sizeof(*c->watchers));
-    for (size_t n = 0; n < n_ns; n++)
-        for (size_t i = 0; i < ARRAY_SIZE(watched); i++)
-            watch_start(c, &c->watchers[at++], &watched[i], namespaces[n]);
+    watches_init(c, o->namespaces);
     return c;
 }
 
@@ -252,11 +140,7 @@ void controller_free(struct controller *c)
 
     if (!c)
         return;
-    for (size_t i = 0; i < c->n_watchers; i++) {
-        kube_watch_stop(c->watchers[i].watch);
-        free(c->watchers[i].ns);
-    }
-    free(c->watchers);
+    watches_release(c);
     for (size_t i = 0; i < ARRAY_SIZE(controlled); i++) {
         struct kind_control *k = &c->kinds[controlled[i]];
 

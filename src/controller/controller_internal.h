@@ -37,6 +37,7 @@ struct target {
     struct probe *probe;
     int rest_port;
     bool planned, ready, undecided, ended; /* as its last plan says */
+    unsigned asked;                        /* optional kinds that are watched for it */
     struct cluster_counts counts;
     char *summary;
     char *flink_version;
@@ -53,6 +54,7 @@ struct controller {
     struct loop *loop;
     struct kube_client *kube;
     const struct flink_defaults *defaults;
+    const char *operator_ns;
     struct flink_client *flink;
     struct probe_pool probes;
     struct executor executor;
@@ -71,6 +73,24 @@ struct controller {
 
 /* The kinds that are reconciled. */
 extern const enum kube_kind controlled[2];
+
+/* ---- controller.c ---- */
+
+/** store_change_fn of all stores; arg is the controller. */
+void store_changed(void *arg, enum kube_kind kind, const struct stored *old,
+                   const struct stored *now);
+
+/* ---- watches.c ---- */
+
+/** Makes the stores and starts watching; an empty list, or NULL: all namespaces. */
+void watches_init(struct controller *c, const char *const *namespaces);
+void watches_release(struct controller *c);
+/** From now on this target needs these optional kinds (1U << kind) to be watched. */
+void watches_ask(struct controller *c, struct target *t, unsigned kinds);
+/** Whether the API server has a kind that the target with this key has asked for; ret_error: why
+ * that is not known, or NULL. */
+enum kind_served watches_served(const struct controller *c, enum kube_kind kind, const char *key,
+                                const char **ret_error);
 
 /* ---- reconcile.c ---- */
 

@@ -110,6 +110,21 @@ static void add_jobs(struct arena *a, struct controller *c, const char *key,
     s->n_jobs = n;
 }
 
+static void add_exposure(struct arena *a, struct controller *c, const struct obs_meta *cr,
+                         const char *key, struct cluster_snapshot *s)
+{
+    for (enum exposure e = 0; e < EXPOSURE_COUNT; e++) {
+        struct exposure_view *v = &s->exposure[e];
+        enum kube_kind kind = exposure_kind(e);
+        const struct stored *found =
+            store_get(c->stores[kind], cr->ns, exposure_name(a, e, cr->name));
+
+        v->served = watches_served(c, kind, key, &v->error);
+        if (v->served == SERVED_YES && found)
+            v->object = found->view;
+    }
+}
+
 static struct plan plan_cluster(struct controller *c, struct target *t, const struct stored *cr,
                                 jv object, struct arena *a)
 {
@@ -122,6 +137,7 @@ static struct plan plan_cluster(struct controller *c, struct target *t, const st
         .configmap = meta_of(c, KIND_CONFIGMAP, ns, arena_printf(a, "flink-config-%s", name)),
         .internal_service = meta_of(c, KIND_SERVICE, ns, name),
         .rest_service = meta_of(c, KIND_SERVICE, ns, arena_printf(a, "%s-rest", name)),
+        .operator_ns = c->operator_ns,
         .flink = probe_result(t->probe),
         .outcomes = t->outcomes,
         .n_outcomes = t->n_outcomes,
@@ -130,6 +146,7 @@ static struct plan plan_cluster(struct controller *c, struct target *t, const st
         .wall = clock_wall_ms(),
     };
 
+    add_exposure(a, c, cr->meta, t->key, &s);
     add_pods(a, c, t->key, &s);
     add_jobs(a, c, t->key, &s);
     return reconcile_cluster(a, &s);
@@ -155,6 +172,7 @@ static void keep_cluster(struct controller *c, struct target *t, const struct pl
     if (plan->flink_version && !str_eq(t->flink_version, plan->flink_version))
         str_replace(&t->flink_version, plan->flink_version);
     probe_set_pace(t->probe, plan->pace, plan->adaptive);
+    watches_ask(c, t, plan->kinds);
     if (was_ready != t->ready || had_ended != t->ended || was_undecided != t->undecided)
         enqueue_jobs_of(c, t->key);
 }

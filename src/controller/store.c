@@ -99,6 +99,18 @@ static void project(struct entry *e, enum kube_kind kind, jv object)
         e->s.meta = &v->meta;
         break;
     }
+    case KIND_INGRESS:
+    case KIND_ROUTE:
+    case KIND_NETWORKPOLICY: {
+        struct obs_exposure *v = arena_new(a, struct obs_exposure);
+
+        obs_exposure_read(a, object, v);
+        e->s.view = v;
+        e->s.meta = &v->meta;
+        if (v->owner)
+            e->s.index = arena_printf(a, "%s/%s", str_or_empty(v->meta.ns), v->owner);
+        return;
+    }
     case KIND_FLINKSESSIONJOB: {
         struct obs_session_job *v = arena_new(a, struct obs_session_job);
 

@@ -109,6 +109,7 @@ void target_free(struct target *t)
 
 void target_drop(struct controller *c, struct target *t)
 {
+    watches_ask(c, t, 0);
     workqueue_remove(c->kinds[t->kind].queue, t->key);
     strmap_remove(&c->kinds[t->kind].targets, t->key);
     target_free(t);

@@ -53,6 +53,10 @@ static const struct flink_option options[] = {
     BOOL_("exception.stacktrace.enabled", "false", SYSTEM),
     INT_("exception.stacktrace.max.length", "2048", SYSTEM),
     INT_("exception.throwable.list.max.count", "2", SYSTEM),
+    TEXT_("exposure.controller-namespaces",
+          "ingress-nginx,nginx-ingress,traefik,haproxy-controller,kong,projectcontour,"
+          "istio-system,kube-system",
+          RESOURCE),
     TIME_("flink.client.cancel.timeout", "1 min", SYSTEM),
     TIME_("flink.client.timeout", "10 s", SYSTEM),
     TIME_("health.canary.resource.timeout", "1 min", SYSTEM),

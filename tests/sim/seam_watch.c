@@ -177,6 +177,8 @@ struct kube_watch *kube_watch_start(struct kube_client *c, const struct kube_wat
 
 void kube_watch_stop(struct kube_watch *w)
 {
+    if (!w)
+        return;
     *w->link = w->next;
     if (w->next)
         w->next->link = w->link;

@@ -68,7 +68,9 @@ static void check_schema(struct arena *a, jv s, const char *path, bool spec)
                                         "x-kubernetes-preserve-unknown-fields",
                                         "x-kubernetes-int-or-string",
                                         "x-kubernetes-list-type",
-                                        "x-kubernetes-list-map-keys"};
+                                        "x-kubernetes-list-map-keys",
+                                        "maxLength",
+                                        "x-kubernetes-validations"};
     const char *type = JV_STRING(s, "type"), *text = JV_STRING(s, "description");
     bool int_or_string = jv_bool_or(jv_get(s, "x-kubernetes-int-or-string"), false);
 

@@ -187,6 +187,29 @@ static const struct obs_meta *meta(struct situation *s, const char *kind, const 
     return m;
 }
 
+/* `served: {Route: false}`: whether the API server has an optional kind, or, as text, why that is
+ * not known; "" is not yet. It has all that are not named. */
+static void add_exposure(struct situation *s, const char *cluster, struct cluster_snapshot *snap)
+{
+    for (enum exposure e = 0; e < EXPOSURE_COUNT; e++) {
+        const char *kind = kube_resource(exposure_kind(e))->kind;
+        jv served = jv_get(jv_get(s->doc, "served"), kind);
+        jv o = object_of(s, kind, exposure_name(s->a, e, cluster));
+        struct obs_exposure *object = arena_new(s->a, struct obs_exposure);
+        struct exposure_view *v = &snap->exposure[e];
+
+        if (served.type == JV_STR) {
+            v->error = *served.s ? served.s : NULL;
+            continue;
+        }
+        v->served = jv_bool_or(served, true) ? SERVED_YES : SERVED_NO;
+        if (v->served == SERVED_NO || !jv_present(o))
+            continue;
+        obs_exposure_read(s->a, o, object);
+        v->object = object;
+    }
+}
+
 static void add_pods(struct situation *s, struct cluster_snapshot *snap)
 {
     jv objects = jv_get(s->doc, "objects");
@@ -248,6 +271,7 @@ static struct plan plan_cluster(struct situation *s, jv cr)
         .configmap = meta(s, "ConfigMap", arena_printf(s->a, "flink-config-%s", name)),
         .internal_service = meta(s, "Service", name),
         .rest_service = meta(s, "Service", arena_printf(s->a, "%s-rest", name)),
+        .operator_ns = JV_STRING(s->doc, "operatorNamespace"),
         .flink = &s->flink,
         .outcomes = s->outcomes,
         .n_outcomes = s->n_outcomes,
@@ -261,6 +285,7 @@ static struct plan plan_cluster(struct situation *s, jv cr)
         obs_deployment_read(s->a, d, deployment);
         snap.deployment = deployment;
     }
+    add_exposure(s, name, &snap);
     add_pods(s, &snap);
     add_jobs(s, &snap);
     /* Waiting times need a first look: the case says how long ago that was. */
@@ -333,6 +358,16 @@ static jv body_text(struct arena *a, const struct situation *s, const struct act
     return hash ? jv_dup(a, OBJ({"spec-hash", STR(hash)})) : ABSENT;
 }
 
+static jv kinds_text(struct arena *a, unsigned kinds)
+{
+    struct jv_list list = JV_LIST(a);
+
+    for (int k = 0; k < KIND_COUNT; k++)
+        if (kinds & (1U << k))
+            jv_list_add(&list, STR(kube_resource((enum kube_kind)k)->kind));
+    return list.n ? jv_list_arr(&list) : ABSENT;
+}
+
 static jv plan_text(struct arena *a, const struct situation *s, const struct plan *plan)
 {
     struct jv_list list = JV_LIST(a);
@@ -352,12 +387,12 @@ static jv plan_text(struct arena *a, const struct situation *s, const struct pla
                        {"reason", STR(act->reason)}, {"message", STR(act->message)},
                        {"submit", submit_text(a, act->submit)}, {"body", body_text(a, s, act)})));
     }
-    return jv_dup(a,
-                  OBJ({"plan", jv_list_arr(&list)},
-                      {"nextInMs", IF(plan->next != INT64_MAX, INT(plan->next - s->now))},
-                      {"gone", IF(plan->gone, BOOL(true))}, {"pace", STR(pace_names[plan->pace])},
-                      {"ended", IF(plan->ended, BOOL(true))},
-                      {"ready", IF(plan->ready, BOOL(true))}, {"summary", STR(plan->summary)}));
+    return jv_dup(
+        a, OBJ({"plan", jv_list_arr(&list)},
+               {"nextInMs", IF(plan->next != INT64_MAX, INT(plan->next - s->now))},
+               {"gone", IF(plan->gone, BOOL(true))}, {"pace", STR(pace_names[plan->pace])},
+               {"ended", IF(plan->ended, BOOL(true))}, {"ready", IF(plan->ready, BOOL(true))},
+               {"summary", STR(plan->summary)}, {"kinds", kinds_text(a, plan->kinds)}));
 }
 
 /* A pass right after the first one's status was written must find it true. */

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is watched. Cluster objects are found by their labels; of Services and ConfigMaps only the
+ * metadata matters. Kinds that expose clusters are watched in a namespace only while a cluster in
+ * it asks for one: the list that such a watch begins with also tells whether the API server has the
+ * kind at all, and one that it does not have is looked for again at the watch's back-off (every 30
+ * to 60 s), so that a definition that comes later is found.
+ */
+#include "controller_internal.h"
+#include "flinkop/kube_client.h"
+#include "flinkop/kube_watch.h"
+#include "flinkop/log.h"
+#include "flinkop/loop.h"
+#include "flinkop/mem.h"
+#include "flinkop/str.h"
+
+static const struct kube_watch_spec watched[] = {
+    {.kind = KIND_FLINKDEPLOYMENT},
+    {.kind = KIND_FLINKSESSIONJOB},
+    {.kind = KIND_DEPLOYMENT, .label_selector = "app,component=jobmanager,type"},
+    {.kind = KIND_POD, .label_selector = "app,component in (jobmanager,taskmanager),type"},
+    {.kind = KIND_SERVICE, .label_selector = "app,type", .metadata_only = true},
+    {.kind = KIND_CONFIGMAP, .label_selector = "app,type", .metadata_only = true},
+    {.kind = KIND_INGRESS, .label_selector = EXPOSURE_SELECTOR},
+    {.kind = KIND_ROUTE, .label_selector = EXPOSURE_SELECTOR},
+    {.kind = KIND_NETWORKPOLICY, .label_selector = EXPOSURE_SELECTOR, .metadata_only = true},
+};
+
+struct watcher {
+    struct controller *c;
+    const struct kube_watch_spec *spec;
+    struct kube_watch *watch; /* NULL: nobody asks for it */
+    struct store *store;
+    char *ns; /* NULL: all */
+    uint64_t mark;
+    /* on demand */
+    size_t askers;
+    bool absent; /* the API server does not have the kind */
+    char *error; /* why it cannot be watched, NULL: it can */
+};
+
+static bool on_demand(const struct watcher *w)
+{
+    return exposure_has_kind(w->spec->kind);
+}
+
+static unsigned bit(const struct watcher *w)
+{
+    return 1U << w->spec->kind;
+}
+
+/* What its askers waited for is known, or has changed. */
+static void tell_askers(struct watcher *w)
+{
+    struct strmap_entry *e;
+
+    strmap_foreach (e, &w->c->kinds[KIND_FLINKDEPLOYMENT].targets) {
+        const struct target *t = e->value;
+
+        if (t->asked & bit(w))
+            enqueue(w->c, KIND_FLINKDEPLOYMENT, t->key, PRIORITY_NORMAL);
+    }
+}
+
+/* ---- what a watch tells ---- */
+
+static void on_list_begin(void *arg)
+{
+    struct watcher *w = arg;
+
+    w->mark = store_list_begin(w->store);
+}
+
+static void on_object(void *arg, jv object, bool initial)
+{
+    struct watcher *w = arg;
+
+    w->c->listing = initial;
+    store_observe(w->store, object, loop_now(w->c->loop));
+    w->c->listing = false;
+}
+
+static void on_deleted(void *arg, jv object)
+{
+    struct watcher *w = arg;
+
+    store_forget(w->store, str_or_empty(JV_STRING(object, "metadata", "namespace")),
+                 str_or_empty(JV_STRING(object, "metadata", "name")),
+                 JV_STRING(object, "metadata", "uid"));
+}
+
+static void on_list_end(void *arg)
+{
+    struct watcher *w = arg;
+
+    store_list_end(w->store, w->mark, w->ns);
+    if (on_demand(w))
+        tell_askers(w);
+    pump_soon(w->c);
+}
+
+static void on_trouble(void *arg, bool in_trouble, const struct error *err)
+{
+    struct watcher *w = arg;
+    const struct kube_resource *res = kube_resource(w->spec->kind);
+    const struct log_kv where[] = {KV("resource", res->plural),
+                                   KV("namespace", str_or(w->ns, "(all)"))};
+
+    w->absent = in_trouble && err->code == ERR_NOT_FOUND;
+    str_replace(&w->error, in_trouble ? err->text : NULL);
+    if (in_trouble && w->absent && on_demand(w))
+        log_info("the API server does not have this kind", where[0], where[1]);
+    else if (in_trouble)
+        log_error("cannot watch", where[0], where[1], KV("error", err->text));
+    else
+        log_info("watching again", where[0], where[1]);
+    if (on_demand(w))
+        tell_askers(w);
+}
+
+/* ---- on demand ---- */
+
+static void watch_start(struct watcher *w)
+{
+    struct kube_watch_spec own = *w->spec;
+    const struct kube_watch_sink sink = {.list_begin = on_list_begin,
+                                         .object = on_object,
+                                         .deleted = on_deleted,
+                                         .list_end = on_list_end,
+                                         .trouble = on_trouble,
+                                         .arg = w};
+
+    own.ns = w->ns;
+    w->watch = kube_watch_start(w->c->kube, &own, &sink);
+}
+
+static void watch_stop(struct watcher *w)
+{
+    kube_watch_stop(TAKE_PTR(w->watch));
+    str_replace(&w->error, NULL);
+    w->absent = false;
+}
+
+/* key: "namespace/name" */
+static bool covers(const struct watcher *w, const char *key)
+{
+    const char *rest = w->ns ? str_skip_prefix(key, w->ns) : "/";
+
+    return rest && *rest == '/';
+}
+
+void watches_ask(struct controller *c, struct target *t, unsigned kinds)
+{
+    unsigned before = t->asked;
+
+    t->asked = kinds;
+    for (size_t i = 0; i < c->n_watchers && before != kinds; i++) {
+        struct watcher *w = &c->watchers[i];
+
+        if (!on_demand(w) || !covers(w, t->key) || !((before ^ kinds) & bit(w)))
+            continue;
+        if (kinds & bit(w)) {
+            if (!w->askers++)
+                watch_start(w);
+        } else if (!--w->askers) {
+            watch_stop(w);
+            store_list_end(w->store, store_list_begin(w->store), w->ns);
+        }
+    }
+}
+
+enum kind_served watches_served(const struct controller *c, enum kube_kind kind, const char *key,
+                                const char **ret_error)
+{
+    *ret_error = NULL;
+    for (size_t i = 0; i < c->n_watchers; i++) {
+        const struct watcher *w = &c->watchers[i];
+
+        if (w->spec->kind != kind || !covers(w, key) || !w->watch)
+            continue;
+        if (w->absent)
+            return SERVED_NO;
+        if (kube_watch_synced(w->watch))
+            return SERVED_YES;
+        *ret_error = w->error;
+    }
+    return SERVED_UNKNOWN;
+}
+
+/* ---- the whole ---- */
+
+void watches_init(struct controller *c, const char *const *namespaces)
+{
+    static const char *const everywhere[] = {NULL, NULL};
+    size_t n_ns = 0;
+
+    if (!namespaces || !namespaces[0])
+        namespaces = everywhere;
+    while (n_ns == 0 || namespaces[n_ns])
+        n_ns++;
+    for (size_t i = 0; i < ARRAY_SIZE(watched); i++)
+        c->stores[watched[i].kind] = store_new(watched[i].kind, store_changed, c);
+    c->n_watchers = n_ns * ARRAY_SIZE(watched);
+    c->watchers = xcalloc(c->n_watchers, sizeof(*c->watchers));
+    for (size_t i = 0; i < c->n_watchers; i++) {
+        struct watcher *w = &c->watchers[i];
+
+        *w = (struct watcher){.c = c, .spec = &watched[i % ARRAY_SIZE(watched)]};
+        w->store = c->stores[w->spec->kind];
+        w->ns = xstrdup_or_null(namespaces[i / ARRAY_SIZE(watched)]);
+        if (!on_demand(w))
+            watch_start(w);
+    }
+}
+
+void watches_release(struct controller *c)
+{
+    for (size_t i = 0; i < c->n_watchers; i++) {
+        watch_stop(&c->watchers[i]);
+        free(c->watchers[i].ns);
+    }
+    free(c->watchers);
+}
+
+bool controller_synced(const struct controller *c)
+{
+    for (size_t i = 0; i < c->n_watchers; i++)
+        if (!on_demand(&c->watchers[i]) && !kube_watch_synced(c->watchers[i].watch))
+            return false;
+    return true;
+}
+
+int64_t controller_silence(const struct controller *c)
+{
+    int64_t oldest = loop_now(c->loop);
+
+    for (size_t i = 0; i < c->n_watchers; i++)
+        if (!on_demand(&c->watchers[i]))
+            oldest = MIN(oldest, kube_watch_last_byte(c->watchers[i].watch));
+    return loop_now(c->loop) - oldest;
+}
