@@ -19,6 +19,9 @@ KINDS = {
     "node": ("api/v1", "nodes"),
     "namespace": ("api/v1", "namespaces"),
     "deployment": ("apis/apps/v1", "deployments"),
+    "ingress": ("apis/networking.k8s.io/v1", "ingresses"),
+    "networkpolicy": ("apis/networking.k8s.io/v1", "networkpolicies"),
+    "route": ("apis/route.openshift.io/v1", "routes"),
     "flinkdep": ("apis/flink.apache.org/v1beta1", "flinkdeployments"),
     "sessionjob": ("apis/flink.apache.org/v1beta1", "flinksessionjobs"),
 }

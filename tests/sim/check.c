@@ -9,6 +9,7 @@
 #include "flink.h"
 #include "flinkop/cluster_spec.h"
 #include "flinkop/desired.h"
+#include "flinkop/exposure.h"
 #include "flinkop/json.h"
 #include "flinkop/kube_events.h"
 #include "flinkop/mem.h"
@@ -38,12 +39,13 @@ void check_taskmanagers(const char *cluster, int64_t when)
 
 static bool belongs(const char *name, const struct action *act)
 {
-    static const char *const forms[] = {"%s", "%s-rest", "flink-config-%s", "%s-taskmanager-"};
+    static const char *const forms[] = {"%s", "%s-rest", "flink-config-%s", "%s-ui",
+                                        "%s-taskmanager-"};
     char text[256];
 
     for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
         snprintf(text, sizeof(text), forms[i], name);
-        if (i == 3 ? str_has_prefix(act->name, text) : !strcmp(act->name, text))
+        if (i == 4 ? str_has_prefix(act->name, text) : !strcmp(act->name, text))
             return true;
     }
     return act->kind == KIND_POD &&
@@ -229,11 +231,26 @@ static void check_delete_pod(const char *name, const struct delete_context *cont
     check_race(tm, sim.now - context->rechecked);
 }
 
+/* What exposes a cluster goes when its specification, or the recorded one, does not ask for it. */
+static bool still_asked_for(const struct object *o)
+{
+    cleanup_arena struct arena a = {0};
+    const struct object *cr = api_by_uid(object_owner(o));
+
+    return cr && user_asks_for(jv_get(cr->at->v, "spec"), o->kind) &&
+           user_asks_for(recorded_spec_of(&a, cr), o->kind);
+}
+
 static void check_delete(int kind, const char *name)
 {
     const struct object *o = api_get(kind, name);
     const struct object *cr = o ? cluster_of(o) : NULL;
 
+    if (o && exposure_has_kind((enum kube_kind)kind)) {
+        CHECK(!still_asked_for(o), "the operator deletes %s %s, which is asked for",
+              kind_name(kind), name);
+        return;
+    }
     CHECK(!o || (kind == KIND_DEPLOYMENT && (!cr || cr->deleted)), "the operator deletes %s %s",
           kind_name(kind), name);
 }

@@ -7,6 +7,7 @@
 #include "flink.h"
 #include "flinkop/cluster_spec.h"
 #include "flinkop/desired.h"
+#include "flinkop/exposure.h"
 #include "flinkop/json.h"
 #include "flinkop/str.h"
 #include "nodes.h"
@@ -151,6 +152,23 @@ static const char *taskmanagers_are(struct arena *a, const struct object *cr, jv
     return wrong;
 }
 
+/* What exposes it is there when it is asked for, and only then. */
+static const char *exposed(struct arena *a, const struct object *cr, jv spec)
+{
+    for (enum exposure e = 0; e < EXPOSURE_COUNT; e++) {
+        const char *name = exposure_name(a, e, cr->name);
+        int kind = (int)exposure_kind(e);
+        const struct object *o = api_get(kind, name);
+        /* The API server has Routes, so none is exposed by an Ingress instead. */
+        bool asked = e != EXPOSURE_UI_INGRESS && user_asks_for(spec, kind);
+
+        if (asked != (o && !o->deleted))
+            return arena_printf(a, "%s %s is %s", kind_name(kind), name,
+                                asked ? "missing" : "left");
+    }
+    return NULL;
+}
+
 static const char *cluster_runs(struct arena *a, const struct object *cr, jv spec)
 {
     const char *hash = deployment_spec_hash(a, spec), *wrong;
@@ -165,7 +183,8 @@ static const char *cluster_runs(struct arena *a, const struct object *cr, jv spe
         return wrong;
     if (!jm || !str_eq(jm->hash, hash))
         return arena_printf(a, "%s has no JobManager of its specification", cr->name);
-    return taskmanagers_are(a, cr, spec, jm);
+    wrong = exposed(a, cr, spec);
+    return wrong ? wrong : taskmanagers_are(a, cr, spec, jm);
 }
 
 static const char *cluster_settled(struct arena *a, const struct object *cr)

@@ -62,6 +62,10 @@ void user_apply_cluster(const struct user_cluster *c)
     cleanup_arena struct arena a = {0};
     const char *version = strcmp(c->tag, "1.18") ? "v1_20" : "v1_18";
     bool there = api_get(KIND_FLINKDEPLOYMENT, c->name) != NULL;
+    jv gone = there ? NULLV : ABSENT;
+    jv ingress = OBJ({"template", STR(c->slots % 2 ? "{{name}}.example.com" : "/{{name}}")});
+    jv exposure = OBJ({"type", STR(c->route ? "Auto" : "None")},
+                      {"auth", OBJ({"type", STR("None")})}, {"networkPolicy", BOOL(c->policy)});
     jv spec = OBJ(
         {"image", STR(arena_printf(&a, "flink:%s", c->tag))},
         {"flinkVersion", STR(c->invalid ? "v1_13" : version)},
@@ -70,13 +74,23 @@ void user_apply_cluster(const struct user_cluster *c)
         {"serviceAccount", STR("flink")},
         {"jobManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})})},
         {"taskManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})})},
-        {"allocator", OBJ({"maxTaskManagers", c->max  ? INT(c->max)
-                                              : there ? NULLV
-                                                      : ABSENT},
+        {"ingress", c->ingress ? ingress : gone},
+        {"exposure", c->route || c->policy ? exposure : gone},
+        {"allocator", OBJ({"maxTaskManagers", c->max ? INT(c->max) : gone},
                           {"minTaskManagers", INT(c->min)}, {"spareTaskManagers", INT(c->spare)})},
         {"restartNonce", c->nonce ? INT(c->nonce) : ABSENT});
 
     apply(KIND_FLINKDEPLOYMENT, c->name, spec, c->invalid, !strcmp(c->tag, "bad"));
+}
+
+bool user_asks_for(jv spec, int kind)
+{
+    jv exposure = jv_get(spec, "exposure");
+
+    if (kind == KIND_INGRESS)
+        return jv_present(jv_get(spec, "ingress"));
+    return kind == KIND_ROUTE ? str_eq(JV_STRING(exposure, "type"), "Auto")
+                              : jv_bool_or(jv_get(exposure, "networkPolicy"), false);
 }
 
 void user_apply_job(const struct user_job *j)
@@ -153,6 +167,9 @@ static void random_cluster(const char *name)
         .spare = dice(4) ? 0 : 1,
         .nonce = dice(3) ? 0 : 1 + dice(1000),
         .invalid = !dice(10),
+        .ingress = !dice(3),
+        .route = !dice(3),
+        .policy = !dice(3),
     };
 
     user_apply_cluster(&c);

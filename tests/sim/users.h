@@ -18,6 +18,7 @@ struct user_cluster {
     const char *name, *tag; /* tag: of the image */
     int slots, max, min, spare, nonce;
     bool invalid;
+    bool ingress, route, policy; /* how it is exposed */
 };
 /** Creates or changes it. */
 void user_apply_cluster(const struct user_cluster *c);
@@ -28,6 +29,8 @@ struct user_job {
     bool suspended, invalid;
 };
 void user_apply_job(const struct user_job *j);
+/** Whether a spec of theirs asks for an object of this kind that exposes the cluster. */
+bool user_asks_for(jv spec, int kind);
 void user_delete(int kind, const char *name, const char *propagation);
 
 void user_create_something(void);

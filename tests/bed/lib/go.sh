@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The programs that come as Go modules: the Kubernetes control plane and node, etcd, CoreDNS, kwok.
+# What comes as Go modules: the Kubernetes control plane and node, etcd, CoreDNS, kwok; OpenShift's definitions.
 
 # find_go: the path of a Go new enough, in REPLY: the machine's own or the one `bed deps` put into the tools venv.
 find_go() {
@@ -62,6 +62,17 @@ make_kwok() {
   step "compiling kwok $KWOK" go_programs "$1" kwok "" sigs.k8s.io/kwok/cmd/kwok
 }
 
+# Only read from its module; nothing of it is compiled.
+make_openshift() {
+  check_pin openshift-api github.com/openshift/api "$OPENSHIFT_API"
+  find_go || die "no Go >= $GO_MINIMUM here; run 'bed deps'"
+  local go=(env GOTOOLCHAIN=local GOFLAGS=-mod=readonly "$REPLY") module
+  cd "$BED_DIR/go/openshift-api"
+  step "fetching OpenShift's API definitions" "${go[@]}" mod download github.com/openshift/api
+  module=$("${go[@]}" list -m -f '{{.Dir}}' github.com/openshift/api)
+  cp "$module/route/v1/zz_generated.crd-manifests/routes.crd.yaml" "$1/"
+}
+
 # Each puts the directory with its programs into REPLY.
 control_plane() {
   digest "$BED_DIR"/go/{kubernetes,etcd}/go.{mod,sum} "$KUBERNETES" "$ETCD"
@@ -74,4 +85,8 @@ node() {
 kwok_program() {
   digest "$BED_DIR"/go/kwok/go.{mod,sum}
   cached kwok "$REPLY" make_kwok
+}
+openshift_definitions() {
+  digest "$BED_DIR"/go/openshift-api/go.{mod,sum}
+  cached openshift "$REPLY" make_openshift
 }
