@@ -151,7 +151,7 @@ static struct condition not_exposed(struct cluster_pass *p, bool trouble, const 
     return (struct condition){"Exposed", false, reason, message};
 }
 
-/* Why nothing can be made of spec.exposure at all. */
+/* Why nothing can be made of type Auto. */
 static struct condition nothing_fits(struct cluster_pass *p)
 {
     const struct exposure_view *routes = view(p, EXPOSURE_UI_ROUTE);
@@ -160,11 +160,11 @@ static struct condition nothing_fits(struct cluster_pass *p)
         return not_exposed(p, true, "HostMissing",
                            "the API server has no Routes (route.openshift.io/v1), and an Ingress "
                            "needs spec.exposure.host");
-    return not_exposed(
-        p, routes->error != NULL, "Unknown",
-        routes->error
-            ? arena_printf(p->a, "whether there are Routes is not known: %s", routes->error)
-            : "looking whether the API server has Routes");
+    return not_exposed(p, true, "Unknown",
+                       arena_printf(p->a,
+                                    "whether there are Routes is not known, so write type Route or "
+                                    "Ingress: %s",
+                                    routes->error));
 }
 
 static struct condition state_of(struct cluster_pass *p, enum exposure e)
@@ -178,8 +178,6 @@ static struct condition state_of(struct cluster_pass *p, enum exposure e)
                            arena_printf(p->a, "the API server has no %ss (%s)",
                                         kube_resource(exposure_kind(e))->kind,
                                         kube_resource(exposure_kind(e))->api_version));
-    if (v->served == SERVED_UNKNOWN && v->error)
-        return not_exposed(p, true, "Unknown", v->error);
     if (!o)
         return not_exposed(p, false, "Pending",
                            arena_printf(p->a, "%s is being made", entry(p, e)));
@@ -211,6 +209,15 @@ static bool unseen(const struct exposure_view *v)
     return v->served == SERVED_UNKNOWN && !v->error;
 }
 
+/* Why something that is asked for cannot be looked at, and so not be made; NULL: all can. */
+static const char *hidden(const struct cluster_pass *p)
+{
+    for (enum exposure e = 0; e < EXPOSURE_COUNT; e++)
+        if (wanted(p, e) && view(p, e)->served == SERVED_UNKNOWN && view(p, e)->error)
+            return view(p, e)->error;
+    return NULL;
+}
+
 void look_at_exposure(struct cluster_pass *p)
 {
     enum exposure e = shown(p);
@@ -218,6 +225,8 @@ void look_at_exposure(struct cluster_pass *p)
 
     if (r->cause.reason)
         p->exposed = not_exposed(p, true, r->cause.reason, r->cause.message);
+    else if (hidden(p))
+        p->exposed = not_exposed(p, true, "Unknown", hidden(p));
     else if (e < EXPOSURE_COUNT)
         p->exposed = unseen(view(p, e)) ? as_before(p) : state_of(p, e);
     else if (p->spec.exposure.type == EXPOSE_AUTO)
