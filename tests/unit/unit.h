@@ -14,12 +14,14 @@
 #include "flinkop/jv.h"
 #include "flinkop/yaml.h"
 
-#define SUITES(X)                                                                              \
-    X(base)                                                                                    \
-    X(option) X(json) X(yaml) X(loop) X(http) X(http_tls) X(http_server) X(kube_config)        \
-        X(kube_split) X(kube_client) X(kube_watch) X(workqueue) X(kube_events) X(flink_conf)   \
-            X(flink_size) X(flink_golden) X(flink_defaults) X(flink_reply) X(crds) X(allocate) \
-                X(exposure) X(golden) X(store)
+/* Where clang-format never comes to rest. */
+/* clang-format off */
+#define SUITES(X) \
+    X(base) X(option) X(json) X(yaml) X(loop) X(http) X(http_tls) X(http_server) \
+    X(kube_config) X(kube_split) X(kube_client) X(kube_watch) X(workqueue) X(kube_events) \
+    X(flink_conf) X(flink_size) X(flink_golden) X(flink_defaults) X(flink_reply) \
+    X(crds) X(allocate) X(exposure) X(golden) X(store)
+/* clang-format on */
 
 #define DECLARE_SUITE(name) void suite_##name(TCase *tc);
 SUITES(DECLARE_SUITE)
