@@ -15,7 +15,7 @@ from lib.plane import named
 from lib.plane_scene import is_ready, namespace, operator, versions, writes
 from lib.suite import test
 
-AT_ONCE = 16
+AT_ONCE = 24
 SECONDS = 60  # for the way of one combination: back-offs are part of it
 
 # Calls of the main job to the API server, and how many of each are worth breaking.
@@ -41,8 +41,8 @@ FLINK_FAULTS = {
 
 
 class Combination:
-    def __init__(self, index, call, nth, fault, label):
-        self.index, self.call, self.nth, self.fault = index, call, nth, fault
+    def __init__(self, call, nth, fault, label):
+        self.index, self.call, self.nth, self.fault = None, call, nth, fault
         self.text = f"{call} #{nth}: {label}"
         self.seen, self.fired = 0, False
 
@@ -55,10 +55,10 @@ class Combination:
         return self.fault if self.fired else None
 
 
-def combinations(calls, faults, labels=None):
-    every = [(call, nth, fault) for call, times in calls.items() for nth in range(1, times + 1) for fault in faults]
-    return [Combination(i, call, nth, fault, labels[i % len(faults)] if labels else fault)
-            for i, (call, nth, fault) in enumerate(every)]
+def combinations(calls, faults, labels=None, nth=(1,)):
+    """Of each call the first, or those of nth that there are."""
+    return [Combination(call, n, fault, label) for call, times in calls.items() for n in nth if n <= times
+            for fault, label in zip(faults, labels or faults)]
 
 
 def number(text):
@@ -144,6 +144,8 @@ class Batch:
 def all_of(run, every, prepare):
     """Runs them in batches; fails with the text of each that went wrong."""
     ns, bad = namespace(run), []
+    for i, m in enumerate(every):
+        m.index = i
     op = prepare(ns, {m.index: m for m in every})
     for first in range(0, len(every), AT_ONCE):
         bad += Batch(run, ns, every[first:first + AT_ONCE]).go().values()
@@ -153,7 +155,7 @@ def all_of(run, every, prepare):
     op.stop()
 
 
-def break_kubernetes(run, calls, faults):
+def break_kubernetes(run, every):
     def prepare(ns, members):
         proxy = ApiProxy(run.plane.netns, *run.plane.server(), run.dir)
         run.cleanup(proxy.close)
@@ -166,29 +168,37 @@ def break_kubernetes(run, calls, faults):
         run.plane.account(run.account, [ns])
         run.plane.bound.add((run.account, ns))
         return operator(run, kubeconfig=run.plane.kubeconfig(run.dir, run.account, proxy.url, proxy.ca))
-    all_of(run, combinations(calls, faults), prepare)
+    all_of(run, every, prepare)
 
 
-def break_flink(run, faults):
+def break_flink(run, every):
     def prepare(ns, members):
         for m in members.values():
             run.flinks.cluster(f"{ns}/c{m.index}").hook = lambda request, m=m: m.strike(request.kind())
         return operator(run)
-    every = combinations(FLINK_CALLS, list(faults.values()), list(faults))
     # main() may take its time: that call has ten minutes (kubernetes.operator.job.submission.timeout).
     all_of(run, [m for m in every if (m.call, m.fault) != ("POST /jars/*/run", "hang")], prepare)
 
 
-@test("each call to the API server × each fault: converged, submitted once, nothing left, calm", timeout=900)
+def lies(nth):
+    return combinations(FLINK_CALLS, list(FLINK_FAULTS.values()), list(FLINK_FAULTS), nth)
+
+
+@test("each call to the API server × each fault: converged, submitted once, nothing left, calm", timeout=600)
 def kubernetes(run):
-    break_kubernetes(run, CALLS, FAULTS)
+    break_kubernetes(run, combinations(CALLS, FAULTS))
 
 
-@test("each call to the API server × each fault that takes its time", full=True, timeout=1800)
-def kubernetes_slow(run):
-    break_kubernetes(run, CALLS, SLOW_FAULTS)
+@test("the same for every later call, and faults that take their time", full=True, timeout=1800)
+def kubernetes_more(run):
+    break_kubernetes(run, combinations(CALLS, FAULTS, nth=(2, 3)) + combinations(CALLS, SLOW_FAULTS, nth=(1, 2, 3)))
 
 
 @test("each call to a JobManager × each fault and lie: converged, submitted once, nothing left, calm", timeout=600)
 def flink(run):
-    break_flink(run, FLINK_FAULTS)
+    break_flink(run, lies((1,)))
+
+
+@test("the same for every later call", full=True, timeout=900)
+def flink_more(run):
+    break_flink(run, lies((2,)))
