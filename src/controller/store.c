@@ -15,11 +15,13 @@
 
 #define SURE_MS 5000 /* how long a version older than our own write is not believed */
 #define TEXT_MAX (4 * 1024 * 1024)
+#define KEEP_ROOM (64 * 1024) /* of a buffer between two uses */
 #define GRAVES 512
+#define LAST_APPLIED "kubectl.kubernetes.io/last-applied-configuration"
 
 struct entry {
     struct stored s;
-    struct arena arena; /* view and index */
+    struct arena arena; /* all that s points to */
     int64_t sure_until; /* it is our own write: an older version is not believed until then */
     uint64_t mark;
     size_t position; /* in the group of its index */
@@ -37,6 +39,8 @@ struct store {
     struct strmap entries; /* key -> struct entry */
     struct strmap groups;  /* index -> struct group */
     uint64_t mark;
+    struct arena scratch;
+    struct strbuf text; /* of the object that is being put */
     /* Hashes of the uids that went last: an answer to a write of ours that comes after the watch
      * has told of the deletion must not bring the object back. */
     uint64_t graves[GRAVES];
@@ -48,13 +52,12 @@ struct store *store_new(enum kube_kind kind, store_change_fn changed, void *arg)
     struct store *st = xcalloc(1, sizeof(*st));
 
     *st = (struct store){.kind = kind, .changed = changed, .arg = arg};
+    strbuf_init(&st->text, TEXT_MAX);
     return st;
 }
 
 static void entry_free(struct entry *e)
 {
-    free(e->s.key);
-    free(e->s.text);
     arena_free(&e->arena);
     free(e);
 }
@@ -73,16 +76,28 @@ void store_free(struct store *st)
     }
     strmap_release(&st->entries);
     strmap_release(&st->groups);
+    arena_free(&st->scratch);
+    strbuf_release(&st->text);
     free(st);
 }
 
 /* ---- projections ---- */
 
-static void project(struct entry *e, enum kube_kind kind, jv object)
+static bool keeps_text(enum kube_kind kind)
+{
+    return kind == KIND_FLINKDEPLOYMENT || kind == KIND_FLINKSESSIONJOB;
+}
+
+static void project(struct store *st, struct entry *e, const char *key, jv object)
 {
     struct arena *a = &e->arena;
 
-    switch (kind) {
+    e->s.key = arena_strdup(a, key);
+    if (keeps_text(st->kind)) {
+        e->s.text = arena_strndup(a, st->text.buf, st->text.len);
+        e->s.len = st->text.len;
+    }
+    switch (st->kind) {
     case KIND_POD: {
         struct obs_pod *v = arena_new(a, struct obs_pod);
 
@@ -129,25 +144,38 @@ static void project(struct entry *e, enum kube_kind kind, jv object)
         e->s.meta = v;
     }
     }
-    if (kind != KIND_FLINKSESSIONJOB && kind != KIND_FLINKDEPLOYMENT && e->s.meta->app)
+    if (!keeps_text(st->kind) && e->s.meta->app)
         e->s.index = arena_printf(a, "%s/%s", str_or_empty(e->s.meta->ns), e->s.meta->app);
 }
 
-static bool keeps_text(enum kube_kind kind)
+/* Without what is large and concerns others only. */
+static void compact(struct strbuf *sb, jv object)
 {
-    return kind == KIND_FLINKDEPLOYMENT || kind == KIND_FLINKSESSIONJOB;
+    cleanup_arena struct arena a = {.block = 2000};
+    jv metadata = jv_get(object, "metadata"), annotations = jv_get(metadata, "annotations");
+
+    if (jv_present(jv_get(annotations, LAST_APPLIED)))
+        metadata =
+            jv_set(&a, metadata, "annotations", jv_set(&a, annotations, LAST_APPLIED, ABSENT));
+    metadata = jv_set(&a, metadata, "managedFields", ABSENT);
+    strbuf_reset(sb);
+    json_write(sb, jv_set(&a, object, "metadata", metadata));
 }
 
-static char *compact(jv object, size_t *ret_len)
+/* Objects are many and stay: each gets one block of the size that a trial has shown. */
+static void fill(struct store *st, struct entry *e, const char *key, jv object)
 {
-    cleanup_strbuf struct strbuf sb = STRBUF_INIT(TEXT_MAX);
-    cleanup_arena struct arena a = {0};
-    jv metadata = jv_set(&a, jv_get(object, "metadata"), "managedFields", ABSENT);
+    struct entry trial = {.arena = st->scratch};
 
-    json_write(&sb, jv_set(&a, object, "metadata", metadata));
-    char *text = strbuf_detach(&sb, ret_len);
-
-    return xrealloc(text, *ret_len + 1);
+    if (keeps_text(st->kind))
+        compact(&st->text, object);
+    project(st, &trial, key, object);
+    arena_init_small(&e->arena, trial.arena.total);
+    project(st, e, key, object);
+    st->scratch = trial.arena;
+    arena_reset(&st->scratch);
+    if (st->text.room > KEEP_ROOM)
+        strbuf_release(&st->text);
 }
 
 /* ---- the index ---- */
@@ -233,12 +261,8 @@ static void put(struct store *st, const char *key, jv object, struct entry *old,
 {
     struct entry *e = xcalloc(1, sizeof(*e));
 
-    arena_init_small(&e->arena, 960);
-    e->s.key = xstrdup(key);
+    fill(st, e, key, object);
     e->mark = st->mark;
-    project(e, st->kind, object);
-    if (keeps_text(st->kind))
-        e->s.text = compact(object, &e->s.len);
     e->sure_until = sure_until;
     if (old)
         group_remove(st, old);

@@ -63,7 +63,8 @@ struct kube_watch {
     struct strbuf answer;
     struct list_split list;
     struct line_split lines;
-    struct error broken; /* why we ended the call ourselves */
+    struct arena scratch; /* of the object that comes in */
+    struct error broken;  /* why we ended the call ourselves */
 
     char *resource_version, *continue_token;
     bool whole_list; /* without pages, because a continue token had expired */
@@ -90,6 +91,7 @@ static void watch_free(struct kube_watch *w)
     list_split_release(&w->list);
     line_split_release(&w->lines);
     strbuf_release(&w->answer);
+    arena_free(&w->scratch);
     free(w->ns);
     free(w->label_selector);
     free(w->resource_version);
@@ -219,11 +221,11 @@ static void break_off(struct kube_watch *w, const struct error *err)
 static bool on_item(void *arg, const char *text, size_t len)
 {
     struct kube_watch *w = arg;
-    cleanup_arena struct arena a = {0};
     struct error err = {0};
     jv object;
 
-    if (json_parse(&a, text, len, &object, &err)) {
+    arena_reset(&w->scratch);
+    if (json_parse(&w->scratch, text, len, &object, &err)) {
         error_wrap(&err, "list item");
         break_off(w, &err);
         return false;
@@ -291,11 +293,11 @@ static void on_error_event(struct kube_watch *w, jv status)
 static bool on_line(void *arg, const char *text, size_t len)
 {
     struct kube_watch *w = arg;
-    cleanup_arena struct arena a = {0};
     struct error err = {0};
     struct watch_event event;
 
-    if (watch_event_parse(&a, text, len, &event, &err)) {
+    arena_reset(&w->scratch);
+    if (watch_event_parse(&w->scratch, text, len, &event, &err)) {
         break_off(w, &err);
         return false;
     }
@@ -369,6 +371,7 @@ static ssize_t on_data(void *arg, const char *data, size_t n)
         rc = list_split_feed(&w->list, data, n, on_item, w, &err);
     else
         rc = line_split_feed(&w->lines, data, n, on_line, w, &err);
+    arena_reset(&w->scratch); /* what a large object took is not kept */
     if (rc)
         break_off(w, &err);
     if (!leave(w))
