@@ -48,6 +48,7 @@ struct kind_control {
     const char *name; /* label `controller` of the metrics */
     struct workqueue *queue;
     struct strmap targets; /* key -> struct target */
+    size_t in_flight;      /* executions */
 };
 
 struct controller {
@@ -66,7 +67,7 @@ struct controller {
     bool listing;        /* what changes right now comes from a list */
     bool pumping;        /* a pump is deferred */
     bool draining;
-    size_t in_flight;
+    size_t in_flight; /* of all kinds */
     void (*drained)(void *arg);
     void *drained_arg;
 };

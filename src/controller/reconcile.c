@@ -15,6 +15,11 @@
 
 #define TURN_KEYS 32 /* reconciled in one turn of the loop, so that it stays answerable */
 #define TURN_MS 5
+/* What is to be done waits in the queue, where edits by users come first, and not as calls that
+ * have begun to time out. The API server is called on 32 connections; submissions last longer. */
+#define CLUSTERS_IN_FLIGHT 32
+#define JOBS_IN_FLIGHT 256
+#define MEMORY_BLOCK 150 /* bytes; holds the notes about a quiet resource */
 
 const enum kube_kind controlled[2] = {KIND_FLINKDEPLOYMENT, KIND_FLINKSESSIONJOB};
 
@@ -157,7 +162,7 @@ static void keep_cluster(struct controller *c, struct target *t, const struct pl
     struct arena old = t->memory_arena;
     bool was_ready = t->ready, had_ended = t->ended, was_undecided = t->undecided || !t->planned;
 
-    arena_init_small(&t->memory_arena, 500);
+    arena_init_small(&t->memory_arena, MEMORY_BLOCK);
     t->cluster = cluster_memory_copy(&t->memory_arena, &plan->memory);
     arena_free(&old);
     t->planned = true;
@@ -211,7 +216,7 @@ static struct plan plan_job(struct controller *c, struct target *t, const struct
     struct job_plan plan = reconcile_session_job(a, &s);
     struct arena old = t->memory_arena;
 
-    arena_init_small(&t->memory_arena, 500);
+    arena_init_small(&t->memory_arena, MEMORY_BLOCK);
     t->job = job_memory_copy(&t->memory_arena, &plan.memory);
     arena_free(&old);
     return plan.plan;
@@ -244,8 +249,8 @@ static void execution_done(void *arg, const struct outcome *outcomes, size_t n, 
 
     t->running = NULL;
     let_others_go_on(t);
-    arena_reset(&t->outcome_arena);
-    t->outcomes = arena_new_array(&t->outcome_arena, struct outcome, n + 1);
+    arena_free(&t->outcome_arena);
+    t->outcomes = n ? arena_new_array(&t->outcome_arena, struct outcome, n) : NULL;
     t->n_outcomes = n;
     for (size_t i = 0; i < n; i++) {
         struct outcome *o = &t->outcomes[i];
@@ -268,6 +273,7 @@ static void execution_done(void *arg, const struct outcome *outcomes, size_t n, 
             workqueue_add(k->queue, t->key, PRIORITY_NORMAL, now);
     }
     workqueue_done(k->queue, t->key, now);
+    k->in_flight--;
     c->in_flight--;
     if (c->draining && !c->in_flight && c->drained)
         loop_defer(c->loop, c, c->drained, c->drained_arg);
@@ -309,6 +315,7 @@ static void reconcile(struct controller *c, struct kind_control *k, enum kube_ki
     log_debug("planned", KV_INT("actions", (int64_t)plan.n));
     t->started = loop_now(c->loop);
     metric_add(&active_workers, 1, k->name);
+    k->in_flight++;
     c->in_flight++;
     for (size_t i = 0; i < plan.n; i++) {
         t->releasing |= plan.actions[i].type == ACT_RELEASE;
@@ -331,14 +338,16 @@ static void pump(void *arg)
         return;
     for (size_t i = 0; i < ARRAY_SIZE(controlled); i++) {
         struct kind_control *k = &c->kinds[controlled[i]];
+        size_t most = controlled[i] == KIND_FLINKDEPLOYMENT ? CLUSTERS_IN_FLIGHT : JOBS_IN_FLIGHT;
         const char *key;
 
-        while (budget > 0 && clock_mono_ms() - started < TURN_MS &&
+        while (budget > 0 && k->in_flight < most && clock_mono_ms() - started < TURN_MS &&
                (key = workqueue_get(k->queue, loop_now(c->loop)))) {
             reconcile(c, k, controlled[i], key);
             budget--;
         }
-        next = MIN(next, workqueue_next(k->queue, loop_now(c->loop)));
+        if (k->in_flight < most) /* else the end of an execution brings us here again */
+            next = MIN(next, workqueue_next(k->queue, loop_now(c->loop)));
     }
     if (next <= loop_now(c->loop))
         pump_soon(c);

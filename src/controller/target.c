@@ -83,7 +83,6 @@ struct target *target_get(struct controller *c, enum kube_kind kind, const char 
         return t;
     t = xcalloc(1, sizeof(*t));
     *t = (struct target){.c = c, .kind = kind, .key = xstrdup(key)};
-    arena_init_small(&t->memory_arena, 500);
     arena_init_small(&t->outcome_arena, 1000);
     t->cluster = cluster_memory_initial();
     t->job = job_memory_initial();
