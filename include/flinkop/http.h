@@ -112,6 +112,7 @@ struct http_client_options {
     int max_host_connections; /* to one host */
     int64_t idle_close_ms;    /* kept connections are closed when nothing was sent for so long;
                                  0: 60 s */
+    int max_kept;             /* beyond so many they are closed after use; 0: max_connections */
 };
 
 struct http_client *http_client_new(struct loop *loop, const struct http_client_options *o);

@@ -16,6 +16,9 @@
 #define MAX_BODY (8 * 1024 * 1024) /* an overview of some ten thousand jobs */
 #define MAX_CONNECTIONS 256
 #define MAX_HOST_CONNECTIONS 4
+/* Hundreds of quiet clusters are asked so seldom that keeping their connections gains nothing, and
+ * curl goes through all of them to find the one to close. */
+#define MAX_KEPT 64
 
 struct flink_client {
     struct http_client *http;
@@ -37,7 +40,8 @@ struct flink_client *flink_client_new(struct loop *loop, struct kube_client *kub
     struct flink_client *c = xcalloc(1, sizeof(*c));
     const struct http_client_options o = {.user_agent = "flink-operator",
                                           .max_connections = MAX_CONNECTIONS,
-                                          .max_host_connections = MAX_HOST_CONNECTIONS};
+                                          .max_host_connections = MAX_HOST_CONNECTIONS,
+                                          .max_kept = MAX_KEPT};
 
     c->kube = kube;
     c->proxy = access == FLINK_ACCESS_PROXY;

@@ -28,11 +28,13 @@
 #define IDLE_MS 2000
 #define IDLE_MAX_MS 30000
 #define IDLE_PER_SECOND \
-    25                   /* of all idle clusters together; one costs some 0.3 ms with cold caches */
-#define IDLE_GRID_MS 250 /* they ask in groups, which costs less than one by one */
+    25 /* of all idle clusters together; one costs some 0.3 ms with cold caches */
+#define FAST_PER_SECOND 400 /* after a start: many connections at once cost much more in curl */
+#define IDLE_GRID_MS 250    /* they ask in groups, which costs less than one by one */
 #define JITTER 0.1
 #define CALL_TIMEOUT_MS 5000
-#define MAX_DETAILS 50 /* in one round; the rest in the next */
+#define MAX_DETAILS 50  /* in one round; the rest in the next */
+#define QUIET_BLOCK 200 /* bytes; holds what a cluster without jobs says */
 
 enum step { STEP_OVERVIEW, STEP_JOBS, STEP_TASKMANAGERS, STEP_DETAILS };
 
@@ -73,8 +75,8 @@ struct probe *probe_new(struct loop *loop, struct flink_client *flink, struct pr
     p->pool = pool;
     p->owner = *owner;
     p->timer = timer_new(loop, round_start, p);
-    arena_init_small(&p->now_arena, 1000);
-    arena_init_small(&p->next_arena, 1000);
+    arena_init_small(&p->now_arena, QUIET_BLOCK);
+    arena_init_small(&p->next_arena, QUIET_BLOCK);
     return p;
 }
 
@@ -115,11 +117,19 @@ static int64_t idle_delay(const struct probe *p)
     return due + IDLE_GRID_MS - due % IDLE_GRID_MS - loop_now(p->loop);
 }
 
+static int64_t busy_delay(const struct probe *p)
+{
+    int64_t ms = ACTIVE_MS;
+
+    if (p->pace == PROBE_FAST)
+        ms = MAX((int64_t)FAST_MS, (int64_t)p->pool->fast * 1000 / FAST_PER_SECOND);
+    else if (!p->now.reachable && p->now.known)
+        ms = 1000;
+    return ms + (int64_t)((double)ms * JITTER * random_unit());
+}
+
 static void schedule(struct probe *p)
 {
-    static const int64_t interval[] = {[PROBE_FAST] = FAST_MS, [PROBE_ACTIVE] = ACTIVE_MS};
-    int64_t ms;
-
     if (p->call)
         return;
     if (p->again) {
@@ -131,14 +141,7 @@ static void schedule(struct probe *p)
         timer_stop(p->timer);
         return;
     }
-    if (p->pace == PROBE_IDLE) {
-        timer_start(p->timer, idle_delay(p));
-        return;
-    }
-    ms = interval[p->pace];
-    if (!p->now.reachable && p->now.known && p->pace != PROBE_FAST)
-        ms = MAX(ms, (int64_t)1000);
-    timer_start(p->timer, ms + (int64_t)((double)ms * JITTER * random_unit()));
+    timer_start(p->timer, p->pace == PROBE_IDLE ? idle_delay(p) : busy_delay(p));
 }
 
 void probe_set_pace(struct probe *p, enum probe_pace pace, bool adaptive)
@@ -147,6 +150,8 @@ void probe_set_pace(struct probe *p, enum probe_pace pace, bool adaptive)
 
     p->pool->idle += pace == PROBE_IDLE;
     p->pool->idle -= p->pace == PROBE_IDLE;
+    p->pool->fast += pace == PROBE_FAST;
+    p->pool->fast -= p->pace == PROBE_FAST;
     p->pace = pace;
     p->adaptive = adaptive;
     if (change)
@@ -211,7 +216,7 @@ static void round_done(struct probe *p)
     p->now_arena = p->next_arena;
     p->now = p->next;
     p->next_arena = old;
-    arena_reset(&p->next_arena);
+    arena_free(&p->next_arena); /* for most of them it is long until the next round */
     round_end(p);
 }
 
@@ -335,7 +340,7 @@ static int take_jobs(struct probe *p, jv body, struct error *err)
 
     if (flink_decode_jobs(&p->next_arena, body, &jobs, &n, err))
         return -1;
-    p->next.jobs = arena_new_array(&p->next_arena, struct obs_job, n + 1);
+    p->next.jobs = arena_new_array(&p->next_arena, struct obs_job, n);
     p->next.n_jobs = n;
     for (size_t i = 0; i < n; i++) {
         p->next.jobs[i].job = jobs[i];

@@ -15,9 +15,9 @@
 struct probe;
 
 /* What the probes of one controller share: together the quiet ones ask at a bounded rate, so a
- * thousand idle clusters cost little more than fifty. */
+ * thousand idle clusters cost little more than fifty; so do those that wait for a first answer. */
 struct probe_pool {
-    size_t idle; /* probes at PROBE_IDLE */
+    size_t idle, fast; /* probes at PROBE_IDLE, PROBE_FAST */
 };
 
 struct probe_owner {

@@ -74,7 +74,7 @@ int flink_decode_jobs(struct arena *a, jv v, struct flink_job **ret, size_t *ret
     size_t n = decode_list(&d, NULL, decode_object(&d, NULL, v), "jobs", FLINK_MAX_JOBS, &jobs);
     size_t i = 0;
 
-    *ret = arena_new_array(a, struct flink_job, n + 1);
+    *ret = arena_new_array(a, struct flink_job, n);
     jv_foreach (item, jobs) {
         struct flink_job *job = &(*ret)[i];
         const struct place *at = AT(NTH(list, i), "tasks");

@@ -381,7 +381,7 @@ static CURLM *multi_new(struct http_client *c)
     curl_multi_setopt(multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
     curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)c->max_connections);
     curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)c->max_host_connections);
-    curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)c->max_connections);
+    curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)c->max_kept);
     return multi;
 }
 
@@ -416,6 +416,7 @@ struct http_client *http_client_new(struct loop *loop, const struct http_client_
     c->idle_ms = o->idle_close_ms ? o->idle_close_ms : IDLE_CLOSE_MS;
     c->max_connections = o->max_connections;
     c->max_host_connections = o->max_host_connections;
+    c->max_kept = o->max_kept ? o->max_kept : o->max_connections;
     c->user_agent = xstrdup(str_or(o->user_agent, "flink-operator"));
     c->multi = multi_new(c);
     return c;
