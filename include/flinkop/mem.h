@@ -24,6 +24,9 @@ char *xstrdup_or_null(const char *s) MUST_CHECK;
 char *xstrndup(const char *s, size_t n) MUST_CHECK;
 char *xasprintf(const char *fmt, ...) PRINTF(1, 2) MUST_CHECK;
 
+/** Gives back to the system what is free. */
+void mem_trim(void);
+
 /** Replaces *slot by a copy of s (NULL allowed) and frees what was there. */
 void str_replace(char **slot, const char *s);
 

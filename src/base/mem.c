@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "flinkop/mem.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -15,6 +16,11 @@ static void *or_die(void *p)
         abort();
     }
     return p;
+}
+
+void mem_trim(void)
+{
+    malloc_trim(0);
 }
 
 void *xmalloc(size_t size)

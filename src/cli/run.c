@@ -24,7 +24,8 @@
 #include "flinkop/str.h"
 #include "flinkop/strbuf.h"
 
-#define DRAIN_MS 10000    /* kubernetes.operator.termination.timeout */
+#define DRAIN_MS 10000 /* kubernetes.operator.termination.timeout */
+#define TRIM_MS 30000
 #define SILENCE_MS 900000 /* a watch ends by itself within 10 min; bookmarks come every one */
 #define DEFAULT_PORT 8085
 
@@ -71,7 +72,7 @@ struct process {
     struct kube_client *kube;
     struct controller *controller;
     struct health *health;
-    struct timer *sync_timer, *drain_timer;
+    struct timer *sync_timer, *drain_timer, *trim_timer;
     int64_t started;
     bool stopping;
 };
@@ -150,6 +151,16 @@ static void watch_sync(void *arg)
         timer_start(p->sync_timer, 5);
 }
 
+/* Between objects that stay there is room that only a burst of work has needed: the first lists, a
+ * thousand clusters at once. */
+static void trim(void *arg)
+{
+    struct process *p = arg;
+
+    mem_trim();
+    timer_start(p->trim_timer, TRIM_MS);
+}
+
 static void setup_log(const struct options *o, enum log_level level)
 {
     bool text = o->log_format == 2 || (o->log_format == 0 && isatty(STDERR_FILENO));
@@ -219,6 +230,8 @@ static int serve(struct process *p, struct arena *a, const struct options *o,
     p->drain_timer = timer_new(p->loop, stop_now, p);
     p->sync_timer = timer_new(p->loop, watch_sync, p);
     timer_start(p->sync_timer, 0);
+    p->trim_timer = timer_new(p->loop, trim, p);
+    timer_start(p->trim_timer, TRIM_MS);
     metric_set(&build_info, 1, FLINKOP_VERSION, str_or_empty(own_ns),
                str_or_empty(getenv("POD_NAME")));
     metrics_on_scrape(scrape, NULL);
@@ -265,6 +278,7 @@ static int run(int argc, char **argv)
     kube_config_free(p.config);
     timer_free(p.sync_timer);
     timer_free(p.drain_timer);
+    timer_free(p.trim_timer);
     loop_free(p.loop);
     metrics_release();
     if (!d || rc) {
