@@ -122,8 +122,16 @@ class ApiProxy:
 
     def close(self):
         self.down()
+        self.call(self.end())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(5)
+
+    @staticmethod
+    async def end():
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def down(self):
         """From now on connections are refused, and those there are break."""

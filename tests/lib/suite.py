@@ -59,6 +59,17 @@ def on_alarm(_signal, _frame):
     raise TooLong()
 
 
+def clean_up(run):
+    """What went wrong with it, a line each."""
+    wrong = []
+    for function, arguments in reversed(run.at_end):
+        try:
+            function(*arguments)
+        except Exception as e:  # pylint: disable=broad-except
+            wrong.append(f"cleaning up: {e}")
+    return wrong
+
+
 def one(test, env, folder):
     """(verdict, seconds, text) of a test."""
     shutil.rmtree(folder, ignore_errors=True)
@@ -81,6 +92,9 @@ def one(test, env, folder):
         verdict, text = "FAILED", f"{e}\n(at {os.path.basename(place.filename)}:{place.lineno})"
     except Exception:  # pylint: disable=broad-except
         verdict, text = "FAILED", traceback.format_exc()
+    except BaseException:  # the runner is told to end
+        clean_up(run)
+        raise
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
     took = time.monotonic() - run.started
@@ -90,11 +104,8 @@ def one(test, env, folder):
             text += f"\nmore in {os.path.relpath(folder)}"
         except Exception as e:  # pylint: disable=broad-except
             text += f"\nand nothing could be collected: {e}"
-    for function, arguments in reversed(run.at_end):
-        try:
-            function(*arguments)
-        except Exception as e:  # pylint: disable=broad-except
-            verdict, text = "FAILED", f"{text}\ncleaning up: {e}".strip()
+    if wrong := clean_up(run):
+        verdict, text = "FAILED", "\n".join([text, *wrong]).strip()
     return verdict, took, text
 
 
