@@ -28,13 +28,13 @@ static const struct option_spec table[] = {
 /* Objects get their uid from the API server; references to it show this instead. */
 #define NO_UID "00000000-0000-0000-0000-000000000000"
 
-/* when: on what it depends, NULL: on nothing. */
-static void print(jv object, const char *when)
+/* note: NULL if there is nothing to say about it. */
+static void print(jv object, const char *note)
 {
     cleanup_strbuf struct strbuf sb = STRBUF_INIT(64 * 1024 * 1024);
 
     yaml_write(&sb, object);
-    printf("---\n%s%s%s%s", when ? "# " : "", when ? when : "", when ? "\n" : "", sb.buf);
+    printf("---\n%s%s%s%s", note ? "# " : "", str_or_empty(note), note ? "\n" : "", sb.buf);
 }
 
 /* Whether spec.exposure becomes a Route or an Ingress may depend on the API server: then both are
@@ -46,19 +46,20 @@ static void print_exposure(struct arena *a, const struct desired_input *in)
     bool either = e->type == EXPOSE_AUTO;
     const struct {
         bool asked;
-        const char *when;
+        const char *note;
     } rows[EXPOSURE_COUNT] = {
         [EXPOSURE_INGRESS] = {s->ingress.template != NULL},
         [EXPOSURE_UI_ROUTE] = {either || e->type == EXPOSE_ROUTE,
                                either ? "where the API server has Routes" : NULL},
         [EXPOSURE_UI_INGRESS] = {(either && e->host) || e->type == EXPOSE_INGRESS,
-                                 either ? "where it has none" : NULL},
-        [EXPOSURE_POLICY] = {e->network_policy.set && e->network_policy.v},
+                                 either ? "where the API server has no Routes" : NULL},
+        [EXPOSURE_POLICY] = {e->network_policy.set && e->network_policy.v,
+                             "the operator's own pod is let in, too"},
     };
 
     for (enum exposure k = 0; k < EXPOSURE_COUNT; k++)
         if (rows[k].asked)
-            print(desired_exposure(a, k, in), rows[k].when);
+            print(desired_exposure(a, k, in), rows[k].note);
 }
 
 static bool render(struct arena *a, const struct manifest *m, const struct flink_defaults *d,
