@@ -1,4 +1,4 @@
-"""Service accounts that may do what deploy/base/role.yaml says and nothing else, and what they asked the API server,
+"""Service accounts that may do what the Role in deploy/openshift says and nothing else, and what they asked the API server,
 from its audit log."""
 import base64
 import datetime
@@ -45,9 +45,9 @@ class Accounts:
         return f"--audit-policy-file={folder}/policy.yaml --audit-log-path={self.audit}"
 
     def start_accounts(self):
-        path = os.path.join(ROOT, "deploy/base/role.yaml")
-        role = self.kube.kubectl("create", "--dry-run=client", "-o", "json", "-f", path)
-        self.role = json.JSONDecoder().raw_decode(role)[0]
+        made = self.kube.kubectl("kustomize", os.path.join(ROOT, "deploy/openshift"))
+        role = next(part for part in made.split("\n---\n") if "\nkind: Role\n" in part)
+        self.role = json.loads(self.kube.kubectl("create", "--dry-run=client", "-o", "json", "-f", "-", stdin=role))
         self.kube.namespace(ACCOUNTS)
 
     def account(self, name, namespaces=(), everywhere=False):

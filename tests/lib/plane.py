@@ -1,6 +1,6 @@
 """A control plane without a node, with the operator as a process of this machine: what the integration and the fault
 tiers stand on. Pods are played by fake_kubelet.py, Flink by fake_flink.py; the operator logs in with the token of a
-service account that may do what deploy/base/role.yaml says, and nothing else."""
+service account that may do what the Role in deploy/openshift says, and nothing else."""
 import http.client
 import os
 import re
