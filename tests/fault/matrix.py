@@ -15,7 +15,7 @@ from lib.plane import named
 from lib.plane_scene import is_ready, namespace, operator, versions, writes
 from lib.suite import test
 
-AT_ONCE = 24
+AT_ONCE = 36
 SECONDS = 60  # for the way of one combination: back-offs are part of it
 
 # Calls of the main job to the API server, and how many of each are worth breaking.

@@ -62,7 +62,7 @@ def cuts(run):
     cut = {}
 
     def rule(call):
-        if call.verb != "watch" or cut.get(call.resource, 0) >= 5:
+        if call.verb != "watch" or cut.get(call.resource, 0) >= 3:
             return None
         cut[call.resource] = cut.get(call.resource, 0) + 1
         return ("cut", cut[call.resource])
