@@ -170,7 +170,7 @@ class ApiProxy:
                 word, argument = fault if isinstance(fault, tuple) else (fault, None)
                 call.fault = word
                 await self.carry_out(call, word, argument, up, writer)
-        except (Broken, OSError, asyncio.IncompleteReadError, ValueError):
+        except (Broken, OSError, asyncio.IncompleteReadError, asyncio.CancelledError, ValueError):
             pass
         finally:
             self.writers.discard(writer)
