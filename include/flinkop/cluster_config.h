@@ -21,6 +21,10 @@ enum {
     PORT_TM_RPC = 6122,
 };
 
+/* What runs the JobManager when Flink's own allocator serves the cluster. */
+#define NATIVE_ENTRYPOINT \
+    "org.apache.flink.kubernetes.entrypoint.KubernetesSessionClusterEntrypoint"
+
 struct pod_size {
     double cpu;
     int64_t memory; /* bytes */
@@ -32,11 +36,14 @@ struct pod_size {
 struct flink_defaults;
 
 struct alloc_policy {
-    int slots;        /* per TaskManager */
-    int min, max;     /* TaskManagers; max INT_MAX = no limit */
-    int spare;        /* more than needed while jobs run */
-    int64_t idle_ms;  /* a TaskManager is released after this long without a used slot */
-    int64_t start_ms; /* a pod that has not registered by then is replaced */
+    int slots;               /* per TaskManager */
+    int min, max;            /* TaskManagers; max INT_MAX = no limit */
+    int spare;               /* more than needed while jobs run */
+    int64_t idle_ms;         /* a TaskManager is released after this long without a used slot */
+    int64_t start_ms;        /* a pod that has not registered by then is replaced */
+    int free_failures;       /* so many starts in a row that failed are replaced at once… */
+    int64_t start_retry_ms;  /* …and the next one after this long, then twice as long, … */
+    int64_t create_retry_ms; /* the same when the API server takes no pod */
 };
 
 /** Where spec.ingress leads. */
@@ -56,6 +63,8 @@ struct cluster_config {
     int jm_replicas;
     int rest_port;
     bool ha, ha_kubernetes;
+    int allocator;              /* enum allocator_type, not ALLOCATOR_UNSET */
+    const char *allocator_note; /* why it is Flink's although nobody asked for it, else NULL */
     struct alloc_policy alloc;
     struct ingress_url ingress; /* if the spec has one */
     const char *image, *conf_dir;

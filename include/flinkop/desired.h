@@ -27,6 +27,8 @@
 /* Hash of the spec that an object was made from. Equal means up to date, whatever a newer operator
  * would write: upgrading the operator restarts and rewrites nothing. */
 #define ANNOTATION_SPEC_HASH "flink-operator/spec-hash"
+/* On the JobManager Deployment: whose allocator makes its TaskManagers, "Operator" or "Flink". */
+#define ANNOTATION_ALLOCATOR "flink-operator/allocator"
 
 /** Whose objects these are. */
 struct owner {
@@ -58,6 +60,9 @@ jv desired_rest_service(struct arena *a, const struct desired_input *in,
 /** One TaskManager pod, owned by the JobManager Deployment. */
 jv desired_taskmanager(struct arena *a, const struct desired_input *in, const char *pod_name,
                        const struct owner *deployment);
+
+/** "Operator" or "Flink". */
+const char *allocator_name(enum allocator_type t);
 
 /** "<cluster>-taskmanager-<attempt>-<index>" */
 const char *taskmanager_pod_name(struct arena *a, const char *cluster, int attempt, int index);

@@ -54,6 +54,7 @@ struct obs_deployment {
     int status_replicas, ready_replicas;
     const char *image;      /* of the main container */
     bool ours;              /* made by this operator (it has our annotation) */
+    bool flinks_allocator;  /* Flink's own allocator makes its TaskManagers */
     struct obs_cause cause; /* ReplicaFailure: quota, service account, admission */
 };
 

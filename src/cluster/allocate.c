@@ -7,10 +7,7 @@
 #include "flinkop/arena.h"
 #include "flinkop/str.h"
 
-#define YOUNG_MS 60000  /* a TaskManager that dies before has failed to start */
-#define FREE_FAILURES 2 /* that many young deaths are replaced at once */
-#define FAILURE_BACKOFF_MS 10000
-#define CREATE_BACKOFF_MS 3000
+#define YOUNG_MS 60000 /* a TaskManager that dies before has failed to start */
 #define BACKOFF_MAX_MS 300000
 #define SURPLUS_STABLE_MS 5000 /* a surplus shorter than that is noise */
 #define ESCALATE_MS 5000
@@ -263,6 +260,7 @@ static void compute_desired(struct pass *p)
 /* Until when creation rests after failures; in ret_why the last cause. */
 static int64_t create_not_before(struct pass *p, struct obs_cause *ret_why)
 {
+    const struct alloc_policy *policy = &p->in->policy;
     struct alloc_memory *m = &p->r.memory;
     int64_t when = INT64_MIN;
 
@@ -271,15 +269,16 @@ static int64_t create_not_before(struct pass *p, struct obs_cause *ret_why)
         m->create_failed_at = p->in->now;
         m->create_cause = p->in->create_error;
     }
-    if (m->start_failures > FREE_FAILURES) {
-        when = m->start_failed_at + backoff(m->start_failures - FREE_FAILURES, FAILURE_BACKOFF_MS);
+    if (m->start_failures > policy->free_failures) {
+        when = m->start_failed_at +
+               backoff(m->start_failures - policy->free_failures, policy->start_retry_ms);
         *ret_why = (struct obs_cause){
             "TaskManagerStartFailed",
             arena_printf(p->a, "%d TaskManagers in a row failed to start, the last one: %s: %s",
                          m->start_failures, m->start_cause.reason, m->start_cause.message)};
     }
     if (m->create_failures) {
-        int64_t until = m->create_failed_at + backoff(m->create_failures, CREATE_BACKOFF_MS);
+        int64_t until = m->create_failed_at + backoff(m->create_failures, policy->create_retry_ms);
 
         if (until > when) {
             when = until;

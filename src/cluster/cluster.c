@@ -295,6 +295,9 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
 
     obs_meta_read(a, s->cr, &p.meta);
     judge(&p);
+    /* What runs says it, not what this version of the operator would choose. */
+    p.flinks_own = s->deployment ? s->deployment->flinks_allocator
+                                 : p.usable && p.config.allocator == ALLOCATOR_FLINK;
     look_at_names(&p);
     learn(&p);
     if (p.meta.deleted_ms) {
@@ -306,7 +309,9 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
         if (p.usable && prepare(&p) && !p.recording)
             roll_out(&p);
         look_at_jobmanager(&p);
-        if (p.up_to_date)
+        if (p.up_to_date && p.flinks_own)
+            count_taskmanagers(&p);
+        else if (p.up_to_date)
             allocate_taskmanagers(&p);
     }
     forget_refusal(&p.plan, &p.plan.memory.refused);

@@ -271,27 +271,52 @@ static struct obs_cause starting_cause(const struct cluster_pass *p, const struc
     return first ? steady_cause(p, "TaskManagersReady", first->cause) : (struct obs_cause){0};
 }
 
-#define CREATE_AT_ONCE 100 /* the rest follows in the next pass */
-
-void allocate_taskmanagers(struct cluster_pass *p)
+/* What goes into the allocator, whoever acts on what comes out. */
+static struct alloc_input allocation_input(struct cluster_pass *p)
 {
     const struct cluster_snapshot *s = p->s;
-    struct cluster_memory *m = &p->plan.memory;
-    struct alloc_input in = {
-        .policy = p->config.alloc, .n_tms = s->n_tm_pods, .now = s->now, .hold = s->submitting};
     struct alloc_job *jobs;
+    struct alloc_input in = {.policy = p->config.alloc,
+                             .n_tms = s->n_tm_pods,
+                             .now = s->now,
+                             .hold = s->submitting,
+                             /* A TaskManager that the new JobManager does not know may still serve
+                              * the former one. */
+                             .flink_known = jobmanager_known(p) && !p->former};
 
-    if (!str_eq(m->spec_hash, p->target_hash)) { /* a new spec deserves new patience */
-        m->alloc = alloc_memory_initial();
-        m->spec_hash = p->target_hash;
-    }
-    /* A TaskManager that the new JobManager does not know may still serve the former one. */
-    in.flink_known = jobmanager_known(p) && !p->former;
     in.flink_fresh = in.flink_known && s->flink->reachable && s->now - s->flink->at < FRESH_MS;
     in.flink_ms = s->flink->reachable ? s->now - s->flink->since : 0;
     in.tms = pods_in(p, in.flink_known);
     in.n_jobs = jobs_in(p, in.flink_known, &jobs);
     in.jobs = jobs;
+    return in;
+}
+
+/* Flink's own allocator decides; this only tells what there is. */
+void count_taskmanagers(struct cluster_pass *p)
+{
+    struct alloc_memory none = alloc_memory_initial();
+    struct alloc_input in = allocation_input(p);
+
+    p->alloc = allocate(p->a, &in, &none);
+    p->alloc.desired = p->alloc.live + p->alloc.starting;
+    p->alloc.problem = starting_cause(p, &in);
+    p->alloc_instance = p->jm_instance ? p->jm_instance
+                                       : JV_STRING(p->status, "allocator", "jobManager");
+    p->has_alloc = true;
+}
+
+#define CREATE_AT_ONCE 100 /* the rest follows in the next pass */
+
+void allocate_taskmanagers(struct cluster_pass *p)
+{
+    struct cluster_memory *m = &p->plan.memory;
+    struct alloc_input in = allocation_input(p);
+
+    if (!str_eq(m->spec_hash, p->target_hash)) { /* a new spec deserves new patience */
+        m->alloc = alloc_memory_initial();
+        m->spec_hash = p->target_hash;
+    }
     creation_failure(p, &in);
     p->alloc = allocate(p->a, &in, &m->alloc);
     if (!p->alloc.problem.reason)

@@ -64,6 +64,9 @@ static void delete_all(struct cluster_pass *p)
         plan_event(&p->plan, KIND_FLINKDEPLOYMENT, p->cr, false, "Operator", "Cleanup",
                    "Cleaning up FlinkDeployment");
     }
+    /* Flink's own allocator would replace what is taken from it. */
+    if (p->flinks_own && p->s->n_jm_pods)
+        return;
     for (size_t i = 0; i < p->s->n_tm_pods; i++) {
         const struct obs_pod *pod = p->s->tm_pods[i];
 

@@ -32,6 +32,7 @@ struct cluster_pass {
     /* ---- found on the way ---- */
     bool recording;       /* the target is being recorded in this pass: act in the next */
     bool up_to_date;      /* the Deployment runs the target */
+    bool flinks_own;      /* Flink's own allocator makes the TaskManagers of what runs */
     const char *progress; /* what is being done or waited for; NULL: nothing */
     bool serves;          /* the JobManager of the target answers us */
     enum jm_status jm;
@@ -75,6 +76,7 @@ void roll_out(struct cluster_pass *p);              /* cluster_rollout.c */
 void finalize(struct cluster_pass *p);              /* cluster_finalize.c */
 void look_at_names(struct cluster_pass *p);         /* cluster_allocate.c */
 void allocate_taskmanagers(struct cluster_pass *p); /* cluster_allocate.c */
+void count_taskmanagers(struct cluster_pass *p);    /* cluster_allocate.c */
 void report(struct cluster_pass *p);                /* cluster_report.c */
 
 /* ---- cluster_exposure.c ---- */

@@ -216,14 +216,18 @@ static jv allocator(struct cluster_pass *p)
         old = jv_set(p->a, old, "attempt", INT(p->attempt));
         return jv_set(p->a, old, "lastIndex", INT(p->last_index));
     }
-    return jv_dup(p->a,
-                  OBJ({"type", STR("Operator")}, {"attempt", INT(p->attempt)},
-                      {"lastIndex", INT(p->last_index)}, {"jobManager", STR(p->alloc_instance)},
-                      {"taskManagers", OBJ({"live", INT(r->live)}, {"starting", INT(r->starting)},
-                                           {"desired", INT(r->desired)})},
-                      {"slots", OBJ({"total", INT(r->slots_total)}, {"free", INT(r->slots_free)},
-                                    {"needed", INT(r->slots_needed)})},
-                      {"message", STR(r->problem.message)}));
+    const char *note = p->flinks_own ? p->config.allocator_note : NULL;
+
+    return jv_dup(
+        p->a,
+        OBJ({"type", STR(allocator_name(p->flinks_own ? ALLOCATOR_FLINK : ALLOCATOR_OPERATOR))},
+            {"attempt", INT(p->attempt)}, {"lastIndex", INT(p->last_index)},
+            {"jobManager", STR(p->alloc_instance)},
+            {"taskManagers", OBJ({"live", INT(r->live)}, {"starting", INT(r->starting)},
+                                 {"desired", INT(r->desired)})},
+            {"slots", OBJ({"total", INT(r->slots_total)}, {"free", INT(r->slots_free)},
+                          {"needed", INT(r->slots_needed)})},
+            {"message", STR(r->problem.message ? r->problem.message : note)}));
 }
 
 /* ---- events: what is new against the status as it was ---- */
@@ -253,6 +257,10 @@ static void tell(struct cluster_pass *p, const char *error_now)
                          "UPGRADE change(s) detected (Diff: %s), starting "
                          "reconciliation.",
                          spec_diff_text(p->a, "FlinkDeploymentSpec", p->recorded, p->target)));
+    if (p->recording && p->config.allocator_note)
+        plan_event(plan, KIND_FLINKDEPLOYMENT, cr, false, "Operator", "AllocatorFlink",
+                   arena_printf(p->a, "TaskManagers are left to Flink's own allocator: %s",
+                                p->config.allocator_note));
     if (error_now && !str_eq(error_now, before)) {
         if (p->invalid)
             plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "Operator",

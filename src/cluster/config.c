@@ -4,247 +4,58 @@
  * user's flinkConfiguration, what the spec's own fields say. On top goes what the operator
  * enforces; each such key says why.
  */
-#include <limits.h>
-#include <math.h>
 #include <string.h>
 
+#include "config_internal.h"
 #include "flinkop/arena.h"
-#include "flinkop/cluster_config.h"
 #include "flinkop/error.h"
 #include "flinkop/exposure.h"
 #include "flinkop/flink_defaults.h"
+#include "flinkop/flink_keys.h"
 #include "flinkop/flink_version.h"
 #include "flinkop/str.h"
 
-/* Defaults of Flink's options that the operator acts on (flink-internals §2). */
-#define IDLE_TIMEOUT_MS 30000
-#define START_TIMEOUT_MS 300000
-#define PENDING_TIMEOUT_MS 300000
-
 /* ---- typed reads that report under the user's field ---- */
 
-static const char *conf_path(struct problems *p, const char *key)
+const char *config_path(struct problems *p, const char *key)
 {
     return arena_printf(p->a, "spec.flinkConfiguration.%s", key);
 }
 
-static int64_t get_int(struct problems *p, const struct conf *c, const char *key, int64_t fallback,
-                       int64_t min, int64_t max)
+int64_t config_int(struct problems *p, const struct conf *c, const char *key, int64_t fallback,
+                   int64_t min, int64_t max)
 {
     struct error err;
     int64_t v = fallback;
 
     if (conf_int(c, key, fallback, &v, &err)) {
-        problem_add(p, conf_path(p, key), "%s", err.text);
+        problem_add(p, config_path(p, key), "%s", err.text);
     } else if (v < min || v > max) {
-        problem_add(p, conf_path(p, key), "must be between %lld and %lld, found %lld",
+        problem_add(p, config_path(p, key), "must be between %lld and %lld, found %lld",
                     (long long)min, (long long)max, (long long)v);
         v = fallback;
     }
     return v;
 }
 
-static double get_double(struct problems *p, const struct conf *c, const char *key, double fallback)
+double config_double(struct problems *p, const struct conf *c, const char *key, double fallback)
 {
     struct error err;
     double v = fallback;
 
     if (conf_double(c, key, fallback, &v, &err))
-        problem_add(p, conf_path(p, key), "%s", err.text);
+        problem_add(p, config_path(p, key), "%s", err.text);
     return v;
 }
 
-static int64_t get_duration(struct problems *p, const struct conf *c, const char *key,
-                            int64_t fallback)
+int64_t config_duration(struct problems *p, const struct conf *c, const char *key, int64_t fallback)
 {
     struct error err;
     int64_t v = fallback;
 
     if (conf_duration(c, key, fallback, &v, &err))
-        problem_add(p, conf_path(p, key), "%s", err.text);
+        problem_add(p, config_path(p, key), "%s", err.text);
     return v;
-}
-
-/* ---- the spec's resources, written as the configuration keys they stand for ---- */
-
-struct component {
-    const char *path;   /* in the spec */
-    const char *prefix; /* of its kubernetes.* keys */
-    const char *memory_key;
-    const struct component_spec *spec;
-};
-
-static double read_cpu(struct problems *p, const char *path, const char *text)
-{
-    struct error err;
-    double v = 0;
-
-    if (quantity_parse(text, &v, &err))
-        problem_add(p, path, "%s", err.text);
-    else if (v <= 0)
-        problem_add(p, path, "must be more than 0, found \"%s\"", text);
-    return v;
-}
-
-static int64_t read_memory(struct problems *p, const char *path, const char *text)
-{
-    struct error err;
-    int64_t v = 0;
-
-    if (memory_size_parse(text, &v, &err))
-        problem_add(p, path, "%s", err.text);
-    else if (v <= 0)
-        problem_add(p, path, "must be more than 0, found \"%s\"", text);
-    return v;
-}
-
-static void set_key(struct conf *conf, const struct component *c, const char *key, double v)
-{
-    conf_setf(conf, arena_printf(conf->a, "kubernetes.%s.%s", c->prefix, key), "%.10g", v);
-}
-
-/* One of cpu and memory out of a ResourceRequirements: the request (else the limit) is the size,
- * the limit over it the factor. */
-static void apply_requirement(struct problems *p, struct conf *conf, const struct component *c,
-                              const char *what)
-{
-    jv resources = c->spec->resources;
-    const char *request = JV_STRING(resources, "requests", what);
-    const char *limit = JV_STRING(resources, "limits", what);
-    const char *path =
-        arena_printf(p->a, "%s.resources.%s.%s", c->path, request ? "requests" : "limits", what);
-    const char *limit_path = arena_printf(p->a, "%s.resources.limits.%s", c->path, what);
-    size_t before = p->n;
-    double size, top;
-
-    if (!request && !limit)
-        return;
-    if (!strcmp(what, "cpu")) {
-        size = read_cpu(p, path, request ? request : limit);
-        top = limit ? read_cpu(p, limit_path, limit) : size;
-    } else {
-        size = (double)read_memory(p, path, request ? request : limit);
-        top = limit ? (double)read_memory(p, limit_path, limit) : size;
-    }
-    if (p->n > before)
-        return;
-    if (top < size) {
-        problem_add(p, limit_path, "must not be less than the request (%s), found \"%s\"", request,
-                    limit);
-        return;
-    }
-    if (!strcmp(what, "cpu"))
-        set_key(conf, c, "cpu.amount", size);
-    else
-        conf_setf(conf, c->memory_key, "%lld b", (long long)size);
-    if (limit)
-        set_key(conf, c, arena_printf(p->a, "%s.limit-factor", what), top / size);
-}
-
-static void apply_resources(struct problems *p, struct conf *conf, const struct component *c)
-{
-    const struct resource_spec *r = &c->spec->resource;
-    jv resources = c->spec->resources;
-
-    if (jv_len(jv_get(resources, "requests")) || jv_len(jv_get(resources, "limits"))) {
-        apply_requirement(p, conf, c, "cpu");
-        apply_requirement(p, conf, c, "memory");
-        return;
-    }
-    if (r->cpu) {
-        double cpu = read_cpu(p, arena_printf(p->a, "%s.resource.cpu", c->path), r->cpu);
-
-        if (cpu > 0)
-            set_key(conf, c, "cpu.amount", cpu);
-    }
-    if (r->memory) {
-        int64_t memory =
-            read_memory(p, arena_printf(p->a, "%s.resource.memory", c->path), r->memory);
-
-        if (memory > 0)
-            conf_setf(conf, c->memory_key, "%lld b", (long long)memory);
-    }
-}
-
-/* Other members of requests and limits go to the container as they are. */
-static jv other_requirements(struct arena *a, jv resources)
-{
-    static const char *const kinds[] = {"requests", "limits"};
-    struct jv_list both = JV_LIST(a);
-
-    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-        struct jv_list list = JV_LIST(a);
-
-        jv_foreach_kv (kv, jv_get(resources, kinds[i]))
-            if (strcmp(kv->key, "cpu") && strcmp(kv->key, "memory"))
-                jv_list_put(&list, kv->key, kv->value);
-        if (list.n)
-            jv_list_put(&both, kinds[i], jv_list_obj(&list));
-    }
-    if (jv_len(jv_get(resources, "claims")))
-        jv_list_put(&both, "claims", jv_get(resources, "claims"));
-    return both.n ? jv_list_obj(&both) : ABSENT;
-}
-
-static struct pod_size pod_size(struct problems *p, const struct conf *conf,
-                                const struct component *c, int64_t memory, double default_cpu)
-{
-    const char *cpu = arena_printf(p->a, "kubernetes.%s.cpu.amount", c->prefix);
-    const char *cpu_factor = arena_printf(p->a, "kubernetes.%s.cpu.limit-factor", c->prefix);
-    const char *memory_factor = arena_printf(p->a, "kubernetes.%s.memory.limit-factor", c->prefix);
-    struct pod_size s = {
-        .cpu = get_double(p, conf, cpu, default_cpu),
-        .memory = memory,
-        .cpu_limit_factor = get_double(p, conf, cpu_factor, 1),
-        .memory_limit_factor = get_double(p, conf, memory_factor, 1),
-        .ephemeral_storage = c->spec->resource.ephemeral_storage,
-        .extra = other_requirements(p->a, c->spec->resources),
-    };
-
-    if (s.cpu <= 0) /* -1: as many as slots, the way Flink reads it */
-        s.cpu = default_cpu;
-    if (s.cpu_limit_factor < 1)
-        problem_add(p, conf_path(p, cpu_factor), "must be at least 1, found %g",
-                    s.cpu_limit_factor);
-    if (s.memory_limit_factor < 1)
-        problem_add(p, conf_path(p, memory_factor), "must be at least 1, found %g",
-                    s.memory_limit_factor);
-    if (s.ephemeral_storage)
-        read_memory(p, arena_printf(p->a, "%s.resource.ephemeralStorage", c->path),
-                    s.ephemeral_storage);
-    return s;
-}
-
-/* ---- the allocator's policy: its own fields, else Flink's options ---- */
-
-static void add_policy(struct problems *p, struct cluster_config *c)
-{
-    const struct allocator_spec *s = &c->spec->allocator;
-    const struct conf *conf = &c->conf;
-    struct alloc_policy *a = &c->alloc;
-    int64_t max_slots = get_int(p, conf, "slotmanager.number-of-slots.max", INT_MAX, 1, INT_MAX);
-    int64_t min_slots = get_int(p, conf, "slotmanager.number-of-slots.min", 0, 0, INT_MAX);
-    int64_t spare = get_int(p, conf, "slotmanager.redundant-taskmanager-num", 0, 0, INT_MAX);
-
-    a->slots = (int)get_int(p, conf, "taskmanager.numberOfTaskSlots", 1, 1, 100000);
-    a->max = (int)(max_slots == INT_MAX ? INT_MAX : max_slots / a->slots);
-    a->min = (int)((min_slots + a->slots - 1) / a->slots);
-    a->spare = (int)spare;
-    a->idle_ms = get_duration(p, conf, "resourcemanager.taskmanager-timeout", IDLE_TIMEOUT_MS);
-    a->start_ms =
-        get_duration(p, conf, "resourcemanager.taskmanager-registration.timeout", START_TIMEOUT_MS);
-    if (s->max_taskmanagers.set)
-        a->max = (int)s->max_taskmanagers.v;
-    if (s->min_taskmanagers.set)
-        a->min = (int)s->min_taskmanagers.v;
-    if (s->spare_taskmanagers.set)
-        a->spare = (int)s->spare_taskmanagers.v;
-    if (s->idle_timeout.set)
-        a->idle_ms = s->idle_timeout.v;
-    if (s->start_timeout.set)
-        a->start_ms = s->start_timeout.v;
-    if (a->min > a->max)
-        a->min = a->max;
 }
 
 /* ---- memory: the message names the field that the size came from ---- */
@@ -272,7 +83,7 @@ static void check_ha(struct problems *p, struct cluster_config *c)
     c->jm_replicas =
         (int)(c->spec->jm.replicas.set
                   ? c->spec->jm.replicas.v
-                  : get_int(p, &c->conf, "kubernetes.jobmanager.replicas", 1, 1, 1000));
+                  : config_int(p, &c->conf, "kubernetes.jobmanager.replicas", 1, 1, 1000));
     if (c->jm_replicas > 1 && !c->ha)
         problem_add(p, "spec.jobManager.replicas",
                     "must be 1 unless high-availability.type is set, found %d", c->jm_replicas);
@@ -287,6 +98,17 @@ static void check_legacy(struct problems *p, struct cluster_config *c)
     if (conf_check_flat(&c->spec->conf, "spec.flinkConfiguration", &err) ||
         memory_conf_legacy(&c->conf, &err))
         problem_add(p, "spec.flinkConfiguration", "%s", err.text);
+}
+
+/* Keys that cannot have their effect here are better refused than left without one. */
+static void check_keys(struct problems *p, struct cluster_config *c)
+{
+    for (size_t i = 0; i < c->conf.n; i++) {
+        const struct flink_key *key = flink_key_find(c->conf.entries[i].key);
+
+        if (key && key->treatment == KEY_REFUSED)
+            problem_add(p, config_path(p, key->key), "is not supported: %s", key->note);
+    }
 }
 
 static void choose_image(struct problems *p, struct cluster_config *c)
@@ -311,37 +133,6 @@ static const char *const hidden_keys[] = {
     "taskmanager.bind-host",  "taskmanager.host",
 };
 
-/* Flink 1.x reads several durations as plain milliseconds, 2.x reads a bare number so too. */
-static void set_ms(struct conf *conf, const char *key, int64_t ms)
-{
-    conf_setf(conf, key, "%lld", (long long)ms);
-}
-
-static void enforce_allocation(struct conf *conf, const struct cluster_config *c)
-{
-    const struct opt_int64 *pending = &c->spec->allocator.pending_timeout;
-    const struct flink_version *v = c->spec->version;
-    struct error err;
-    int64_t ms = PENDING_TIMEOUT_MS;
-
-    /* Without this the resource manager fails every request once its start-up period is over, and
-     * an idle cluster refuses the first job that comes later (flink-internals §0.1). */
-    set_ms(conf, "resourcemanager.standalone.start-up-time", 0);
-    /* How long a job may wait for slots; then it fails with Flink's own text. */
-    if (pending->set)
-        ms = pending->v;
-    else if (conf_duration(conf, "slot.request.timeout", ms, &ms, &err))
-        ms = PENDING_TIMEOUT_MS; /* reported when the configuration was built */
-    set_ms(conf, "slot.request.timeout", ms);
-    if (v->resource_wait_key && !conf_lookup(conf, v->resource_wait_key))
-        set_ms(conf, v->resource_wait_key, ms);
-    /* A TaskManager that is gone is noticed within seconds (flink-internals §3.5). */
-    conf_default(conf, "heartbeat.interval", "3000");
-    conf_default(conf, "heartbeat.timeout", "20000");
-    /* TaskManagers are started beside the JobManager: they ask again soon. */
-    conf_default(conf, "cluster.registration.error-delay", "500");
-}
-
 static struct conf flink_conf(struct arena *a, const struct cluster_config *c)
 {
     struct conf conf = conf_dup(a, &c->conf);
@@ -363,13 +154,11 @@ static struct conf flink_conf(struct arena *a, const struct cluster_config *c)
     conf_setf(&conf, "rest.port", "%d", c->rest_port);
     conf_setf(&conf, "rest.bind-port", "%d", c->rest_port);
     conf_setf(&conf, "taskmanager.numberOfTaskSlots", "%d", c->alloc.slots);
-    /* `flink run` inside a pod talks to this cluster over REST. */
-    conf_set(&conf, "execution.target", "remote");
     /* A fixed place, so that JARs of the image can be linked into it (launch.sh). */
     conf_default(&conf, "web.upload.dir", "/tmp/flink-operator/upload");
     if (v->java_opts)
         conf_default(&conf, v->java_opts_key, v->java_opts);
-    enforce_allocation(&conf, c);
+    enforce_policy(&conf, c);
     return conf;
 }
 
@@ -393,17 +182,20 @@ void cluster_config_build(struct problems *p, const char *ns, const char *name,
         check_legacy(p, ret);
     apply_resources(p, &ret->conf, &jm);
     apply_resources(p, &ret->conf, &tm);
-    add_policy(p, ret);
+    check_keys(p, ret);
+    choose_policy(p, ret);
     check_ha(p, ret);
     choose_image(p, ret);
     if (!str_empty(spec->ingress.template))
         ingress_url_read(p, spec->ingress.template, ns, name, &ret->ingress);
-    ret->rest_port = (int)get_int(p, &ret->conf, "rest.port", PORT_REST, 1, 65535);
+    ret->rest_port = (int)config_int(p, &ret->conf, "rest.port", PORT_REST, 1, 65535);
     if (p->n > before) /* sizes that do not parse would only repeat the problem */
         return;
     derive_memory(p, ret);
     ret->jm = pod_size(p, &ret->conf, &jm, ret->jm_memory.process, 1);
     ret->tm = pod_size(p, &ret->conf, &tm, ret->tm_memory.process, ret->alloc.slots);
+    ret->tm.extra = jv_merge(p->a, ret->tm.extra, external_resources(p, &ret->conf));
+    limit_totals(p, ret);
     ret->flink = flink_conf(p->a, ret);
 }
 

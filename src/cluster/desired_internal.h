@@ -14,8 +14,9 @@ struct pod_role {
     const struct component_spec *spec;
     const struct pod_size *size;
     jv ports, env, args;
-    jv pod_defaults; /* members of the pod spec that a template may replace */
-    jv pod_fixed;    /* members that it may not */
+    jv volumes, mounts; /* beside those of both */
+    jv pod_fixed;       /* members of the pod spec that a template may not replace */
+    bool makes_pods;    /* Flink's own allocator runs in it */
 };
 
 /** {metadata: {labels, annotations}, spec: …}: template, configuration and role put together. */
@@ -27,7 +28,13 @@ jv cluster_labels(struct arena *a, const struct desired_input *in, const char *t
 jv owner_reference(const struct owner *o, struct arena *a, bool controller);
 jv spec_hash_annotations(struct arena *a, const struct desired_input *in, jv more);
 
+/** The pod template that Flink's own resource manager makes TaskManagers from, as a Pod without
+ * what Flink itself puts there. */
+jv taskmanager_template(struct arena *a, const struct desired_input *in);
+
 /** A map option ("k:v,k:v") as an object, ABSENT if unset or malformed (reported by validation). */
 jv conf_map_or_absent(const struct conf *c, const char *key);
+jv conf_list_or_absent(const struct conf *c, const char *key);
+jv conf_maps_or_absent(const struct conf *c, const char *key);
 
 #endif

@@ -6,6 +6,7 @@
 #include "files.h"
 #include "flinkop/arena.h"
 #include "flinkop/flink_version.h"
+#include "flinkop/json.h"
 #include "flinkop/str.h"
 #include "flinkop/strbuf.h"
 
@@ -41,9 +42,18 @@ static const char *log_file(const struct cluster_config *c, const char *name, co
     return str_or(JV_STRING(c->spec->log_configuration, name), deflt);
 }
 
+/* Where Flink's resource manager looks for the template of its TaskManagers. */
+#define TEMPLATE_VOLUME "pod-template-volume"
+#define TEMPLATE_DIR "/opt/flink/pod-template"
+#define TEMPLATE_FILE "taskmanager-pod-template.yaml"
+
 jv desired_configmap(struct arena *a, const struct desired_input *in)
 {
     const struct cluster_config *c = in->config;
+    const char *template = NULL;
+
+    if (c->allocator == ALLOCATOR_FLINK)
+        template = json_text(a, taskmanager_template(a, in));
 
     return jv_dup(
         a, OBJ({"apiVersion", STR("v1")}, {"kind", STR("ConfigMap")},
@@ -52,13 +62,14 @@ jv desired_configmap(struct arena *a, const struct desired_input *in)
                     {"labels", cluster_labels(a, in, TYPE_NATIVE, NULL)},
                     {"annotations", spec_hash_annotations(a, in, ABSENT)},
                     {"ownerReferences", ARR(owner_reference(&in->cr, a, true))})},
-               {"data", OBJ({c->spec->version->conf_file, STR(conf_text(a, c))},
-                            {"launch.sh", STR(file_launch_sh)},
-                            {"log4j-console.properties",
-                             STR(log_file(c, "log4j-console.properties", file_log4j_console))},
-                            {"log4j-cli.properties", STR(file_log4j_cli)},
-                            {"logback-console.xml",
-                             STR(log_file(c, "logback-console.xml", file_logback_console))})}));
+               {"data",
+                OBJ({c->spec->version->conf_file, STR(conf_text(a, c))},
+                    {"launch.sh", STR(file_launch_sh)},
+                    {"log4j-console.properties",
+                     STR(log_file(c, "log4j-console.properties", file_log4j_console))},
+                    {"log4j-cli.properties", STR(file_log4j_cli)}, {TEMPLATE_FILE, STR(template)},
+                    {"logback-console.xml",
+                     STR(log_file(c, "logback-console.xml", file_logback_console))})}));
 }
 
 /* ---- Deployment ---- */
@@ -75,7 +86,7 @@ static jv jobmanager_args(struct arena *a, const struct cluster_config *c)
 {
     struct jv_list args = JV_LIST(a);
 
-    jv_list_add(&args, STR("jobmanager"));
+    jv_list_add(&args, STR(c->allocator == ALLOCATOR_FLINK ? "kubernetes-session" : "jobmanager"));
     jm_memory_properties(&c->jm_memory, add_property, &args);
     if (c->ha) /* TaskManagers find the leader's address in the HA store */
         add_property(&args, "jobmanager.rpc.address", "$(_POD_IP_ADDRESS)");
@@ -105,6 +116,19 @@ static jv startup_probe(struct arena *a, const struct cluster_config *c)
                          {"periodSeconds", INT(1)}, {"failureThreshold", INT(INT_MAX)}));
 }
 
+static void add_template_volume(struct arena *a, const struct cluster_config *c,
+                                struct pod_role *role)
+{
+    jv file = OBJ({"key", STR(TEMPLATE_FILE)}, {"path", STR(TEMPLATE_FILE)});
+
+    role->volumes =
+        jv_dup(a, ARR(OBJ({"name", STR(TEMPLATE_VOLUME)},
+                          {"configMap", OBJ({"name", STR(desired_configmap_name(a, c->name))},
+                                            {"items", ARR(file)})})));
+    role->mounts =
+        jv_dup(a, ARR(OBJ({"name", STR(TEMPLATE_VOLUME)}, {"mountPath", STR(TEMPLATE_DIR)})));
+}
+
 static jv jobmanager_pod(struct arena *a, const struct desired_input *in)
 {
     const struct cluster_config *c = in->config;
@@ -121,7 +145,11 @@ static jv jobmanager_pod(struct arena *a, const struct desired_input *in)
                           port(a, "blobserver", PORT_BLOB))),
         .env = jobmanager_env(a, c),
         .args = jobmanager_args(a, c),
+        .makes_pods = c->allocator == ALLOCATOR_FLINK,
     };
+
+    if (role.makes_pods)
+        add_template_volume(a, c, &role);
     jv pod = pod_build(a, in, &role), spec = jv_get(pod, "spec");
     struct jv_list containers = JV_LIST(a);
 
@@ -138,15 +166,40 @@ static jv jobmanager_pod(struct arena *a, const struct desired_input *in)
                        "annotations", ANNOTATION_GENERATION);
 }
 
+const char *allocator_name(enum allocator_type t)
+{
+    return t == ALLOCATOR_FLINK ? "Flink" : "Operator";
+}
+
+/* The custom resource, and whom kubernetes.jobmanager.owner.reference names beside it. */
+static jv jobmanager_owners(struct arena *a, const struct desired_input *in)
+{
+    static const char *const flags[] = {"controller", "blockOwnerDeletion"};
+    struct jv_list list = JV_LIST(a);
+
+    jv_list_add(&list, owner_reference(&in->cr, a, false));
+    jv_foreach (item,
+                conf_maps_or_absent(&in->config->conf, "kubernetes.jobmanager.owner.reference")) {
+        jv owner = *item;
+
+        for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
+            if (jv_present(jv_get(owner, flags[i])))
+                owner =
+                    jv_set(a, owner, flags[i], BOOL(str_eq(JV_STRING(owner, flags[i]), "true")));
+        jv_list_add(&list, owner);
+    }
+    return jv_list_arr(&list);
+}
+
 jv desired_jobmanager(struct arena *a, const struct desired_input *in)
 {
     const struct cluster_config *c = in->config;
     jv labels = cluster_labels(a, in, TYPE_NATIVE, COMPONENT_JM);
-    jv annotations =
-        jv_merge(a,
-                 jv_dup(a, OBJ({ANNOTATION_GENERATION,
-                                STR(arena_printf(a, "%lld", (long long)in->generation))})),
-                 conf_map_or_absent(&c->conf, "kubernetes.jobmanager.annotations"));
+    jv annotations = jv_merge(
+        a, conf_map_or_absent(&c->conf, "kubernetes.jobmanager.annotations"),
+        jv_dup(a,
+               OBJ({ANNOTATION_GENERATION, STR(arena_printf(a, "%lld", (long long)in->generation))},
+                   {ANNOTATION_ALLOCATOR, STR(allocator_name(c->allocator))})));
 
     return jv_dup(
         a, OBJ({"apiVersion", STR("apps/v1")}, {"kind", STR("Deployment")},
@@ -156,7 +209,7 @@ jv desired_jobmanager(struct arena *a, const struct desired_input *in)
                      jv_merge(a, conf_map_or_absent(&c->conf, "kubernetes.jobmanager.labels"),
                               labels)},
                     {"annotations", spec_hash_annotations(a, in, annotations)},
-                    {"ownerReferences", ARR(owner_reference(&in->cr, a, false))})},
+                    {"ownerReferences", jobmanager_owners(a, in)})},
                {"spec",
                 OBJ({"replicas", INT(c->jm_replicas)}, {"selector", OBJ({"matchLabels", labels})},
                     /* Two JobManagers without HA would be two clusters of one name. */
@@ -166,26 +219,29 @@ jv desired_jobmanager(struct arena *a, const struct desired_input *in)
 
 /* ---- Services ---- */
 
+/* which: "internal-service" or "rest-service" */
 static jv service(struct arena *a, const struct desired_input *in, const struct owner *deployment,
-                  const char *name, jv annotations, jv spec)
+                  const char *name, const char *which, jv spec)
 {
+    const struct conf *conf = &in->config->conf;
+    jv labels = conf_map_or_absent(conf, arena_printf(a, "kubernetes.%s.labels", which));
+    jv annotations = conf_map_or_absent(conf, arena_printf(a, "kubernetes.%s.annotations", which));
+
     return jv_dup(
         a, OBJ({"apiVersion", STR("v1")}, {"kind", STR("Service")},
-               {"metadata", OBJ({"name", STR(name)}, {"namespace", STR(in->config->ns)},
-                                {"labels", cluster_labels(a, in, TYPE_NATIVE, NULL)},
-                                {"annotations", spec_hash_annotations(a, in, annotations)},
-                                {"ownerReferences", ARR(owner_reference(deployment, a, true))})},
+               {"metadata",
+                OBJ({"name", STR(name)}, {"namespace", STR(in->config->ns)},
+                    {"labels", jv_merge(a, labels, cluster_labels(a, in, TYPE_NATIVE, NULL))},
+                    {"annotations", spec_hash_annotations(a, in, annotations)},
+                    {"ownerReferences", ARR(owner_reference(deployment, a, true))})},
                {"spec", spec}));
 }
 
 jv desired_internal_service(struct arena *a, const struct desired_input *in,
                             const struct owner *deployment)
 {
-    const struct cluster_config *c = in->config;
-
     return service(
-        a, in, deployment, c->name,
-        conf_map_or_absent(&c->conf, "kubernetes.internal-service.annotations"),
+        a, in, deployment, in->config->name, "internal-service",
         OBJ({"clusterIP", STR("None")},
             /* TaskManagers that start beside the JobManager look its name up before it is ready. */
             {"publishNotReadyAddresses", BOOL(true)},
@@ -205,8 +261,7 @@ jv desired_rest_service(struct arena *a, const struct desired_input *in,
     bool headless = str_eq(type, "Headless_ClusterIP");
 
     return service(
-        a, in, deployment, arena_printf(a, "%s-rest", c->name),
-        conf_map_or_absent(&c->conf, "kubernetes.rest-service.annotations"),
+        a, in, deployment, arena_printf(a, "%s-rest", c->name), "rest-service",
         OBJ({"type", STR(headless ? "ClusterIP" : type)}, {"clusterIP", IF(headless, STR("None"))},
             {"selector", cluster_labels(a, in, TYPE_NATIVE, COMPONENT_JM)},
             {"ports", ARR(OBJ({"name", STR("rest")}, {"port", INT(c->rest_port)},

@@ -15,6 +15,10 @@
 
 #define CONFIG_VOLUME "flink-config-volume"
 #define HADOOP_VOLUME "hadoop-config-volume"
+#define HADOOP_DIR "/opt/hadoop/conf"
+/* The message of a container that died is the end of its log when it wrote none: that is how the
+ * cause gets into the status. */
+#define LOG_TELLS "FallbackToLogsOnError"
 
 jv conf_map_or_absent(const struct conf *c, const char *key)
 {
@@ -24,12 +28,20 @@ jv conf_map_or_absent(const struct conf *c, const char *key)
     return conf_map(c, key, &v, &err) ? ABSENT : v;
 }
 
-static jv conf_list_or_absent(const struct conf *c, const char *key)
+jv conf_list_or_absent(const struct conf *c, const char *key)
 {
     struct error err;
     jv v = ABSENT;
 
     return conf_list(c, key, &v, &err) ? ABSENT : v;
+}
+
+jv conf_maps_or_absent(const struct conf *c, const char *key)
+{
+    struct error err;
+    jv v = ABSENT;
+
+    return conf_map_list(c, key, &v, &err) ? ABSENT : v;
 }
 
 /* "kubernetes.<component>.<rest>" */
@@ -85,19 +97,24 @@ static jv ephemeral_quantity(struct arena *a, const char *text)
                                                           : ABSENT;
 }
 
+/* All but CPU and memory. */
+static jv other_resources(struct arena *a, const struct pod_size *s)
+{
+    jv storage = OBJ({"ephemeral-storage", ephemeral_quantity(a, s->ephemeral_storage)});
+
+    return jv_merge(a, jv_dup(a, OBJ({"requests", storage}, {"limits", storage})), s->extra);
+}
+
 static jv container_resources(struct arena *a, const struct pod_size *s)
 {
-    jv ephemeral = ephemeral_quantity(a, s->ephemeral_storage);
     jv ours = jv_dup(
         a, OBJ({"requests", OBJ({"cpu", cpu_quantity(a, s->cpu)},
-                                {"memory", memory_quantity(a, (double)s->memory)},
-                                {"ephemeral-storage", ephemeral})},
+                                {"memory", memory_quantity(a, (double)s->memory)})},
                {"limits",
                 OBJ({"cpu", cpu_quantity(a, s->cpu * s->cpu_limit_factor)},
-                    {"memory", memory_quantity(a, (double)s->memory * s->memory_limit_factor)},
-                    {"ephemeral-storage", ephemeral})}));
+                    {"memory", memory_quantity(a, (double)s->memory * s->memory_limit_factor)})}));
 
-    return jv_merge(a, ours, s->extra);
+    return jv_merge(a, ours, other_resources(a, s));
 }
 
 /* ---- environment ---- */
@@ -119,16 +136,19 @@ static void add_secret_env(struct jv_list *list, const struct conf *conf)
 {
     struct arena *a = list->a;
 
-    jv_foreach (item, conf_list_or_absent(conf, "kubernetes.env.secretKeyRef")) {
-        struct conf one = CONF_INIT(a);
-
-        conf_set(&one, "m", item->s);
-        jv m = conf_map_or_absent(&one, "m");
-        jv_list_add(list, jv_dup(a, OBJ({"name", jv_get(m, "env")},
+    jv_foreach (m, conf_maps_or_absent(conf, "kubernetes.env.secretKeyRef"))
+        jv_list_add(list, jv_dup(a, OBJ({"name", jv_get(*m, "env")},
                                         {"valueFrom",
-                                         OBJ({"secretKeyRef", OBJ({"name", jv_get(m, "secret")},
-                                                                  {"key", jv_get(m, "key")})})})));
-    }
+                                         OBJ({"secretKeyRef", OBJ({"name", jv_get(*m, "secret")},
+                                                                  {"key", jv_get(*m, "key")})})})));
+}
+
+/* Name of the ConfigMap with Hadoop's configuration, NULL if none is mounted. */
+static const char *hadoop_configmap(const struct conf *conf)
+{
+    if (str_eq(conf_get(conf, "kubernetes.decorator.hadoop-conf-mount.enabled"), "false"))
+        return NULL;
+    return conf_get(conf, "kubernetes.hadoop.conf.config-map.name");
 }
 
 /* The options of the scripts that launch.sh stands for, in their own variables. */
@@ -143,7 +163,6 @@ static void add_script_env(struct jv_list *list, const struct conf *conf,
         {"ROOT_LOG_LEVEL", "env.log.level"},
         {"MAX_LOG_FILE_NUMBER", "env.log.max"},
         {"JAVA_HOME", "env.java.home"},
-        {"HADOOP_CONF_DIR", "env.hadoop.conf.dir"},
         {"YARN_CONF_DIR", "env.yarn.conf.dir"},
         {"HBASE_CONF_DIR", "env.hbase.conf.dir"},
     };
@@ -158,6 +177,9 @@ static void add_script_env(struct jv_list *list, const struct conf *conf,
     for (size_t i = 0; i < ARRAY_SIZE(options); i++)
         jv_list_add(list, env_value(a, options[i].env,
                                     i == 0 && log_dir ? log_dir : conf_get(conf, options[i].key)));
+    jv_list_add(list, env_value(a, "HADOOP_CONF_DIR",
+                                hadoop_configmap(conf) ? HADOOP_DIR
+                                                       : conf_get(conf, "env.hadoop.conf.dir")));
     if (defaults || all)
         jv_list_add(list, env_value(a, "FLINK_ENV_JAVA_OPTS",
                                     str_trim(a, arena_printf(a, "%s %s", str_or_empty(defaults),
@@ -207,10 +229,10 @@ static void add_volume(struct volumes *v, jv volume, const char *path)
 }
 
 static struct volumes pod_volumes(struct arena *a, const struct desired_input *in,
-                                  const struct conf *conf)
+                                  const struct conf *conf, const struct pod_role *role)
 {
     struct volumes v = {JV_LIST(a), JV_LIST(a)};
-    const char *hadoop = conf_get(conf, "kubernetes.hadoop.conf.config-map.name");
+    const char *hadoop = hadoop_configmap(conf);
 
     add_volume(&v,
                jv_dup(a, OBJ({"name", STR(CONFIG_VOLUME)},
@@ -221,7 +243,7 @@ static struct volumes pod_volumes(struct arena *a, const struct desired_input *i
         add_volume(
             &v,
             jv_dup(a, OBJ({"name", STR(HADOOP_VOLUME)}, {"configMap", OBJ({"name", STR(hadoop)})})),
-            "/opt/hadoop/conf");
+            HADOOP_DIR);
     jv_foreach_kv (kv, conf_map_or_absent(conf, "kubernetes.secrets")) {
         const char *name = arena_printf(a, "%s-volume", kv->key);
 
@@ -229,6 +251,10 @@ static struct volumes pod_volumes(struct arena *a, const struct desired_input *i
             &v, jv_dup(a, OBJ({"name", STR(name)}, {"secret", OBJ({"secretName", STR(kv->key)})})),
             kv->value.s);
     }
+    jv_foreach (item, role->volumes)
+        jv_list_add(&v.volumes, *item);
+    jv_foreach (item, role->mounts)
+        jv_list_add(&v.mounts, *item);
     return v;
 }
 
@@ -242,10 +268,9 @@ static jv main_container(struct arena *a, const struct desired_input *in, const 
     const char *entry = conf_get(conf, "kubernetes.entry.path");
     const char *launcher = arena_printf(a, "%s/launch.sh", in->config->conf_dir);
     bool host_network = str_eq(conf_get(conf, "kubernetes.hostnetwork.enabled"), "true");
-    /* What a template may decide otherwise. The message of a container that died is the end of its
-     * log when it wrote none: that is how the cause gets into the status. */
+    /* What a template may decide otherwise. */
     jv defaults = OBJ(
-        {"terminationMessagePolicy", STR("FallbackToLogsOnError")},
+        {"terminationMessagePolicy", STR(LOG_TELLS)},
         {"imagePullPolicy",
          STR(str_or(conf_get(conf, "kubernetes.container.image.pull-policy"), "IfNotPresent"))});
     jv ours = OBJ(
@@ -263,21 +288,24 @@ static jv main_container(struct arena *a, const struct desired_input *in, const 
     return jv_merge(a, jv_merge(a, jv_dup(a, defaults), template), jv_dup(a, ours));
 }
 
-/* The template's containers with the main one (wherever it stands, else first) completed. */
-static jv containers(struct arena *a, const struct desired_input *in, const struct conf *conf,
-                     const struct pod_role *role, const struct volumes *v, jv template)
+/* The main container wherever it stands, else as the first one. */
+static jv main_of(jv template)
+{
+    jv_foreach (item, template)
+        if (str_eq(JV_STRING(*item, "name"), MAIN_CONTAINER))
+            return *item;
+    return EMPTY_OBJ;
+}
+
+/* The template's containers with `completed` in the place of the main one. */
+static jv containers(struct arena *a, jv template, jv completed)
 {
     struct jv_list list = JV_LIST(a);
-    bool found = false;
 
+    if (!jv_len(main_of(template)))
+        jv_list_add(&list, completed);
     jv_foreach (item, template)
-        found |= str_eq(JV_STRING(*item, "name"), MAIN_CONTAINER);
-    if (!found)
-        jv_list_add(&list, main_container(a, in, conf, role, v, EMPTY_OBJ));
-    jv_foreach (item, template)
-        jv_list_add(&list, str_eq(JV_STRING(*item, "name"), MAIN_CONTAINER)
-                               ? main_container(a, in, conf, role, v, *item)
-                               : *item);
+        jv_list_add(&list, str_eq(JV_STRING(*item, "name"), MAIN_CONTAINER) ? completed : *item);
     return jv_list_arr(&list);
 }
 
@@ -295,12 +323,10 @@ static jv tolerations(struct arena *a, const struct conf *conf, const struct pod
 {
     struct jv_list list = JV_LIST(a);
 
-    jv_foreach (item, conf_list_or_absent(conf, role_key(a, role, "tolerations"))) {
-        struct conf one = CONF_INIT(a);
+    jv_foreach (item, conf_maps_or_absent(conf, role_key(a, role, "tolerations"))) {
         int64_t seconds;
+        jv m = *item;
 
-        conf_set(&one, "m", item->s);
-        jv m = conf_map_or_absent(&one, "m");
         if (str_to_int64(str_or_empty(JV_STRING(m, "tolerationSeconds")), &seconds))
             m = jv_set(a, m, "tolerationSeconds", INT(seconds));
         jv_list_add(&list, m);
@@ -322,22 +348,22 @@ static jv pod_spec(struct arena *a, const struct desired_input *in, const struct
                    jv template)
 {
     const struct conf *conf = &in->config->conf;
-    struct volumes v = pod_volumes(a, in, conf);
+    struct volumes v = pod_volumes(a, in, conf, role);
     bool host_network = str_eq(conf_get(conf, "kubernetes.hostnetwork.enabled"), "true");
     const char *account = service_account(a, in, conf, role);
     const char *scheduler = conf_get(conf, role_key(a, role, "scheduler-name"));
-    /* No token in pods that run user code, unless Flink's own high availability needs it. */
-    jv defaults = jv_merge(
+    jv of_template = jv_get(template, "containers");
+    /* No token in pods that run user code, unless Flink itself needs it. */
+    jv defaults = jv_dup(
         a,
-        jv_dup(a,
-               OBJ({"automountServiceAccountToken", BOOL(in->config->ha_kubernetes)},
-                   {"enableServiceLinks", BOOL(false)},
-                   {"dnsPolicy", STR(host_network ? "ClusterFirstWithHostNet" : "ClusterFirst")})),
-        role->pod_defaults);
+        OBJ({"automountServiceAccountToken", BOOL(in->config->ha_kubernetes || role->makes_pods)},
+            {"enableServiceLinks", BOOL(false)},
+            {"dnsPolicy", STR(host_network ? "ClusterFirstWithHostNet" : "ClusterFirst")}));
     jv ours = OBJ(
         {"serviceAccountName", STR(account)}, {"hostNetwork", IF(host_network, BOOL(true))},
         {"schedulerName", STR(scheduler)},
-        {"containers", containers(a, in, conf, role, &v, jv_get(template, "containers"))},
+        {"containers",
+         containers(a, of_template, main_container(a, in, conf, role, &v, main_of(of_template)))},
         {"volumes", named_union(a, jv_list_arr(&v.volumes), jv_get(template, "volumes"), "name")},
         {"imagePullSecrets",
          named_union(a, pull_secrets(a, conf), jv_get(template, "imagePullSecrets"), "name")},
@@ -350,13 +376,19 @@ static jv pod_spec(struct arena *a, const struct desired_input *in, const struct
     return jv_merge(a, spec, role->pod_fixed);
 }
 
+static jv users_template(struct arena *a, const struct cluster_config *c,
+                         const struct component_spec *spec)
+{
+    const char *by_name = "kubernetes.operator.pod-template.merge-arrays-by-name";
+
+    return pod_template_merge(a, c->spec->pod_template, spec->pod_template,
+                              str_eq(conf_get(&c->conf, by_name), "true"));
+}
+
 jv pod_build(struct arena *a, const struct desired_input *in, const struct pod_role *role)
 {
-    const struct deployment_spec *spec = in->config->spec;
     const struct conf *conf = &in->config->conf;
-    bool by_name =
-        str_eq(conf_get(conf, "kubernetes.operator.pod-template.merge-arrays-by-name"), "true");
-    jv template = pod_template_merge(a, spec->pod_template, role->spec->pod_template, by_name);
+    jv template = users_template(a, in->config, role->spec);
     jv labels = jv_merge(a, JV_PATH(template, "metadata", "labels"),
                          conf_map_or_absent(conf, role_key(a, role, "labels")));
     jv annotations = jv_merge(a, JV_PATH(template, "metadata", "annotations"),
@@ -368,4 +400,26 @@ jv pod_build(struct arena *a, const struct desired_input *in, const struct pod_r
                   OBJ({"metadata", OBJ({"labels", labels},
                                        {"annotations", spec_hash_annotations(a, in, annotations)})},
                       {"spec", pod_spec(a, in, role, jv_get(template, "spec"))}));
+}
+
+jv taskmanager_template(struct arena *a, const struct desired_input *in)
+{
+    const struct cluster_config *c = in->config;
+    jv template = users_template(a, c, &c->spec->tm);
+    jv of_template = JV_PATH(template, "spec", "containers");
+    jv main = jv_merge(a, OBJ({"terminationMessagePolicy", STR(LOG_TELLS)}), main_of(of_template));
+    jv ours =
+        OBJ({"name", STR(MAIN_CONTAINER)},
+            {"resources", jv_merge(a, jv_get(main, "resources"), other_resources(a, &c->tm))});
+    jv defaults = OBJ({"automountServiceAccountToken", BOOL(c->ha_kubernetes)},
+                      {"enableServiceLinks", BOOL(false)});
+    jv spec = jv_merge(a, jv_dup(a, defaults), jv_get(template, "spec"));
+    jv annotations = JV_PATH(template, "metadata", "annotations");
+
+    main = jv_merge(a, main, jv_dup(a, ours));
+    return jv_dup(a,
+                  OBJ({"apiVersion", STR("v1")}, {"kind", STR("Pod")},
+                      {"metadata", OBJ({"labels", JV_PATH(template, "metadata", "labels")},
+                                       {"annotations", spec_hash_annotations(a, in, annotations)})},
+                      {"spec", jv_set(a, spec, "containers", containers(a, of_template, main))}));
 }

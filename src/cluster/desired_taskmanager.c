@@ -60,11 +60,10 @@ static jv taskmanager_env(struct arena *a, const struct cluster_config *c)
                                                       {"fieldPath", STR("spec.nodeName")})})})));
 }
 
-jv desired_taskmanager(struct arena *a, const struct desired_input *in, const char *pod_name,
-                       const struct owner *deployment)
+static struct pod_role taskmanager_role(struct arena *a, const struct cluster_config *c,
+                                        const char *pod_name)
 {
-    const struct cluster_config *c = in->config;
-    struct pod_role role = {
+    return (struct pod_role){
         .component = COMPONENT_TM,
         .type_label = TYPE_OPERATOR,
         .env_prefix = "containerized.taskmanager.env.",
@@ -79,6 +78,13 @@ jv desired_taskmanager(struct arena *a, const struct desired_input *in, const ch
         /* A TaskManager that ends is replaced by a new pod, never restarted in place. */
         .pod_fixed = jv_dup(a, OBJ({"restartPolicy", STR("Never")})),
     };
+}
+
+jv desired_taskmanager(struct arena *a, const struct desired_input *in, const char *pod_name,
+                       const struct owner *deployment)
+{
+    const struct cluster_config *c = in->config;
+    struct pod_role role = taskmanager_role(a, c, pod_name);
     jv pod = pod_build(a, in, &role);
     jv metadata =
         jv_merge(a, jv_get(pod, "metadata"),

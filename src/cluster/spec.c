@@ -194,9 +194,6 @@ void deployment_spec_check(struct problems *p, const struct deployment_spec *s)
                     "session cluster and run the job as a FlinkSessionJob");
     if (s->mode == MODE_STANDALONE)
         problem_add(p, "spec.mode", "standalone is not supported by this version; use native");
-    if (s->allocator.type == ALLOCATOR_FLINK)
-        problem_add(p, "spec.allocator.type",
-                    "Flink is not supported by this version; use Operator");
     exposure_spec_check(p, &s->exposure);
 }
 

@@ -9,12 +9,15 @@
 #include "flinkop/arena.h"
 #include "flinkop/cluster_spec.h"
 #include "flinkop/error.h"
+#include "flinkop/flink_keys.h"
 #include "flinkop/json.h"
 #include "flinkop/str.h"
 
 /* Members of spec whose change is applied in place. restartNonce has a rule of its own. */
-static const char *const in_place[] = {"allocator", "ingress", "exposure", "monitoring",
-                                       "dependsOn"};
+static const char *const in_place[] = {"ingress", "exposure", "monitoring", "dependsOn"};
+/* Of spec.allocator while it is the operator's: it reads them itself. */
+static const char *const in_place_allocator[] = {
+    "minTaskManagers", "maxTaskManagers", "spareTaskManagers", "idleTimeout", "startTimeout"};
 static const char *const in_place_job[] = {"upgradeMode",
                                            "allowNonRestoredState",
                                            "initialSavepointPath",
@@ -83,12 +86,32 @@ static jv drop(struct arena *a, jv obj, const char *const keys[], size_t n)
     return list.n ? jv_list_obj(&list) : ABSENT;
 }
 
+/* What of it Flink has in its configuration: all of it where the allocator is Flink's. */
+static jv allocator_part(struct arena *a, jv allocator, jv configuration)
+{
+    struct conf conf = CONF_INIT(a);
+    struct error err;
+    bool delegated = !conf_add_jv(&conf, configuration, "", &err) &&
+                     flink_keys_delegated(&conf) != NULL;
+
+    if (delegated || str_eq(JV_STRING(allocator, "type"), "Flink"))
+        return allocator;
+    allocator = drop(a, allocator, in_place_allocator, ARRAY_SIZE(in_place_allocator));
+    if (str_eq(JV_STRING(allocator, "type"), "Operator")) /* the default */
+        allocator = jv_set(a, allocator, "type", ABSENT);
+    return jv_len(allocator) ? allocator : ABSENT;
+}
+
 static jv restart_part(struct arena *a, jv spec, const char *const keys[], size_t n)
 {
     jv part = drop(a, without_nulls(a, spec), keys, n);
 
     if (str_eq(JV_STRING(part, "mode"), "native")) /* the default */
         part = jv_set(a, part, "mode", ABSENT);
+    if (jv_get(part, "allocator").type == JV_OBJ)
+        part = jv_set(
+            a, part, "allocator",
+            allocator_part(a, jv_get(part, "allocator"), jv_get(part, "flinkConfiguration")));
     if (jv_get(part, "job").type == JV_OBJ)
         part = jv_set(a, part, "job",
                       drop(a, jv_get(part, "job"), in_place_job, ARRAY_SIZE(in_place_job)));

@@ -24,7 +24,13 @@ static void setup(void)
     arena_free(&w.a);
     memset(&w, 0, sizeof(w));
     w.in = (struct alloc_input){
-        .policy = {.slots = 2, .max = INT_MAX, .idle_ms = 30000, .start_ms = 300000},
+        .policy = {.slots = 2,
+                   .max = INT_MAX,
+                   .idle_ms = 30000,
+                   .start_ms = 300000,
+                   .free_failures = 2,
+                   .start_retry_ms = 10000,
+                   .create_retry_ms = 3000},
         .flink_known = true,
         .flink_ms = INT64_MAX,
         .flink_fresh = true,

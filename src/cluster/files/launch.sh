@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Starts a Flink process in a pod of the operator:
 #
-#   launch.sh ENTRYPOINT jobmanager|taskmanager [-D key=value]...
+#   launch.sh ENTRYPOINT jobmanager|kubernetes-session|taskmanager [-D key=value]...
+#
+# kubernetes-session is the JobManager of a cluster whose TaskManagers Flink's own allocator makes.
 #
 # First it runs the image's entrypoint, which sets up jemalloc, built-in plugins and the user, and
 # hands over to the second half of this file; that ends in the same java command as Flink's
@@ -71,10 +73,16 @@ link_jars() {
         done
 }
 
+where=(--configDir "$conf")
 case $role in
-jobmanager)
+jobmanager | kubernetes-session)
     service=standalonesession
     class=org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint
+    if [ "$role" = kubernetes-session ]; then
+        service=$role
+        class=org.apache.flink.kubernetes.entrypoint.KubernetesSessionClusterEntrypoint
+        where=() # it reads FLINK_CONF_DIR, and no argument behind one that it does not know
+    fi
     jvm="${FLINK_JM_JVM_MEM_OPTS:-} ${JVM_ARGS:-}"
     opts="${FLINK_ENV_JAVA_OPTS:-} ${FLINK_ENV_JAVA_OPTS_JM:-}"
     link_jars
@@ -134,4 +142,4 @@ if [ "${STD_REDIRECT_TO_FILE:-false}" = true ]; then
     exec 1>"$log.out" 2>"$log.err"
 fi
 # shellcheck disable=SC2086 # options are words
-exec "$java" $jvm $opts "${log_setting[@]}" -classpath "$classpath" "$class" --configDir "$conf" "$@"
+exec "$java" $jvm $opts "${log_setting[@]}" -classpath "$classpath" "$class" "${where[@]}" "$@"
