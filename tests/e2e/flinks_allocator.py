@@ -1,0 +1,97 @@
+"""spec.allocator.type: Flink: the JobManager makes the TaskManagers itself."""
+from lib.check import check, dig, equal, wait
+from lib.manifests import cluster, job
+from lib.suite import test
+from scene import (SOON, condition, delete_jobs, gone, job_running, jobmanager, no_taskmanagers, pods, session, state, taskmanagers)
+
+FLINK = {"type": "Flink", "idleTimeout": "5s"}
+
+
+def account(run):
+    run.kube.kubectl("apply", "-n", run.ns, "-k", "deploy/flink-account")
+
+
+def whole_cycle(run, version):
+    account(run)
+    flink = session(run, cluster(run.ns, version=version, slots=2, serviceAccount="flink", allocator=FLINK,
+                                 podTemplate={"metadata": {"labels": {"team": "blue"}}}))
+    equal(taskmanagers(run), [], "TaskManagers")
+    run.kube.apply(job(run.ns, "first", parallelism=3))
+    job_running(run, flink, "first")
+    made = pods(run, "taskmanager")
+    equal(len(made), 2, "TaskManagers for three slots, two each")
+    for name, pod in made.items():
+        labels = pod["metadata"]["labels"]
+        equal((labels["type"], labels["team"]), ("flink-native-kubernetes", "blue"), f"labels of {name}")
+        check(pod["spec"]["automountServiceAccountToken"] is False, f"{name} has an API token")
+
+    def told():
+        cr = run.kube.get("flinkdep", run.ns, "demo")
+        equal(dig(cr, "status.allocator.type"), "Flink", "status.allocator.type")
+        equal(dig(cr, "status.allocator.taskManagers"), {"live": 2, "starting": 0, "desired": 2}, "taskManagers")
+        equal(condition(cr, "TaskManagersReady")["status"], "True", "TaskManagersReady")
+        return True
+    wait("the status counts them", told, SOON)
+    delete_jobs(run, "first")
+    no_taskmanagers(run, seconds=90)
+    equal(jobmanager(run)["status"]["containerStatuses"][0]["restartCount"], 0, "restarts of the JobManager")
+
+
+@test("a job from no TaskManager and back to none, by Flink's own allocator")
+def cycle(run):
+    whole_cycle(run, "1.20")
+
+
+@test("the same with Flink 1.18", full=True)
+def cycle_1_18(run):
+    whole_cycle(run, "1.18")
+
+
+@test("the same with Flink 2.2", full=True)
+def cycle_2_2(run):
+    whole_cycle(run, "2.2")
+
+
+@test("from the operator's allocator to Flink's and back with a running job; deleted while its TaskManagers run")
+def there_and_back(run):
+    account(run)
+    flink = session(run, cluster(run.ns, serviceAccount="flink", idle="10min"))
+    run.kube.apply(job(run.ns, "first"))
+    job_running(run, flink, "first")
+    for kind, label in (("Flink", "flink-native-kubernetes"), ("Operator", "flink-operator-kubernetes")):
+        before = dig(run.kube.get("sessionjob", run.ns, "first"), "status.jobStatus.jobId")
+        run.kube.patch("flinkdep", run.ns, "demo", {"spec": {"allocator": {"type": kind}}})
+        wait("the job has a new id", lambda b=before: dig(run.kube.get("sessionjob", run.ns, "first"),
+                                                        "status.jobStatus.jobId") not in (None, b), 90)
+        job_running(run, flink, "first")
+        equal({p["metadata"]["labels"]["type"] for p in pods(run, "taskmanager").values()}, {label}, f"TaskManagers of {kind}")
+        equal(dig(run.kube.get("flinkdep", run.ns, "demo"), "status.allocator.type"), kind, "status.allocator.type")
+    run.kube.patch("flinkdep", run.ns, "demo", {"spec": {"allocator": {"type": "Flink"}}})
+    wait("a TaskManager of Flink's", lambda: [p for p in pods(run, "taskmanager").values() if
+                                             p["metadata"]["labels"]["type"] == "flink-native-kubernetes"], 90)
+    run.kube.delete("sessionjob", run.ns, "first")
+    run.kube.delete("flinkdep", run.ns, "demo")
+    gone(run, "sessionjob", "first", seconds=90)
+    gone(run, "flinkdep", "demo", seconds=90)
+    equal(run.kube.list("pod", run.ns), [], "pods left")
+
+
+@test("a key that only Flink's allocator can serve chooses it, and an event says why")
+def delegated(run):
+    account(run)
+    session(run, cluster(run.ns, serviceAccount="flink", conf={"execution.batch.speculative.enabled": "true"}))
+    cr = run.kube.get("flinkdep", run.ns, "demo")
+    equal(dig(cr, "status.allocator.type"), "Flink", "status.allocator.type")
+    check("execution.batch.speculative.enabled" in dig(cr, "status.allocator.message"), state(cr))
+    wait("the event", lambda: [e for e in run.kube.list("event", run.ns) if e["reason"] == "AllocatorFlink"], SOON)
+
+
+@test("a service account without rights: the status tells what the API server refused")
+def no_rights(run):
+    run.kube.apply(cluster(run.ns, allocator=FLINK))
+
+    def told():
+        c = condition(run.kube.get("flinkdep", run.ns, "demo"))
+        check(c.get("status") == "False" and "forbidden" in c.get("message", "").lower(), lambda: f"Ready: {c}")
+        return True
+    wait("the status names the missing right", told, 120)
