@@ -34,6 +34,9 @@ int yaml_parse_all(struct arena *a, const char *text, size_t len, struct yaml_do
 int yaml_parse(struct arena *a, const char *text, size_t len, jv *ret,
                struct error *err) MUST_CHECK;
 
+/** Whether a string may stand bare: no YAML reader, old or new, takes it for anything else. */
+bool yaml_is_plain(const char *s);
+
 /** Appends block-style YAML; strings are quoted whenever another reader could take them for
  * something else. Used by `render` and for config.yaml. */
 struct strbuf;

@@ -9,7 +9,7 @@
 #include "flinkop/option.h"
 
 struct arena;
-struct error;
+struct flink_defaults;
 
 /* Exit codes: what a script can tell apart. */
 enum { EXIT_OK = 0, EXIT_INVALID = 1, EXIT_USAGE = 2, EXIT_INTERNAL = 3 };
@@ -36,8 +36,17 @@ struct manifest {
     const char *file;
     int line;
 };
-/** Reads all documents of the files ("-": standard input); Lists are taken apart. */
-int cli_manifests(struct arena *a, const char *const *files, int n_files, struct manifest **ret,
-                  size_t *ret_n, struct error *err);
+
+/* What commands that work on files without a cluster begin with. */
+struct cli_input {
+    const struct flink_defaults *defaults;
+    struct manifest *list;
+    size_t n;
+};
+/** Reads options into `options` (of which `file` and `conf_dir` are two members), the operator's
+ * configuration and all documents of the files ("-": standard input; Lists are taken apart) into
+ * the arena. Prints errors. Returns -1 to go on, else the exit code. */
+int cli_read(const struct command *c, int argc, char **argv, void *options, const char **file,
+             const char **conf_dir, struct arena *a, struct cli_input *ret);
 
 #endif

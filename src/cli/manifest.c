@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "defaults.h"
 #include "flinkop/arena.h"
 #include "flinkop/error.h"
 #include "flinkop/file.h"
@@ -35,8 +36,8 @@ static void add(struct manifests *m, jv object, const char *file, int line)
     m->items[m->n++] = (struct manifest){object, file, line};
 }
 
-int cli_manifests(struct arena *a, const char *const *files, int n_files, struct manifest **ret,
-                  size_t *ret_n, struct error *err)
+static int read_manifests(struct arena *a, const char *const *files, int n_files,
+                          struct manifest **ret, size_t *ret_n, struct error *err)
 {
     struct manifests m = {.a = a};
 
@@ -56,4 +57,27 @@ int cli_manifests(struct arena *a, const char *const *files, int n_files, struct
     *ret = m.items;
     *ret_n = m.n;
     return 0;
+}
+
+int cli_read(const struct command *c, int argc, char **argv, void *options, const char **file,
+             const char **conf_dir, struct arena *a, struct cli_input *ret)
+{
+    const char **args = arena_new_array(a, const char *, (size_t)argc + 1);
+    struct error err;
+    int n_args = 0, rc = cli_options(c, argc, argv, options, args, &n_args);
+
+    if (rc >= 0)
+        return rc;
+    if (*file)
+        args[n_args++] = *file;
+    if (!n_args) {
+        cli_error("%s needs a file: -f FILE (- is standard input)", c->name);
+        return EXIT_USAGE;
+    }
+    ret->defaults = cli_defaults(a, *conf_dir, &err);
+    if (!ret->defaults || read_manifests(a, args, n_args, &ret->list, &ret->n, &err)) {
+        cli_error("%s", err.text);
+        return err.code == ERR_PARSE || err.code == ERR_INVALID ? EXIT_INVALID : EXIT_INTERNAL;
+    }
+    return -1;
 }

@@ -100,32 +100,17 @@ static bool render(struct arena *a, const struct manifest *m, const struct flink
 static int run(int argc, char **argv)
 {
     cleanup_arena struct arena a = {0};
-    const char *args[64];
     struct options o = {0};
-    struct manifest *list;
-    struct error err;
+    struct cli_input in;
     bool ok = true;
-    size_t n;
-    int n_args = 0;
 
-    argc = MIN(argc, 64);
-    int rc = cli_options(&command_render, argc, argv, &o, args, &n_args);
+    int rc = cli_read(&command_render, argc, argv, &o, &o.file, &o.conf_dir, &a, &in);
+
     if (rc >= 0)
         return rc;
-    if (o.file)
-        args[n_args++ % 64] = o.file;
-    if (!n_args) {
-        cli_error("render needs a file: -f FILE (- is standard input)");
-        return EXIT_USAGE;
-    }
-    const struct flink_defaults *d = cli_defaults(&a, o.conf_dir, &err);
-    if (!d || cli_manifests(&a, args, n_args, &list, &n, &err)) {
-        cli_error("%s", err.text);
-        return err.code == ERR_PARSE || err.code == ERR_INVALID ? EXIT_INVALID : EXIT_INTERNAL;
-    }
-    for (size_t i = 0; i < n; i++)
-        if (str_eq(JV_STRING(list[i].object, "kind"), "FlinkDeployment"))
-            ok &= render(&a, &list[i], d, &o);
+    for (size_t i = 0; i < in.n; i++)
+        if (str_eq(JV_STRING(in.list[i].object, "kind"), "FlinkDeployment"))
+            ok &= render(&a, &in.list[i], in.defaults, &o);
     return ok ? EXIT_OK : EXIT_INVALID;
 }
 

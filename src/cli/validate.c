@@ -49,39 +49,25 @@ static bool check(struct problems *p, const struct manifest *m, const struct fli
 static int run(int argc, char **argv)
 {
     cleanup_arena struct arena a = {0};
-    const char *args[64];
     struct options o = {0};
-    struct manifest *list;
-    struct error err;
-    size_t n, bad = 0, checked = 0;
-    int n_args = 0;
+    struct cli_input in;
+    size_t bad = 0, checked = 0;
 
-    argc = MIN(argc, 64);
-    int rc = cli_options(&command_validate, argc, argv, &o, args, &n_args);
+    int rc = cli_read(&command_validate, argc, argv, &o, &o.file, &o.conf_dir, &a, &in);
+
     if (rc >= 0)
         return rc;
-    if (o.file)
-        args[n_args++ % 64] = o.file;
-    if (!n_args) {
-        cli_error("validate needs a file: -f FILE (- is standard input)");
-        return EXIT_USAGE;
-    }
-    const struct flink_defaults *d = cli_defaults(&a, o.conf_dir, &err);
-    if (!d || cli_manifests(&a, args, n_args, &list, &n, &err)) {
-        cli_error("%s", err.text);
-        return err.code == ERR_PARSE || err.code == ERR_INVALID ? EXIT_INVALID : EXIT_INTERNAL;
-    }
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < in.n; i++) {
         struct problems p = PROBLEMS_INIT(&a);
 
-        if (!check(&p, &list[i], d))
+        if (!check(&p, &in.list[i], in.defaults))
             continue;
         checked++;
         bad += p.n > 0;
         for (size_t k = 0; k < MIN(p.n, (size_t)PROBLEMS_MAX); k++)
-            printf("%s:%d: %s %s: %s: %s\n", list[i].file, list[i].line,
-                   JV_STRING(list[i].object, "kind"),
-                   str_or(JV_STRING(list[i].object, "metadata", "name"), "(no name)"),
+            printf("%s:%d: %s %s: %s: %s\n", in.list[i].file, in.list[i].line,
+                   JV_STRING(in.list[i].object, "kind"),
+                   str_or(JV_STRING(in.list[i].object, "metadata", "name"), "(no name)"),
                    p.items[k].path, p.items[k].text);
     }
     fprintf(stderr, "%zu checked, %zu with problems\n", checked, bad);

@@ -12,6 +12,7 @@
 #include "flinkop/error.h"
 #include "flinkop/str.h"
 #include "flinkop/strbuf.h"
+#include "flinkop/yaml.h"
 
 /* ---- flink-conf.yaml ---- */
 
@@ -59,27 +60,6 @@ void conf_write_flat(struct strbuf *sb, const struct conf *c)
 }
 
 /* ---- config.yaml ---- */
-
-/* Whether the text may stand bare: in YAML 1.1 and 1.2 it is this string and nothing else. */
-static bool is_plain(const char *s)
-{
-    static const char *const words[] = {"y",   "n",    "yes",   "no",   "on",
-                                        "off", "true", "false", "null", "nan"};
-
-    if (!isalpha((unsigned char)*s) && *s != '/' && *s != '_')
-        return false;
-    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-        if (!strcasecmp(s, words[i]))
-            return false;
-    for (const char *p = s; *p; p++) {
-        if ((unsigned char)*p >= 0x80 ||
-            (!isalnum((unsigned char)*p) && !strchr("-_./:+=,;@$ ", *p)))
-            return false;
-        if ((*p == ':' || *p == ' ') && (p[1] == ' ' || !p[1]))
-            return false;
-    }
-    return true;
-}
 
 /* bin/config.sh compares these as text after Flink's own writer put quotes around strings that look
  * like something else; the typed value it leaves alone. */
@@ -140,7 +120,7 @@ static bool is_yaml_key(const char *key)
 
 static void add_text(struct strbuf *sb, const char *s)
 {
-    if (is_plain(s))
+    if (yaml_is_plain(s))
         strbuf_adds(sb, s);
     else
         add_quoted(sb, s);

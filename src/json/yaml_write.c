@@ -7,8 +7,7 @@
 #include "flinkop/strbuf.h"
 #include "flinkop/yaml.h"
 
-/* Whether a string may stand bare: no YAML reader, old or new, takes it for anything else. */
-static bool is_plain(const char *s)
+bool yaml_is_plain(const char *s)
 {
     static const char *const words[] = {"y",   "n",    "yes",   "no",   "on",
                                         "off", "true", "false", "null", "nan"};
@@ -19,7 +18,7 @@ static bool is_plain(const char *s)
         if (!strcasecmp(s, words[i]))
             return false;
     for (const char *p = s; *p; p++) {
-        if (!isalnum((unsigned char)*p) && !strchr("-_./:+=,;@ ", *p))
+        if (!isalnum((unsigned char)*p) && !strchr("-_./:+=,;@$ ", *p))
             return false;
         if ((*p == ':' || *p == ' ') && (p[1] == ' ' || !p[1]))
             return false;
@@ -29,7 +28,7 @@ static bool is_plain(const char *s)
 
 static void write_scalar(struct strbuf *sb, jv v)
 {
-    if (v.type == JV_STR && is_plain(v.s))
+    if (v.type == JV_STR && yaml_is_plain(v.s))
         strbuf_adds(sb, v.s);
     else
         json_write(sb, v); /* a JSON scalar is a YAML scalar */

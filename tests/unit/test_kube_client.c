@@ -21,7 +21,7 @@ static struct {
     struct kube_config *config;
     struct kube_client *client;
     struct timer *guard;
-    char dir[64];
+    char dir[SCRATCH_ROOM];
     void (*serve)(struct fake_conn *c, const struct fake_request *r);
     /* the last request the server saw, and the last reply */
     struct strbuf request, reply;
@@ -53,23 +53,10 @@ static void serve(void *arg, struct fake_conn *c, const struct fake_request *r)
     t.serve(c, r);
 }
 
-static void write_file(const char *name, const char *text)
-{
-    cleanup_free char *path = xasprintf("%s/%s", t.dir, name);
-    FILE *f = fopen(path, "w");
-
-    ck_assert_ptr_nonnull(f);
-    fputs(text, f);
-    fclose(f);
-}
-
 static void setup(void)
 {
-    struct error err = {0};
-
     memset(&t, 0, sizeof(t));
-    strcpy(t.dir, "/tmp/flinkop-unit-XXXXXX"); /* NOLINT */
-    ck_assert_ptr_nonnull(mkdtemp(t.dir));
+    scratch_make(t.dir);
     t.loop = loop_new();
     t.guard = timer_new(t.loop, too_long, NULL);
     timer_start(t.guard, 60000);
@@ -83,20 +70,13 @@ static void setup(void)
                   "users: [{name: u, user: {tokenFile: token}}]\n",
                   fake_url(t.server));
 
-    write_file("config", text);
-    write_file("token", "first\n");
-    cleanup_free char *path = xasprintf("%s/config", t.dir);
-
-    t.config = kube_config_load(t.loop, &(struct kube_config_options){.kubeconfig = path}, &err);
-    if (!t.config)
-        ck_abort_msg("%s", err.text);
+    scratch_write(t.dir, "token", "first\n");
+    t.config = load_kubeconfig(t.loop, t.dir, text);
     t.client = kube_client_new(t.loop, t.config);
 }
 
 static void teardown(void)
 {
-    cleanup_free char *rm = xasprintf("rm -rf %s", t.dir);
-
     kube_client_free(t.client);
     kube_config_free(t.config);
     fake_free(t.server);
@@ -104,7 +84,7 @@ static void teardown(void)
     strbuf_release(&t.request);
     strbuf_release(&t.reply);
     metrics_release();
-    ck_assert_int_eq(system(rm), 0);
+    scratch_remove(t.dir);
 }
 
 static void on_done(void *arg, const struct kube_reply *reply)
@@ -302,14 +282,14 @@ START_TEST(a_401_is_retried_once_with_what_the_file_has_now)
     call((struct kube_call){.verb = KUBE_LIST, .kind = KIND_POD});
     assert_error(&t.err, ERR_UNAUTHORIZED, "list Pod: no");
     ck_assert_int_eq(fake_requests(t.server), 2);
-    write_file("token", "second");
+    scratch_write(t.dir, "token", "second");
     call((struct kube_call){.verb = KUBE_CREATE, .kind = KIND_POD, .ns = "a", .body = "{1}"});
     ck_assert_str_eq(t.err.text, "");
     ck_assert_str_eq(t.reply.buf, "{\"ok\":true}");
     ck_assert_ptr_nonnull(strstr(t.request.buf, "{1}"));
     /* the 401 before had made it read the file anew, so that no further one was needed */
     ck_assert_int_eq(fake_requests(t.server), 3);
-    write_file("token", "third");
+    scratch_write(t.dir, "token", "third");
     call((struct kube_call){.verb = KUBE_GET, .kind = KIND_POD, .ns = "a", .name = "p"});
     ck_assert_str_eq(t.err.text, ""); /* read at most once a minute while it works */
 }

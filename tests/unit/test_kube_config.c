@@ -20,7 +20,7 @@ static struct {
     struct loop *loop;
     struct timer *guard;
     struct kube_config *config;
-    char dir[64];
+    char dir[SCRATCH_ROOM];
     char *cert[2], *key[2]; /* two pairs, as PEM */
     /* what kube_config_auth gave last */
     char *authorization;
@@ -69,8 +69,7 @@ static void make_pair(char **cert, char **key)
 static void setup(void)
 {
     memset(&t, 0, sizeof(t));
-    strcpy(t.dir, "/tmp/flinkop-unit-XXXXXX"); /* NOLINT */
-    ck_assert_ptr_nonnull(mkdtemp(t.dir));
+    scratch_make(t.dir);
     t.loop = loop_new();
     t.guard = timer_new(t.loop, too_long, NULL);
     timer_start(t.guard, 60000);
@@ -84,8 +83,6 @@ static void setup(void)
 
 static void teardown(void)
 {
-    cleanup_free char *rm = xasprintf("rm -rf %s", t.dir);
-
     kube_config_free(t.config);
     loop_free(t.loop);
     for (int i = 0; i < 2; i++) {
@@ -94,22 +91,12 @@ static void teardown(void)
     }
     free(t.authorization);
     metrics_release();
-    ck_assert_int_eq(system(rm), 0);
+    scratch_remove(t.dir);
 }
 
 static char *path_of(const char *name)
 {
     return xasprintf("%s/%s", t.dir, name);
-}
-
-static void write_file(const char *name, const char *text)
-{
-    cleanup_free char *path = path_of(name);
-    FILE *f = fopen(path, "w");
-
-    ck_assert_ptr_nonnull(f);
-    fputs(text, f);
-    fclose(f);
 }
 
 static int load(struct kube_config_options o, struct error *err)
@@ -124,7 +111,7 @@ static int load_text(const char *text, struct error *err)
 {
     cleanup_free char *path = path_of("config");
 
-    write_file("config", text);
+    scratch_write(t.dir, "config", text);
     return load((struct kube_config_options){.kubeconfig = path, .exec_timeout_ms = 300}, err);
 }
 
@@ -187,8 +174,9 @@ START_TEST(contexts_are_chosen)
     cleanup_free char *path = path_of("config");
     struct error err = {0};
 
-    write_file("config", CONTEXT "clusters:\n- {name: k2, cluster: {server: 'http://two', "
-                                 "proxy-url: 'socks5://p'}}\n");
+    scratch_write(t.dir, "config",
+                  CONTEXT "clusters:\n- {name: k2, cluster: {server: 'http://two', "
+                          "proxy-url: 'socks5://p'}}\n");
     ck_assert_int_eq(load((struct kube_config_options){path, "other", NULL, 0}, &err), 0);
     ck_assert_str_eq(kube_config_server(t.config), "http://two");
     ck_assert_str_eq(kube_config_proxy(t.config), "socks5://p");
@@ -204,14 +192,14 @@ START_TEST(paths_are_relative_to_their_file)
     cleanup_free char *sub = path_of("sub");
 
     mkdir(sub, 0700);
-    write_file("sub/ca.crt", t.cert[0]);
-    write_file("sub/client.crt", t.cert[1]);
-    write_file("sub/client.key", t.key[1]);
-    write_file("sub/tok", " from-file \n");
-    write_file("sub/config",
-               CONTEXT CLUSTER("server: 'https://h', certificate-authority: ca.crt")
-                   USER("client-certificate: client.crt, client-key: ../sub/client.key, "
-                        "tokenFile: tok, token: ignored"));
+    scratch_write(t.dir, "sub/ca.crt", t.cert[0]);
+    scratch_write(t.dir, "sub/client.crt", t.cert[1]);
+    scratch_write(t.dir, "sub/client.key", t.key[1]);
+    scratch_write(t.dir, "sub/tok", " from-file \n");
+    scratch_write(t.dir, "sub/config",
+                  CONTEXT CLUSTER("server: 'https://h', certificate-authority: ca.crt")
+                      USER("client-certificate: client.crt, client-key: ../sub/client.key, "
+                           "tokenFile: tok, token: ignored"));
     cleanup_free char *path = path_of("sub/config");
     struct error err = {0};
 
@@ -241,9 +229,10 @@ START_TEST(several_files_are_merged_the_first_one_wins)
 {
     struct error err = {0};
 
-    write_file("a", "contexts:\n- {name: c, context: {cluster: k, user: u, namespace: first}}\n"
-                    "users:\n- {name: u, user: {token: a}}\n");
-    write_file("b", CONTEXT SERVER USER("token: b"));
+    scratch_write(t.dir, "a",
+                  "contexts:\n- {name: c, context: {cluster: k, user: u, namespace: first}}\n"
+                  "users:\n- {name: u, user: {token: a}}\n");
+    scratch_write(t.dir, "b", CONTEXT SERVER USER("token: b"));
     cleanup_free char *env = xasprintf("%s/missing:%s/a::%s/b", t.dir, t.dir, t.dir);
 
     setenv("KUBECONFIG", env, 1);
@@ -337,8 +326,8 @@ START_TEST(keys_must_belong_to_their_certificates)
 {
     struct error err = {0};
 
-    write_file("a.crt", t.cert[0]);
-    write_file("b.key", t.key[1]);
+    scratch_write(t.dir, "a.crt", t.cert[0]);
+    scratch_write(t.dir, "b.key", t.key[1]);
     ck_assert_int_eq(
         load_text(CONTEXT SERVER USER("client-certificate: a.crt, client-key: b.key"), &err), -1);
     assert_error(&err, ERR_INVALID, "the key does not belong to the certificate");
@@ -396,9 +385,9 @@ START_TEST(a_pod_uses_its_service_account)
     struct kube_config_options o = {.service_account_dir = t.dir};
     struct error err = {0};
 
-    write_file("token", "tok1");
-    write_file("ca.crt", t.cert[0]);
-    write_file("namespace", "mine\n");
+    scratch_write(t.dir, "token", "tok1");
+    scratch_write(t.dir, "ca.crt", t.cert[0]);
+    scratch_write(t.dir, "namespace", "mine\n");
     setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1", 1);
     setenv("KUBERNETES_SERVICE_PORT", "443", 1);
     if (load(o, &err))
@@ -411,7 +400,7 @@ START_TEST(a_pod_uses_its_service_account)
     ck_assert_int_eq(load(o, &err), 0);
     ck_assert_str_eq(kube_config_server(t.config), "https://[fd00::1]:443");
     /* an explicit file beats the pod, the pod beats the environment */
-    write_file("config", CONTEXT SERVER USER("token: abc"));
+    scratch_write(t.dir, "config", CONTEXT SERVER USER("token: abc"));
     cleanup_free char *path = path_of("config");
 
     setenv("KUBECONFIG", path, 1);
@@ -425,14 +414,14 @@ END_TEST
 
 START_TEST(files_are_read_again_when_the_server_refuses)
 {
-    write_file("token", "one");
-    write_file("ca.crt", t.cert[0]);
+    scratch_write(t.dir, "token", "one");
+    scratch_write(t.dir, "ca.crt", t.cert[0]);
     must_load(CONTEXT CLUSTER("server: 'https://h', certificate-authority: ca.crt")
                   USER("tokenFile: token"));
     ck_assert_str_eq(auth(), "Bearer one");
     unsigned first = t.generation;
 
-    write_file("token", "two");
+    scratch_write(t.dir, "token", "two");
     ck_assert_str_eq(auth(), "Bearer one"); /* at most once a minute */
     kube_config_refresh(t.config, first - 1);
     ck_assert_str_eq(auth(), "Bearer one"); /* an old refusal says nothing */
@@ -443,7 +432,7 @@ START_TEST(files_are_read_again_when_the_server_refuses)
     unsigned second = t.generation;
     auth();
     ck_assert_uint_eq(t.generation, second); /* nothing changed */
-    write_file("ca.crt", t.cert[1]);
+    scratch_write(t.dir, "ca.crt", t.cert[1]);
     kube_config_refresh(t.config, t.generation);
     auth();
     ck_assert_uint_gt(t.generation, second);
@@ -452,19 +441,19 @@ END_TEST
 
 START_TEST(bad_new_files_leave_the_old_credentials)
 {
-    write_file("c.crt", t.cert[0]);
-    write_file("c.key", t.key[0]);
-    write_file("token", "one");
+    scratch_write(t.dir, "c.crt", t.cert[0]);
+    scratch_write(t.dir, "c.key", t.key[0]);
+    scratch_write(t.dir, "token", "one");
     must_load(
         CONTEXT SERVER USER("client-certificate: c.crt, client-key: c.key, tokenFile: token"));
     ck_assert_str_eq(auth(), "Bearer one");
     unsigned first = t.generation;
 
-    write_file("c.crt", t.cert[1]); /* the key follows later */
-    write_file("token", "two");
+    scratch_write(t.dir, "c.crt", t.cert[1]); /* the key follows later */
+    scratch_write(t.dir, "token", "two");
     kube_config_refresh(t.config, first);
     ck_assert_str_eq(auth(), "Bearer one");
-    write_file("c.key", t.key[1]);
+    scratch_write(t.dir, "c.key", t.key[1]);
     kube_config_refresh(t.config, first);
     ck_assert_str_eq(auth(), "Bearer two");
     cleanup_free char *path = path_of("token");
@@ -490,7 +479,7 @@ static void exec_config(const char *script, const char *more)
                  "}"),
         more);
 
-    write_file("plugin", plugin);
+    scratch_write(t.dir, "plugin", plugin);
     chmod(path, 0700);
     must_load(text);
 }
@@ -557,7 +546,7 @@ START_TEST(an_exec_plugin_may_give_a_certificate)
 {
     cleanup_free char *file = xasprintf("%s%s", t.cert[0], t.key[0]);
 
-    write_file("pair", file);
+    scratch_write(t.dir, "pair", file);
     exec_config("j() { awk '{printf \"%s\\\\n\", $0}' \"$1\"; }\n"
                 "awk '/BEGIN CERT/,/END CERT/' pair >c; awk '/BEGIN PRIV/,/END PRIV/' pair >k\n"
                 "echo '{\"kind\":\"ExecCredential\",\"apiVersion\":"

@@ -28,7 +28,7 @@ static struct {
     char name[128];    /* of the last Event made */
     int answers[8];    /* statuses for the first requests, then 200 */
     int next;
-    char dir[64];
+    char dir[SCRATCH_ROOM];
 } t;
 
 static void too_long(void *arg)
@@ -70,36 +70,23 @@ static void serve(void *arg, struct fake_conn *c, const struct fake_request *r)
 
 static void setup(void)
 {
-    struct error err = {0};
-
     memset(&t, 0, sizeof(t));
-    strcpy(t.dir, "/tmp/flinkop-unit-XXXXXX"); /* NOLINT */
-    ck_assert_ptr_nonnull(mkdtemp(t.dir));
+    scratch_make(t.dir);
     t.loop = loop_new();
     t.guard = timer_new(t.loop, too_long, NULL);
     t.quiet = timer_new(t.loop, (loop_fn)loop_stop, t.loop);
     timer_start(t.guard, 60000);
     t.server = fake_new(t.loop, serve, NULL);
     strbuf_init(&t.log, 1 << 20);
-    cleanup_free char *path = xasprintf("%s/config", t.dir);
-    FILE *f = fopen(path, "w");
+    cleanup_free char *text = open_kubeconfig(fake_url(t.server));
 
-    fprintf(f,
-            "current-context: c\ncontexts: [{name: c, context: {cluster: k}}]\n"
-            "clusters: [{name: k, cluster: {server: '%s'}}]\n",
-            fake_url(t.server));
-    fclose(f);
-    t.config = kube_config_load(t.loop, &(struct kube_config_options){.kubeconfig = path}, &err);
-    if (!t.config)
-        ck_abort_msg("%s", err.text);
+    t.config = load_kubeconfig(t.loop, t.dir, text);
     t.client = kube_client_new(t.loop, t.config);
     t.events = kube_events_new(t.client);
 }
 
 static void teardown(void)
 {
-    cleanup_free char *rm = xasprintf("rm -rf %s", t.dir);
-
     kube_events_free(t.events);
     kube_client_free(t.client);
     kube_config_free(t.config);
@@ -108,7 +95,7 @@ static void teardown(void)
     strbuf_release(&t.log);
     arena_free(&t.arena);
     metrics_release();
-    ck_assert_int_eq(system(rm), 0);
+    scratch_remove(t.dir);
 }
 
 static void emit_about(const char *object, const char *reason, const char *message)

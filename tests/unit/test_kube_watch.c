@@ -38,7 +38,7 @@ static struct {
     struct strbuf log; /* what the sink was told */
     const char *stop_at;
     int64_t at[64]; /* when the requests came */
-    char dir[64];
+    char dir[SCRATCH_ROOM];
 } t;
 
 static void too_long(void *arg)
@@ -145,34 +145,21 @@ static void trouble(void *arg, bool in_trouble, const struct error *err)
 
 static void setup(void)
 {
-    struct error err = {0};
-
     memset(&t, 0, sizeof(t));
-    strcpy(t.dir, "/tmp/flinkop-unit-XXXXXX"); /* NOLINT */
-    ck_assert_ptr_nonnull(mkdtemp(t.dir));
+    scratch_make(t.dir);
     t.loop = loop_new();
     t.guard = timer_new(t.loop, too_long, NULL);
     timer_start(t.guard, 60000);
     t.server = fake_new(t.loop, serve, NULL);
     strbuf_init(&t.log, 1 << 20);
-    cleanup_free char *path = xasprintf("%s/config", t.dir);
-    FILE *f = fopen(path, "w");
+    cleanup_free char *text = open_kubeconfig(fake_url(t.server));
 
-    fprintf(f,
-            "current-context: c\ncontexts: [{name: c, context: {cluster: k}}]\n"
-            "clusters: [{name: k, cluster: {server: '%s'}}]\n",
-            fake_url(t.server));
-    fclose(f);
-    t.config = kube_config_load(t.loop, &(struct kube_config_options){.kubeconfig = path}, &err);
-    if (!t.config)
-        ck_abort_msg("%s", err.text);
+    t.config = load_kubeconfig(t.loop, t.dir, text);
     t.client = kube_client_new(t.loop, t.config);
 }
 
 static void teardown(void)
 {
-    cleanup_free char *rm = xasprintf("rm -rf %s", t.dir);
-
     kube_watch_stop(t.watch);
     kube_client_free(t.client);
     kube_config_free(t.config);
@@ -181,7 +168,7 @@ static void teardown(void)
     loop_free(t.loop);
     strbuf_release(&t.log);
     metrics_release();
-    ck_assert_int_eq(system(rm), 0);
+    scratch_remove(t.dir);
 }
 
 static const struct kube_watch_sink sink = {

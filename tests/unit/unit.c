@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "flinkop/kube_config.h"
 #include "flinkop/log.h"
 #include "flinkop/mem.h"
 #include "flinkop/strbuf.h"
@@ -44,6 +45,50 @@ void assert_error(const struct error *err, enum errc code, const char *words)
     if (err->code != code || !strstr(err->text, words))
         ck_abort_msg("expected %s with \"%s\", got %s: %s", errc_name(code), words,
                      errc_name(err->code), err->text);
+}
+
+void scratch_make(char dir[SCRATCH_ROOM])
+{
+    snprintf(dir, SCRATCH_ROOM, "/tmp/flinkop-unit-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+}
+
+void scratch_write(const char *dir, const char *name, const char *text)
+{
+    cleanup_free char *path = xasprintf("%s/%s", dir, name);
+    FILE *f = fopen(path, "w");
+
+    ck_assert_ptr_nonnull(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+void scratch_remove(const char *dir)
+{
+    cleanup_free char *rm = xasprintf("rm -rf %s", dir);
+
+    ck_assert_int_eq(system(rm), 0);
+}
+
+struct kube_config *load_kubeconfig(struct loop *loop, const char *dir, const char *text)
+{
+    cleanup_free char *path = xasprintf("%s/config", dir);
+    struct error err = {0};
+
+    scratch_write(dir, "config", text);
+    struct kube_config *config =
+        kube_config_load(loop, &(struct kube_config_options){.kubeconfig = path}, &err);
+
+    if (!config)
+        ck_abort_msg("%s", err.text);
+    return config;
+}
+
+char *open_kubeconfig(const char *url)
+{
+    return xasprintf("current-context: c\ncontexts: [{name: c, context: {cluster: k}}]\n"
+                     "clusters: [{name: k, cluster: {server: '%s'}}]\n",
+                     url);
 }
 
 int main(void)

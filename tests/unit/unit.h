@@ -23,6 +23,9 @@
     X(crds) X(allocate) X(exposure) X(golden) X(store)
 /* clang-format on */
 
+struct loop;
+struct kube_config;
+
 #define DECLARE_SUITE(name) void suite_##name(TCase *tc);
 SUITES(DECLARE_SUITE)
 
@@ -32,6 +35,15 @@ SUITES(DECLARE_SUITE)
 jv json(struct arena *a, const char *text);
 /** Fails unless v as compact JSON is `expected` (with ' for "). */
 void assert_json(jv v, const char *expected);
+/** A folder of the test's own, its files, and its end. */
+#define SCRATCH_ROOM 64
+void scratch_make(char dir[SCRATCH_ROOM]);
+void scratch_write(const char *dir, const char *name, const char *text);
+void scratch_remove(const char *dir);
+/** The configuration that this kubeconfig gives; it is written to "<dir>/config". */
+struct kube_config *load_kubeconfig(struct loop *loop, const char *dir, const char *text);
+/** The kubeconfig, to be freed, of an API server at this URL that asks for no credentials. */
+char *open_kubeconfig(const char *url);
 /** Fails unless err has this code and its text contains the words. */
 void assert_error(const struct error *err, enum errc code, const char *words);
 
