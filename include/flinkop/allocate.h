@@ -35,10 +35,12 @@ struct alloc_tm {
 
 /* An unfinished job that Flink has, or that a FlinkSessionJob is about to submit. */
 struct alloc_job {
-    const char *id;
-    int need;     /* slots to run all of it */
-    int need_max; /* at most, where Flink does not tell the slot sharing groups */
-    bool waiting; /* not all of it runs */
+    const char *id, *name;
+    int need;      /* slots to run all of it; of a batch job, what it can use now */
+    int need_max;  /* at most, where Flink does not tell the slot sharing groups */
+    bool expected; /* Flink does not have it yet: it holds none */
+    bool waiting;  /* not all of it runs */
+    bool starved;  /* because tasks of it have no slot */
     bool batch;
 };
 
@@ -48,11 +50,12 @@ struct alloc_input {
     size_t n_tms;
     const struct alloc_job *jobs;
     size_t n_jobs;
-    bool flink_known;   /* jobs and registrations are from the JobManager that runs now… */
-    bool flink_fresh;   /* …and not older than a moment: needed for taking away */
-    int64_t flink_ms;   /* how long that JobManager has been answering */
-    bool hold;          /* take nothing away: a job may get a free slot any moment */
-    bool create_failed; /* a pod could not be created since the last pass */
+    bool flink_known;       /* jobs and registrations are from the JobManager that runs now… */
+    const char *jobmanager; /* …which is this one */
+    bool flink_fresh;       /* …and not older than a moment: needed for taking away */
+    int64_t flink_ms;       /* how long that JobManager has been answering */
+    bool hold;              /* take nothing away: a job may get a free slot any moment */
+    bool create_failed;     /* a pod could not be created since the last pass */
     struct obs_cause create_error;
     int64_t now; /* monotonic ms */
 };
@@ -63,13 +66,16 @@ struct alloc_note {
     const char *name;
     int64_t idle_since;       /* -1: has a used slot, or not registered */
     int64_t registered_since; /* -1: not */
-    bool counted;             /* its death was counted as a failure */
+    int64_t lost_since;       /* the JobManager that runs now had it until then; -1: has it, or
+                                 never had */
+    bool told;                /* its end is no news any more */
 };
 
 struct alloc_memory {
     struct alloc_note *notes;
     size_t n_notes;
-    int start_failures; /* TaskManagers in a row that died young or never came */
+    const char *jobmanager; /* they are about registrations with this one */
+    int start_failures;     /* TaskManagers in a row that died young or never came */
     int64_t start_failed_at;
     struct obs_cause start_cause;
     int create_failures;
@@ -77,6 +83,7 @@ struct alloc_memory {
     struct obs_cause create_cause;
     int64_t surplus_since; /* -1: none */
     int64_t short_since;   /* -1: since when jobs wait with nothing starting */
+    int64_t locked_since;  /* -1: since when jobs seem to wait for each other */
     int extra;             /* TaskManagers beyond the sum, after waiting in vain */
 };
 
@@ -89,6 +96,8 @@ struct alloc_removal {
     const struct alloc_tm *tm;
     bool recheck;    /* ask Flink once more right before: it may be in use by then */
     const char *why; /* for the log */
+    /* It failed, and that is news; reason NULL: it did not, or was told before. */
+    struct obs_cause cause;
 };
 
 struct alloc_result {
@@ -108,7 +117,8 @@ struct alloc_result allocate(struct arena *a, const struct alloc_input *in,
 
 /** Slots that running all of a job takes: the sum over its slot sharing groups of the largest
  * parallelism; without groups (before 1.20) the largest parallelism, and in ret_max the sum over
- * all vertices. */
+ * all vertices. A batch job runs one part after the other: of it only those vertices count that
+ * have tasks to run now, and it can do with one slot. */
 int job_slots(const struct flink_job_detail *job, int *ret_max);
 
 #endif

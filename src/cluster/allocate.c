@@ -7,41 +7,54 @@
 #include "flinkop/arena.h"
 #include "flinkop/str.h"
 
-#define YOUNG_MS 60000 /* a TaskManager that dies before has failed to start */
-#define BACKOFF_MAX_MS 300000
-#define SURPLUS_STABLE_MS 5000 /* a surplus shorter than that is noise */
+#define YOUNG_MS 60000 /* a TaskManager that dies before is counted as a failure */
+#define START_BACKOFF_MAX_MS 300000
+#define CREATE_BACKOFF_MAX_MS 60000 /* a quota may be raised any time, and nobody tells us */
+#define LOST_MS 10000               /* one that can reach its JobManager has come back by then */
+#define SURPLUS_STABLE_MS 5000      /* a surplus shorter than that is noise */
 #define ESCALATE_MS 5000
 #define DEADLOCK_MS 30000
 #define REMOVE_SHARE 10 /* at most a tenth (but one) of the idle ones at a time */
 
 struct alloc_memory alloc_memory_initial(void)
 {
-    return (struct alloc_memory){.surplus_since = -1, .short_since = -1};
+    return (struct alloc_memory){.surplus_since = -1, .short_since = -1, .locked_since = -1};
+}
+
+/* Slots for this vertex now. */
+static int width(const struct flink_job_detail *job, const struct flink_vertex *v)
+{
+    const int *n = v->tasks;
+
+    if (job->batch && !n[TASKS_SCHEDULED] && !n[TASKS_DEPLOYING] && !n[TASKS_INITIALIZING] &&
+        !n[TASKS_RUNNING])
+        return 0;
+    return MAX(v->parallelism, 0);
 }
 
 int job_slots(const struct flink_job_detail *job, int *ret_max)
 {
-    int sum = 0, all = 0, largest = 0;
+    int sum = 0, all = 0, largest = 0, least = job->batch && job->n_vertices ? 1 : 0;
 
     for (size_t i = 0; i < job->n_vertices; i++) {
         const struct flink_vertex *v = &job->vertices[i];
         bool first = true;
-        int width = v->parallelism;
+        int widest = width(job, v);
 
-        all += v->parallelism;
-        largest = MAX(largest, v->parallelism);
+        all += widest;
+        largest = MAX(largest, widest);
         /* Each group counts once, at its first vertex, with its widest. */
         for (size_t k = 0; k < job->n_vertices && v->slot_sharing_group; k++) {
             if (!str_eq(job->vertices[k].slot_sharing_group, v->slot_sharing_group))
                 continue;
             first &= k >= i;
-            width = MAX(width, job->vertices[k].parallelism);
+            widest = MAX(widest, width(job, &job->vertices[k]));
         }
         if (v->slot_sharing_group && first)
-            sum += width;
+            sum += widest;
     }
-    *ret_max = sum ? sum : all;
-    return sum ? sum : largest;
+    *ret_max = MAX(sum ? sum : all, least);
+    return MAX(sum ? sum : largest, least);
 }
 
 /* ---- the pass ---- */
@@ -51,7 +64,7 @@ struct pass {
     const struct alloc_input *in;
     const struct alloc_memory *old;
     struct alloc_result r;
-    bool waiting, batch;
+    bool waiting, starved, batch;
     int leaving; /* being taken away in this pass, or kept if Flink says at the last moment to */
 };
 
@@ -70,16 +83,16 @@ static void wake_at(struct pass *p, int64_t when)
 
 static void remove_tm(struct pass *p, const struct alloc_tm *tm, bool recheck, const char *why)
 {
-    p->r.remove[p->r.n_remove++] = (struct alloc_removal){tm, recheck, why};
+    p->r.remove[p->r.n_remove++] = (struct alloc_removal){tm, recheck, why, {0}};
 }
 
-static int64_t backoff(int failures, int64_t first)
+static int64_t backoff(int failures, int64_t first, int64_t most)
 {
     int64_t ms = first;
 
-    while (--failures > 0 && ms < BACKOFF_MAX_MS)
+    while (--failures > 0 && ms < most)
         ms *= 2;
-    return MIN(ms, (int64_t)BACKOFF_MAX_MS);
+    return MIN(ms, most);
 }
 
 static bool usable(const struct alloc_tm *tm)
@@ -92,32 +105,47 @@ static bool idle(const struct alloc_tm *tm)
     return tm->registered && tm->free >= tm->slots;
 }
 
+static void note_flink(struct alloc_note *n, const struct alloc_tm *tm, int64_t now)
+{
+    if (!idle(tm))
+        n->idle_since = -1;
+    else if (n->idle_since < 0)
+        n->idle_since = now;
+    if (tm->registered) {
+        n->lost_since = -1;
+        if (n->registered_since < 0)
+            n->registered_since = now;
+    } else if (n->registered_since >= 0) {
+        n->registered_since = -1;
+        n->lost_since = now;
+    }
+}
+
 /* Carries the notes of pods that are still there over to this pass. */
 static void take_notes(struct pass *p)
 {
     const struct alloc_input *in = p->in;
     struct alloc_memory *m = &p->r.memory;
+    bool another = in->flink_known && !str_eq(m->jobmanager, in->jobmanager);
 
+    if (in->flink_known)
+        m->jobmanager = in->jobmanager;
     m->notes = arena_new_array(p->a, struct alloc_note, in->n_tms + 1);
     m->n_notes = 0;
     for (size_t i = 0; i < in->n_tms; i++) {
         const struct alloc_tm *tm = &in->tms[i];
         const struct alloc_note *old = note_of(p->old, tm->name);
-        struct alloc_note n = old ? *old
-                                  : (struct alloc_note){.idle_since = -1, .registered_since = -1};
+        struct alloc_note n =
+            old ? *old
+                : (struct alloc_note){.idle_since = -1, .registered_since = -1, .lost_since = -1};
 
         n.name = tm->name;
-        if (in->flink_known) {
-            if (!idle(tm))
-                n.idle_since = -1;
-            else if (n.idle_since < 0)
-                n.idle_since = in->now;
-            if (!tm->registered)
-                n.registered_since = -1;
-            else if (n.registered_since < 0)
-                n.registered_since = in->now;
-        }
-        if (n.registered_since >= 0 && in->now - n.registered_since >= YOUNG_MS) {
+        if (another)
+            n.registered_since = n.lost_since = -1;
+        if (in->flink_known)
+            note_flink(&n, tm, in->now);
+        /* One that came after the last failure and lives. */
+        if (n.registered_since > m->start_failed_at && in->now - n.registered_since >= YOUNG_MS) {
             m->start_failures = 0;
             m->start_cause = (struct obs_cause){0};
         }
@@ -125,19 +153,54 @@ static void take_notes(struct pass *p)
     }
 }
 
-static void count_failure(struct pass *p, size_t i, struct obs_cause cause)
+/* One that failed goes away. How it ended is told once, and counted if that was too early. */
+static void failed(struct pass *p, size_t i, bool early, bool recheck, const char *why,
+                   struct obs_cause otherwise)
 {
     struct alloc_memory *m = &p->r.memory;
+    const struct alloc_tm *tm = &p->in->tms[i];
+    struct obs_cause cause = tm->cause.reason ? tm->cause : otherwise;
 
-    if (m->notes[i].counted)
+    remove_tm(p, tm, recheck, why);
+    if (m->notes[i].told)
         return;
-    m->notes[i].counted = true;
+    m->notes[i].told = true;
+    p->r.remove[p->r.n_remove - 1].cause = cause;
+    if (!early)
+        return;
     m->start_failures++;
     m->start_failed_at = p->in->now;
     m->start_cause = cause;
 }
 
-/* Dead pods go away and are counted when they died young; so are those that never came. */
+/* A pod that runs, or so it is said, while the JobManager does not have it. */
+static void look_for_absent(struct pass *p, size_t i)
+{
+    const struct alloc_input *in = p->in;
+    const struct alloc_tm *tm = &in->tms[i];
+    int64_t lost = p->r.memory.notes[i].lost_since;
+    /* After its restart a JobManager does not know those that will register again; one that had it
+     * and has lost it waits no longer than the way back takes. */
+    int64_t waited = MIN(lost < 0 ? tm->age_ms : in->now - lost, in->flink_ms);
+    int64_t patience = lost < 0 ? in->policy.start_ms : MIN(LOST_MS, in->policy.start_ms);
+
+    if (waited < patience)
+        wake_at(p, in->now + patience - waited);
+    else if (lost < 0)
+        failed(
+            p, i, true, true, "it did not register in time",
+            (struct obs_cause){"StartTimeout",
+                               arena_printf(p->a,
+                                            "it did not register with the JobManager within %lld s "
+                                            "(spec.allocator.startTimeout)",
+                                            (long long)in->policy.start_ms / 1000)});
+    else
+        failed(p, i, tm->age_ms < YOUNG_MS, true, "the JobManager has lost it",
+               (struct obs_cause){"Lost", "the JobManager has lost the connection to it; it hangs, "
+                                          "or its node or the network is gone"});
+}
+
+/* Dead pods go away, and those that never came or do not come back. */
 static void bury(struct pass *p)
 {
     const struct alloc_input *in = p->in;
@@ -147,26 +210,11 @@ static void bury(struct pass *p)
 
         if (tm->deleting)
             continue;
-        if (tm->dead) {
-            if (tm->ran_ms < YOUNG_MS)
-                count_failure(p, i, tm->cause);
-            remove_tm(p, tm, false, "it ended");
-        } else if (!tm->registered && in->flink_known && tm->scheduled) {
-            /* After its restart a JobManager does not know those that will register again. */
-            int64_t waited = MIN(tm->age_ms, in->flink_ms);
-
-            if (waited >= in->policy.start_ms) {
-                struct obs_cause cause = tm->cause;
-
-                if (!cause.reason)
-                    cause = (struct obs_cause){"StartTimeout",
-                                               "it did not register with the JobManager in time"};
-                count_failure(p, i, cause);
-                remove_tm(p, tm, true, "it did not register in time");
-            } else {
-                wake_at(p, in->now + in->policy.start_ms - waited);
-            }
-        }
+        if (tm->dead)
+            failed(p, i, tm->ran_ms < YOUNG_MS, false, "it ended",
+                   (struct obs_cause){"Ended", "its main container ended by itself"});
+        else if (!tm->registered && in->flink_known && tm->scheduled)
+            look_for_absent(p, i);
     }
 }
 
@@ -208,7 +256,7 @@ static void escalate(struct pass *p, int need, int need_max)
     const struct alloc_input *in = p->in;
     int slots = in->policy.slots;
     int cap = (need_max - need + slots - 1) / slots;
-    bool stuck = p->waiting && in->flink_known && !p->r.starting && !p->r.slots_free &&
+    bool stuck = p->starved && in->flink_known && !p->r.starting && !p->r.slots_free &&
                  p->r.live >= (need + slots - 1) / slots + m->extra;
 
     if (!p->waiting)
@@ -237,6 +285,7 @@ static void compute_desired(struct pass *p)
         need += in->jobs[i].need;
         need_max += MAX(in->jobs[i].need, in->jobs[i].need_max);
         p->waiting |= in->jobs[i].waiting;
+        p->starved |= in->jobs[i].starved && !in->jobs[i].batch; /* those go on with any slot */
         p->batch |= in->jobs[i].batch;
     }
     need = MIN(need, (int64_t)INT_MAX / 2);
@@ -247,6 +296,8 @@ static void compute_desired(struct pass *p)
     int64_t wanted = in->n_jobs ? needed + policy->spare : needed;
 
     p->r.desired = (int)MIN(MAX(wanted, (int64_t)policy->min), (int64_t)policy->max);
+    if (!p->r.desired && in->flink_known) /* the next job deserves new patience */
+        p->r.memory.start_failures = 0;
     if (needed > policy->max)
         p->r.problem = (struct obs_cause){
             "MaxTaskManagers",
@@ -256,6 +307,8 @@ static void compute_desired(struct pass *p)
                          (long long)need, policy->max, policy->slots,
                          (long long)policy->max * policy->slots)};
 }
+
+#define START_FAILED "TaskManagerStartFailed"
 
 /* Until when creation rests after failures; in ret_why the last cause. */
 static int64_t create_not_before(struct pass *p, struct obs_cause *ret_why)
@@ -270,15 +323,18 @@ static int64_t create_not_before(struct pass *p, struct obs_cause *ret_why)
         m->create_cause = p->in->create_error;
     }
     if (m->start_failures > policy->free_failures) {
-        when = m->start_failed_at +
-               backoff(m->start_failures - policy->free_failures, policy->start_retry_ms);
+        when = m->start_failed_at + backoff(m->start_failures - policy->free_failures,
+                                            policy->start_retry_ms, START_BACKOFF_MAX_MS);
         *ret_why = (struct obs_cause){
-            "TaskManagerStartFailed",
-            arena_printf(p->a, "%d TaskManagers in a row failed to start, the last one: %s: %s",
+            START_FAILED,
+            arena_printf(p->a,
+                         "%d TaskManagers in a row failed soon after their start, the last one: "
+                         "%s: %s",
                          m->start_failures, m->start_cause.reason, m->start_cause.message)};
     }
     if (m->create_failures) {
-        int64_t until = m->create_failed_at + backoff(m->create_failures, policy->create_retry_ms);
+        int64_t until = m->create_failed_at +
+                        backoff(m->create_failures, policy->create_retry_ms, CREATE_BACKOFF_MAX_MS);
 
         if (until > when) {
             when = until;
@@ -294,8 +350,12 @@ static void go_up(struct pass *p, int missing)
     int64_t not_before = create_not_before(p, &why);
 
     p->r.memory.surplus_since = -1;
-    if (missing <= 0)
+    if (missing <= 0) {
+        /* Until one lives it is not known to work. */
+        if (p->r.live < p->r.desired && str_eq(why.reason, START_FAILED))
+            p->r.problem = why;
         return;
+    }
     if (p->in->now < not_before) {
         wake_at(p, not_before);
         p->r.problem = why;
@@ -381,26 +441,68 @@ static void go_down(struct pass *p, int surplus)
         release_idle(p, surplus);
 }
 
-/* Jobs that each hold a part under the limit and wait for more would wait for each other. */
-static void find_deadlock(struct pass *p)
+/* Jobs that each hold a part of what they need wait for each other when the limit is reached and
+ * what they hold together would do for one of them. */
+static bool deadlocked(const struct pass *p)
 {
     const struct alloc_input *in = p->in;
-    int waiting = 0;
+    int starved = 0, smallest = INT_MAX;
+    int64_t used = 0;
 
-    for (size_t i = 0; i < in->n_jobs; i++)
-        waiting += in->jobs[i].waiting;
-    if (waiting < 2 || p->r.live < in->policy.max || p->r.starting || p->r.slots_free > 0)
+    for (size_t i = 0; i < in->n_jobs; i++) {
+        const struct alloc_job *j = &in->jobs[i];
+
+        if (j->starved && !j->batch) {
+            starved++;
+            smallest = MIN(smallest, j->need);
+        } else if (!j->expected) {
+            used += j->need;
+        }
+    }
+    return in->flink_known && starved >= 2 && p->r.live >= in->policy.max && !p->r.starting &&
+           !p->r.slots_free && p->r.slots_total - used >= smallest;
+}
+
+#define NAMES_MAX 5
+
+/* "a", "b" and 3 more */
+static const char *names_of_starved(const struct pass *p)
+{
+    const char *names = "";
+    int n = 0;
+
+    for (size_t i = 0; i < p->in->n_jobs; i++) {
+        const struct alloc_job *j = &p->in->jobs[i];
+
+        if (j->starved && !j->batch && n++ < NAMES_MAX)
+            names = arena_printf(p->a, "%s%s%s (%d slots)", names, n > 1 ? ", " : "",
+                                 str_clean(p->a, str_or(j->name, j->id), 60), j->need);
+    }
+    return n > NAMES_MAX ? arena_printf(p->a, "%s and %d more", names, n - NAMES_MAX) : names;
+}
+
+static void find_deadlock(struct pass *p)
+{
+    struct alloc_memory *m = &p->r.memory;
+    int64_t now = p->in->now;
+
+    if (!deadlocked(p)) {
+        m->locked_since = -1;
         return;
-    for (size_t i = 0; i < p->r.memory.n_notes; i++)
-        if (p->r.memory.notes[i].registered_since < 0 ||
-            in->now - p->r.memory.notes[i].registered_since < DEADLOCK_MS)
-            return;
+    }
+    if (m->locked_since < 0)
+        m->locked_since = now;
+    if (now - m->locked_since < DEADLOCK_MS) {
+        wake_at(p, m->locked_since + DEADLOCK_MS);
+        return;
+    }
     p->r.problem = (struct obs_cause){
         "AllocationDeadlock",
         arena_printf(p->a,
-                     "%d jobs wait for slots while all %d slots of the allowed %d TaskManagers are "
-                     "taken; raise spec.allocator.maxTaskManagers or cancel one of them",
-                     waiting, p->r.slots_total, in->policy.max)};
+                     "jobs wait for each other: %s share the %d slots of %d TaskManagers, which is "
+                     "the limit, and none has enough; raise spec.allocator.maxTaskManagers or "
+                     "cancel one of them",
+                     names_of_starved(p), p->r.slots_total, p->r.live)};
 }
 
 struct alloc_result allocate(struct arena *a, const struct alloc_input *in,
@@ -426,7 +528,6 @@ struct alloc_result allocate(struct arena *a, const struct alloc_input *in,
     } else {
         go_down(&p, -missing);
     }
-    if (!p.r.problem.reason || !strcmp(p.r.problem.reason, "MaxTaskManagers"))
-        find_deadlock(&p);
+    find_deadlock(&p);
     return p.r;
 }

@@ -47,6 +47,7 @@ struct cluster_memory cluster_memory_copy(struct arena *a, const struct cluster_
     for (size_t i = 0; i < m->n_retries; i++)
         copy.retries[i] = arena_strdup(a, m->retries[i]);
     copy.spec_hash = m->spec_hash ? arena_strdup(a, m->spec_hash) : NULL;
+    alloc->jobmanager = m->alloc.jobmanager ? arena_strdup(a, m->alloc.jobmanager) : NULL;
     alloc->start_cause = cause_copy(a, m->alloc.start_cause);
     alloc->create_cause = cause_copy(a, m->alloc.create_cause);
     alloc->notes = arena_new_array(a, struct alloc_note, alloc->n_notes + 1);

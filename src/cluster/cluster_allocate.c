@@ -58,12 +58,19 @@ static bool all_running(const struct flink_job *job)
            job->tasks[TASKS_RUNNING] + job->tasks[TASKS_FINISHED] == job->tasks_total;
 }
 
+/* Tasks of it wait for slots; of the adaptive scheduler it is the whole job. */
+static bool starved(const struct flink_job *job)
+{
+    return job->tasks[TASKS_SCHEDULED] > 0 || (job->state == JOB_CREATED && !job->tasks_total);
+}
+
 static struct alloc_job job_of(const struct obs_job *j, const struct obs_session_job *cr)
 {
     bool ending = j->job.state == JOB_CANCELLING || j->job.state == JOB_FAILING;
 
     return (struct alloc_job){
         .id = j->job.id,
+        .name = j->job.name,
         /* Before its graph is known a job of ours is as wide as its spec says. */
         .need = ending          ? 0
                 : j->has_detail ? j->slots_needed
@@ -71,6 +78,7 @@ static struct alloc_job job_of(const struct obs_job *j, const struct obs_session
                                 : 0,
         .need_max = j->slots_needed_max,
         .waiting = !ending && !all_running(&j->job),
+        .starved = !ending && starved(&j->job),
         .batch = j->batch,
     };
 }
@@ -114,7 +122,9 @@ static size_t jobs_in(struct cluster_pass *p, bool known, struct alloc_job **ret
             continue;
         jobs[n++] = (struct alloc_job){
             .id = cr->job_id,
+            .name = cr->meta.name,
             .need = cr->parallelism ? cr->parallelism : default_parallelism(p),
+            .expected = true,
             .waiting = true,
         };
     }
@@ -252,6 +262,11 @@ static void take_away(struct cluster_pass *p)
             act->version = r->tm->version;
         act->reason = r->why;
         act->cluster = p->meta.name;
+        if (r->cause.reason) /* its pod and its log go */
+            plan_event(
+                &p->plan, KIND_FLINKDEPLOYMENT, p->cr, true, "Operator", "TaskManagerFailed",
+                arena_printf(p->a, "TaskManager %s: %s", r->tm->name,
+                             str_empty(r->cause.message) ? r->cause.reason : r->cause.message));
     }
 }
 
@@ -284,6 +299,7 @@ static struct alloc_input allocation_input(struct cluster_pass *p)
                               * the former one. */
                              .flink_known = jobmanager_known(p) && !p->former};
 
+    in.jobmanager = jobmanager_instance(p);
     in.flink_fresh = in.flink_known && s->flink->reachable && s->now - s->flink->at < FRESH_MS;
     in.flink_ms = s->flink->reachable ? s->now - s->flink->since : 0;
     in.tms = pods_in(p, in.flink_known);

@@ -57,8 +57,10 @@ static struct condition taskmanagers_condition(struct cluster_pass *p)
     } else if (r->live < r->desired) {
         c.status = false;
         c.reason = "Starting";
-        c.message =
-            arena_printf(p->a, "%d of %d TaskManagers have registered", r->live, r->desired);
+        c.message = arena_printf(p->a, "%d of %d TaskManagers have registered%s%s", r->live,
+                                 r->desired,
+                                 r->memory.start_failures ? "; before, one failed: " : "",
+                                 r->memory.start_failures ? r->memory.start_cause.message : "");
     } else {
         c.message = arena_printf(p->a, "%d TaskManagers with %d slots, %d needed", r->live,
                                  r->slots_total, r->slots_needed);

@@ -157,6 +157,14 @@ static struct obs_cause pod_cause(struct arena *a, jv pod)
     if (str_eq(JV_STRING(scheduled, "status"), "False"))
         return (struct obs_cause){copy(a, str_or(JV_STRING(scheduled, "reason"), "Unschedulable")),
                                   copy_message(a, JV_STRING(scheduled, "message"))};
+    /* What ails the main container counts more than what has become of a sidecar. */
+    jv_foreach (status, JV_PATH(pod, "status", "containerStatuses"))
+        if (str_eq(JV_STRING(*status, "name"), MAIN_CONTAINER)) {
+            struct obs_cause cause = container_cause(a, *status);
+
+            if (cause.reason)
+                return cause;
+        }
     for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
         jv_foreach (status, JV_PATH(pod, "status", lists[i])) {
             struct obs_cause cause = container_cause(a, *status);

@@ -32,6 +32,7 @@ static void setup(void)
                    .start_retry_ms = 10000,
                    .create_retry_ms = 3000},
         .flink_known = true,
+        .jobmanager = "jm/0",
         .flink_ms = INT64_MAX,
         .flink_fresh = true,
         .now = 1000000,
@@ -64,7 +65,11 @@ static void tms(int n, int free)
 
 static void job(int need, bool waiting)
 {
-    w.jobs[w.in.n_jobs++] = (struct alloc_job){.id = "j", .need = need, .waiting = waiting};
+    w.jobs[w.in.n_jobs++] = (struct alloc_job){.id = "j",
+                                               .name = arena_printf(&w.a, "job-%zu", w.in.n_jobs),
+                                               .need = need,
+                                               .waiting = waiting,
+                                               .starved = waiting};
 }
 
 static void run_at(int64_t now)
@@ -353,12 +358,15 @@ START_TEST(young_deaths_slow_creation_down_and_tell_why)
     ck_assert_int_eq(die_young(2000), 1);
     ck_assert_int_eq(die_young(3000), 0);
     ck_assert_str_eq(w.r.problem.reason, "TaskManagerStartFailed");
-    ck_assert_str_eq(w.r.problem.message, "3 TaskManagers in a row failed to start, the last one: "
-                                          "Error: exit code 1: no memory");
+    ck_assert_str_eq(w.r.problem.message, "3 TaskManagers in a row failed soon after their start, "
+                                          "the last one: Error: exit code 1: no memory");
     ck_assert_int_eq(w.r.next, 13000);
     w.in.n_tms = 0;
     run_at(13000);
     ck_assert_int_eq(w.r.create, 1);
+    tms(1, -1);
+    run_at(13100); /* until it lives nothing else is known */
+    ck_assert_str_eq(w.r.problem.reason, "TaskManagerStartFailed");
     ck_assert_int_eq(die_young(14000), 0);
     ck_assert_int_eq(w.r.next, 34000);
     for (int i = 0; i < 20; i++)
@@ -371,6 +379,112 @@ START_TEST(young_deaths_slow_creation_down_and_tell_why)
     run_at(460000);
     ck_assert_int_eq(w.r.memory.start_failures, 0);
     ck_assert_ptr_null(w.r.problem.reason);
+}
+END_TEST
+
+START_TEST(young_deaths_count_beside_one_that_has_lived_for_long)
+{
+    job(4, true);
+    tms(1, 0);
+    run_at(1000);
+    run_at(100000);
+    for (int i = 1; i <= 3; i++) {
+        w.in.n_tms = 1;
+        tms(1, -1);
+        w.tms[1].name = arena_printf(&w.a, "young-%d", i);
+        w.tms[1].dead = true;
+        w.tms[1].ran_ms = 3000;
+        w.tms[1].cause = (struct obs_cause){"Error", "exit code 1"};
+        run_at(100000 + i);
+        ck_assert_int_eq(w.r.memory.start_failures, i);
+        ck_assert_int_eq(w.r.create, i < 3);
+    }
+}
+END_TEST
+
+START_TEST(patience_is_new_when_nobody_needs_any)
+{
+    job(1, true);
+    for (int i = 0; i < 4; i++)
+        die_young(1000 + i);
+    ck_assert_int_eq(w.r.create, 0);
+    w.in.n_tms = w.in.n_jobs = 0;
+    run_at(2000);
+    job(1, true);
+    run_at(2100);
+    ck_assert_int_eq(w.r.create, 1);
+}
+END_TEST
+
+START_TEST(an_end_is_told_once_with_its_cause)
+{
+    job(4, false);
+    tms(2, 0);
+    w.tms[0].dead = true;
+    w.tms[0].ran_ms = 1000000;
+    w.tms[0].cause = (struct obs_cause){"OOMKilled", "more memory than its limit"};
+    w.tms[1].dead = true;
+    w.tms[1].ran_ms = 1000000;
+    run();
+    ck_assert_uint_eq(w.r.n_remove, 2);
+    ck_assert_str_eq(w.r.remove[0].cause.reason, "OOMKilled");
+    ck_assert_str_eq(w.r.remove[1].cause.reason, "Ended");
+    ck_assert_int_eq(w.r.memory.start_failures, 0);
+    run();
+    ck_assert_uint_eq(w.r.n_remove, 2);
+    ck_assert_ptr_null(w.r.remove[0].cause.reason);
+}
+END_TEST
+
+START_TEST(one_that_the_jobmanager_has_lost_is_replaced_soon)
+{
+    job(2, true);
+    tms(1, 0);
+    run_at(1000);
+    w.tms[0].registered = false; /* its node is gone, say: the pod seems to run */
+    w.tms[0].free = w.tms[0].slots = 0;
+    run_at(2000);
+    ck_assert_uint_eq(w.r.n_remove, 0);
+    ck_assert_int_eq(w.r.create, 0);
+    ck_assert_int_eq(w.r.next, 12000);
+    run_at(12000);
+    ck_assert_uint_eq(w.r.n_remove, 1);
+    ck_assert(w.r.remove[0].recheck);
+    ck_assert_str_eq(w.r.remove[0].cause.reason, "Lost");
+    ck_assert_int_eq(w.r.create, 1);
+}
+END_TEST
+
+START_TEST(one_that_comes_back_in_time_stays)
+{
+    job(2, true);
+    tms(1, 0);
+    run_at(1000);
+    w.tms[0].registered = false;
+    run_at(2000);
+    w.tms[0].registered = true;
+    run_at(11000);
+    w.tms[0].registered = false;
+    run_at(12000);
+    ck_assert_uint_eq(w.r.n_remove, 0);
+    ck_assert_int_eq(w.r.next, 22000);
+}
+END_TEST
+
+START_TEST(another_jobmanager_has_not_lost_what_it_never_had)
+{
+    job(2, true);
+    tms(1, 0);
+    run_at(1000);
+    w.in.jobmanager = "jm/1";
+    w.in.flink_ms = 0;
+    w.tms[0].registered = false;
+    run_at(2000);
+    w.in.flink_ms = 200000;
+    w.tms[0].age_ms = 1000000;
+    run_at(202000);
+    ck_assert_uint_eq(w.r.n_remove, 0);
+    ck_assert_int_eq(w.r.next, 302000);
 }
 END_TEST
 
@@ -391,6 +505,12 @@ START_TEST(refused_pods_slow_creation_down)
     w.in.create_failed = true;
     run_at(4200);
     ck_assert_int_eq(w.r.next, 10200);
+    w.in.create_failed = false;
+    for (int i = 0; i < 10; i++) { /* a minute at most: somebody may raise the quota */
+        w.in.create_failed = true;
+        run_at(20000);
+    }
+    ck_assert_int_eq(w.r.next, 80000);
     w.in.create_failed = false;
     tms(1, -1);
     run_at(10200);
@@ -427,8 +547,56 @@ START_TEST(a_deadlock_under_the_limit_is_named)
     job(4, true);
     run_at(1000);
     ck_assert_str_eq(w.r.problem.reason, "MaxTaskManagers");
+    ck_assert_int_eq(w.r.next, 31000);
     run_at(31000);
     ck_assert_str_eq(w.r.problem.reason, "AllocationDeadlock");
+    ck_assert_str_eq(w.r.problem.message,
+                     "jobs wait for each other: job-1 (4 slots), job-2 (4 slots) share the 4 slots "
+                     "of 2 TaskManagers, which is the limit, and none has enough; raise "
+                     "spec.allocator.maxTaskManagers or cancel one of them");
+    w.in.n_jobs = 1;
+    run_at(32000);
+    ck_assert_ptr_null(w.r.problem.reason);
+}
+END_TEST
+
+START_TEST(jobs_that_wait_for_one_that_runs_are_no_deadlock)
+{
+    w.in.policy.max = 2;
+    tms(2, 0);
+    job(3, false); /* it holds three of four slots */
+    job(2, true);
+    job(2, true);
+    run_at(1000);
+    run_at(100000);
+    ck_assert_str_eq(w.r.problem.reason, "MaxTaskManagers");
+    w.jobs[0].need = 2; /* what is left would do for one */
+    run_at(200000);
+    ck_assert_str_eq(w.r.problem.reason, "MaxTaskManagers");
+    run_at(230000);
+    ck_assert_str_eq(w.r.problem.reason, "AllocationDeadlock");
+    w.jobs[1].starved = false; /* it has its slots, its tasks restore state */
+    run_at(231000);
+    ck_assert_str_eq(w.r.problem.reason, "MaxTaskManagers");
+    w.jobs[1].starved = w.jobs[1].batch = true; /* a batch job goes on with any slot */
+    run_at(300000);
+    ck_assert_str_eq(w.r.problem.reason, "MaxTaskManagers");
+}
+END_TEST
+
+START_TEST(a_job_that_has_its_slots_needs_no_more)
+{
+    job(2, true); /* 6 at most, but it only takes long to start */
+    w.jobs[0].need_max = 6;
+    w.jobs[0].starved = false;
+    tms(1, 0);
+    run_at(1000);
+    run_at(100000);
+    ck_assert_int_eq(w.r.create, 0);
+    w.jobs[0].starved = w.jobs[0].batch = true;
+    run_at(200000);
+    run_at(300000);
+    ck_assert_int_eq(w.r.create, 0);
 }
 END_TEST
 
@@ -450,6 +618,29 @@ START_TEST(slots_are_summed_over_the_sharing_groups)
     ck_assert_int_eq(max, 9);
     d.n_vertices = 0;
     ck_assert_int_eq(job_slots(&d, &max), 0);
+}
+END_TEST
+
+START_TEST(of_a_batch_job_what_runs_now_counts)
+{
+    struct flink_vertex v[] = {
+        {.slot_sharing_group = "a", .parallelism = 4, .tasks[TASKS_FINISHED] = 4},
+        {.slot_sharing_group = "b", .parallelism = 3, .tasks[TASKS_RUNNING] = 1},
+        {.slot_sharing_group = "c", .parallelism = 2, .tasks[TASKS_SCHEDULED] = 2},
+        {.slot_sharing_group = "d", .parallelism = 8, .tasks[TASKS_CREATED] = 8},
+    };
+    struct flink_job_detail d = {.batch = true, .vertices = v, .n_vertices = 4};
+    int max;
+
+    ck_assert_int_eq(job_slots(&d, &max), 5);
+    ck_assert_int_eq(max, 5);
+    for (int i = 0; i < 4; i++)
+        v[i].slot_sharing_group = NULL;
+    ck_assert_int_eq(job_slots(&d, &max), 3);
+    ck_assert_int_eq(max, 5);
+    d.n_vertices = 1; /* between two parts */
+    ck_assert_int_eq(job_slots(&d, &max), 1);
+    ck_assert_int_eq(max, 1);
 }
 END_TEST
 
@@ -660,9 +851,18 @@ void suite_allocate(TCase *tc)
     T(nothing_is_released_while_a_job_is_being_submitted);
     T(one_without_a_node_waits_for_it);
     T(young_deaths_slow_creation_down_and_tell_why);
+    T(young_deaths_count_beside_one_that_has_lived_for_long);
+    T(patience_is_new_when_nobody_needs_any);
+    T(an_end_is_told_once_with_its_cause);
+    T(one_that_the_jobmanager_has_lost_is_replaced_soon);
+    T(one_that_comes_back_in_time_stays);
+    T(another_jobmanager_has_not_lost_what_it_never_had);
     T(refused_pods_slow_creation_down);
     T(jobs_that_wait_in_vain_get_one_more_at_a_time);
     T(a_deadlock_under_the_limit_is_named);
+    T(jobs_that_wait_for_one_that_runs_are_no_deadlock);
+    T(a_job_that_has_its_slots_needs_no_more);
     T(slots_are_summed_over_the_sharing_groups);
+    T(of_a_batch_job_what_runs_now_counts);
     tcase_add_loop_test(tc, a_random_world_is_served, 0, 20);
 }
