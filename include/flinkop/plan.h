@@ -178,6 +178,7 @@ struct plan {
     bool undecided;            /* whether it is ready is about to be found out */
     bool ready;                /* jobs can be submitted */
     const char *summary;       /* what it does or waits for, in a sentence */
+    const char *shortage;      /* why jobs do not get the slots they need; NULL: they do */
     const char *flink_version; /* "v1_20", NULL: not known */
     struct cluster_counts counts;
     struct cluster_memory memory;
@@ -208,7 +209,8 @@ struct job_snapshot {
     bool cluster_ready;       /* its JobManager answers and runs the recorded spec */
     bool cluster_undecided;   /* whether it is will be known in a moment: nothing new to report */
     const char *cluster_text; /* why it is not */
-    bool cluster_releasing;   /* a TaskManager of it is just being taken away */
+    const char *cluster_shortage; /* why its jobs do not get the slots they need, NULL: they do */
+    bool cluster_releasing;       /* a TaskManager of it is just being taken away */
     const char *flink_version_name;
     const struct obs_flink *flink; /* never NULL; known = false if there is no cluster */
     const struct outcome *outcomes;

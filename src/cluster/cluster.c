@@ -326,6 +326,7 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
     p.plan.undecided = p.undecided;
     p.plan.ready = p.serves && p.up_to_date && !p.former && !p.meta.deleted_ms;
     p.plan.summary = describe(&p).message;
+    p.plan.shortage = p.alloc.problem.reason ? p.alloc.problem.message : NULL;
     p.plan.counts = (struct cluster_counts){p.alloc.live,       p.alloc.starting,
                                             p.alloc.desired,    p.alloc.slots_total,
                                             p.alloc.slots_free, p.alloc.slots_needed};

@@ -12,8 +12,21 @@ static bool runs_whole(const struct job_pass *p)
 {
     const struct flink_job *j = p->job ? &p->job->job : NULL;
 
-    return j && j->state == JOB_RUNNING && j->tasks_total > 0 && !j->pending_operators &&
+    if (!j || j->state != JOB_RUNNING)
+        return false;
+    /* A batch job runs one part after the other. */
+    if (p->job->batch)
+        return j->tasks[TASKS_RUNNING] + j->tasks[TASKS_FINISHED] > 0;
+    return j->tasks_total > 0 && !j->pending_operators &&
            j->tasks[TASKS_RUNNING] + j->tasks[TASKS_FINISHED] == j->tasks_total;
+}
+
+/* Why a job that Flink has does not run, as far as its cluster knows. */
+static bool waits_for_slots(const struct job_pass *p)
+{
+    const struct flink_job *j = &p->job->job;
+
+    return p->s->cluster_shortage && (j->tasks[TASKS_SCHEDULED] > 0 || j->state == JOB_CREATED);
 }
 
 static jv job_status(struct job_pass *p)
@@ -144,9 +157,15 @@ static struct obs_cause summary(struct job_pass *p, struct obs_cause trouble)
         return (struct obs_cause){"Submitting", "submitting the job"};
     if (p->suspend)
         return (struct obs_cause){"Suspended", "the job is suspended"};
-    if (j && !job_state_terminal(j->state) && !runs_whole(p))
-        return (struct obs_cause){word, arena_printf(p->a, "%d of %d tasks run",
-                                                     j->tasks[TASKS_RUNNING], j->tasks_total)};
+    if (j && !job_state_terminal(j->state) && !runs_whole(p)) {
+        const char *run =
+            arena_printf(p->a, "%d of %d tasks run", j->tasks[TASKS_RUNNING], j->tasks_total);
+
+        if (waits_for_slots(p))
+            return (struct obs_cause){"WaitingForSlots",
+                                      arena_printf(p->a, "%s: %s", run, p->s->cluster_shortage)};
+        return (struct obs_cause){word, run};
+    }
     return (struct obs_cause){*word ? word : "Unknown",
                               arena_printf(p->a, "Job status %s", job_state_name(p->state))};
 }

@@ -40,6 +40,7 @@ struct target {
     unsigned asked;                        /* optional kinds that are watched for it */
     struct cluster_counts counts;
     char *summary;
+    char *shortage; /* why jobs do not get their slots, NULL: they do */
     char *flink_version;
     char *jm; /* who is asked by the probe in this turn */
 };

@@ -161,6 +161,7 @@ static void keep_cluster(struct controller *c, struct target *t, const struct pl
 {
     struct arena old = t->memory_arena;
     bool was_ready = t->ready, had_ended = t->ended, was_undecided = t->undecided || !t->planned;
+    bool another_shortage = !str_eq(t->shortage, plan->shortage);
 
     arena_init_small(&t->memory_arena, MEMORY_BLOCK);
     t->cluster = cluster_memory_copy(&t->memory_arena, &plan->memory);
@@ -174,11 +175,14 @@ static void keep_cluster(struct controller *c, struct target *t, const struct pl
         t->rest_port = plan->rest_port;
     if (!str_eq(t->summary, plan->summary))
         str_replace(&t->summary, plan->summary);
+    if (another_shortage)
+        str_replace(&t->shortage, plan->shortage);
     if (plan->flink_version && !str_eq(t->flink_version, plan->flink_version))
         str_replace(&t->flink_version, plan->flink_version);
     probe_set_pace(t->probe, plan->pace, plan->adaptive);
     watches_ask(c, t, plan->kinds);
-    if (was_ready != t->ready || had_ended != t->ended || was_undecided != t->undecided)
+    if (was_ready != t->ready || had_ended != t->ended || was_undecided != t->undecided ||
+        another_shortage)
         enqueue_jobs_of(c, t->key);
 }
 
@@ -204,6 +208,7 @@ static struct plan plan_job(struct controller *c, struct target *t, const struct
         .cluster_undecided = cluster && (!ct || !ct->planned || ct->undecided),
         .cluster_text = arena_printf(a, "waiting for FlinkDeployment %s: %s", name,
                                      ct && ct->summary ? ct->summary : "not ready"),
+        .cluster_shortage = ct ? ct->shortage : NULL,
         .flink_version_name = ct ? ct->flink_version : NULL,
         .flink = ct ? probe_result(ct->probe) : &nothing_known,
         .outcomes = t->outcomes,

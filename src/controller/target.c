@@ -100,6 +100,7 @@ void target_free(struct target *t)
     arena_free(&t->memory_arena);
     arena_free(&t->outcome_arena);
     free(t->summary);
+    free(t->shortage);
     free(t->flink_version);
     free(t->jm);
     free(t->key);

@@ -311,6 +311,7 @@ static struct plan plan_job(struct situation *s, jv cr)
         .cluster_releasing = jv_bool_or(jv_get(cluster, "releasing"), false),
         .cluster_ended = jv_bool_or(jv_get(cluster, "ended"), false),
         .cluster_text = str_or(JV_STRING(cluster, "text"), "waiting for the cluster"),
+        .cluster_shortage = JV_STRING(cluster, "shortage"),
         .flink_version_name = JV_STRING(cluster, "flinkVersion"),
         .flink = &s->flink,
         .outcomes = s->outcomes,
