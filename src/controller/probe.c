@@ -56,8 +56,9 @@ struct probe {
     enum step step;
     size_t detail; /* job that is being read */
     int details_read;
-    bool requirements; /* of it are being read */
-    char *jm;          /* who is asked */
+    struct flink_job_detail graph; /* of it */
+    bool requirements;             /* of it are being read */
+    char *jm;                      /* who is asked */
     struct flink_endpoint endpoint;
     char *ip, *pod, *ns;
 };
@@ -325,6 +326,9 @@ static void carry_detail(const struct probe *p, struct obs_job *job)
     if (!old || !old->has_detail || old->job.tasks_total != job->job.tasks_total ||
         (p->adaptive && old->job.state != job->job.state))
         return;
+    /* Which of its parts runs tells what a batch job needs. */
+    if (old->batch && memcmp(old->job.tasks, job->job.tasks, sizeof(job->job.tasks)) != 0)
+        return;
     job->has_detail = true;
     job->batch = old->batch;
     job->has_blocking_edge = old->has_blocking_edge;
@@ -360,6 +364,7 @@ static int take_detail(struct probe *p, jv body, struct error *err)
     job->has_blocking_edge = d.has_blocking_edge;
     job->slots_needed = job_slots(&d, &job->slots_needed_max);
     job->has_detail = d.n_vertices > 0;
+    p->graph = d;
     return 0;
 }
 
@@ -369,17 +374,15 @@ static int take_requirements(struct probe *p, jv body, struct error *err)
     struct obs_job *job = &p->next.jobs[p->detail];
     struct flink_requirement *r;
     size_t n;
-    int widest = 0, sum = 0;
 
     if (flink_decode_requirements(&p->next_arena, body, &r, &n, err))
         return -1;
-    for (size_t i = 0; i < n; i++) {
-        widest = MAX(widest, r[i].upper);
-        sum += r[i].upper;
-    }
-    job->adaptive = job->has_detail = n > 0;
-    job->slots_needed = MAX(job->slots_needed, widest);
-    job->slots_needed_max = MAX(job->slots_needed_max, sum);
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < p->graph.n_vertices; k++)
+            if (!strcmp(p->graph.vertices[k].id, r[i].vertex))
+                p->graph.vertices[k].parallelism = r[i].upper;
+    job->adaptive = n > 0;
+    job->slots_needed = job_slots(&p->graph, &job->slots_needed_max);
     return 0;
 }
 
@@ -441,6 +444,7 @@ static void on_answer(void *arg, const struct flink_answer *answer)
     p->call = NULL;
     /* A job can vanish between the list and its detail; requirements are an extra. */
     if (p->step == STEP_DETAILS && err.code != ERR_NONE && err.http) {
+        p->graph.n_vertices = 0;
         after_details(p);
         ask(p);
         return;
