@@ -140,6 +140,8 @@ static void end_cause(struct arena *a, const struct cause *c, struct said *best,
     if (!c->any)
         return;
     *last = take_apart(a, c->text.buf);
+    if (str_has_prefix(last->message, "Timeout has occurred: ")) /* what of is said before it */
+        last->message = "";
     if (*last->message || !*best->message)
         *best = *last;
 }

@@ -215,6 +215,19 @@ START_TEST(exceptions)
     ck_assert_int_gt(ms, 1000000000000);
     OK(flink_decode_exceptions(&a, reply(&a, _i, "no-slots-exceptions"), &root, &ms, &err));
     ck_assert_str_eq(root, "Could not acquire the minimum required resources.");
+    ck_assert_str_eq(
+        flink_trace_text(
+            &a, "org.apache.flink.runtime.JobException: Recovery is suppressed by "
+                "NoRestartBackoffTimeStrategy\n"
+                "\tat org.apache.flink.runtime.executiongraph.failover.A.b(A.java:1)\n"
+                "Caused by: java.util.concurrent.CompletionException: "
+                "org.apache.flink.runtime.jobmanager.scheduler.NoResourceAvailableException: Slot "
+                "request bulk is not fulfillable! Could not allocate the required slot within slot "
+                "request timeout\n"
+                "Caused by: java.util.concurrent.TimeoutException: Timeout has occurred: 15000 ms\n"
+                "\t... 29 more\n"),
+        "Slot request bulk is not fulfillable! Could not allocate the required slot within slot "
+        "request timeout (TimeoutException)");
     OK(flink_decode_exception_history(&a, reply(&a, _i, "failed-exceptions"), &e, &n, &err));
     ck_assert_uint_eq(n, 1);
     ck_assert_ptr_nonnull(strstr(e->task, "failing"));
