@@ -285,7 +285,7 @@ static void compute_desired(struct pass *p)
         need += in->jobs[i].need;
         need_max += MAX(in->jobs[i].need, in->jobs[i].need_max);
         p->waiting |= in->jobs[i].waiting;
-        p->starved |= in->jobs[i].starved && !in->jobs[i].batch; /* those go on with any slot */
+        p->starved |= in->jobs[i].starved;
         p->batch |= in->jobs[i].batch;
     }
     need = MIN(need, (int64_t)INT_MAX / 2);
@@ -452,7 +452,7 @@ static bool deadlocked(const struct pass *p)
     for (size_t i = 0; i < in->n_jobs; i++) {
         const struct alloc_job *j = &in->jobs[i];
 
-        if (j->starved && !j->batch) {
+        if (j->starved) {
             starved++;
             smallest = MIN(smallest, j->need);
         } else if (!j->expected) {
@@ -474,7 +474,7 @@ static const char *names_of_starved(const struct pass *p)
     for (size_t i = 0; i < p->in->n_jobs; i++) {
         const struct alloc_job *j = &p->in->jobs[i];
 
-        if (j->starved && !j->batch && n++ < NAMES_MAX)
+        if (j->starved && n++ < NAMES_MAX)
             names = arena_printf(p->a, "%s%s%s (%d slots)", names, n > 1 ? ", " : "",
                                  str_clean(p->a, str_or(j->name, j->id), 60), j->need);
     }

@@ -58,10 +58,15 @@ static bool all_running(const struct flink_job *job)
            job->tasks[TASKS_RUNNING] + job->tasks[TASKS_FINISHED] == job->tasks_total;
 }
 
-/* Tasks of it wait for slots; of the adaptive scheduler it is the whole job. */
-static bool starved(const struct flink_job *job)
+/* Tasks of it wait for slots; of the adaptive scheduler it is the whole job. A batch job goes on
+ * with any slot. */
+static bool starved(const struct obs_job *j)
 {
-    return job->tasks[TASKS_SCHEDULED] > 0 || (job->state == JOB_CREATED && !job->tasks_total);
+    const int *n = j->job.tasks;
+
+    if (j->batch && n[TASKS_DEPLOYING] + n[TASKS_INITIALIZING] + n[TASKS_RUNNING] > 0)
+        return false;
+    return n[TASKS_SCHEDULED] > 0 || (j->job.state == JOB_CREATED && !j->job.tasks_total);
 }
 
 static struct alloc_job job_of(const struct obs_job *j, const struct obs_session_job *cr)
@@ -78,7 +83,7 @@ static struct alloc_job job_of(const struct obs_job *j, const struct obs_session
                                 : 0,
         .need_max = j->slots_needed_max,
         .waiting = !ending && !all_running(&j->job),
-        .starved = !ending && starved(&j->job),
+        .starved = !ending && starved(j),
         .batch = j->batch,
     };
 }
