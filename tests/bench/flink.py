@@ -15,6 +15,8 @@ from native import Native
 NS = "bench"
 OURS = "ours"
 UP = 120  # s for what takes 20 at most
+RESTARTS = {"restart-strategy": "fixed-delay", "restart-strategy.type": "fixed-delay",
+            "restart-strategy.fixed-delay.attempts": "1000"}
 
 
 class OnFlink:
@@ -35,7 +37,7 @@ class OnFlink:
         Deployed(self.kube).wait()
         self.kube.namespace(NS)
         self.ours, self.native = Flink(self.kube, NS, OURS), Native(self.kube, NS)
-        self.native.start(cluster(NS, slots=2)["spec"])
+        self.native.start(cluster(NS, slots=2, conf=RESTARTS)["spec"])
         self.clusters, self.jobs = self.kube.watch("flinkdep", NS), self.kube.watch("sessionjob", NS)
 
     def stop(self):
@@ -76,7 +78,7 @@ class OnFlink:
     def cluster(self, name):
         """Seconds from apply to READY."""
         start = time.time()
-        self.kube.create("flinkdep", NS, cluster(NS, name, slots=2))
+        self.kube.create("flinkdep", NS, cluster(NS, name, slots=2, conf=RESTARTS))
         return self.first(self.clusters, name, "READY", lambda s: s.get("jobManagerDeploymentStatus") == "READY") - start
 
     def native_cluster(self):
@@ -136,6 +138,50 @@ class OnFlink:
         self.report.add("session job from no TaskManager, ours / Flink's own",
                         statistics.median(ours) / statistics.median(native), "×")
 
+    # ---- TaskManagers that die ----
+
+    def kill(self, flink, name, job_id):
+        """Kills the only TaskManager of that job: seconds until another pod was seen, and until all tasks ran again."""
+        pod, = self.kube.list("pod", NS, f"app={name},component=taskmanager")
+        watch = self.kube.watch("pod", NS)
+        pids = self.bed.jvms(pod["metadata"]["name"])
+        start = time.time()
+        self.bed.signal("KILL", pids)
+
+        def another(_, seen):
+            meta = seen["metadata"]
+            return (meta["labels"].get("app") == name and meta["labels"].get("component") == "taskmanager"
+                    and meta["uid"] != pod["metadata"]["uid"])
+
+        def again():
+            job = flink.get(f"/jobs/{job_id}")
+            check(job["timestamps"]["RESTARTING"] > start * 1000, f"it has not restarted: {job['timestamps']}")
+            return True
+        created = wait("a replacement", lambda: watch.first(another, "its pod"), UP, 0.02)
+        watch.stop()
+        wait("the job restarted", again, UP, 0.5)
+        last = wait("its tasks are new", lambda: max(0, self.running(flink, job_id)[1] - start), UP, 0.5)
+        return created - start, last
+
+    def compare_deaths(self, rounds):
+        """SIGKILL from outside of the pod: nothing is said to anybody."""
+        self.kube.create("sessionjob", NS, job(NS, "dies", OURS, parallelism=2))
+        self.first(self.jobs, "dies", "Ready", is_ready)
+        mine = self.kube.get("sessionjob", NS, "dies")["status"]["jobStatus"]["jobId"]
+        theirs = self.native.run(entryClass="BedJob", parallelism=2)
+        self.running(self.native, theirs)
+        ours, native = [], []
+        for _ in range(rounds):
+            ours.append(self.kill(self.ours, OURS, mine))
+            native.append(self.kill(self.native, "native", theirs))
+        self.no_job("dies")
+        self.native.cancel(theirs)
+        self.no_pod(OURS, "taskmanager")
+        self.no_pod("native", "taskmanager")
+        for i, what in enumerate(("replacement pod", "job RUNNING again")):
+            self.report.median(f"TaskManager SIGKILLed → {what}", [o[i] for o in ours], "s")
+            self.report.median(f"Flink's own, TaskManager SIGKILLed → {what}", [n[i] for n in native], "s")
+
     def tell(self, rounds):
         """Jobs whose slot is there."""
         self.job("keeps-the-taskmanager")
@@ -161,6 +207,7 @@ def measure(report, options, folder):
         on.native.put_jar()
         on.cluster(OURS)
         on.compare_jobs(2 if options.quick else 7)
+        on.compare_deaths(2 if options.quick else 5)
         on.tell(5 if options.quick else 40)
     finally:
         on.stop()

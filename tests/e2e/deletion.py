@@ -4,7 +4,7 @@ import time
 from lib.check import check, equal, wait
 from lib.manifests import cluster, job
 from lib.suite import test
-from scene import SOON, condition, gone, job_running, jobmanager, processes, session, state
+from scene import SOON, condition, gone, job_running, jobmanager, session, state
 from world import need_bed
 
 
@@ -75,7 +75,7 @@ def unreachable(run):
     flink = session(run, cluster(run.ns, podTemplate={"spec": {"terminationGracePeriodSeconds": 5}}))
     run.kube.apply(job(run.ns, "first"))
     job_running(run, flink, "first")
-    bed.signal("STOP", processes(run, jobmanager(run)["metadata"]["name"]))
+    bed.signal("STOP", bed.jvms(jobmanager(run)["metadata"]["name"]))
     began = time.monotonic()
     run.kube.kubectl("delete", "-n", run.ns, "sessionjob/first", "flinkdep/demo", "--timeout=60s")
     run.note(f"{time.monotonic() - began:.1f} s with a time-out of 15 s for cancelling")

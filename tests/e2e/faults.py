@@ -4,7 +4,7 @@ import time
 from lib.check import check, dig, equal, holds, wait
 from lib.manifests import cluster, job
 from lib.suite import test
-from scene import (SOON, condition, is_ready, job_id, job_ready, job_running, jobmanager, pods, processes, session, state,
+from scene import (SOON, condition, is_ready, job_id, job_ready, job_running, jobmanager, pods, session, state,
                    taskmanagers)
 from world import need_bed
 
@@ -19,7 +19,7 @@ def taskmanager_killed(run):
     before = job_running(run, flink, "first")
     watch = run.kube.watch("pod", run.ns)
     run.cleanup(watch.stop)
-    pids = processes(run, "demo-taskmanager-1-1")
+    pids = bed.jvms("demo-taskmanager-1-1")
     equal(len(pids), 1, "JVMs of the TaskManager")
     killed = time.time()
     bed.signal("KILL", pids)
@@ -92,7 +92,7 @@ def jobmanager_hangs(run):
     run.kube.apply(job(run.ns, "first"))
     before = job_running(run, flink, "first")
     uids = {p["metadata"]["uid"] for c in ("jobmanager", "taskmanager") for p in pods(run, c).values()}
-    pids = processes(run, jobmanager(run)["metadata"]["name"])
+    pids = bed.jvms(jobmanager(run)["metadata"]["name"])
     bed.signal("STOP", pids)
     run.cleanup(lambda: bed("in", "kill", "-s", "CONT", *map(str, pids), fail=False))
 

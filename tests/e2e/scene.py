@@ -92,10 +92,3 @@ def delete_jobs(run, *names, seconds=60):
     for name in names:
         run.kube.delete("sessionjob", run.ns, name)
     gone(run, "sessionjob", *names, seconds=seconds)
-
-
-def processes(run, pod):
-    """Ids in the bed of the JVMs of a pod, by the pod's name in their environment."""
-    script = ("for p in /proc/[0-9]*; do [ \"$(cat $p/comm 2>/dev/null)\" = java ] || continue; "
-              f"tr '\\0' '\\n' <$p/environ 2>/dev/null | grep -qx HOSTNAME={pod} && echo ${{p#/proc/}}; done; true")
-    return [int(pid) for pid in run.bed("in", "sh", "-c", script).split()]

@@ -49,5 +49,11 @@ class Bed:
         found = self("in", "pgrep", "-f", pattern, fail=False)
         return [int(pid) for pid in found.split()]
 
+    def jvms(self, pod):
+        """Ids in the bed of the JVMs of a pod, by the pod's name in their environment."""
+        script = ("for p in /proc/[0-9]*; do [ \"$(cat $p/comm 2>/dev/null)\" = java ] || continue; "
+                  f"tr '\\0' '\\n' <$p/environ 2>/dev/null | grep -qx HOSTNAME={pod} && echo ${{p#/proc/}}; done; true")
+        return [int(pid) for pid in self("in", "sh", "-c", script).split()]
+
     def signal(self, name, pids):
         self("in", "kill", "-s", name, *map(str, pids))
