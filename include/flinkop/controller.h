@@ -35,6 +35,9 @@ void controller_drain(struct controller *c, void (*done)(void *arg), void *arg);
 
 /** All watches have their first list. */
 bool controller_synced(const struct controller *c);
+/** The first thing that it must see and is not allowed to list or watch, in the API server's words;
+ * NULL: there is none. */
+const char *controller_blind(const struct controller *c);
 /** The longest time in ms since a watch last heard from the server. */
 int64_t controller_silence(const struct controller *c);
 

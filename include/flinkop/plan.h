@@ -113,6 +113,7 @@ struct cluster_memory {
     int64_t blocked_since;  /* an order is waiting for something since, -1: not */
     struct refusal refused;
     struct refusal unexposed; /* of an object that exposes it: the cluster itself works */
+    struct refusal kept;      /* of a pod that was to be taken away */
 };
 struct cluster_memory cluster_memory_initial(void);
 /** A copy with everything it points to in this arena. */
@@ -123,7 +124,7 @@ enum kind_served { SERVED_UNKNOWN, SERVED_YES, SERVED_NO };
 /* What is known of an object whose kind is only looked at while somebody asks for it. */
 struct exposure_view {
     enum kind_served served;           /* whether the API server has the kind */
-    const char *error;                 /* why that is not known, if it is for a reason */
+    const char *error;                 /* why it cannot be looked at, if it is for a reason */
     const struct obs_exposure *object; /* if it has: the object of that name, NULL: there is none */
 };
 
@@ -197,6 +198,8 @@ struct job_memory {
     int64_t cancel_sent;    /* monotonic ms of the last cancel, -1 */
     const char *lost_id;    /* job id that the JobManager no longer knows… */
     int64_t lost_since;     /* …since, -1 */
+    struct obs_cause
+        refused; /* why the API server does not take its finalizer; reason NULL: it does */
 };
 struct job_memory job_memory_initial(void);
 struct job_memory job_memory_copy(struct arena *a, const struct job_memory *m);

@@ -93,10 +93,11 @@ static bool live(void *arg, struct strbuf *why)
 static bool ready(void *arg, struct strbuf *why)
 {
     const struct process *p = arg;
+    const char *blind = controller_blind(p->controller);
 
-    if (controller_synced(p->controller) && !p->stopping)
+    if (controller_synced(p->controller) && !p->stopping && !blind)
         return true;
-    strbuf_adds(why, p->stopping ? "stopping" : "waiting for the first lists");
+    strbuf_adds(why, p->stopping ? "stopping" : str_or(blind, "waiting for the first lists"));
     return false;
 }
 

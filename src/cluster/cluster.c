@@ -43,6 +43,7 @@ struct cluster_memory cluster_memory_copy(struct arena *a, const struct cluster_
 
     copy.refused = refusal_copy(a, &m->refused);
     copy.unexposed = refusal_copy(a, &m->unexposed);
+    copy.kept = refusal_copy(a, &m->kept);
     copy.retries = arena_new_array(a, const char *, m->n_retries + 1);
     for (size_t i = 0; i < m->n_retries; i++)
         copy.retries[i] = arena_strdup(a, m->retries[i]);
@@ -134,51 +135,35 @@ static bool prepare(struct cluster_pass *p)
 
 /* ---- what the API server does not want ---- */
 
-/* Trying again will not help until something changes; a failure that passes is not worth telling.
- */
-static bool is_refusal(const struct outcome *o)
+static struct refusal *refusal_about(struct cluster_memory *m, const struct outcome *o)
 {
-    switch (o->error.code) {
-    case ERR_INVALID:
-    case ERR_FORBIDDEN:
-    case ERR_NOT_FOUND:
-    case ERR_TOO_LARGE:
-        return true;
-    case ERR_CONFLICT: /* somebody else's object has the name */
-        return o->type == ACT_APPLY;
-    case ERR_SERVER: /* an admission webhook that cannot be asked */
-        return strstr(o->error.text, "webhook") != NULL;
-    default:
-        return false;
-    }
-}
-
-static const char *refusal_reason(const struct error *err)
-{
-    if (strstr(err->text, "exceeded quota"))
-        return "QuotaExceeded";
-    return err->code == ERR_FORBIDDEN ? "Forbidden" : "ApplyFailed";
+    if (exposure_has_kind(o->kind))
+        return &m->unexposed;
+    return o->kind == KIND_POD ? &m->kept : &m->refused;
 }
 
 static void learn(struct cluster_pass *p)
 {
-    struct cluster_memory *m = &p->plan.memory;
-
     for (size_t i = 0; i < p->s->n_outcomes; i++) {
         const struct outcome *o = &p->s->outcomes[i];
-        struct refusal *r = exposure_has_kind(o->kind) ? &m->unexposed : &m->refused;
+        struct refusal *r = refusal_about(&p->plan.memory, o);
         bool same = r->kind == o->kind && str_eq(r->name, o->name);
 
-        if (o->type != ACT_APPLY && o->type != ACT_PATCH && o->type != ACT_DELETE)
+        if (o->type != ACT_APPLY && o->type != ACT_PATCH && o->type != ACT_DELETE &&
+            o->type != ACT_RELEASE)
             continue;
         if (r->cause.reason && !same)
             continue;
-        *r = (struct refusal){0};
-        if (o->ok || !is_refusal(o))
-            continue;
-        *r = (struct refusal){
-            {refusal_reason(&o->error), str_clean(p->a, o->error.text, 1000)}, o->kind, o->name};
+        *r = (struct refusal){refusal_of(p->a, o), o->kind, o->name};
     }
+}
+
+const struct obs_cause *refusal(const struct cluster_pass *p)
+{
+    const struct cluster_memory *m = &p->plan.memory;
+
+    /* A TaskManager too many does no harm, but nothing new starts beside an old one. */
+    return m->refused.cause.reason || p->up_to_date ? &m->refused.cause : &m->kept.cause;
 }
 
 /* What is not asked for any more does not matter. */
@@ -301,13 +286,16 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
                                  : p.usable && p.config.allocator == ALLOCATOR_FLINK;
     look_at_names(&p);
     learn(&p);
+    tell_unwritten(&p.plan, KIND_FLINKDEPLOYMENT, s->cr, s->outcomes, s->n_outcomes);
     if (p.meta.deleted_ms) {
         finalize(&p);
         look_at_jobmanager(&p);
     } else {
         if (p.recording && s->deployment)
             p.progress = STOPPING;
-        if (p.usable && prepare(&p) && !p.recording)
+        p.held = p.usable && prepare(&p);
+        p.recording &= p.held;
+        if (p.held && !p.recording)
             roll_out(&p);
         look_at_jobmanager(&p);
         if (p.up_to_date && p.flinks_own)
@@ -317,9 +305,10 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
     }
     forget_refusal(&p.plan, &p.plan.memory.refused);
     forget_refusal(&p.plan, &p.plan.memory.unexposed);
+    forget_refusal(&p.plan, &p.plan.memory.kept);
     if (!p.meta.deleted_ms && p.usable)
         look_at_exposure(&p);
-    if (!p.plan.gone)
+    if (!p.plan.gone || refusal(&p)->reason)
         report(&p);
     p.plan.kinds = exposure_kinds(&p);
     p.plan.pace = choose_pace(&p);

@@ -342,6 +342,8 @@ void allocate_taskmanagers(struct cluster_pass *p)
     p->alloc = allocate(p->a, &in, &m->alloc);
     if (!p->alloc.problem.reason)
         p->alloc.problem = starting_cause(p, &in);
+    if (!p->alloc.problem.reason)
+        p->alloc.problem = m->kept.cause;
     p->has_alloc = true;
     m->alloc = p->alloc.memory;
     plan_wake(&p->plan, p->alloc.next);

@@ -213,7 +213,7 @@ static bool unseen(const struct exposure_view *v)
 static const char *hidden(const struct cluster_pass *p)
 {
     for (enum exposure e = 0; e < EXPOSURE_COUNT; e++)
-        if (wanted(p, e) && view(p, e)->served == SERVED_UNKNOWN && view(p, e)->error)
+        if (wanted(p, e) && view(p, e)->error)
             return view(p, e)->error;
     return NULL;
 }

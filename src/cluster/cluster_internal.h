@@ -30,6 +30,7 @@ struct cluster_pass {
     bool usable; /* config can be built: there is something to work with */
 
     /* ---- found on the way ---- */
+    bool held;            /* it carries our finalizer: its spec may be recorded */
     bool recording;       /* the target is being recorded in this pass: act in the next */
     bool up_to_date;      /* the Deployment runs the target */
     bool flinks_own;      /* Flink's own allocator makes the TaskManagers of what runs */
@@ -62,6 +63,8 @@ const char *jobmanager_instance(const struct cluster_pass *p);
 bool jobmanager_known(const struct cluster_pass *p);
 /** True for "true"/anything but "false", by an operator option with this default. */
 bool operator_flag(const struct cluster_pass *p, const char *key, bool fallback);
+/** What the API server does not take and it cannot go on without; reason NULL: nothing. */
+const struct obs_cause *refusal(const struct cluster_pass *p);
 struct owner deployment_owner(const struct cluster_pass *p);
 struct desired_input desired_of(struct cluster_pass *p);
 

@@ -31,8 +31,8 @@ const char *jm_status_name(enum jm_status s)
 
 static bool ready(const struct cluster_pass *p)
 {
-    return p->jm == JM_READY && p->up_to_date && !p->invalid &&
-           !p->plan.memory.refused.cause.reason && !p->former && !p->meta.deleted_ms;
+    return p->jm == JM_READY && p->up_to_date && !p->invalid && !refusal(p)->reason && !p->former &&
+           !p->meta.deleted_ms;
 }
 
 /* ---- conditions ---- */
@@ -70,7 +70,7 @@ static struct condition taskmanagers_condition(struct cluster_pass *p)
 
 struct obs_cause describe(struct cluster_pass *p)
 {
-    const struct obs_cause *refused = &p->plan.memory.refused.cause;
+    const struct obs_cause *refused = refusal(p);
 
     if (p->meta.deleted_ms && refused->reason)
         return (struct obs_cause){"DeletionBlocked", refused->message};
@@ -112,8 +112,8 @@ static jv conditions(struct cluster_pass *p)
 {
     struct obs_cause why = describe(p);
     bool ok = ready(p);
-    bool stalled = p->invalid || p->plan.memory.refused.cause.reason || p->jm == JM_ERROR ||
-                   p->blocked || p->former_stuck;
+    bool stalled = p->invalid || refusal(p)->reason || p->jm == JM_ERROR || p->blocked ||
+                   p->former_stuck;
     struct condition list[6] = {
         {"Ready", ok, why.reason, why.message},
         {"Reconciling", !ok && !stalled, why.reason, why.message},
@@ -135,7 +135,7 @@ static jv conditions(struct cluster_pass *p)
 /* NULL: nothing is wrong. */
 static const char *error(struct cluster_pass *p)
 {
-    const struct obs_cause *refused = &p->plan.memory.refused.cause;
+    const struct obs_cause *refused = refusal(p);
 
     if (p->invalid)
         return error_text(p->a, ERROR_PREFIX "ValidationException", NULL, p->invalid);
@@ -158,7 +158,7 @@ static jv reconciliation(struct cluster_pass *p, const char **ret_state)
     const char *stable = JV_STRING(old, "lastStableSpec");
     jv stamp = jv_get(old, "reconciliationTimestamp");
 
-    if (p->usable && !p->meta.deleted_ms && !jv_equal(p->target, p->recorded)) {
+    if (p->held && !jv_equal(p->target, p->recorded)) {
         text = record_text(p->a, p->target, !jv_present(p->recorded));
         stamp = INT(p->s->wall);
         if (!p->recording) /* nothing that restarts: as stable as before */
@@ -166,7 +166,7 @@ static jv reconciliation(struct cluster_pass *p, const char **ret_state)
     }
     if (p->recording)
         state = "UPGRADING";
-    else if (p->jm == JM_READY && p->up_to_date && !p->plan.memory.refused.cause.reason) {
+    else if (p->jm == JM_READY && p->up_to_date && !refusal(p)->reason) {
         state = "DEPLOYED";
         stable = text;
     }
@@ -268,9 +268,9 @@ static void tell(struct cluster_pass *p, const char *error_now)
             plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "Operator",
                        p->unsupported_version ? "UnsupportedFlinkVersion" : "ValidationError",
                        p->invalid);
-        else if (p->plan.memory.refused.cause.reason)
-            plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "Operator",
-                       p->plan.memory.refused.cause.reason, p->plan.memory.refused.cause.message);
+        else if (refusal(p)->reason)
+            plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "Operator", refusal(p)->reason,
+                       refusal(p)->message);
         else
             plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "JobManagerDeployment",
                        p->cause.reason, p->cause.message);
@@ -290,8 +290,9 @@ void report(struct cluster_pass *p)
     const char *state, *error_now = error(p);
     jv recon, status;
 
-    /* The finalizer's patch changes the resourceVersion that a status patch would carry. */
-    if (p->usable && !p->meta.deleted_ms && !has_finalizer(p->cr, FINALIZER_CLUSTER))
+    /* The finalizer's patch changes the resourceVersion that a status patch would carry, unless it
+     * is refused. */
+    if (p->usable && !p->meta.deleted_ms && !p->held && !refusal(p)->reason)
         return;
     if (p->undecided && !p->meta.deleted_ms && jv_equal(p->target, p->recorded))
         return;

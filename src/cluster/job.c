@@ -37,6 +37,8 @@ struct job_memory job_memory_copy(struct arena *a, const struct job_memory *m)
     copy.sure_id = m->sure_id ? arena_strdup(a, m->sure_id) : NULL;
     copy.looked_for = m->looked_for ? arena_strdup(a, m->looked_for) : NULL;
     copy.lost_id = m->lost_id ? arena_strdup(a, m->lost_id) : NULL;
+    copy.refused.reason = m->refused.reason ? arena_strdup(a, m->refused.reason) : NULL;
+    copy.refused.message = m->refused.message ? arena_strdup(a, m->refused.message) : NULL;
     return copy;
 }
 
@@ -162,6 +164,8 @@ static void learn(struct job_pass *p)
     for (size_t i = 0; i < p->s->n_outcomes; i++) {
         const struct outcome *o = &p->s->outcomes[i];
 
+        if (o->type == ACT_PATCH)
+            p->out.memory.refused = refusal_of(p->a, o);
         if (!str_eq(o->job_id, p->job_id))
             continue;
         if (o->type == ACT_SUBMIT_JOB) {
@@ -386,13 +390,16 @@ struct job_plan reconcile_session_job(struct arena *a, const struct job_snapshot
     judge(&p);
     look(&p);
     learn(&p);
+    tell_unwritten(&p.out.plan, KIND_FLINKSESSIONJOB, s->cr, s->outcomes, s->n_outcomes);
     if (p.meta.deleted_ms) {
         finalize_job(&p);
     } else if (p.invalid && !jv_present(p.recorded)) {
         p.progress = NULL;
     } else if (!has_finalizer(p.cr, FINALIZER_JOB)) {
         plan_finalizer(&p.out.plan, KIND_FLINKSESSIONJOB, p.cr, FINALIZER_JOB, true);
-        return p.out; /* the status needs the resourceVersion that this gives */
+        if (!p.out.memory.refused.reason)
+            return p.out; /* the status needs the resourceVersion that this gives */
+        p.trouble = p.out.memory.refused;
     } else if (!jv_present(p.recorded) || !p.job_id) {
         if (p.suspend)
             p.record_suspended = !recorded_suspended(&p) || p.changed;
@@ -405,7 +412,7 @@ struct job_plan reconcile_session_job(struct arena *a, const struct job_snapshot
     }
     bool nothing_new = s->cluster_undecided && p.job_id && !p.record_id && !p.record_suspended &&
                        !p.invalid && !p.meta.deleted_ms && !s->n_outcomes;
-    if (!p.out.plan.gone && !nothing_new)
+    if ((!p.out.plan.gone || p.out.memory.refused.reason) && !nothing_new)
         report_job(&p);
     return p.out;
 }

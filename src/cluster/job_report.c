@@ -141,6 +141,8 @@ static struct obs_cause summary(struct job_pass *p, struct obs_cause trouble)
 
     for (char *c = word + (*word != 0); *c; c++)
         *c = (char)(*c | 0x20);
+    if (p->meta.deleted_ms && p->out.memory.refused.reason)
+        return (struct obs_cause){"DeletionBlocked", p->out.memory.refused.message};
     if (p->meta.deleted_ms)
         return (struct obs_cause){"Deleting", str_or(p->progress, "deleting")};
     if (p->invalid)
@@ -177,7 +179,8 @@ static jv conditions(struct job_pass *p, struct obs_cause trouble)
     bool here = !p->record_id && !p->deploying && !p->invalid && !p->meta.deleted_ms && taken;
     bool ok = here && (p->suspend ? job_state_terminal(p->state) || !p->job_id
                                   : runs_whole(p) || p->state == JOB_FINISHED);
-    bool stalled = p->invalid || (!p->record_id && p->state == JOB_FAILED) ||
+    bool stalled = p->invalid || p->out.memory.refused.reason ||
+                   (!p->record_id && p->state == JOB_FAILED) ||
                    (trouble.reason && !strcmp(trouble.reason, "SubmitFailed")) ||
                    (trouble.reason && !strcmp(trouble.reason, "Missing") && !p->record_id);
     struct condition list[] = {

@@ -81,6 +81,54 @@ const char *error_message(struct arena *a, const char *text)
     return text;
 }
 
+/* ---- what the API server does not want ---- */
+
+/* Trying again will not help until something changes; a failure that passes is not worth telling.
+ */
+static bool is_refusal(const struct outcome *o)
+{
+    switch (o->error.code) {
+    case ERR_FORBIDDEN:
+        return true;
+    case ERR_INVALID:
+    case ERR_NOT_FOUND:
+    case ERR_TOO_LARGE:
+        return o->type != ACT_RELEASE; /* Flink may have said so */
+    case ERR_CONFLICT:                 /* somebody else's object has the name */
+        return o->type == ACT_APPLY;
+    case ERR_SERVER: /* an admission webhook that cannot be asked */
+        return strstr(o->error.text, "webhook") != NULL;
+    default:
+        return false;
+    }
+}
+
+static const char *refusal_reason(const struct error *err)
+{
+    if (strstr(err->text, "exceeded quota"))
+        return "QuotaExceeded";
+    return err->code == ERR_FORBIDDEN ? "Forbidden" : "ApplyFailed";
+}
+
+struct obs_cause refusal_of(struct arena *a, const struct outcome *o)
+{
+    if (o->ok || !is_refusal(o))
+        return (struct obs_cause){0};
+    return (struct obs_cause){refusal_reason(&o->error), str_clean(a, o->error.text, 1000)};
+}
+
+void tell_unwritten(struct plan *p, enum kube_kind kind, jv cr, const struct outcome *outcomes,
+                    size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (outcomes[i].type == ACT_STATUS && !outcomes[i].ok &&
+            outcomes[i].error.code == ERR_FORBIDDEN)
+            plan_event(p, kind, cr, true, "Operator", "Forbidden",
+                       str_clean(p->a, outcomes[i].error.text, 1000));
+}
+
+/* ---- actions ---- */
+
 struct action *plan_add(struct plan *p, enum action_type type, enum kube_kind kind, const char *ns,
                         const char *name)
 {

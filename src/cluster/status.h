@@ -42,6 +42,12 @@ void plan_status(struct plan *p, enum kube_kind kind, jv cr, jv status);
 /** Adds a patch that puts the finalizer on or takes it off. */
 void plan_finalizer(struct plan *p, enum kube_kind kind, jv cr, const char *finalizer, bool on);
 bool has_finalizer(jv cr, const char *finalizer);
+/** Why a write that failed will not be taken until something changes; reason NULL: it may be taken
+ * the next time. */
+struct obs_cause refusal_of(struct arena *a, const struct outcome *o);
+/** An event about a status that must not be written: where else could that be told? */
+void tell_unwritten(struct plan *p, enum kube_kind kind, jv cr, const struct outcome *outcomes,
+                    size_t n);
 /** Event about the CR. */
 void plan_event(struct plan *p, enum kube_kind kind, jv cr, bool warning, const char *component,
                 const char *reason, const char *message);

@@ -90,7 +90,7 @@ void watches_release(struct controller *c);
 /** From now on this target needs these optional kinds (1U << kind) to be watched. */
 void watches_ask(struct controller *c, struct target *t, unsigned kinds);
 /** Whether the API server has a kind that the target with this key has asked for; ret_error: why
- * that is not known, or NULL. */
+ * that is not known, or why its objects may be listed but not watched, or NULL. */
 enum kind_served watches_served(const struct controller *c, enum kube_kind kind, const char *key,
                                 const char **ret_error);
 

@@ -114,6 +114,21 @@ static struct store *store_of(struct op *op)
     return op->e->x->stores[op->act->kind];
 }
 
+/* Where admission asks for a right on the owner, it does not name it in its answer. */
+static void name_right(const struct op *op, struct error *err)
+{
+    jv owner = jv_at(JV_PATH(op->act->body, "metadata", "ownerReferences"), 0);
+    const char *api = JV_STRING(owner, "apiVersion");
+    const struct kube_resource *res = kube_resource_of(api, JV_STRING(owner, "kind"));
+    size_t n = strlen(err->text);
+
+    if (err->code == ERR_FORBIDDEN && res && strstr(err->text, "blockOwnerDeletion"))
+        snprintf(err->text + n, sizeof(err->text) - n,
+                 "; cannot update resource \"%s/finalizers\" in API group \"%.*s\" in the "
+                 "namespace \"%s\"",
+                 res->plural, (int)strcspn(api, "/"), api, op->act->ns);
+}
+
 static void on_written(void *arg, const struct kube_reply *reply)
 {
     struct op *op = arg;
@@ -136,6 +151,7 @@ static void on_written(void *arg, const struct kube_reply *reply)
     if (err.code == ERR_CONFLICT && !op->act->version &&
         (op->act->type == ACT_DELETE || op->act->type == ACT_RELEASE))
         err.code = ERR_NONE; /* another one has the name */
+    name_right(op, &err);
     op_end(op, &err);
 }
 

@@ -36,7 +36,9 @@ struct watcher {
     /* on demand */
     size_t askers;
     bool absent; /* the API server does not have the kind */
-    char *error; /* why it cannot be watched, NULL: it can */
+    /* all */
+    char *error;    /* why it cannot be watched, NULL: it can */
+    bool forbidden; /* that is because we lack the right */
 };
 
 static bool on_demand(const struct watcher *w)
@@ -107,6 +109,7 @@ static void on_trouble(void *arg, bool in_trouble, const struct error *err)
                                    KV("namespace", str_or(w->ns, "(all)"))};
 
     w->absent = in_trouble && err->code == ERR_NOT_FOUND;
+    w->forbidden = in_trouble && err->code == ERR_FORBIDDEN;
     str_replace(&w->error, in_trouble ? err->text : NULL);
     if (in_trouble && w->absent && on_demand(w))
         log_info("the API server does not have this kind", where[0], where[1]);
@@ -138,7 +141,7 @@ static void watch_stop(struct watcher *w)
 {
     kube_watch_stop(TAKE_PTR(w->watch));
     str_replace(&w->error, NULL);
-    w->absent = false;
+    w->absent = w->forbidden = false;
 }
 
 /* key: "namespace/name" */
@@ -180,9 +183,9 @@ enum kind_served watches_served(const struct controller *c, enum kube_kind kind,
             continue;
         if (w->absent)
             return SERVED_NO;
+        *ret_error = w->forbidden || !kube_watch_synced(w->watch) ? w->error : NULL;
         if (kube_watch_synced(w->watch))
             return SERVED_YES;
-        *ret_error = w->error;
     }
     return SERVED_UNKNOWN;
 }
@@ -228,6 +231,14 @@ bool controller_synced(const struct controller *c)
         if (!on_demand(&c->watchers[i]) && !kube_watch_synced(c->watchers[i].watch))
             return false;
     return true;
+}
+
+const char *controller_blind(const struct controller *c)
+{
+    for (size_t i = 0; i < c->n_watchers; i++)
+        if (!on_demand(&c->watchers[i]) && c->watchers[i].forbidden)
+            return c->watchers[i].error;
+    return NULL;
 }
 
 int64_t controller_silence(const struct controller *c)
