@@ -116,6 +116,8 @@ void expose(struct cluster_pass *p)
 
         if (view(p, e)->served != SERVED_YES || !recorded(p, e))
             continue;
+        if (!o && view(p, e)->object && left_over(&view(p, e)->object->meta, p->meta.uid))
+            continue;
         if (!wanted(p, e)) {
             if (o)
                 remove_object(p, o, e);

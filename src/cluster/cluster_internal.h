@@ -74,6 +74,10 @@ struct desired_input desired_of(struct cluster_pass *p);
 void plan_apply(struct cluster_pass *p, enum kube_kind kind, const char *name,
                 const struct obs_meta *now, jv body);
 
+/** Whether it is ours and belongs to one of the name that is gone: the garbage collector takes it
+ * away. Only who may delete it could give it another owner, where admission looks after that. */
+bool left_over(const struct obs_meta *m, const char *owner_uid); /* cluster_rollout.c */
+
 void judge(struct cluster_pass *p);                 /* cluster_judge.c */
 void roll_out(struct cluster_pass *p);              /* cluster_rollout.c */
 void finalize(struct cluster_pass *p);              /* cluster_finalize.c */

@@ -23,6 +23,11 @@ static bool current(const struct cluster_pass *p, const struct obs_meta *m)
     return m && !m->deleted_ms && str_eq(m->spec_hash, p->target_hash);
 }
 
+bool left_over(const struct obs_meta *m, const char *owner_uid)
+{
+    return m && m->spec_hash && m->owner_uid && !str_eq(m->owner_uid, owner_uid);
+}
+
 void plan_apply(struct cluster_pass *p, enum kube_kind kind, const char *name,
                 const struct obs_meta *now, jv body)
 {
@@ -92,6 +97,10 @@ static void deploy(struct cluster_pass *p)
 {
     struct desired_input in = desired_of(p);
 
+    if (left_over(p->s->configmap, p->meta.uid)) {
+        wait_for(p, "waiting for the ConfigMap of a former cluster of this name to go");
+        return;
+    }
     /* The configuration is there before a pod can ask for it. */
     if (!current(p, p->s->configmap)) {
         apply_configmap(p);
@@ -149,10 +158,10 @@ static void keep(struct cluster_pass *p)
     p->up_to_date = true;
     if (!current(p, p->s->configmap))
         apply_configmap(p);
-    if (!current(p, p->s->internal_service))
+    if (!current(p, p->s->internal_service) && !left_over(p->s->internal_service, d->meta.uid))
         plan_apply(p, KIND_SERVICE, p->meta.name, p->s->internal_service,
                    desired_internal_service(p->a, &in, &owner));
-    if (!current(p, p->s->rest_service))
+    if (!current(p, p->s->rest_service) && !left_over(p->s->rest_service, d->meta.uid))
         plan_apply(p, KIND_SERVICE, arena_printf(p->a, "%s-rest", p->meta.name), p->s->rest_service,
                    desired_rest_service(p->a, &in, &owner));
     expose(p);

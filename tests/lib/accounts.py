@@ -45,28 +45,32 @@ class Accounts:
         return f"--audit-policy-file={folder}/policy.yaml --audit-log-path={self.audit}"
 
     def start_accounts(self):
-        made = self.kube.kubectl("kustomize", os.path.join(ROOT, "deploy/openshift"))
-        role = next(part for part in made.split("\n---\n") if "\nkind: Role\n" in part)
-        self.role = json.loads(self.kube.kubectl("create", "--dry-run=client", "-o", "json", "-f", "-", stdin=role))
+        self.rules = self.rules_of("openshift")
         self.kube.namespace(ACCOUNTS)
 
-    def account(self, name, namespaces=(), everywhere=False):
-        """A service account with the operator's Role in these namespaces; what it may not do it may not."""
+    def rules_of(self, overlay):
+        """The rules of the operator's Role or ClusterRole as a folder of deploy/ gives them."""
+        made = self.kube.kubectl("kustomize", os.path.join(ROOT, "deploy", overlay))
+        role, = (part for part in made.split("\n---\n") if re.search(r"^kind: (Cluster)?Role$", part, re.M))
+        return json.loads(self.kube.kubectl("create", "--dry-run=client", "-o", "json", "-f", "-", stdin=role))["rules"]
+
+    def account(self, name, namespaces=(), everywhere=False, rules=None):
+        """A service account with the operator's Role (or other rules) in these namespaces; what it may not do it may not."""
         try:
             self.kube.json("POST", f"api/v1/namespaces/{ACCOUNTS}/serviceaccounts", {"metadata": {"name": name}})
         except ApiError as e:
             if e.status != 409:
                 raise
         for ns in namespaces:
-            self.bind(name, f"namespaces/{ns}/", "Role")
+            self.bind(name, f"namespaces/{ns}/", "Role", rules or self.rules)
         if everywhere:
-            self.bind(name, "", "ClusterRole")
+            self.bind(name, "", "ClusterRole", rules or self.rules)
         return name
 
-    def bind(self, account, where, kind):
+    def bind(self, account, where, kind, rules):
         path = f"apis/rbac.authorization.k8s.io/v1/{where}"
         base = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": account}}
-        self.kube.json("POST", f"{path}{kind.lower()}s", {**base, "kind": kind, "rules": self.role["rules"]})
+        self.kube.json("POST", f"{path}{kind.lower()}s", {**base, "kind": kind, "rules": rules})
         self.kube.json("POST", f"{path}{kind.lower()}bindings", {
             **base, "kind": kind + "Binding",
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": account},
@@ -93,17 +97,26 @@ class Accounts:
             f.write(KUBECONFIG % (server or url, base64.b64encode(ca or pem).decode(), user))
         return path
 
-    def requests(self, account, since=0.0, settle=0.3):
-        """What this account asked the API server since then, as audit events; watches when they began."""
+    def audited(self, account, settle=0.3):
+        """All audit events of this account."""
         time.sleep(settle)
         user, events = f"system:serviceaccount:{ACCOUNTS}:{account}", []
         with open(self.audit, encoding="utf-8") as f:
             for line in f:
-                event = json.loads(line)
-                stage = "ResponseStarted" if event["verb"] == "watch" else "ResponseComplete"
-                if event["user"]["username"] == user and event["stage"] == stage and moment(event) >= since:
+                event = json.loads(line) if user in line else None
+                if event and event["user"]["username"] == user:
                     events.append(event)
         return events
+
+    def requests(self, account, since=0.0, settle=0.3):
+        """What this account asked the API server since then, as audit events; watches when they began."""
+        return [e for e in self.audited(account, settle) if moment(e) >= since and
+                e["stage"] == ("ResponseStarted" if e["verb"] == "watch" else "ResponseComplete")]
+
+    def refusals(self, account):
+        """What the API server said to this account when it forbade something."""
+        return [e["responseStatus"].get("message", named(e)) for e in self.audited(account)
+                if e.get("responseStatus", {}).get("code") == 403]
 
 
 def seconds(text):

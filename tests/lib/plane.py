@@ -1,6 +1,7 @@
 """A control plane without a node, with the operator as a process of this machine: what the integration and the fault
 tiers stand on. Pods are played by fake_kubelet.py, Flink by fake_flink.py; the operator logs in with the token of a
-service account that may do what the Role in deploy/openshift says, and nothing else."""
+service account that may do what the Role in deploy/openshift says, and nothing else; the API server asks for rights on
+owners, as OpenShift's does."""
 import http.client
 import os
 import re
@@ -19,6 +20,7 @@ from lib.netns import Netns
 from lib.operator import Process, sum_metrics
 
 SOON = 30  # s for what takes a second or two
+LIKE_OPENSHIFT = "--enable-admission-plugins=OwnerReferencesPermissionEnforcement"
 
 
 class Connection(http.client.HTTPConnection):
@@ -82,7 +84,7 @@ class Plane(Accounts):
         subprocess.run(make, check=True)
         if self.bed.is_up():
             self.bed.down()
-        self.bed.up("--control-plane-only", "--apiserver-args", self.audit_arguments(self.folder),
+        self.bed.up("--control-plane-only", "--apiserver-args", f"{self.audit_arguments(self.folder)} {LIKE_OPENSHIFT}",
                     owner="none" if keep else None)
         self.bed("ctl", "stop", "scheduler")  # nothing is to contradict the kubelet that is played
         self.bed("in", "ip", "route", "replace", "local", fake_flink.NETWORK, "dev", "lo")

@@ -321,7 +321,7 @@ def rights(run):
     ns = namespace(run)
     op = operator(run)
     role = f"apis/rbac.authorization.k8s.io/v1/namespaces/{ns}/roles/{run.account}"
-    rules = run.plane.role["rules"]
+    rules = run.plane.rules
     kinds = {"ingresses": ("ingress", "demo"), "routes": ("route", "demo-ui"), "networkpolicies": ("networkpolicy", "demo-ui")}
     ours = [r for r in rules if set(r["resources"]) & set(kinds)]
     equal(sorted(n for r in ours for n in r["resources"]), sorted(kinds), "resources in the Role")
