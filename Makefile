@@ -19,7 +19,7 @@ CC ?= gcc
 V ?= 0
 Q := $(if $(filter 1,$(V)),,@)
 
-PKGS := libuv libcurl libcjson yaml-0.1 openssl libwebsockets
+PKGS := libuv libcurl libcjson yaml-0.1 openssl libwebsockets zlib
 LAYERS := base json loop http kube flink cluster controller server cli
 OUT := build/$(BUILD)
 

@@ -60,14 +60,19 @@ static void block_free(struct arena_block *b)
     free(b);
 }
 
-void *arena_alloc(struct arena *a, size_t size)
+/* Bytes to leave out so that what follows is aligned. */
+static size_t gap(const struct arena_block *b, size_t align)
+{
+    return -b->used & (align - 1);
+}
+
+static void *take(struct arena *a, size_t size, size_t align)
 {
     struct arena_block *b = a->head;
 
     if (size > SIZE_MAX / 2)
         BUG("arena_alloc(%zu)", size);
-    size = (size + ALIGN - 1) & ~(ALIGN - 1);
-    if (!b || b->size - b->used < size) {
+    if (!b || b->size - b->used < size + gap(b, align)) {
         struct arena_block *fresh = block_new(MAX(size, block_size(a)));
 
         /* A big object gets a block of its own behind the head, which keeps its free room. */
@@ -80,12 +85,18 @@ void *arena_alloc(struct arena *a, size_t size)
         }
         b = fresh;
     }
-    void *p = b->data + b->used;
+    size_t pad = gap(b, align);
+    void *p = b->data + b->used + pad;
 
-    b->used += size;
-    a->total += size;
+    b->used += pad + size;
+    a->total += pad + size;
     ASAN_UNPOISON_MEMORY_REGION(p, size);
     return p;
+}
+
+void *arena_alloc(struct arena *a, size_t size)
+{
+    return take(a, size, ALIGN);
 }
 
 void arena_free(struct arena *a)
@@ -130,7 +141,7 @@ void *arena_calloc(struct arena *a, size_t n, size_t size)
 
 char *arena_strndup(struct arena *a, const char *s, size_t n)
 {
-    char *copy = arena_alloc(a, n + 1);
+    char *copy = take(a, n + 1, 1);
 
     memcpy(copy, s, n);
     copy[n] = 0;
@@ -150,7 +161,7 @@ char *arena_vprintf(struct arena *a, const char *fmt, va_list ap)
     int n = vsnprintf(NULL, 0, fmt, ap);
     if (n < 0)
         BUG("bad format %s", fmt);
-    char *text = arena_alloc(a, (size_t)n + 1);
+    char *text = take(a, (size_t)n + 1, 1);
 
     vsnprintf(text, (size_t)n + 1, fmt, again);
     va_end(again);

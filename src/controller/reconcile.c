@@ -300,7 +300,7 @@ static void reconcile(struct controller *c, struct kind_control *k, enum kube_ki
         target_drop(c, t);
         return;
     }
-    if (json_parse(&a, cr->text, cr->len, &object, &err))
+    if (json_parse(&a, stored_text(&a, cr), cr->len, &object, &err))
         BUG("stored %s %s: %s", k->name, key, err.text); /* we wrote that text ourselves */
     random_hex(t->reconcile_id, 8);
     const struct log_kv scope[] = {KV("controller", k->name), KV("namespace", cr->meta->ns),

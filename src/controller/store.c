@@ -12,6 +12,7 @@
 #include "flinkop/str.h"
 #include "flinkop/strbuf.h"
 #include "flinkop/strmap.h"
+#include "store_text.h"
 
 #define SURE_MS 5000 /* how long a version older than our own write is not believed */
 #define TEXT_MAX (4 * 1024 * 1024)
@@ -40,7 +41,7 @@ struct store {
     struct strmap groups;  /* index -> struct group */
     uint64_t mark;
     struct arena scratch;
-    struct strbuf text; /* of the object that is being put */
+    struct strbuf text, packed; /* of the object that is being put */
     /* Hashes of the uids that went last: an answer to a write of ours that comes after the watch
      * has told of the deletion must not bring the object back. */
     uint64_t graves[GRAVES];
@@ -53,6 +54,7 @@ struct store *store_new(enum kube_kind kind, store_change_fn changed, void *arg)
 
     *st = (struct store){.kind = kind, .changed = changed, .arg = arg};
     strbuf_init(&st->text, TEXT_MAX);
+    strbuf_init(&st->packed, TEXT_MAX + KEEP_ROOM);
     return st;
 }
 
@@ -78,6 +80,7 @@ void store_free(struct store *st)
     strmap_release(&st->groups);
     arena_free(&st->scratch);
     strbuf_release(&st->text);
+    strbuf_release(&st->packed);
     free(st);
 }
 
@@ -94,7 +97,8 @@ static void project(struct store *st, struct entry *e, const char *key, jv objec
 
     e->s.key = arena_strdup(a, key);
     if (keeps_text(st->kind)) {
-        e->s.text = arena_strndup(a, st->text.buf, st->text.len);
+        e->s.packed = arena_strndup(a, st->packed.buf, st->packed.len);
+        e->s.packed_len = st->packed.len;
         e->s.len = st->text.len;
     }
     switch (st->kind) {
@@ -167,8 +171,11 @@ static void fill(struct store *st, struct entry *e, const char *key, jv object)
 {
     struct entry trial = {.arena = st->scratch};
 
-    if (keeps_text(st->kind))
+    if (keeps_text(st->kind)) {
         compact(&st->text, object);
+        strbuf_reset(&st->packed);
+        text_pack(&st->packed, st->text.buf, st->text.len);
+    }
     project(st, &trial, key, object);
     arena_init_small(&e->arena, trial.arena.total);
     project(st, e, key, object);
@@ -176,15 +183,28 @@ static void fill(struct store *st, struct entry *e, const char *key, jv object)
     arena_reset(&st->scratch);
     if (st->text.room > KEEP_ROOM)
         strbuf_release(&st->text);
+    if (st->packed.room > KEEP_ROOM)
+        strbuf_release(&st->packed);
+}
+
+char *stored_text(struct arena *a, const struct stored *s)
+{
+    return text_unpack(a, s->packed, s->packed_len, s->len);
 }
 
 /* ---- the index ---- */
+
+/* Of the other kinds there is one for each cluster, found by its name. */
+static bool is_indexed(enum kube_kind kind)
+{
+    return kind == KIND_POD || kind == KIND_FLINKSESSIONJOB;
+}
 
 static void group_add(struct store *st, struct entry *e)
 {
     struct group *g;
 
-    if (!e->s.index)
+    if (!e->s.index || !is_indexed(st->kind))
         return;
     g = strmap_get(&st->groups, e->s.index);
     if (!g) {
@@ -218,6 +238,7 @@ static void group_remove(struct store *st, struct entry *e)
 
 const struct stored *const *store_by_index(const struct store *st, const char *index, size_t *ret_n)
 {
+    BUG_ON(!is_indexed(st->kind));
     const struct group *g = strmap_get(&st->groups, index);
 
     *ret_n = g ? g->n : 0;

@@ -25,9 +25,12 @@ struct stored {
     const char *index;           /* "namespace/cluster" it belongs to, NULL: none */
     const struct obs_meta *meta; /* part of view */
     void *view;                  /* struct obs_…, by kind */
-    char *text;                  /* compact JSON of custom resources, else NULL */
-    size_t len;
+    const void *packed;          /* compact JSON of custom resources, deflated, else NULL */
+    size_t packed_len, len;      /* of that; of the JSON */
 };
+
+/** The compact JSON of a custom resource. */
+char *stored_text(struct arena *a, const struct stored *s) MUST_CHECK;
 
 /** Told after the store has changed: `old` is NULL for a new object, `now` for one that is gone. */
 typedef void (*store_change_fn)(void *arg, enum kube_kind kind, const struct stored *old,
@@ -38,7 +41,7 @@ void store_free(struct store *st);
 
 const struct stored *store_get(const struct store *st, const char *ns, const char *name);
 const struct stored *store_get_key(const struct store *st, const char *key);
-/** All with this index; ret_n may be 0. Valid until the store changes. */
+/** All pods or FlinkSessionJobs with this index; ret_n may be 0. Valid until the store changes. */
 const struct stored *const *store_by_index(const struct store *st, const char *index,
                                            size_t *ret_n);
 size_t store_count(const struct store *st);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The store under the orders in which watches and answers can come. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "../../src/controller/store.h"
+#include "flinkop/json.h"
 #include "flinkop/str.h"
 #include "unit.h"
 
@@ -162,6 +164,51 @@ START_TEST(a_list_sweeps_what_it_does_not_show)
 }
 END_TEST
 
+static void changed_cr(void *arg, enum kube_kind kind, const struct stored *old,
+                       const struct stored *now)
+{
+    (void)arg, (void)kind, (void)old, (void)now;
+}
+
+/* n bytes that repeat after so many; without a repetition deflate makes them longer. */
+static const char *noise(size_t n, size_t period)
+{
+    char *s = arena_alloc(&a, n + 1);
+    uint32_t x = 1;
+
+    for (size_t i = 0; i < n; i++) {
+        x = i % period ? x * 1664525 + 1013904223 : 1;
+        s[i] = (char)(' ' + (x >> 24) % 90);
+        if (s[i] == '"' || s[i] == '\\')
+            s[i] = '.';
+    }
+    s[n] = 0;
+    return s;
+}
+
+START_TEST(text_of_custom_resources_comes_back_as_it_was)
+{
+    static const struct {
+        size_t len, period;
+    } texts[] = {{0, 1}, {1, 1}, {100, 100}, {5000, 7}, {70000, 70000}, {1 << 20, 300000}};
+    struct store *crs = store_new(KIND_FLINKDEPLOYMENT, changed_cr, NULL);
+
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+        jv cr =
+            jv_dup(&a, OBJ({"metadata", OBJ({"name", STR("a")}, {"namespace", STR("ns")},
+                                            {"resourceVersion", STR(arena_printf(&a, "%zu", i))})},
+                           {"spec", OBJ({"image", STR(noise(texts[i].len, texts[i].period))})}));
+        const char *text = json_text(&a, cr);
+
+        store_observe(crs, cr, 0);
+        const struct stored *s = store_get(crs, "ns", "a");
+        ck_assert_str_eq(stored_text(&a, s), text);
+        ck_assert_uint_eq(s->len, strlen(text));
+    }
+    store_free(crs);
+}
+END_TEST
+
 void suite_store(TCase *tc)
 {
     tcase_add_checked_fixture(tc, setup, teardown);
@@ -173,4 +220,5 @@ void suite_store(TCase *tc)
     T(an_answer_after_the_deletion_raises_no_dead);
     T(taking_the_last_finalizer_off_ends_it);
     T(a_list_sweeps_what_it_does_not_show);
+    T(text_of_custom_resources_comes_back_as_it_was);
 }
