@@ -47,22 +47,26 @@ struct similar {
  * not ask for. */
 enum entry_step { STEP_CREATE, STEP_LOOK, STEP_COUNT };
 
-/* One Event object. */
+#define KEY_MAX 17 /* maps go by the hash of what something is about, which is long */
+
+/* One Event object. Thousands are remembered, and little of each while there is nothing to send. */
 struct entry {
     struct kube_events *events;
-    char *key, *ns, *name; /* of the Event */
-    char *object, *uid, *reason, *message, *component;
+    char key[KEY_MAX];
     enum kube_kind kind;
     bool warning;
     int64_t first, last; /* wall ms */
-    int count;           /* on the server */
-    int pending;         /* occurrences not told yet … */
-    int told;            /* … and how many of them the call under way tells */
+    struct arena a;      /* of what is to be sent: */
+    const char *ns, *name, *object, *uid, *reason, *component;
+    char *message;
+    int count;   /* on the server */
+    int pending; /* occurrences not told yet … */
+    int told;    /* … and how many of them the call under way tells */
     enum entry_step step;
     int tries;
     struct kube_request *request;
-    struct timer *retry;
-    struct entry *next; /* in the queue */
+    struct timer *retry; /* NULL: never needed */
+    struct entry *next;  /* in the queue */
     bool queued;
 };
 
@@ -79,24 +83,23 @@ static void pump(struct kube_events *e);
 
 /* ---- entries ---- */
 
-static void entry_free(struct entry *n)
-{
-    kube_drop(n->request);
-    timer_free(n->retry);
-    free(n->key);
-    free(n->ns);
-    free(n->name);
-    free(n->object);
-    free(n->uid);
-    free(n->reason);
-    free(n->message);
-    free(n->component);
-    free(n);
-}
-
 static bool entry_idle(const struct entry *n)
 {
     return !n->queued && !n->request && !n->pending;
+}
+
+static void entry_rest(struct entry *n)
+{
+    timer_free(TAKE_PTR(n->retry));
+    str_replace(&n->message, NULL);
+    arena_free(&n->a);
+}
+
+static void entry_free(struct entry *n)
+{
+    kube_drop(n->request);
+    entry_rest(n);
+    free(n);
 }
 
 /* Forgets the oldest event that nothing waits for; maps are in order of insertion. False when there
@@ -155,35 +158,37 @@ static void on_retry(void *arg)
     pump(n->events);
 }
 
-static char *entry_name(const char *component, const char *key)
+static char *entry_name(struct arena *a, const char *component, const char *key)
 {
-    char *name = xasprintf("%s.%016llx", component, (unsigned long long)hash_str(key));
+    char *name = arena_printf(a, "%s.%s", component, key);
 
     for (char *p = name; *p; p++) /* names of objects are lower-case */
         *p = isalnum((unsigned char)*p) || *p == '.' ? (char)tolower((unsigned char)*p) : '-';
     return name;
 }
 
-static struct entry *entry_new(struct kube_events *e, const struct kube_event *ev, const char *key)
+static struct entry *entry_new(struct kube_events *e, const char *key)
 {
     struct entry *n = xcalloc(1, sizeof(*n));
 
-    *n = (struct entry){
-        .events = e,
-        .key = xstrdup(key),
-        .ns = xstrdup(ev->ns),
-        .name = entry_name(ev->component, key),
-        .object = xstrdup(ev->name),
-        .uid = xstrdup(str_or_empty(ev->uid)),
-        .reason = xstrdup(ev->reason),
-        .component = xstrdup(ev->component),
-        .kind = ev->kind,
-        .warning = ev->warning,
-        .first = clock_wall_ms(),
-    };
-    n->retry = timer_new(e->loop, on_retry, n);
+    n->events = e;
+    memcpy(n->key, key, KEY_MAX);
+    n->first = clock_wall_ms();
+    arena_init_small(&n->a, 300);
     strmap_put(&e->entries, key, n);
     return n;
+}
+
+static void entry_wake(struct entry *n, const struct kube_event *ev)
+{
+    n->ns = arena_strdup(&n->a, ev->ns);
+    n->name = entry_name(&n->a, ev->component, n->key);
+    n->object = arena_strdup(&n->a, ev->name);
+    n->uid = arena_strdup(&n->a, str_or_empty(ev->uid));
+    n->reason = arena_strdup(&n->a, ev->reason);
+    n->component = arena_strdup(&n->a, ev->component);
+    n->kind = ev->kind;
+    n->warning = ev->warning;
 }
 
 /* ---- sending ---- */
@@ -254,6 +259,8 @@ static void failed(struct entry *n, const struct error *err)
         return;
     }
     if (error_is_transient(err) && n->tries + 1 < MAX_TRIES) {
+        if (!n->retry)
+            n->retry = timer_new(e->loop, on_retry, n);
         timer_start(n->retry, MAX(retry_ms[n->tries], (int64_t)err->retry_after_ms));
         n->tries++;
         return;
@@ -278,6 +285,8 @@ static void on_done(void *arg, const struct kube_reply *reply)
         failed(n, reply->err);
     else
         delivered(n, reply);
+    if (entry_idle(n))
+        entry_rest(n);
     pump(e);
 }
 
@@ -355,6 +364,11 @@ static bool is_one_of_many(struct kube_events *e, const char *kind, const char *
     return false;
 }
 
+static const char *key_of(struct arena *a, const char *text)
+{
+    return arena_printf(a, "%016llx", (unsigned long long)hash_str(text));
+}
+
 void kube_events_emit(struct kube_events *e, const struct kube_event *ev)
 {
     cleanup_arena struct arena a = {0};
@@ -363,28 +377,30 @@ void kube_events_emit(struct kube_events *e, const struct kube_event *ev)
                                       ev->name, str_or_empty(ev->uid));
     const char *kind = arena_printf(&a, "%s|%d|%s", object, ev->warning, ev->reason);
     const char *message = str_clean(&a, ev->message, MESSAGE_MAX - sizeof(COMBINED) - 3);
-    const char *key = arena_printf(&a, "%s|%s", kind, message);
+    const char *key = key_of(&a, arena_printf(&a, "%s|%s", kind, message));
 
-    if (!within_budget(e, object, now)) {
+    if (!within_budget(e, key_of(&a, object), now)) {
         log_debug("event left out", KV("reason", ev->reason), KV("name", ev->name));
         return;
     }
-    if (is_one_of_many(e, kind, message, now)) {
-        key = kind;
+    if (is_one_of_many(e, key_of(&a, kind), message, now)) {
+        key = key_of(&a, kind);
         message = arena_printf(&a, COMBINED "%s", message);
     }
     struct entry *n = strmap_get(&e->entries, key);
 
     if (!n && make_room(e))
-        n = entry_new(e, ev, key);
+        n = entry_new(e, key);
     if (!n) {
         log_debug("event left out, too many wait", KV("reason", ev->reason));
         return;
     }
+    if (entry_idle(n))
+        entry_wake(n, ev);
     str_replace(&n->message, message);
     n->last = clock_wall_ms();
     n->pending++;
-    if (!timer_active(n->retry))
+    if (!n->retry || !timer_active(n->retry))
         enqueue(n);
     pump(e);
 }
