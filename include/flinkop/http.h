@@ -113,6 +113,7 @@ struct http_client_options {
     int64_t idle_close_ms;    /* kept connections are closed when nothing was sent for so long;
                                  0: 60 s */
     int max_kept;             /* beyond so many they are closed after use; 0: max_connections */
+    int receive_buffer;       /* bytes, of each call under way; 0: curl's 16 KiB */
 };
 
 struct http_client *http_client_new(struct loop *loop, const struct http_client_options *o);

@@ -19,6 +19,7 @@
 /* Hundreds of quiet clusters are asked so seldom that keeping their connections gains nothing, and
  * curl goes through all of them to find the one to close. */
 #define MAX_KEPT 64
+#define RECEIVE_BUFFER 4096 /* what a quiet cluster says has a few hundred bytes */
 
 struct flink_client {
     struct http_client *http;
@@ -41,7 +42,8 @@ struct flink_client *flink_client_new(struct loop *loop, struct kube_client *kub
     const struct http_client_options o = {.user_agent = "flink-operator",
                                           .max_connections = MAX_CONNECTIONS,
                                           .max_host_connections = MAX_HOST_CONNECTIONS,
-                                          .max_kept = MAX_KEPT};
+                                          .max_kept = MAX_KEPT,
+                                          .receive_buffer = RECEIVE_BUFFER};
 
     c->kube = kube;
     c->proxy = access == FLINK_ACCESS_PROXY;

@@ -32,6 +32,9 @@
 #define FAST_PER_SECOND 400 /* after a start: many connections at once cost much more in curl */
 #define IDLE_GRID_MS 250    /* they ask in groups, which costs less than one by one */
 #define JITTER 0.1
+/* At a time. A call takes some 12 kB for a moment, and what is kept of its answer would come to lie
+ * between those of a thousand others: after a restart all clusters are asked at once. */
+#define ROUNDS 128
 #define CALL_TIMEOUT_MS 5000
 #define MAX_DETAILS 50  /* in one round; the rest in the next */
 #define QUIET_BLOCK 200 /* bytes; holds what a cluster without jobs says */
@@ -51,7 +54,10 @@ struct probe {
     struct obs_flink now, next;
     uint64_t fingerprint;
 
+    struct probe *next_waiting, **waiting; /* in the pool's line; waiting NULL: not in it */
+
     /* the round under way */
+    bool in_round;
     struct flink_call *call;
     enum step step;
     size_t detail; /* job that is being read */
@@ -64,6 +70,7 @@ struct probe {
 };
 
 static void round_start(void *arg);
+static void round_begin(struct probe *p);
 static void ask(struct probe *p);
 
 struct probe *probe_new(struct loop *loop, struct flink_client *flink, struct probe_pool *pool,
@@ -90,12 +97,59 @@ static void round_forget(struct probe *p)
     p->jm = p->ip = p->pod = p->ns = NULL;
 }
 
+/* ---- the line of those that wait ---- */
+
+static void line_up(struct probe *p)
+{
+    struct probe_pool *pool = p->pool;
+
+    if (!pool->first)
+        pool->last = &pool->first;
+    p->next_waiting = NULL;
+    p->waiting = pool->last;
+    *pool->last = p;
+    pool->last = &p->next_waiting;
+}
+
+static void leave_line(struct probe *p)
+{
+    if (!p->waiting)
+        return;
+    *p->waiting = p->next_waiting;
+    if (p->next_waiting)
+        p->next_waiting->waiting = p->waiting;
+    else
+        p->pool->last = p->waiting;
+    p->waiting = NULL;
+}
+
+/* A round has ended: others may begin theirs. */
+static void make_way(struct probe *p)
+{
+    struct probe_pool *pool = p->pool;
+
+    if (!p->in_round)
+        return;
+    p->in_round = false;
+    pool->rounds--;
+    while (pool->first && pool->rounds < ROUNDS) {
+        struct probe *next = pool->first;
+
+        leave_line(next);
+        round_begin(next);
+    }
+}
+
+/* ---- life and pace ---- */
+
 void probe_free(struct probe *p)
 {
     if (!p)
         return;
     probe_set_pace(p, PROBE_OFF, false);
+    leave_line(p);
     flink_drop(p->call);
+    make_way(p);
     timer_free(p->timer);
     round_forget(p);
     arena_free(&p->now_arena);
@@ -140,6 +194,7 @@ static void schedule(struct probe *p)
     }
     if (p->pace == PROBE_OFF) {
         timer_stop(p->timer);
+        leave_line(p);
         return;
     }
     timer_start(p->timer, p->pace == PROBE_IDLE ? idle_delay(p) : busy_delay(p));
@@ -200,6 +255,7 @@ static void published(struct probe *p)
 static void round_end(struct probe *p)
 {
     round_forget(p);
+    make_way(p);
     schedule(p);
     published(p);
 }
@@ -254,16 +310,27 @@ static void get(struct probe *p, const char *path)
 static void round_start(void *arg)
 {
     struct probe *p = arg;
+
+    if (p->in_round || p->waiting)
+        return;
+    if (p->pool->rounds < ROUNDS)
+        round_begin(p);
+    else
+        line_up(p);
+}
+
+static void round_begin(struct probe *p)
+{
     struct flink_endpoint e;
     const char *jm;
 
-    if (p->call)
-        return;
     p->again = false;
     if (!p->owner.target(p->owner.arg, &e, &jm)) {
         schedule(p);
         return;
     }
+    p->in_round = true;
+    p->pool->rounds++;
     p->jm = xstrdup(jm);
     p->ip = xstrdup(e.ip);
     p->pod = xstrdup(e.pod);

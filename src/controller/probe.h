@@ -15,9 +15,12 @@
 struct probe;
 
 /* What the probes of one controller share: together the quiet ones ask at a bounded rate, so a
- * thousand idle clusters cost little more than fifty; so do those that wait for a first answer. */
+ * thousand idle clusters cost little more than fifty; so do those that wait for a first answer. And
+ * only so many ask at a time; the others wait in line. */
 struct probe_pool {
-    size_t idle, fast; /* probes at PROBE_IDLE, PROBE_FAST */
+    size_t idle, fast;           /* probes at PROBE_IDLE, PROBE_FAST */
+    size_t rounds;               /* under way */
+    struct probe *first, **last; /* that wait for one of these to end; last NULL: none ever did */
 };
 
 struct probe_owner {

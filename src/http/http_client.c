@@ -417,6 +417,7 @@ struct http_client *http_client_new(struct loop *loop, const struct http_client_
     c->max_connections = o->max_connections;
     c->max_host_connections = o->max_host_connections;
     c->max_kept = o->max_kept ? o->max_kept : o->max_connections;
+    c->receive_buffer = o->receive_buffer;
     c->user_agent = xstrdup(str_or(o->user_agent, "flink-operator"));
     c->multi = multi_new(c);
     return c;
