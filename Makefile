@@ -5,6 +5,7 @@
 #   make demo-down       takes the demo away again
 #   make test            every test tier (tests/README.md); make test-full also what takes long
 #   make unit            unit and golden tests under ASan and UBSan
+#   make hostile         what `validate` says to resources that no one should have written
 #   make sim             the simulator for a million passes of the operator (SIM_SEED, SIM_STEPS, SIM_BUILD=asan)
 #   make fuzz            libFuzzer, each parser for ten minutes (FUZZ_SECONDS)
 #   make bench           figures beside their targets
@@ -44,7 +45,7 @@ OBJS := $(patsubst src/%.c,$(OUT)/%.o,$(filter-out $(MAIN),$(SRCS)))
 UNIT_SRCS := $(wildcard tests/unit/*.c)
 UNIT_OBJS := $(patsubst tests/%.c,$(OUT)/tests/%.o,$(UNIT_SRCS))
 
-.PHONY: all demo demo-down test test-full unit fuzz bench lint format deps clean help
+.PHONY: all demo demo-down test test-full unit hostile fuzz bench lint format deps clean help
 all: build/flink-operator
 
 build/flink-operator: $(OUT)/flink-operator
@@ -96,6 +97,10 @@ include tests/sim/sim.mk
 unit:
 	$(Q)$(MAKE) --no-print-directory BUILD=asan build/asan/unit-tests
 	$(Q)tests/run-unit build/asan/unit-tests
+
+hostile:
+	$(Q)$(MAKE) --no-print-directory BUILD=asan build/asan/flink-operator
+	$(Q)tests/unit/hostile build/asan/flink-operator
 
 lint:
 	$(Q)tests/lint/lint

@@ -17,6 +17,9 @@
 struct flink_defaults;
 struct flink_version;
 
+/** Longer waits than a hundred years mean nothing, and sums with them overflow. */
+#define DURATION_MAX_MS INT64_C(3153600000000)
+
 struct resource_spec {
     const char *cpu, *memory, *ephemeral_storage; /* as written; NULL if not */
 };
@@ -121,6 +124,9 @@ void deployment_spec_check(struct problems *p, const struct deployment_spec *s);
 
 /** Rule 1 of §2.15: [a-z]([-a-z0-9]{0,43}[a-z0-9])?, since pods get the name with a suffix. */
 void cluster_name_check(struct problems *p, const char *path, const char *name);
+
+/** Whether it can be the name of an object: a DNS subdomain of at most 253 characters. */
+bool object_name_valid(const char *name);
 
 /**
  * The part of a FlinkDeployment spec whose change needs a new JobManager, normalised (nulls and

@@ -24,6 +24,22 @@ struct strbuf;
 int json_parse(struct arena *a, const char *text, size_t len, jv *ret,
                struct error *err) MUST_CHECK;
 
+/* Objects of others may hold what C strings and a stack cannot: written NUL characters, a nesting
+ * of thousands, half a million values. Everything else of them still has to be read. */
+#define JSON_TAME_DEPTH 500
+#define JSON_TAME_VALUES 100000 /* in each member of the object */
+
+/**
+ * Copies JSON text so that json_parse takes it: a NUL character or half a pair of
+ * surrogates becomes U+FFFD, what is nested too
+ * deep becomes null, lists and mappings end when there are too many values. The object of interest
+ * stands `level` brackets deep: 1 for the text itself, 2 for a member of it, as in a watch event.
+ * Returns what was lost of its member `member`, as "path: text" in the arena, or NULL. Text that is
+ * not JSON is copied without sense; the parser will say so.
+ */
+const char *json_tame(struct arena *a, const char *text, size_t len, int level, const char *member,
+                      struct strbuf *ret);
+
 /** Appends compact JSON; absent members are left out, an absent root writes null. */
 void json_write(struct strbuf *sb, jv v);
 /** The same as a string in the arena. */

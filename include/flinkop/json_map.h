@@ -33,6 +33,9 @@ struct problems {
 #define PROBLEMS_INIT(arena) ((struct problems){.a = (arena)})
 
 void problem_add(struct problems *p, const char *path, const char *fmt, ...) PRINTF(3, 4);
+struct error;
+/** A problem from an error whose text may begin with a path of its own below `path`. */
+void problem_add_error(struct problems *p, const char *path, const struct error *err);
 /** "path: text" of the first one, with the number of the others; NULL if there is none. */
 const char *problems_text(const struct problems *p);
 
@@ -49,7 +52,8 @@ struct opt_int64 {
 
 enum json_field_type {
     FIELD_STRING,   /* const char * */
-    FIELD_TEXT,     /* const char *: a string or a number, as written */
+    FIELD_TEXT,     /* const char *: a string, or leniently a number, as written */
+    FIELD_NUMBER,   /* const char *: a number, or leniently a string, as written */
     FIELD_INT64,    /* struct opt_int64 */
     FIELD_BOOL,     /* struct opt_int64 with 0 or 1 */
     FIELD_CHOICE,   /* int: index into choices + 1, 0 if unset */
@@ -58,6 +62,7 @@ enum json_field_type {
     FIELD_ARRAY,    /* jv: an array as it is */
     FIELD_ANY,      /* jv */
     FIELD_STRUCT,   /* the table `fields` at this offset */
+    FIELD_NONCE,    /* a whole number that is not read here */
     FIELD_IGNORED,  /* known, read elsewhere or without meaning here */
 };
 
@@ -72,7 +77,8 @@ struct json_field {
 
 /**
  * Reads obj into the zeroed struct `ret`. null counts as absent. Strings are borrowed from obj.
- * Fields that the table does not know are problems too if `strict`.
+ * If `strict`, fields that the table does not know are problems too, and so are texts for numbers and
+ * numbers for texts, which the API server would not have let pass.
  */
 void json_map(struct problems *p, const char *path, jv obj, const struct json_field *fields,
               bool strict, void *ret);

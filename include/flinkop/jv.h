@@ -107,7 +107,7 @@ size_t jv_len(jv v);
 const char *jv_string(jv v);
 /** The string at a path, or NULL. */
 #define JV_STRING(v, ...) jv_string(JV_PATH((v), __VA_ARGS__))
-/** A whole number that fits; "3" as a string is not one. */
+/** A whole number that fits, also written 3.0 or 3e2; "3" as a string is not one. */
 bool jv_int64(jv v, int64_t *ret) MUST_CHECK;
 int64_t jv_int64_or(jv v, int64_t fallback);
 bool jv_bool_or(jv v, bool fallback);

@@ -49,4 +49,9 @@ struct cli_input {
 int cli_read(const struct command *c, int argc, char **argv, void *options, const char **file,
              const char **conf_dir, struct arena *a, struct cli_input *ret);
 
+struct problems;
+/** Whether its spec holds what cannot be read, such as a NUL character; then that is the problem.
+ */
+bool cli_unreadable(struct problems *p, const struct manifest *m);
+
 #endif

@@ -6,8 +6,13 @@
 #include "flinkop/arena.h"
 #include "flinkop/error.h"
 #include "flinkop/file.h"
+#include "flinkop/json.h"
+#include "flinkop/json_map.h"
+#include "flinkop/kube_resource.h"
 #include "flinkop/mem.h"
 #include "flinkop/str.h"
+#include "flinkop/strbuf.h"
+#include "flinkop/strmap.h"
 #include "flinkop/yaml.h"
 
 #define FILE_MAX (16 * 1024 * 1024)
@@ -36,6 +41,77 @@ static void add(struct manifests *m, jv object, const char *file, int line)
     m->items[m->n++] = (struct manifest){object, file, line};
 }
 
+/* JSON is read as JSON (kubectl does so, too): YAML knows no pairs of \\u escapes. Its parser lets
+ * keys stand twice, so they are looked for here; the path of one, or NULL. */
+static const char *find_twice(struct arena *a, const char *path, jv v)
+{
+    CLEANUP(strmap_release) struct strmap seen = {0};
+    const char *twice = NULL;
+    size_t i = 0;
+
+    jv_foreach_kv (kv, v) {
+        const char *at = arena_printf(a, "%s%s%s", path, *path ? "." : "", kv->key);
+
+        twice = strmap_put(&seen, kv->key, &seen) ? at : find_twice(a, at, kv->value);
+        if (twice)
+            return twice;
+    }
+    jv_foreach (item, v) {
+        twice = find_twice(a, arena_printf(a, "%s[%zu]", path, i++), *item);
+        if (twice)
+            return twice;
+    }
+    return NULL;
+}
+
+/* Text that begins as JSON and is, as far as it can be read. */
+static bool read_json(struct arena *a, const char *text, size_t len, struct yaml_doc *ret)
+{
+    cleanup_strbuf struct strbuf tame = STRBUF_INIT(len * 6 + 1);
+    struct error ignored;
+
+    *ret = (struct yaml_doc){.line = 1};
+    if (text[strspn(text, " \t\r\n")] != '{')
+        return false;
+    if (!json_parse(a, text, len, &ret->value, &ignored))
+        return true;
+
+    const char *lost = json_tame(a, text, len, 1, "spec", &tame);
+
+    if (!lost || json_parse(a, tame.buf, tame.len, &ret->value, &ignored))
+        return false;
+    ret->value = jv_set(a, ret->value, KUBE_UNREADABLE, STR(lost));
+    return true;
+}
+
+bool cli_unreadable(struct problems *p, const struct manifest *m)
+{
+    const char *lost = JV_STRING(m->object, KUBE_UNREADABLE);
+    struct error err;
+
+    if (!lost)
+        return false;
+    error_set(&err, ERR_INVALID, "%s", lost);
+    problem_add_error(p, "spec", &err);
+    return true;
+}
+
+static int read_documents(struct arena *a, const char *text, size_t len, struct yaml_doc **ret,
+                          size_t *ret_n, struct error *err)
+{
+    struct yaml_doc *doc = arena_new(a, struct yaml_doc);
+
+    if (!read_json(a, text, len, doc))
+        return yaml_parse_all(a, text, len, ret, ret_n, err);
+    const char *twice = find_twice(a, "", doc->value);
+
+    if (twice)
+        return error_set(err, ERR_PARSE, "%.400s: stands twice in the same mapping", twice);
+    *ret = doc;
+    *ret_n = 1;
+    return 0;
+}
+
 static int read_manifests(struct arena *a, const char *const *files, int n_files,
                           struct manifest **ret, size_t *ret_n, struct error *err)
 {
@@ -49,7 +125,7 @@ static int read_manifests(struct arena *a, const char *const *files, int n_files
 
         if (!text)
             return -1;
-        if (yaml_parse_all(a, text, len, &docs, &n, err))
+        if (read_documents(a, text, len, &docs, &n, err))
             return error_wrap(err, "%s", name);
         for (size_t k = 0; k < n; k++)
             add(&m, docs[k].value, name, docs[k].line);

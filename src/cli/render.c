@@ -72,7 +72,8 @@ static bool render(struct arena *a, const struct manifest *m, const struct flink
     struct deployment_spec s;
     struct cluster_config c;
 
-    cluster_config_read(&p, ns, name, spec, false, d, &s, &c);
+    if (!cli_unreadable(&p, m))
+        cluster_config_read(&p, ns, name, spec, false, d, &s, &c);
     for (size_t k = 0; k < MIN(p.n, (size_t)PROBLEMS_MAX); k++)
         fprintf(stderr, "%s:%d: FlinkDeployment %s: %s: %s\n", m->file, m->line, name,
                 p.items[k].path, p.items[k].text);

@@ -42,13 +42,15 @@ static const char *check_change(struct cluster_pass *p, jv current)
 
 void judge(struct cluster_pass *p)
 {
-    struct deployment_spec current_spec;
+    struct deployment_spec current_spec = {0};
     struct cluster_config *current_config = arena_new(p->a, struct cluster_config);
     struct deployment_spec *kept = arena_new(p->a, struct deployment_spec);
     jv current = jv_get(p->cr, "spec");
 
     p->recorded = recorded_spec(p->a, p->cr);
-    p->invalid = build(p, current, &current_spec, current_config);
+    p->invalid = JV_STRING(p->cr, KUBE_UNREADABLE);
+    if (!p->invalid)
+        p->invalid = build(p, current, &current_spec, current_config);
     p->unsupported_version = current_spec.version && !current_spec.version->supported;
     if (!p->invalid && jv_present(p->recorded))
         p->invalid = check_change(p, current);

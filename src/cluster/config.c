@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "config_check.h"
 #include "config_internal.h"
 #include "flinkop/arena.h"
 #include "flinkop/error.h"
@@ -55,6 +56,9 @@ int64_t config_duration(struct problems *p, const struct conf *c, const char *ke
 
     if (conf_duration(c, key, fallback, &v, &err))
         problem_add(p, config_path(p, key), "%s", err.text);
+    else if (v > DURATION_MAX_MS)
+        problem_add(p, config_path(p, key), "must be at most 36500 d, found \"%s\"",
+                    str_clean(p->a, conf_lookup(c, key), 80));
     return v;
 }
 
@@ -97,7 +101,7 @@ static void check_legacy(struct problems *p, struct cluster_config *c)
 
     if (conf_check_flat(&c->spec->conf, "spec.flinkConfiguration", &err) ||
         memory_conf_legacy(&c->conf, &err))
-        problem_add(p, "spec.flinkConfiguration", "%s", err.text);
+        problem_add_error(p, "spec.flinkConfiguration", &err);
 }
 
 /* Keys that cannot have their effect here are better refused than left without one. */
@@ -186,6 +190,7 @@ void cluster_config_build(struct problems *p, const char *ns, const char *name,
     choose_policy(p, ret);
     check_ha(p, ret);
     choose_image(p, ret);
+    cluster_config_check(p, ret);
     if (!str_empty(spec->ingress.template))
         ingress_url_read(p, spec->ingress.template, ns, name, &ret->ingress);
     ret->rest_port = (int)config_int(p, &ret->conf, "rest.port", PORT_REST, 1, 65535);

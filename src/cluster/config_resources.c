@@ -9,6 +9,11 @@
 #include "flinkop/error.h"
 #include "flinkop/str.h"
 
+/* No machine has more; products of these still fit 64 bits. */
+#define CPU_MAX 1000000
+#define MEMORY_MAX ((int64_t)1 << 50)
+#define FACTOR_MAX 1000
+
 /* ---- the spec's resources, written as the configuration keys they stand for ---- */
 
 static double read_cpu(struct problems *p, const char *path, const char *text)
@@ -18,8 +23,8 @@ static double read_cpu(struct problems *p, const char *path, const char *text)
 
     if (quantity_parse(text, &v, &err))
         problem_add(p, path, "%s", err.text);
-    else if (v <= 0)
-        problem_add(p, path, "must be more than 0, found \"%s\"", text);
+    else if (v <= 0 || v > CPU_MAX)
+        problem_add(p, path, "must be more than 0 and at most %d, found \"%s\"", CPU_MAX, text);
     return v;
 }
 
@@ -30,8 +35,8 @@ static int64_t read_memory(struct problems *p, const char *path, const char *tex
 
     if (memory_size_parse(text, &v, &err))
         problem_add(p, path, "%s", err.text);
-    else if (v <= 0)
-        problem_add(p, path, "must be more than 0, found \"%s\"", text);
+    else if (v <= 0 || v > MEMORY_MAX)
+        problem_add(p, path, "must be more than 0 and at most 1Pi, found \"%s\"", text);
     return v;
 }
 
@@ -150,6 +155,12 @@ jv external_resources(struct problems *p, const struct conf *conf)
     return jv_dup(p->a, OBJ({"requests", all}, {"limits", all}));
 }
 
+static void check_size(struct problems *p, const char *path, double v, double min, double max)
+{
+    if (v < min || v > max)
+        problem_add(p, path, "must be between %g and %g, found %g", min, max, v);
+}
+
 struct pod_size pod_size(struct problems *p, const struct conf *conf, const struct component *c,
                          int64_t memory, double default_cpu)
 {
@@ -167,12 +178,10 @@ struct pod_size pod_size(struct problems *p, const struct conf *conf, const stru
 
     if (s.cpu <= 0) /* -1: as many as slots, the way Flink reads it */
         s.cpu = default_cpu;
-    if (s.cpu_limit_factor < 1)
-        problem_add(p, config_path(p, cpu_factor), "must be at least 1, found %g",
-                    s.cpu_limit_factor);
-    if (s.memory_limit_factor < 1)
-        problem_add(p, config_path(p, memory_factor), "must be at least 1, found %g",
-                    s.memory_limit_factor);
+    check_size(p, config_path(p, cpu), s.cpu, 0, CPU_MAX);
+    check_size(p, config_path(p, cpu_factor), s.cpu_limit_factor, 1, FACTOR_MAX);
+    check_size(p, config_path(p, memory_factor), s.memory_limit_factor, 1, FACTOR_MAX);
+    check_size(p, config_path(p, c->memory_key), (double)memory, 0, (double)MEMORY_MAX);
     if (s.ephemeral_storage)
         read_memory(p, arena_printf(p->a, "%s.resource.ephemeralStorage", c->path),
                     s.ephemeral_storage);

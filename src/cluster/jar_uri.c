@@ -41,10 +41,41 @@ const char *jar_uri_image_id(struct arena *a, const char *uri)
     return NULL;
 }
 
+/* Blanks and control characters, which no URI has. */
+static bool has_blanks(const char *uri)
+{
+    for (; *uri; uri++)
+        if ((unsigned char)*uri <= ' ' || *uri == 0x7f)
+            return true;
+    return false;
+}
+
+/* "user:password@" before the host. */
+static bool has_credentials(const char *uri)
+{
+    const char *authority = strstr(uri, "://");
+    const char *at = authority ? strchr(authority + 3, '@') : NULL;
+
+    return at && at < authority + 3 + strcspn(authority + 3, "/?#");
+}
+
 void jar_uri_check(struct problems *p, const char *path, const char *uri, const char *allowed)
 {
     const char *scheme = scheme_of(p->a, uri);
 
+    if (has_credentials(uri)) { /* not shown: it may be a password */
+        problem_add(
+            p, path,
+            "must not hold a user name or password: they would be in the status and in logs");
+        return;
+    }
+    if (has_blanks(uri)) {
+        problem_add(
+            p, path,
+            "must be a URI without blanks and control characters (%%20 is a blank), found %s",
+            jv_describe(p->a, STR(uri)));
+        return;
+    }
     if (!scheme) {
         problem_add(p, path,
                     "must be a URI such as https://host/job.jar or "

@@ -80,6 +80,7 @@ static void judge(struct job_pass *p)
     p->recorded = recorded_spec(p->a, p->cr);
     p->target = spec_to_record(p->a, p->recorded, p->spec);
     p->invalid = want(p, p->spec);
+    p->invalid = str_or(JV_STRING(p->cr, KUBE_UNREADABLE), p->invalid);
     if (!jv_present(p->recorded))
         return;
     p->changed = !p->invalid && !jv_equal(session_job_restart_part(p->a, p->target),

@@ -10,6 +10,7 @@
 #include "flinkop/flink_version.h"
 #include "flinkop/jar_uri.h"
 #include "flinkop/str.h"
+#include "kube_rules.h"
 #include "spec_internal.h"
 
 #define CLUSTER_NAME_MAX                                                     \
@@ -24,11 +25,22 @@ static const char *const upgrade_modes[] = {"stateless", "last-state", "savepoin
 
 #define AT(type, field) offsetof(struct type, field)
 
+/* Kubernetes' ResourceRequirements. */
+struct requirements {
+    jv requests, limits, claims;
+};
+
 /* Rows name what they need; the rest is zero. */
 static const struct json_field resource_fields[] = {
-    {"cpu", FIELD_TEXT, AT(resource_spec, cpu)},
+    {"cpu", FIELD_NUMBER, AT(resource_spec, cpu)},
     {"memory", FIELD_TEXT, AT(resource_spec, memory)},
     {"ephemeralStorage", FIELD_TEXT, AT(resource_spec, ephemeral_storage)},
+    {0},
+};
+static const struct json_field requirements_fields[] = {
+    {"requests", FIELD_OBJECT, AT(requirements, requests)},
+    {"limits", FIELD_OBJECT, AT(requirements, limits)},
+    {"claims", FIELD_ARRAY, AT(requirements, claims)},
     {0},
 };
 static const struct json_field component_fields[] = {
@@ -43,9 +55,9 @@ static const struct json_field allocator_fields[] = {
     {"minTaskManagers", FIELD_INT64, AT(allocator_spec, min_taskmanagers), .max = 1000000},
     {"maxTaskManagers", FIELD_INT64, AT(allocator_spec, max_taskmanagers), .max = 1000000},
     {"spareTaskManagers", FIELD_INT64, AT(allocator_spec, spare_taskmanagers), .max = 1000000},
-    {"idleTimeout", FIELD_DURATION, AT(allocator_spec, idle_timeout)},
-    {"startTimeout", FIELD_DURATION, AT(allocator_spec, start_timeout)},
-    {"pendingTimeout", FIELD_DURATION, AT(allocator_spec, pending_timeout)},
+    {"idleTimeout", FIELD_DURATION, AT(allocator_spec, idle_timeout), .max = DURATION_MAX_MS},
+    {"startTimeout", FIELD_DURATION, AT(allocator_spec, start_timeout), .max = DURATION_MAX_MS},
+    {"pendingTimeout", FIELD_DURATION, AT(allocator_spec, pending_timeout), .max = DURATION_MAX_MS},
     {0},
 };
 static const struct json_field deployment_fields[] = {
@@ -63,7 +75,7 @@ static const struct json_field deployment_fields[] = {
     {"job", FIELD_OBJECT, AT(deployment_spec, job)},
     {"ingress", FIELD_STRUCT, AT(deployment_spec, ingress), .fields = ingress_fields},
     {"exposure", FIELD_STRUCT, AT(deployment_spec, exposure), .fields = exposure_fields},
-    {"restartNonce", FIELD_IGNORED},
+    {"restartNonce", FIELD_NONCE},
     {0},
 };
 static const struct json_field job_fields[] = {
@@ -75,17 +87,17 @@ static const struct json_field job_fields[] = {
     {"upgradeMode", FIELD_CHOICE, AT(job_spec, upgrade_mode), .choices = upgrade_modes},
     {"allowNonRestoredState", FIELD_BOOL, AT(job_spec, allow_non_restored_state)},
     {"initialSavepointPath", FIELD_STRING, AT(job_spec, initial_savepoint_path)},
-    {"savepointTriggerNonce", FIELD_IGNORED},
-    {"checkpointTriggerNonce", FIELD_IGNORED},
-    {"savepointRedeployNonce", FIELD_IGNORED},
-    {"autoscalerResetNonce", FIELD_IGNORED},
+    {"savepointTriggerNonce", FIELD_NONCE},
+    {"checkpointTriggerNonce", FIELD_NONCE},
+    {"savepointRedeployNonce", FIELD_NONCE},
+    {"autoscalerResetNonce", FIELD_NONCE},
     {0},
 };
 static const struct json_field session_job_fields[] = {
     {"deploymentName", FIELD_STRING, AT(session_job_spec, deployment_name)},
     {"job", FIELD_STRUCT, AT(session_job_spec, job), .fields = job_fields},
     {"flinkConfiguration", FIELD_IGNORED},
-    {"restartNonce", FIELD_IGNORED},
+    {"restartNonce", FIELD_NONCE},
     {0},
 };
 
@@ -117,7 +129,7 @@ static void read_conf(struct problems *p, jv v, struct conf *ret)
     if (!jv_present(v))
         return;
     if (conf_add_jv(ret, v, "spec.flinkConfiguration", &err)) {
-        problem_add(p, "spec.flinkConfiguration", "%s", err.text);
+        problem_add_error(p, "spec.flinkConfiguration", &err);
         return;
     }
     for (size_t i = 0; i < ARRAY_SIZE(forbidden_keys); i++)
@@ -156,6 +168,30 @@ static void check_logging(struct problems *p, jv files)
     }
 }
 
+/* Requests and limits; those of CPU and memory are read with the configuration. */
+static void check_requirements(struct problems *p, const char *path, jv resources, bool strict)
+{
+    struct requirements r = {0};
+    size_t i = 0;
+
+    json_map(p, path, resources, requirements_fields, strict, &r);
+    quantities_check(p, arena_printf(p->a, "%s.requests", path), r.requests);
+    quantities_check(p, arena_printf(p->a, "%s.limits", path), r.limits);
+    jv_foreach (claim, r.claims) {
+        if (str_empty(JV_STRING(*claim, "name")))
+            problem_add(p, arena_printf(p->a, "%s.claims[%zu].name", path, i), "must be given");
+        i++;
+    }
+}
+
+static void check_component(struct problems *p, const char *path, const struct component_spec *s,
+                            bool strict)
+{
+    if (jv_present(s->resources))
+        check_requirements(p, arena_printf(p->a, "%s.resources", path), s->resources, strict);
+    pod_template_check(p, arena_printf(p->a, "%s.podTemplate", path), s->pod_template, strict);
+}
+
 static void check_allocator(struct problems *p, const struct allocator_spec *s)
 {
     if (s->min_taskmanagers.set && s->max_taskmanagers.set &&
@@ -168,10 +204,8 @@ static void check_allocator(struct problems *p, const struct allocator_spec *s)
 void deployment_spec_read(struct problems *p, jv spec, bool strict, struct deployment_spec *ret)
 {
     *ret = (struct deployment_spec){.conf = CONF_INIT(p->a)};
-    if (spec.type != JV_OBJ) {
-        problem_add(p, "spec", "must be a mapping, found %s", jv_describe(p->a, spec));
+    if (!spec_shape_check(p, spec))
         return;
-    }
     json_map(p, "spec", spec, deployment_fields, strict, ret);
     read_conf(p, jv_get(spec, "flinkConfiguration"), &ret->conf);
     check_version(p, ret);
@@ -180,6 +214,9 @@ void deployment_spec_read(struct problems *p, jv spec, bool strict, struct deplo
         problem_add(p, "spec.imagePullPolicy",
                     "must be one of IfNotPresent, Always, Never, found %s",
                     jv_describe(p->a, STR(ret->image_pull_policy)));
+    pod_template_check(p, "spec.podTemplate", ret->pod_template, strict);
+    check_component(p, "spec.jobManager", &ret->jm, strict);
+    check_component(p, "spec.taskManager", &ret->tm, strict);
     check_logging(p, ret->log_configuration);
     check_allocator(p, &ret->allocator);
     ingress_spec_read(p, jv_get(spec, "ingress"), strict, &ret->ingress);
@@ -212,10 +249,8 @@ static void check_job_args(struct problems *p, jv args)
 void session_job_spec_read(struct problems *p, jv spec, bool strict, struct session_job_spec *ret)
 {
     *ret = (struct session_job_spec){.conf = CONF_INIT(p->a)};
-    if (spec.type != JV_OBJ) {
-        problem_add(p, "spec", "must be a mapping, found %s", jv_describe(p->a, spec));
+    if (!spec_shape_check(p, spec))
         return;
-    }
     json_map(p, "spec", spec, session_job_fields, strict, ret);
     read_conf(p, jv_get(spec, "flinkConfiguration"), &ret->conf);
     if (!ret->deployment_name)

@@ -5,6 +5,7 @@
 #include "flinkop/arena.h"
 #include "flinkop/exposure.h"
 #include "flinkop/str.h"
+#include "kube_rules.h"
 #include "spec_internal.h"
 
 #define AT(type, field) offsetof(struct type, field)
@@ -48,14 +49,6 @@ const struct json_field exposure_fields[] = {
     {0},
 };
 
-static void check_strings(struct problems *p, const char *path, jv map)
-{
-    jv_foreach_kv (kv, map)
-        if (kv->value.type != JV_STR)
-            problem_add(p, arena_printf(p->a, "%s.%s", path, str_clean(p->a, kv->key, 80)),
-                        "must be a string, found %s", jv_describe(p->a, kv->value));
-}
-
 /* ---- ingress ---- */
 
 struct ingress_tls {
@@ -78,10 +71,12 @@ static void check_tls(struct problems *p, jv list, bool strict)
         size_t k = 0;
 
         json_map(p, path, *item, ingress_tls_fields, strict, &tls);
+        if (!str_empty(tls.secret))
+            object_name_check(p, arena_printf(p->a, "%s.secretName", path), tls.secret, "Secret");
         jv_foreach (host, tls.hosts) {
-            if (host->type != JV_STR)
+            if (host->type != JV_STR || !host_name_valid(host->s, /* wildcard= */ true))
                 problem_add(p, arena_printf(p->a, "%s.hosts[%zu]", path, k),
-                            "must be a string, found %s", jv_describe(p->a, *host));
+                            "must be a DNS name in lower case, found %s", jv_describe(p->a, *host));
             k++;
         }
     }
@@ -95,8 +90,10 @@ void ingress_spec_read(struct problems *p, jv section, bool strict, struct ingre
     if (str_empty(ret->template))
         problem_add(p, "spec.ingress.template",
                     "must be given, such as \"{{name}}.{{namespace}}.flink.example.com\"");
-    check_strings(p, "spec.ingress.annotations", ret->annotations);
-    check_strings(p, "spec.ingress.labels", ret->labels);
+    annotations_check(p, "spec.ingress.annotations", ret->annotations);
+    labels_check(p, "spec.ingress.labels", ret->labels);
+    if (ret->class_name)
+        object_name_check(p, "spec.ingress.className", ret->class_name, "IngressClass");
     check_tls(p, ret->tls, strict);
 }
 
@@ -122,8 +119,12 @@ void exposure_spec_read(struct problems *p, jv section, struct exposure_spec *re
         problem_add(p, "spec.exposure.auth",
                     "must be given; {type: None} lets everyone who reaches it run code in the "
                     "cluster, and is to be written out");
-    check_strings(p, "spec.exposure.annotations", ret->annotations);
-    check_strings(p, "spec.exposure.labels", ret->labels);
+    if (ret->class_name)
+        object_name_check(p, "spec.exposure.className", ret->class_name, "IngressClass");
+    if (ret->tls_secret)
+        object_name_check(p, "spec.exposure.tls.secretName", ret->tls_secret, "Secret");
+    annotations_check(p, "spec.exposure.annotations", ret->annotations);
+    labels_check(p, "spec.exposure.labels", ret->labels);
 }
 
 void exposure_spec_check(struct problems *p, const struct exposure_spec *s)

@@ -5,6 +5,11 @@
 
 #include "flinkop/cluster_spec.h"
 
+/* ---- spec_shape.c ---- */
+
+/** Whether it is a mapping of a size and depth that the rest can work with; the problem if not. */
+bool spec_shape_check(struct problems *p, jv spec);
+
 /* ---- spec_exposure.c ---- */
 
 extern const struct json_field ingress_fields[], exposure_fields[];

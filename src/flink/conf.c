@@ -235,6 +235,9 @@ static int add(struct conf *c, jv v, const char *key, const char *path, struct e
 {
     const char *text = NULL;
 
+    if (strlen(key) > CONF_MAX_KEY) /* before it is written once for each of its members */
+        return error_set(err, ERR_TOO_LARGE, "%.400s…: a key of more than %d bytes", path,
+                         CONF_MAX_KEY);
     switch (v.type) {
     case JV_OBJ:
         jv_foreach_kv (kv, v) {

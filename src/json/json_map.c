@@ -2,6 +2,7 @@
 #include "flinkop/json_map.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "flinkop/arena.h"
 #include "flinkop/clock.h"
@@ -19,6 +20,16 @@ void problem_add(struct problems *p, const char *path, const char *fmt, ...)
         va_end(ap);
     }
     p->n++;
+}
+
+void problem_add_error(struct problems *p, const char *path, const struct error *err)
+{
+    const char *end = str_has_prefix(err->text, path) ? strstr(err->text, ": ") : NULL;
+
+    if (end)
+        problem_add(p, arena_strndup(p->a, err->text, (size_t)(end - err->text)), "%s", end + 2);
+    else
+        problem_add(p, path, "%s", err->text);
 }
 
 const char *problems_text(const struct problems *p)
@@ -75,10 +86,19 @@ static void read_int(struct problems *p, const char *path, const struct json_fie
     check_range(p, path, f, v, ret->v);
 }
 
-static void read_duration(struct problems *p, const char *path, const struct json_field *f, jv v,
-                          struct opt_int64 *ret)
+static void read_text(struct problems *p, const char *path, enum jv_type wanted, jv v, bool strict,
+                      const char **ret)
 {
-    const char *text = jv_string(v);
+    if (v.type == wanted || (!strict && jv_string(v)))
+        *ret = jv_string(v);
+    else
+        wrong_type(p, path, wanted == JV_NUM ? "a number" : "a string", v);
+}
+
+static void read_duration(struct problems *p, const char *path, const struct json_field *f, jv v,
+                          bool strict, struct opt_int64 *ret)
+{
+    const char *text = strict && v.type != JV_STR ? NULL : jv_string(v);
     struct error err;
 
     if (!text) {
@@ -117,10 +137,8 @@ static void read_field(struct problems *p, const char *path, const struct json_f
             wrong_type(p, path, "a string", v);
         break;
     case FIELD_TEXT:
-        if (jv_string(v))
-            *(const char **)to = jv_string(v);
-        else
-            wrong_type(p, path, "a string or a number", v);
+    case FIELD_NUMBER:
+        read_text(p, path, f->type == FIELD_NUMBER ? JV_NUM : JV_STR, v, strict, to);
         break;
     case FIELD_INT64:
         read_int(p, path, f, v, to);
@@ -135,7 +153,7 @@ static void read_field(struct problems *p, const char *path, const struct json_f
         read_choice(p, path, f, v, to);
         break;
     case FIELD_DURATION:
-        read_duration(p, path, f, v, to);
+        read_duration(p, path, f, v, strict, to);
         break;
     case FIELD_OBJECT:
     case FIELD_ARRAY:
@@ -149,6 +167,9 @@ static void read_field(struct problems *p, const char *path, const struct json_f
         break;
     case FIELD_STRUCT:
         json_map(p, path, v, f->fields, strict, to);
+        break;
+    case FIELD_NONCE:
+        read_int(p, path, f, v, &(struct opt_int64){0});
         break;
     case FIELD_IGNORED:
         break;

@@ -7,6 +7,8 @@
 #include "flinkop/arena.h"
 #include "flinkop/str.h"
 
+#define MAX_EXACT 9007199254740992.0
+
 const jkv jv_no_members[1] = {{0}};
 const jv jv_no_items[1] = {{0}};
 
@@ -133,7 +135,16 @@ bool jv_int64(jv v, int64_t *ret)
         *ret = v.i;
         return true;
     }
-    return v.type == JV_NUM && str_to_int64(v.s, ret);
+    if (v.type != JV_NUM || str_to_int64(v.s, ret))
+        return v.type == JV_NUM;
+
+    double d;
+
+    /* Up to there a double is exact. */
+    if (!str_to_double(v.s, &d) || d > MAX_EXACT || d < -MAX_EXACT || d != (double)(int64_t)d)
+        return false;
+    *ret = (int64_t)d;
+    return true;
 }
 
 int64_t jv_int64_or(jv v, int64_t fallback)

@@ -19,11 +19,19 @@ struct anchor {
     size_t weight; /* values in it, aliases expanded */
 };
 
+/* Where the value that is being read stands. */
+struct place {
+    const struct place *in;
+    const char *key; /* NULL: item `index` of a list */
+    size_t index;
+};
+
 struct reader {
     yaml_parser_t parser;
     struct arena *a;
     struct strmap anchors; /* of the current document; struct anchor in the arena */
     size_t weight;         /* values so far */
+    const struct place *at;
     struct error *err;
 };
 
@@ -31,6 +39,25 @@ static void reader_release(struct reader *r)
 {
     strmap_release(&r->anchors);
     yaml_parser_delete(&r->parser);
+}
+
+#define PLACES_SHOWN 12
+#define PATH_SHOWN 200
+
+/* "spec.jobManager.list[2]: " or "". */
+static const char *path_of(struct reader *r)
+{
+    const struct place *chain[YAML_MAX_DEPTH + 1];
+    const char *path = "";
+    size_t n = 0, shown = 0;
+
+    for (const struct place *at = r->at; at && n < ARRAY_SIZE(chain); at = at->in)
+        chain[n++] = at;
+    while (n-- && shown++ < PLACES_SHOWN && strlen(path) < PATH_SHOWN)
+        path = chain[n]->key ? arena_printf(r->a, "%s%s%s", path, *path ? "." : "",
+                                            str_clean(r->a, chain[n]->key, 80))
+                             : arena_printf(r->a, "%s[%zu]", path, chain[n]->index);
+    return *path ? arena_printf(r->a, "%s: ", path) : "";
 }
 
 static int bad(struct reader *r, yaml_mark_t at, const char *fmt, ...) PRINTF(3, 4);
@@ -41,8 +68,8 @@ static int bad(struct reader *r, yaml_mark_t at, const char *fmt, ...)
     va_start(ap, fmt);
     const char *text = arena_vprintf(r->a, fmt, ap);
     va_end(ap);
-    return error_set(r->err, ERR_PARSE, "line %zu, column %zu: %s", at.line + 1, at.column + 1,
-                     text);
+    return error_set(r->err, ERR_PARSE, "line %zu, column %zu: %s%s", at.line + 1, at.column + 1,
+                     path_of(r), text);
 }
 
 static int next_event(struct reader *r, yaml_event_t *event)
@@ -155,7 +182,9 @@ static int read_node(struct reader *r, yaml_event_t *e, int depth, jv *ret);
 static int read_sequence(struct reader *r, int depth, jv *ret)
 {
     struct jv_list list = JV_LIST(r->a);
+    struct place here = {.in = r->at};
 
+    r->at = &here;
     for (;;) {
         yaml_event_t e;
         jv item;
@@ -171,7 +200,9 @@ static int read_sequence(struct reader *r, int depth, jv *ret)
         if (end)
             break;
         jv_list_add(&list, item);
+        here.index++;
     }
+    r->at = here.in;
     *ret = jv_list_arr(&list);
     return 0;
 }
@@ -187,8 +218,10 @@ static int read_key(struct reader *r, const yaml_event_t *e, struct strmap *seen
     if (strlen(text) != e->data.scalar.length)
         return bad(r, e->start_mark, "a NUL character in a key");
     *ret_merge = e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && !strcmp(text, "<<");
-    if (!*ret_merge && strmap_put(seen, text, r))
-        return bad(r, e->start_mark, "key \"%.80s\" stands twice in the same mapping", text);
+    if (!*ret_merge && strmap_put(seen, text, r)) {
+        r->at = &(struct place){.in = r->at, .key = text};
+        return bad(r, e->start_mark, "stands twice in the same mapping");
+    }
     *ret_key = arena_strdup(r->a, text);
     return 0;
 }
@@ -197,6 +230,7 @@ static int read_mapping(struct reader *r, int depth, jv *ret)
 {
     struct jv_list list = JV_LIST(r->a);
     struct strmap seen = {0};
+    struct place here = {.in = r->at};
     jv merged = ABSENT;
     int rc = 0;
 
@@ -206,6 +240,7 @@ static int read_mapping(struct reader *r, int depth, jv *ret)
         bool merge = false;
         jv value = ABSENT;
 
+        r->at = here.in;
         rc = next_event(r, &e);
         if (rc)
             break;
@@ -219,6 +254,8 @@ static int read_mapping(struct reader *r, int depth, jv *ret)
         if (rc)
             break;
         yaml_mark_t at = e.start_mark;
+        here.key = key;
+        r->at = &here;
         rc = read_node(r, &e, depth, &value);
         yaml_event_delete(&e);
         if (!rc && merge && value.type != JV_OBJ)
@@ -232,6 +269,7 @@ static int read_mapping(struct reader *r, int depth, jv *ret)
             jv_list_put(&list, key, value);
     }
     strmap_release(&seen);
+    r->at = here.in;
     if (rc)
         return -1;
     *ret = jv_list_obj(&list);
@@ -300,6 +338,7 @@ static int read_document(struct reader *r, struct yaml_doc *ret)
     if (next_event(r, &e))
         return -1;
     ret->line = (int)e.start_mark.line + 1;
+    r->at = NULL;
     int rc = read_node(r, &e, 0, &ret->value);
     yaml_event_delete(&e);
     strmap_release(&r->anchors);

@@ -12,6 +12,7 @@
 #include "flinkop/str.h"
 #include "flinkop/strbuf.h"
 #include "kube_http.h"
+#include "kube_split.h"
 
 #define TIMEOUT_MS 15000
 #define MAX_BODY ((size_t)8 << 20)
@@ -180,7 +181,7 @@ static void on_done(void *arg, const struct http_response *res, const struct err
     if (res && res->status >= 300)
         kube_status_error(res->status, res->body, res->len, res->retry_after_ms, &err);
     else if (res && res->len && str_has_prefix(res->content_type, "application/json") &&
-             json_parse(&a, res->body, res->len, &reply.object, &err))
+             kube_object_parse(&a, res->body, res->len, &reply.object, &err))
         reply.object = ABSENT;
     if (err.code)
         error_wrap(&err, "%s", r->what);

@@ -6,6 +6,7 @@
 #include "flinkop/arena.h"
 #include "flinkop/error.h"
 #include "flinkop/json.h"
+#include "flinkop/kube_resource.h"
 #include "flinkop/str.h"
 
 #define REST_MAX ((size_t)64 << 10)  /* of a list without its items */
@@ -231,6 +232,38 @@ int line_split_feed(struct line_split *s, const char *data, size_t n, split_fn l
     return 0;
 }
 
+/* ---- objects ---- */
+
+/* ret_lost: what could not be read, NULL if nothing. level: see json_tame. */
+static int parse(struct arena *a, const char *text, size_t len, int level, jv *ret,
+                 const char **ret_lost, struct error *err)
+{
+    struct error ignored;
+
+    *ret_lost = NULL;
+    if (!json_parse(a, text, len, ret, err))
+        return 0;
+    cleanup_strbuf struct strbuf tame = STRBUF_INIT(len * 6 + 1);
+
+    *ret_lost = json_tame(a, text, len, level, "spec", &tame);
+    return json_parse(a, tame.buf, tame.len, ret, &ignored) ? -1 : 0;
+}
+
+static jv marked(struct arena *a, jv object, const char *lost)
+{
+    return lost && object.type == JV_OBJ ? jv_set(a, object, KUBE_UNREADABLE, STR(lost)) : object;
+}
+
+int kube_object_parse(struct arena *a, const char *text, size_t len, jv *ret, struct error *err)
+{
+    const char *lost;
+
+    if (parse(a, text, len, 1, ret, &lost, err))
+        return -1;
+    *ret = marked(a, *ret, lost);
+    return 0;
+}
+
 /* ---- watch events ---- */
 
 static const char *const types[] = {
@@ -241,16 +274,17 @@ static const char *const types[] = {
 int watch_event_parse(struct arena *a, const char *line, size_t len, struct watch_event *ret,
                       struct error *err)
 {
+    const char *lost;
     jv v;
 
-    if (json_parse(a, line, len, &v, err))
+    if (parse(a, line, len, 2, &v, &lost, err))
         return error_wrap(err, "watch event");
     int type = str_index(types, ARRAY_SIZE(types), jv_string(jv_get(v, "type")));
     jv object = jv_get(v, "object");
 
     if (type < 0 || object.type != JV_OBJ)
         return error_set(err, ERR_PARSE, "watch event without a known type and an object");
-    *ret = (struct watch_event){.type = (enum watch_type)type, .object = object};
+    *ret = (struct watch_event){.type = (enum watch_type)type, .object = marked(a, object, lost)};
     if (ret->type == WATCH_ERROR)
         return 0;
     ret->resource_version = JV_STRING(object, "metadata", "resourceVersion");

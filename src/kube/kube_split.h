@@ -16,6 +16,7 @@
 #include "flinkop/macros.h"
 #include "flinkop/strbuf.h"
 
+struct arena;
 struct error;
 
 typedef bool (*split_fn)(void *arg, const char *text, size_t len);
@@ -51,7 +52,6 @@ int list_split_feed(struct list_split *s, const char *data, size_t n, split_fn i
                     struct error *err) MUST_CHECK;
 /** The list is complete: gives it without its items, in the arena. ERR_PARSE if it is cut off or is
  * no list. */
-struct arena;
 int list_split_end(struct list_split *s, struct arena *a, jv *ret, struct error *err) MUST_CHECK;
 
 /* ---- lines ---- */
@@ -66,6 +66,14 @@ void line_split_release(struct line_split *s);
  * the cap; 0 also when the receiver ended it. */
 int line_split_feed(struct line_split *s, const char *data, size_t n, split_fn line, void *arg,
                     struct error *err) MUST_CHECK;
+
+/* ---- objects ---- */
+
+/** One object that the API server sent. A NUL character or a nesting of thousands in it must not
+ * end the watch of all others: what cannot be read of its spec is told in KUBE_UNREADABLE.
+ * ERR_PARSE when it is no JSON. */
+int kube_object_parse(struct arena *a, const char *text, size_t len, jv *ret,
+                      struct error *err) MUST_CHECK;
 
 /* ---- watch events ---- */
 

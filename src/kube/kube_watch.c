@@ -225,7 +225,7 @@ static bool on_item(void *arg, const char *text, size_t len)
     jv object;
 
     arena_reset(&w->scratch);
-    if (json_parse(&w->scratch, text, len, &object, &err)) {
+    if (kube_object_parse(&w->scratch, text, len, &object, &err)) {
         error_wrap(&err, "list item");
         break_off(w, &err);
         return false;

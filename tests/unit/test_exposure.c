@@ -172,7 +172,7 @@ static const struct {
     {"'ingress':{'template':'a','labels':{'x':1}}",
      "spec.ingress.labels.x: must be a string, found 1"},
     {"'ingress':{'template':'a','tls':[{'hosts':['a',1]}]}",
-     "spec.ingress.tls[0].hosts[1]: must be a string, found 1"},
+     "spec.ingress.tls[0].hosts[1]: must be a DNS name in lower case, found 1"},
     {"'ingress':{'template':'a','tls':['x']}",
      "spec.ingress.tls[0]: must be a mapping, found \"x\""},
     {"'exposure':{}", "spec.exposure.auth: must be given; {type: None} lets everyone"},

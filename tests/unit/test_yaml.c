@@ -40,7 +40,7 @@ END_TEST
 static const struct {
     const char *yaml, *error;
 } refused[] = {
-    {"a: 1\nb: 2\na: 3\n", "line 3, column 1: key \"a\" stands twice"},
+    {"a: 1\nb: 2\na: 3\n", "line 3, column 1: a: stands twice"},
     {"a: [1\nb: 2", "line"},
     {"a: *nope", "unknown alias *nope"},
     {"? [x]\n: y", "a key must be a plain word"},
