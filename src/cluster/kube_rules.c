@@ -128,9 +128,10 @@ void annotations_check(struct problems *p, const char *path, jv map)
                     bytes);
 }
 
-void quantities_check(struct problems *p, const char *path, jv map)
+void quantities_check(struct problems *p, const char *path, jv map, bool strict)
 {
     struct error err;
+    int64_t whole;
     double v;
 
     if (!is_mapping(p, path, map))
@@ -141,7 +142,7 @@ void quantities_check(struct problems *p, const char *path, jv map)
 
         if (!is_qualified(p->a, kv->key, false))
             problem_add(p, at, "must be the name of a resource, such as cpu or example.com/gpu");
-        else if (!text)
+        else if (!text || (strict && kv->value.type == JV_NUM && !jv_int64(kv->value, &whole)))
             problem_add(p, at, "must be a quantity such as 2, \"500m\" or \"1Gi\", found %s",
                         jv_describe(p->a, kv->value));
         else if (quantity_parse(text, &v, &err))

@@ -18,8 +18,8 @@ void object_name_check(struct problems *p, const char *path, const char *name, c
 void labels_check(struct problems *p, const char *path, jv map);
 /** The same for annotations, whose values are free but not larger than the API server takes. */
 void annotations_check(struct problems *p, const char *path, jv map);
-/** A mapping from resource names to quantities. */
-void quantities_check(struct problems *p, const char *path, jv map);
+/** A mapping from resource names to quantities. strict: fractions are in quotes, as in crds/. */
+void quantities_check(struct problems *p, const char *path, jv map, bool strict);
 
 /** A pod template as the user wrote it: every member that we know has its type. strict: there are
  * no others in the places where we know all. */

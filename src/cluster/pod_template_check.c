@@ -221,7 +221,7 @@ static void check_value(struct problems *p, const char *path, const struct rule 
         annotations_check(p, path, v);
         break;
     case QUANTITIES:
-        quantities_check(p, path, v);
+        quantities_check(p, path, v, false);
         break;
     default:
         break;

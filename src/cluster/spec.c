@@ -30,11 +30,20 @@ struct requirements {
     jv requests, limits, claims;
 };
 
+struct claim {
+    const char *name, *request;
+};
+
 /* Rows name what they need; the rest is zero. */
 static const struct json_field resource_fields[] = {
     {"cpu", FIELD_NUMBER, AT(resource_spec, cpu)},
     {"memory", FIELD_TEXT, AT(resource_spec, memory)},
     {"ephemeralStorage", FIELD_TEXT, AT(resource_spec, ephemeral_storage)},
+    {0},
+};
+static const struct json_field claim_fields[] = {
+    {"name", FIELD_STRING, AT(claim, name)},
+    {"request", FIELD_STRING, AT(claim, request)},
     {0},
 };
 static const struct json_field requirements_fields[] = {
@@ -175,12 +184,17 @@ static void check_requirements(struct problems *p, const char *path, jv resource
     size_t i = 0;
 
     json_map(p, path, resources, requirements_fields, strict, &r);
-    quantities_check(p, arena_printf(p->a, "%s.requests", path), r.requests);
-    quantities_check(p, arena_printf(p->a, "%s.limits", path), r.limits);
-    jv_foreach (claim, r.claims) {
-        if (str_empty(JV_STRING(*claim, "name")))
-            problem_add(p, arena_printf(p->a, "%s.claims[%zu].name", path, i), "must be given");
-        i++;
+    quantities_check(p, arena_printf(p->a, "%s.requests", path), r.requests, strict);
+    quantities_check(p, arena_printf(p->a, "%s.limits", path), r.limits, strict);
+    jv_foreach (item, r.claims) {
+        const char *at = arena_printf(p->a, "%s.claims[%zu]", path, i++);
+        struct claim claim = {0};
+
+        if (!jv_present(*item))
+            problem_add(p, at, "must be a mapping, found %s", jv_describe(p->a, *item));
+        json_map(p, at, *item, claim_fields, strict, &claim);
+        if (item->type == JV_OBJ && str_empty(claim.name))
+            problem_add(p, arena_printf(p->a, "%s.name", at), "must be given");
     }
 }
 

@@ -2,6 +2,7 @@
 /* The definitions in crds/: the API server's rules for structural schemas, and our own. */
 #include <string.h>
 
+#include "flinkop/cluster_spec.h"
 #include "flinkop/file.h"
 #include "flinkop/mem.h"
 #include "flinkop/str.h"
@@ -184,6 +185,104 @@ START_TEST(both_files_tell_jobs_alike)
 }
 END_TEST
 
+/* ---- `validate` is as strict as the API server ---- */
+
+struct trial {
+    const char *keys[16]; /* from the spec on; "[]" is the first item of a list */
+    size_t n;
+    bool job;
+};
+
+/* A spec with nothing but this value there. */
+static jv spec_with(struct arena *a, const struct trial *t, jv v)
+{
+    for (size_t i = t->n; i-- > 0;) {
+        struct jv_list list = JV_LIST(a);
+
+        jv_list_put(&list, t->keys[i], v);
+        v = strcmp(t->keys[i], "[]") ? jv_list_obj(&list) : jv_list_arr(&list);
+    }
+    return v;
+}
+
+static const char *trial_path(struct arena *a, const struct trial *t)
+{
+    const char *path = "spec";
+
+    for (size_t i = 0; i < t->n; i++)
+        path = strcmp(t->keys[i], "[]") ? arena_printf(a, "%s.%s", path, t->keys[i])
+                                        : arena_printf(a, "%s[0]", path);
+    return path;
+}
+
+static bool is_refused(struct arena *a, const struct trial *t, jv v)
+{
+    struct problems p = PROBLEMS_INIT(a);
+    struct session_job_spec job;
+    struct deployment_spec deployment;
+
+    if (t->job)
+        session_job_spec_read(&p, spec_with(a, t, v), true, &job);
+    else
+        deployment_spec_read(&p, spec_with(a, t, v), true, &deployment);
+    for (size_t i = 0; i < MIN(p.n, (size_t)PROBLEMS_MAX); i++)
+        if (!strcmp(p.items[i].path, trial_path(a, t)))
+            return true;
+    return false;
+}
+
+static void try_values(struct arena *a, const struct trial *t, jv schema)
+{
+    const struct {
+        const char *type;
+        jv v;
+    } values[] = {
+        {"string", STR("x")}, {"integer", INT(7)},   {"number", {.type = JV_NUM, .s = "1.5"}},
+        {"boolean", BOOL(1)}, {"object", EMPTY_OBJ}, {"array", EMPTY_ARR}};
+    const char *type = JV_STRING(schema, "type");
+    bool any = jv_bool_or(jv_get(schema, "x-kubernetes-int-or-string"), false);
+
+    for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
+        bool fits = any ? i <= 1
+                        : str_eq(type, values[i].type) || (str_eq(type, "number") && i == 1);
+
+        ck_assert_msg(fits || is_refused(a, t, jv_dup(a, values[i].v)), "%s: %s is not refused",
+                      trial_path(a, t), values[i].type);
+    }
+    ck_assert_msg(!jv_present(jv_get(schema, "enum")) || is_refused(a, t, STR("of no such kind")),
+                  "%s: not refused", trial_path(a, t));
+}
+
+static void try_schema(struct arena *a, struct trial t, jv schema)
+{
+    jv items = jv_get(schema, "items"), more = jv_get(schema, "additionalProperties");
+    size_t at = t.n++;
+
+    ck_assert_uint_lt(at, ARRAY_SIZE(t.keys));
+    jv_foreach_kv (kv, jv_get(schema, "properties")) {
+        /* Application clusters are refused as a whole. */
+        if (!at && !t.job && !strcmp(kv->key, "job"))
+            continue;
+        t.keys[at] = kv->key;
+        try_values(a, &t, kv->value);
+        try_schema(a, t, kv->value);
+    }
+    if (jv_present(items) || jv_present(more)) {
+        t.keys[at] = jv_present(items) ? "[]" : "cpu";
+        try_values(a, &t, jv_present(items) ? items : more);
+        try_schema(a, t, jv_present(items) ? items : more);
+    }
+}
+
+START_TEST(validate_refuses_what_the_definitions_refuse)
+{
+    cleanup_arena struct arena a = {0};
+    jv schema = schema_of(read_crd(&a, files[_i]));
+
+    try_schema(&a, (struct trial){.job = _i == 1}, JV_PATH(schema, "properties", "spec"));
+}
+END_TEST
+
 START_TEST(kustomize_lists_every_file)
 {
     cleanup_arena struct arena a = {0};
@@ -202,5 +301,6 @@ void suite_crds(TCase *tc)
     T(names_are_those_that_users_type);
     tcase_add_loop_test(tc, columns_are_the_two_that_scripts_know, 0, ARRAY_SIZE(files));
     T(both_files_tell_jobs_alike);
+    tcase_add_loop_test(tc, validate_refuses_what_the_definitions_refuse, 0, ARRAY_SIZE(files));
     T(kustomize_lists_every_file);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "flinkop/kube_resource.h"
 #include "flinkop/mem.h"
 #include "flinkop/str.h"
 #include "unit.h"
@@ -316,6 +317,28 @@ START_TEST(malformed_watch_events_are_refused)
 }
 END_TEST
 
+/* One such object must not end the watch of all others. */
+START_TEST(an_object_that_cannot_be_read_whole_is_told_so)
+{
+    static const char line[] =
+        "{\"type\":\"MODIFIED\",\"object\":{\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"7\"},"
+        "\"spec\":{\"image\":\"x\\u0000\"},\"status\":{\"state\":\"DEPLOYED\"}}}";
+    static const char item[] = "{\"metadata\":{\"name\":\"a\"},\"spec\":{\"args\":[\"\\u0000\"]}}";
+    cleanup_arena struct arena a = {0};
+    struct watch_event e;
+    struct error err = {0};
+    jv v;
+
+    ck_assert_int_eq(watch_event_parse(&a, line, strlen(line), &e, &err), 0);
+    ck_assert_str_eq(JV_STRING(e.object, KUBE_UNREADABLE), "spec.image: holds a NUL character");
+    ck_assert_str_eq(JV_STRING(e.object, "status", "state"), "DEPLOYED");
+    ck_assert_str_eq(e.resource_version, "7");
+    ck_assert_int_eq(kube_object_parse(&a, item, strlen(item), &v, &err), 0);
+    ck_assert_str_eq(JV_STRING(v, KUBE_UNREADABLE), "spec.args[0]: holds a NUL character");
+    ck_assert_int_eq(kube_object_parse(&a, item, strlen(item) - 1, &v, &err), -1);
+}
+END_TEST
+
 void suite_kube_split(TCase *tc)
 {
     tcase_add_checked_fixture(tc, setup, teardown);
@@ -327,4 +350,5 @@ void suite_kube_split(TCase *tc)
     T(a_receiver_may_end_lines);
     T(watch_events_are_read);
     T(malformed_watch_events_are_refused);
+    T(an_object_that_cannot_be_read_whole_is_told_so);
 }
