@@ -251,7 +251,7 @@ static void check_image(struct problems *p, const char *image)
 {
     const char *s = str_or_empty(image);
 
-    while (isalnum((unsigned char)*s) || (*s && strchr("-_./:@", *s)))
+    while (isalnum((unsigned char)*s) || (*s && strchr("-_./:@[]", *s)))
         s++;
     if (image && (*s || s == image || s - image > IMAGE_MAX))
         problem_add(p, "spec.image", "must be a container image such as flink:1.20, found %s",

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a pod template may hold (Kubernetes' core/v1, as of 1.34): types of the members that are
+/* What a pod template may hold (Kubernetes' core/v1, as of 1.35): types of the members that are
  * used, by table. What is deeper inside is for the API server to judge. */
 #include <stddef.h>
 #include <string.h>
@@ -134,6 +134,7 @@ static const struct rule spec_rules[] = {
     {"tolerations", LIST, toleration_rules, true},
     {"topologySpreadConstraints", LIST},
     {"volumes", LIST, named_rules},
+    {"workloadRef", MAPPING},
     {0},
 };
 static const struct rule template_rules[] = {

@@ -10,14 +10,21 @@
 #include "flinkop/json.h"
 #include "flinkop/str.h"
 
+#define PATH_MAX_LEN 1000
+#define TEXT_MAX 1500
+
 void problem_add(struct problems *p, const char *path, const char *fmt, ...)
 {
     va_list ap;
 
     if (p->n < PROBLEMS_MAX) {
         va_start(ap, fmt);
-        p->items[p->n] = (struct problem){arena_strdup(p->a, path), arena_vprintf(p->a, fmt, ap)};
+        const char *text = arena_vprintf(p->a, fmt, ap);
+
         va_end(ap);
+        /* Keys and values of others go into a status and onto terminals. */
+        p->items[p->n] =
+            (struct problem){str_clean(p->a, path, PATH_MAX_LEN), str_clean(p->a, text, TEXT_MAX)};
     }
     p->n++;
 }

@@ -229,6 +229,9 @@ struct kube_http *kube_http_send(struct kube_client *c, enum kube_pool pool,
 
 /* ---- Status objects ---- */
 
+#define UNTYPED \
+    "failed to create typed patch object" /* managedfields/internal/structuredmerge.go */
+
 static bool has_cause(jv status, const char *reason)
 {
     jv_foreach (cause, JV_PATH(status, "details", "causes"))
@@ -255,6 +258,9 @@ void kube_status_error(int status, const char *body, size_t len, int retry_after
 
     http_status_error(status, err, "%s",
                       str_clean(&a, str_or(JV_STRING(v, "message"), reason), ERROR_TEXT_MAX - 256));
+    /* A field that the API server does not know: its fault, it says, but it will never take it. */
+    if (err->code == ERR_SERVER && str_has_prefix(str_or_empty(JV_STRING(v, "message")), UNTYPED))
+        err->code = ERR_INVALID;
     if (!strcmp(reason, "AlreadyExists"))
         err->code = ERR_EXISTS;
     for (size_t i = 0; i < ARRAY_SIZE(causes); i++)

@@ -229,6 +229,10 @@ START_TEST(statuses_become_errors)
          "ServiceUnavailable", "get Pod a/p: the message", 9000},
         {KUBE_GET, 502, "Content-Type: text/html\r\n", "<h1>Bad\001 Gateway</h1>", ERR_SERVER, "",
          "get Pod a/p: status 502: <h1>Bad? Gateway</h1>", 0},
+        {KUBE_APPLY, 500, JSON,
+         "{\"kind\":\"Status\",\"message\":\"failed to create typed patch object (a/p; /v1, Kind=Pod): "
+         ".spec.x: field not declared in schema\",\"code\":500}",
+         ERR_INVALID, "", "apply Pod a/p: failed to create typed patch object", 0},
         {KUBE_GET, 500, "", "", ERR_SERVER, "", "get Pod a/p: status 500: ", 0},
         {KUBE_GET, 504, JSON,
          STATUS("Timeout", ",\"details\":{\"causes\":[{\"reason\":\"ResourceVersionTooLarge\"}]}"),

@@ -7,7 +7,8 @@ from lib.check import Failure, check, dig, equal, wait
 from lib.kube import ApiError
 from lib.manifests import cluster, job
 from lib.plane import SOON, named
-from lib.plane_scene import cluster_ready, condition, job_ready, operator, session, submit, versions, writes
+from lib.plane_scene import (cluster_ready, condition, delete, job_ready, nothing_left, operator, session, submit, versions,
+                             writes)
 from lib.suite import test
 
 GROWTH = 24  # MB: several resources have a MiB each
@@ -88,6 +89,24 @@ def refused(run):
     equal(calm(run), before, "the neighbours")
     op.stop()
     run.note(f"{len(cases)} resources, {len(cases) - len(taken)} refused by the API server; memory grew by {grown:.1f} MB")
+
+
+@test("a member of a pod that only the API server knows to be wrong is told in its words, and not tried for ever")
+def unknown_member(run):
+    operator(run)
+    session(run, ready=False, podTemplate={"spec": {"nodeSelektor": {"disk": "ssd"}}})
+
+    def told():
+        c = condition(run.kube.get("flinkdep", run.namespaces[0], "demo"), "Stalled")
+        check(c.get("status") == "True" and ".spec.template.spec.nodeSelektor" in c["message"], f"Stalled: {c}")
+        return True
+    wait("the status tells", told, SOON)
+    since = time.time()
+    time.sleep(5)
+    tried = [named(e) for e in writes(run, since)]
+    check(len(tried) <= 4, f"in 5 s: {tried}")
+    delete(run, "flinkdep", "demo")
+    nothing_left(run)
 
 
 def change(run, kind, name, spec):

@@ -285,6 +285,8 @@ FILES = [
     Case("YAML 250 levels deep", FILE, "spec.podTemplate.a.a", "nested more than 200 levels deep",
          text="kind: FlinkDeployment\nspec:\n  podTemplate: " + "{a: " * 250 + "1" + "}" * 250),
     Case("YAML with a NUL", FILE, "spec.image", "a NUL character in a string", text='kind: FlinkDeployment\nspec: {image: "a\\0b"}\n'),
+    Case("a member that no pod has", FILE, "spec.podTemplate.spec.nodeSelektor", "is not a known field of Kubernetes",
+         text="apiVersion: flink.apache.org/v1beta1\nkind: FlinkDeployment\nspec: {podTemplate: {spec: {nodeSelektor: {}}}}\n"),
     Case("a kind that is misspelled", FILE, "kind", "must be FlinkDeployment or FlinkSessionJob",
          text="apiVersion: flink.apache.org/v1beta1\nkind: FlinkDeploymnet\n"),
     Case("a version of the API that is not there", FILE, "apiVersion", "must be flink.apache.org/v1beta1",
