@@ -2,6 +2,7 @@
 /* A FlinkSessionJob as its cluster needs to see it. */
 #include "flinkop/arena.h"
 #include "flinkop/cluster_spec.h"
+#include "flinkop/jar_uri.h"
 #include "flinkop/plan.h"
 #include "flinkop/str.h"
 #include "status.h"
@@ -16,10 +17,28 @@ static bool failing(jv status, enum job_state state)
     return !str_empty(JV_STRING(status, "error")) && !job_state_terminal(state);
 }
 
+/* The API server does not wait for our verdict: what cannot become a job asks for no TaskManager in
+ * the meantime. */
+static bool possible(struct arena *a, jv cr)
+{
+    struct problems p = PROBLEMS_INIT(a);
+    struct session_job_spec s;
+
+    if (JV_STRING(cr, KUBE_UNREADABLE))
+        return false;
+    session_job_spec_read(&p, jv_get(cr, "spec"), false, &s);
+    if (!p.n && str_empty(s.job.jar_uri))
+        return false;
+    if (!p.n)
+        jar_uri_check(&p, "spec.job.jarURI", s.job.jar_uri, "http,https");
+    return !p.n;
+}
+
 void obs_session_job_read(struct arena *a, jv cr, struct obs_session_job *ret)
 {
     jv spec = jv_get(cr, "spec"), status = jv_get(cr, "status"), recorded = recorded_spec(a, cr);
     enum job_state state = job_state_parse(str_or_empty(JV_STRING(status, "jobStatus", "state")));
+    cleanup_arena struct arena scratch = {0};
     bool deployed = str_eq(JV_STRING(status, "reconciliationStatus", "state"), "DEPLOYED");
     bool same = jv_present(recorded) &&
                 jv_equal(session_job_restart_part(a, spec_to_record(a, recorded, spec)),
@@ -34,7 +53,7 @@ void obs_session_job_read(struct arena *a, jv cr, struct obs_session_job *ret)
         .parallelism = (int)jv_int64_or(JV_PATH(spec, "job", "parallelism"), 0),
         .suspended = str_eq(JV_STRING(spec, "job", "state"), "suspended"),
         .ended = deployed && same && job_state_terminal(state),
-        .failing = failing(status, state),
+        .failing = failing(status, state) || !possible(&scratch, cr),
         .finalized = has_finalizer(cr, FINALIZER_JOB),
     };
     obs_meta_read(a, cr, &ret->meta);

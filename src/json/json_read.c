@@ -90,21 +90,26 @@ static int bad(const char *text, const char *at, const char *what, struct error 
     return error_set(err, ERR_PARSE, "malformed JSON at byte %zu: %s", (size_t)(at - text), what);
 }
 
-/* Skips a string; also refuses NUL characters, written or bare, which C strings could not carry. */
+/* What is wrong with the escape at p, which cJSON would take for a NUL or which is one. */
+static const char *bad_escape(const char *p, const char *end)
+{
+    if (end - p < 2 || p[1] != 'u')
+        return NULL;
+    for (int i = 2; i < 6; i++)
+        if (p + i >= end || !isxdigit((unsigned char)p[i]))
+            return "an escape without four hex digits";
+    return strncmp(p, "\\u0000", 6) ? NULL : "a NUL character in a string";
+}
+
+/* Skips a string; also refuses NUL characters, written or bare, which C strings could not carry.
+ * Returns where it is wrong, and what is. */
 static const char *skip_string(const char *p, const char *end, const char **ret_bad)
 {
     for (p++; p < end && *p != '"'; p++) {
-        if (!*p) {
-            *ret_bad = p;
+        *ret_bad = !*p ? "a NUL character in a string" : *p == '\\' ? bad_escape(p, end) : NULL;
+        if (*ret_bad)
             return p;
-        }
-        if (*p != '\\')
-            continue;
-        if (end - p > 5 && !strncmp(p, "\\u0000", 6)) {
-            *ret_bad = p;
-            return p;
-        }
-        p++;
+        p += *p == '\\';
     }
     return p + 1;
 }
@@ -112,14 +117,14 @@ static const char *skip_string(const char *p, const char *end, const char **ret_
 /* Collects the numbers and counts the values before cJSON allocates anything for them. */
 static int scan(struct arena *a, const char *text, size_t len, struct tokens *t, struct error *err)
 {
-    const char *end = text + len, *nul = NULL;
+    const char *end = text + len, *wrong = NULL;
     size_t values = 0;
 
     for (const char *p = text; p < end;) {
         if (*p == '"') {
-            p = skip_string(p, end, &nul);
-            if (nul)
-                return bad(text, nul, "a NUL character in a string", err);
+            p = skip_string(p, end, &wrong);
+            if (wrong)
+                return bad(text, p, wrong, err);
             values++;
         } else if (*p == '-' || isdigit((unsigned char)*p)) {
             size_t n = number_len(p, end);

@@ -22,13 +22,26 @@ static size_t count(jv v)
     return n;
 }
 
+static bool has_null(jv v)
+{
+    bool found = v.type == JV_NULL;
+
+    jv_foreach_kv (kv, v)
+        found |= has_null(kv->value);
+    jv_foreach (item, v)
+        found |= has_null(*item);
+    return found;
+}
+
 static void merge(struct arena *a, jv base, jv over, bool by_name)
 {
     jv both = pod_template_merge(a, base, over, by_name);
 
     must(count(both) <= count(base) + count(over));
     must(jv_equal(pod_template_merge(a, base, ABSENT, by_name), base));
-    if (by_name) /* a name that stands twice takes from the first of that name */
+    /* A name that stands twice takes from the first of that name; a null behind the end of a list
+     * is no item. */
+    if (by_name || has_null(base) || has_null(over))
         return;
     must(jv_equal(pod_template_merge(a, base, base, by_name), base));
     must(jv_equal(pod_template_merge(a, both, over, by_name), both));

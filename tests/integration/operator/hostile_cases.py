@@ -55,7 +55,7 @@ def session_job(title, spec, path, words, who=OPERATOR, server=""):
 
 def named(title, name, who=OPERATOR, job=False):
     words = "lower-case letters, digits and '-'" if not job else "lower-case letters, digits, '-' and '.'"
-    return Case(title, who, "metadata.name", words, "RFC 1123" if len(name) < 254 else "253", {}, job, name)
+    return Case(title, who, "metadata.name", words, "RFC 1123" if len(name) < 254 else "Invalid value", {}, job, name)
 
 
 def nested(levels):
@@ -86,7 +86,7 @@ TYPES = [
     api("requests as a list", {TM: {"resources": {"requests": ["cpu"]}}}, "taskManager.resources.requests",
         "must be a mapping, found a list", of_type("object")),
     api("a request as a mapping", {TM: {"resources": {"limits": {"memory": {"min": 1}}}}}, "taskManager.resources.limits.memory",
-        "must be a quantity", "must be of type integer,string"),
+        "must be a quantity", 'unknown field "spec.taskManager.resources.limits.memory.min"'),
     api("a time-out as a number", {"allocator": {"idleTimeout": 30}}, "allocator.idleTimeout",
         "must be a duration such as", of_type("string")),
     api("networkPolicy: yes, in quotes", {"exposure": {"auth": {"type": "None"}, "networkPolicy": "yes"}},
