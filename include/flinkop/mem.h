@@ -24,6 +24,15 @@ char *xstrdup_or_null(const char *s) MUST_CHECK;
 char *xstrndup(const char *s, size_t n) MUST_CHECK;
 char *xasprintf(const char *fmt, ...) PRINTF(1, 2) MUST_CHECK;
 
+/** Before anything else in a process that lives long: less memory is lost between objects. */
+void mem_init(void);
+
+#define MEM_PAGES ((size_t)16 << 10)
+/** MEM_PAGES bytes for a short time, apart from what malloc gives: what is used in bursts does not
+ * leave holes between what stays. */
+void *mem_pages_get(void) MUST_CHECK;
+void mem_pages_put(void *p);
+
 /** Gives back to the system what is free. */
 void mem_trim(void);
 

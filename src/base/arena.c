@@ -20,7 +20,7 @@
 #define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
 #endif
 
-#define BLOCK_SIZE (16 * 1024 - 64)
+#define BLOCK_SIZE (MEM_PAGES - sizeof(struct arena_block)) /* with its head just the pages */
 #define ALIGN alignof(max_align_t)
 
 struct arena_block {
@@ -47,7 +47,7 @@ static size_t block_size(const struct arena *a)
 
 static struct arena_block *block_new(size_t size)
 {
-    struct arena_block *b = xmalloc(sizeof(*b) + size);
+    struct arena_block *b = size == BLOCK_SIZE ? mem_pages_get() : xmalloc(sizeof(*b) + size);
 
     *b = (struct arena_block){.size = size};
     ASAN_POISON_MEMORY_REGION(b->data, size);
@@ -57,7 +57,10 @@ static struct arena_block *block_new(size_t size)
 static void block_free(struct arena_block *b)
 {
     ASAN_UNPOISON_MEMORY_REGION(b->data, b->size);
-    free(b);
+    if (b->size == BLOCK_SIZE)
+        mem_pages_put(b);
+    else
+        free(b);
 }
 
 /* Bytes to leave out so that what follows is aligned. */

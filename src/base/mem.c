@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static void *or_die(void *p)
 {
@@ -18,8 +19,52 @@ static void *or_die(void *p)
     return p;
 }
 
+/* ---- pages ---- */
+
+/* Under ASan they come from malloc, which finds leaks. */
+#if defined(__SANITIZE_ADDRESS__)
+#define KEEP_PAGES 0
+#else
+#define KEEP_PAGES 64
+#endif
+
+static struct {
+    void *free[KEEP_PAGES + 1];
+    size_t n;
+} pages;
+
+void *mem_pages_get(void)
+{
+    if (!KEEP_PAGES)
+        return xmalloc(MEM_PAGES);
+    if (pages.n)
+        return pages.free[--pages.n];
+    void *p = mmap(NULL, MEM_PAGES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    return or_die(p == MAP_FAILED ? NULL : p);
+}
+
+void mem_pages_put(void *p)
+{
+    if (!KEEP_PAGES)
+        free(p);
+    else if (pages.n < KEEP_PAGES)
+        pages.free[pages.n++] = p;
+    else
+        munmap(p, MEM_PAGES);
+}
+
+void mem_init(void)
+{
+    /* Small pieces that are freed are joined with their neighbours at once: what keeps many small
+     * things for long must not lie scattered between them. */
+    mallopt(M_MXFAST, 0);
+}
+
 void mem_trim(void)
 {
+    while (pages.n)
+        munmap(pages.free[--pages.n], MEM_PAGES);
     malloc_trim(0);
 }
 

@@ -267,6 +267,7 @@ static int run(int argc, char **argv)
         return EXIT_USAGE;
     }
     setup_log(&o, level);
+    mem_init();
     signal(SIGPIPE, SIG_IGN); /* writing to a closed connection is an error, not an end */
     const struct flink_defaults *d = cli_defaults(&a, o.conf_dir, &err);
     if (d) {

@@ -396,6 +396,7 @@ static void on_idle(void *arg)
     curl_multi_cleanup(c->multi);
     timer_stop(c->timer);
     c->multi = multi_new(c);
+    mem_trim();
 }
 
 struct http_client *http_client_new(struct loop *loop, const struct http_client_options *o)
