@@ -21,37 +21,45 @@ static void *or_die(void *p)
 
 /* ---- pages ---- */
 
-/* Under ASan they come from malloc, which finds leaks. */
-#if defined(__SANITIZE_ADDRESS__)
-#define KEEP_PAGES 0
-#else
 #define KEEP_PAGES 64
-#endif
 
 static struct {
-    void *free[KEEP_PAGES + 1];
+    void *free[KEEP_PAGES];
     size_t n;
 } pages;
 
-void *mem_pages_get(void)
+/* Under ASan from malloc, which finds leaks. */
+static void *pages_map(void)
 {
-    if (!KEEP_PAGES)
-        return xmalloc(MEM_PAGES);
-    if (pages.n)
-        return pages.free[--pages.n];
+#if defined(__SANITIZE_ADDRESS__)
+    return xmalloc(MEM_PAGES);
+#else
     void *p = mmap(NULL, MEM_PAGES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     return or_die(p == MAP_FAILED ? NULL : p);
+#endif
+}
+
+static void pages_unmap(void *p)
+{
+#if defined(__SANITIZE_ADDRESS__)
+    free(p);
+#else
+    munmap(p, MEM_PAGES);
+#endif
+}
+
+void *mem_pages_get(void)
+{
+    return pages.n ? pages.free[--pages.n] : pages_map();
 }
 
 void mem_pages_put(void *p)
 {
-    if (!KEEP_PAGES)
-        free(p);
-    else if (pages.n < KEEP_PAGES)
+    if (pages.n < KEEP_PAGES)
         pages.free[pages.n++] = p;
     else
-        munmap(p, MEM_PAGES);
+        pages_unmap(p);
 }
 
 void mem_init(void)
@@ -64,7 +72,7 @@ void mem_init(void)
 void mem_trim(void)
 {
     while (pages.n)
-        munmap(pages.free[--pages.n], MEM_PAGES);
+        pages_unmap(pages.free[--pages.n]);
     malloc_trim(0);
 }
 
