@@ -8,7 +8,7 @@ from lib.check import check, equal, wait
 from lib.kube import ApiError
 from lib.manifests import cluster, job
 from lib.suite import test
-from scene import UP, condition, job_running, session, state
+from scene import SOON, UP, condition, job_running, session, state
 from web import Web
 
 FOLDER = os.path.join(ROOT, "build/describe")
@@ -66,6 +66,8 @@ def quota_taskmanager(run):
     cr = named(run, "flinkdep", "demo", "cpu-quota-taskmanager", "QuotaExceeded", "exceeded quota: small", "requests.cpu")
     equal(condition(cr, "TaskManagersReady")["status"], "False", "TaskManagersReady")
     equal(condition(cr)["status"], "True", "Ready: the cluster itself is")
+    wait("the job says so, too",
+         lambda: "exceeded quota: small" in condition(run.kube.get("sessionjob", run.ns, "first"))["message"], SOON)
     quota(run, **{"requests.cpu": "1"})
     job_running(run, flink, "first")
 

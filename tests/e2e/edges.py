@@ -143,7 +143,7 @@ def spares(run, series):
 def batch(run, series):
     flink = session(run, cluster(run.ns, version=series, idle="2s", conf={"slot.idle.timeout": "1000"}))
     run.kube.apply(job(run.ns, "batch", entry="BedBatchJob", parallelism=2, args=[
-        "--records", "60", "--millis", "50", "--second-parallelism", "1", "--second-millis", "300"]))
+        "--records", "60", "--millis", "400", "--second-parallelism", "1", "--second-millis", "300"]))
     job_ready(run, "batch")
     watch = run.kube.watch("pod", run.ns)
     run.cleanup(watch.stop)
