@@ -77,8 +77,8 @@ struct json_field {
 
 /**
  * Reads obj into the zeroed struct `ret`. null counts as absent. Strings are borrowed from obj.
- * If `strict`, fields that the table does not know are problems too, and so are texts for numbers and
- * numbers for texts, which the API server would not have let pass.
+ * If `strict`, fields that the table does not know are problems too, and so are texts for numbers
+ * and numbers for texts, which the API server would not have let pass.
  */
 void json_map(struct problems *p, const char *path, jv obj, const struct json_field *fields,
               bool strict, void *ret);

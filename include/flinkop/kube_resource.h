@@ -22,8 +22,8 @@
     X(LEASE,           "Lease",             "coordination.k8s.io/v1",       "leases")
 /* clang-format on */
 
-/* Member that an object gets here when its spec holds what cannot be read (json_tame): "path: text".
- * The rest of the object counts. */
+/* Member that an object gets here when its spec holds what cannot be read (json_tame): "path:
+ * text". The rest of the object counts. */
 #define KUBE_UNREADABLE "flink-operator/unreadable"
 
 enum kube_kind {
