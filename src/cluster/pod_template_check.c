@@ -26,8 +26,8 @@ enum type {
 struct rule {
     const char *name;
     enum type type;
-    const struct rule *fields;
     bool closed; /* `fields` are all that there are */
+    const struct rule *fields;
 };
 
 static const struct rule metadata_rules[] = {
@@ -58,17 +58,17 @@ static const struct rule resource_rules[] = {
 static const struct rule container_rules[] = {
     {"args", STRINGS},
     {"command", STRINGS},
-    {"env", LIST, env_rules, true},
+    {"env", LIST, true, env_rules},
     {"envFrom", LIST},
     {"image", STRING},
     {"imagePullPolicy", STRING},
     {"lifecycle", MAPPING},
     {"livenessProbe", MAPPING},
     {"name", STRING},
-    {"ports", LIST, port_rules, true},
+    {"ports", LIST, true, port_rules},
     {"readinessProbe", MAPPING},
     {"resizePolicy", LIST},
-    {"resources", MAPPING, resource_rules, true},
+    {"resources", MAPPING, true, resource_rules},
     {"restartPolicy", STRING},
     {"restartPolicyRules", LIST},
     {"securityContext", MAPPING},
@@ -79,7 +79,7 @@ static const struct rule container_rules[] = {
     {"terminationMessagePolicy", STRING},
     {"tty", FLAG},
     {"volumeDevices", LIST},
-    {"volumeMounts", LIST, mount_rules, true},
+    {"volumeMounts", LIST, true, mount_rules},
     {"workingDir", STRING},
     {0},
 };
@@ -96,7 +96,7 @@ static const struct rule spec_rules[] = {
     {"activeDeadlineSeconds", NUMBER},
     {"affinity", MAPPING},
     {"automountServiceAccountToken", FLAG},
-    {"containers", LIST, container_rules, true},
+    {"containers", LIST, true, container_rules},
     {"dnsConfig", MAPPING},
     {"dnsPolicy", STRING},
     {"enableServiceLinks", FLAG},
@@ -108,22 +108,22 @@ static const struct rule spec_rules[] = {
     {"hostUsers", FLAG},
     {"hostname", STRING},
     {"hostnameOverride", STRING},
-    {"imagePullSecrets", LIST, named_rules, true},
-    {"initContainers", LIST, container_rules, true},
+    {"imagePullSecrets", LIST, true, named_rules},
+    {"initContainers", LIST, true, container_rules},
     {"nodeName", STRING},
     {"nodeSelector", LABELS},
-    {"os", MAPPING, named_rules},
+    {"os", MAPPING, false, named_rules},
     {"overhead", QUANTITIES},
     {"preemptionPolicy", STRING},
     {"priority", NUMBER},
     {"priorityClassName", STRING},
     {"readinessGates", LIST},
-    {"resourceClaims", LIST, named_rules},
-    {"resources", MAPPING, resource_rules, true},
+    {"resourceClaims", LIST, false, named_rules},
+    {"resources", MAPPING, true, resource_rules},
     {"restartPolicy", STRING},
     {"runtimeClassName", STRING},
     {"schedulerName", STRING},
-    {"schedulingGates", LIST, named_rules},
+    {"schedulingGates", LIST, false, named_rules},
     {"securityContext", MAPPING},
     {"serviceAccount", STRING},
     {"serviceAccountName", STRING},
@@ -131,17 +131,17 @@ static const struct rule spec_rules[] = {
     {"shareProcessNamespace", FLAG},
     {"subdomain", STRING},
     {"terminationGracePeriodSeconds", NUMBER},
-    {"tolerations", LIST, toleration_rules, true},
+    {"tolerations", LIST, true, toleration_rules},
     {"topologySpreadConstraints", LIST},
-    {"volumes", LIST, named_rules},
+    {"volumes", LIST, false, named_rules},
     {"workloadRef", MAPPING},
     {0},
 };
 static const struct rule template_rules[] = {
     {"apiVersion", STRING},
     {"kind", STRING},
-    {"metadata", MAPPING, metadata_rules},
-    {"spec", MAPPING, spec_rules, true},
+    {"metadata", MAPPING, false, metadata_rules},
+    {"spec", MAPPING, true, spec_rules},
     {"status", ANY},
     {0},
 };
@@ -252,7 +252,7 @@ static void check_members(struct problems *p, const char *path, const struct rul
 
 void pod_template_check(struct problems *p, const char *path, jv template, bool strict)
 {
-    static const struct rule whole = {"", MAPPING, template_rules, true};
+    static const struct rule whole = {"", MAPPING, true, template_rules};
 
     if (template.type == JV_OBJ)
         check_members(p, path, &whole, template, strict);
