@@ -8,7 +8,7 @@
 #define ZLIB_CONST
 #include "store_text.h"
 
-#include <string.h>
+#include <limits.h>
 #include <zlib.h>
 
 #include "flinkop/arena.h"
