@@ -126,9 +126,9 @@ def warns_twice(run):
         wait(f"Stalled {status}", lambda: condition(
             run.kube.get("flinkdep", run.namespaces[0], "demo"), "Stalled").get("status") == status, SOON, 0.05)
     for _ in range(2):
-        change(run, allocator={"type": "Flink"})
+        change(run, exposure={"type": "None", "auth": {"type": "OpenShiftOAuth"}})
         stalled("True")
-        change(run, allocator={"type": None})
+        change(run, exposure=None)
         stalled("False")
     wait("the event with a count", lambda: [
         e for e in events_of(run, "demo") if e["reason"] == "ValidationError" and e.get("count", 1) > 1], SOON, 0.1)
