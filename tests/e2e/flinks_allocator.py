@@ -2,6 +2,7 @@
 from lib.check import check, dig, equal, wait
 from lib.manifests import cluster, job
 from lib.suite import test
+from matrix import each_series
 from scene import (SOON, condition, delete_jobs, gone, job_running, jobmanager, no_taskmanagers, pods, session, state, taskmanagers)
 
 FLINK = {"type": "Flink", "idleTimeout": "5s"}
@@ -11,9 +12,10 @@ def account(run):
     run.kube.kubectl("apply", "-n", run.ns, "-k", "deploy/flink-account")
 
 
-def whole_cycle(run, version):
+@each_series("a job from no TaskManager and back to none, by Flink's own allocator")
+def cycle(run, series):
     account(run)
-    flink = session(run, cluster(run.ns, version=version, slots=2, serviceAccount="flink", allocator=FLINK,
+    flink = session(run, cluster(run.ns, version=series, slots=2, serviceAccount="flink", allocator=FLINK,
                                  podTemplate={"metadata": {"labels": {"team": "blue"}}}))
     equal(taskmanagers(run), [], "TaskManagers")
     run.kube.apply(job(run.ns, "first", parallelism=3))
@@ -35,21 +37,6 @@ def whole_cycle(run, version):
     delete_jobs(run, "first")
     no_taskmanagers(run, seconds=90)
     equal(jobmanager(run)["status"]["containerStatuses"][0]["restartCount"], 0, "restarts of the JobManager")
-
-
-@test("a job from no TaskManager and back to none, by Flink's own allocator")
-def cycle(run):
-    whole_cycle(run, "1.20")
-
-
-@test("the same with Flink 1.18", full=True)
-def cycle_1_18(run):
-    whole_cycle(run, "1.18")
-
-
-@test("the same with Flink 2.2", full=True)
-def cycle_2_2(run):
-    whole_cycle(run, "2.2")
 
 
 @test("from the operator's allocator to Flink's and back with a running job; deleted while its TaskManagers run")
