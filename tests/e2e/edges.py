@@ -174,7 +174,7 @@ def batch(run, series):
     equal(dig(run.kube.get("sessionjob", run.ns, "batch"), "status.jobStatus.state"), "FINISHED", "state in the status")
 
 
-@each_series("the adaptive scheduler from no TaskManager gets all that it asks for at once, then gives it back")
+@each_series("the adaptive scheduler from no TaskManager gets all that it asks for at once, then gives it back", full=True)
 def adaptive(run, series):
     flink = session(run, cluster(run.ns, version=series, conf={"jobmanager.scheduler": "adaptive"}))
     run.kube.apply(job(run.ns, "first", parallelism=2, args=["--slot-groups", "2,1"]))
@@ -240,7 +240,7 @@ def sidecars(run, series):
     run.note(f"replacement {created - killed:.1f} s after the kill")
 
 
-@each_series("a TaskManager that hangs, or whose node is lost: Flink gives it up, it is replaced, the job runs again")
+@each_series("a TaskManager that hangs, or whose node is lost: Flink gives it up, it is replaced, the job runs again", full=True)
 def hangs(run, series):
     """All that a lost node would show to the JobManager and to the API: no packet says that it is gone, and its pod is still
     said to run. What it does not show: a pod that stays Terminating until its node is deleted."""

@@ -63,7 +63,7 @@ def there_and_back(run):
     equal(run.kube.list("pod", run.ns), [], "pods left")
 
 
-@test("a key that only Flink's allocator can serve chooses it, and an event says why")
+@test("a key that only Flink's allocator can serve chooses it, and an event says why", full=True)
 def delegated(run):
     account(run)
     session(run, cluster(run.ns, serviceAccount="flink", conf={"execution.batch.speculative.enabled": "true"}))
