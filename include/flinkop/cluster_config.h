@@ -21,10 +21,6 @@ enum {
     PORT_TM_RPC = 6122,
 };
 
-/* What runs the JobManager when Flink's own allocator serves the cluster. */
-#define NATIVE_ENTRYPOINT \
-    "org.apache.flink.kubernetes.entrypoint.KubernetesSessionClusterEntrypoint"
-
 struct pod_size {
     double cpu;
     int64_t memory; /* bytes */

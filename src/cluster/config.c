@@ -107,12 +107,12 @@ static void check_legacy(struct problems *p, struct cluster_config *c)
 /* Keys that cannot have their effect here are better refused than left without one. */
 static void check_keys(struct problems *p, struct cluster_config *c)
 {
-    for (size_t i = 0; i < c->conf.n; i++) {
-        const struct flink_key *key = flink_key_find(c->conf.entries[i].key);
+    size_t n;
+    const struct flink_key *keys = flink_keys(&n);
 
-        if (key && key->treatment == KEY_REFUSED)
-            problem_add(p, config_path(p, key->key), "is not supported: %s", key->note);
-    }
+    for (size_t i = 0; i < n; i++)
+        if (keys[i].treatment == KEY_REFUSED && conf_get(&c->conf, keys[i].key))
+            problem_add(p, config_path(p, keys[i].key), "is not supported: %s", keys[i].note);
 }
 
 static void choose_image(struct problems *p, struct cluster_config *c)

@@ -31,6 +31,10 @@
 #define SLOTS_MIN_KEY "slotmanager.number-of-slots.min"
 #define SPARE_KEY "slotmanager.redundant-taskmanager-num"
 
+/* What runs the JobManager when Flink's own allocator serves the cluster. */
+#define NATIVE_ENTRYPOINT \
+    "org.apache.flink.kubernetes.entrypoint.KubernetesSessionClusterEntrypoint"
+
 /* ---- whose ---- */
 
 static void choose_allocator(struct problems *p, struct cluster_config *c)

@@ -34,7 +34,6 @@ jv taskmanager_template(struct arena *a, const struct desired_input *in);
 
 /** A map option ("k:v,k:v") as an object, ABSENT if unset or malformed (reported by validation). */
 jv conf_map_or_absent(const struct conf *c, const char *key);
-jv conf_list_or_absent(const struct conf *c, const char *key);
 jv conf_maps_or_absent(const struct conf *c, const char *key);
 
 #endif

@@ -28,7 +28,7 @@ jv conf_map_or_absent(const struct conf *c, const char *key)
     return conf_map(c, key, &v, &err) ? ABSENT : v;
 }
 
-jv conf_list_or_absent(const struct conf *c, const char *key)
+static jv conf_list_or_absent(const struct conf *c, const char *key)
 {
     struct error err;
     jv v = ABSENT;

@@ -61,18 +61,13 @@ static bool key_in_place(const char *key)
     return false;
 }
 
-static jv flat_configuration(struct arena *a, jv v)
+static jv flat_configuration(struct arena *a, const struct conf *conf)
 {
-    struct conf conf = CONF_INIT(a);
     struct jv_list list = JV_LIST(a);
-    struct error err;
 
-    /* A configuration that cannot be read is compared as it stands. */
-    if (conf_add_jv(&conf, v, "", &err))
-        return v;
-    for (size_t i = 0; i < conf.n; i++)
-        if (!key_in_place(conf.entries[i].key))
-            jv_list_put(&list, conf.entries[i].key, STR(conf.entries[i].value));
+    for (size_t i = 0; i < conf->n; i++)
+        if (!key_in_place(conf->entries[i].key))
+            jv_list_put(&list, conf->entries[i].key, STR(conf->entries[i].value));
     return list.n ? jv_list_obj(&list) : ABSENT;
 }
 
@@ -87,13 +82,8 @@ static jv drop(struct arena *a, jv obj, const char *const keys[], size_t n)
 }
 
 /* What of it Flink has in its configuration: all of it where the allocator is Flink's. */
-static jv allocator_part(struct arena *a, jv allocator, jv configuration)
+static jv allocator_part(struct arena *a, jv allocator, bool delegated)
 {
-    struct conf conf = CONF_INIT(a);
-    struct error err;
-    bool delegated = !conf_add_jv(&conf, configuration, "", &err) &&
-                     flink_keys_delegated(&conf) != NULL;
-
     if (delegated || str_eq(JV_STRING(allocator, "type"), "Flink"))
         return allocator;
     allocator = drop(a, allocator, in_place_allocator, ARRAY_SIZE(in_place_allocator));
@@ -105,18 +95,23 @@ static jv allocator_part(struct arena *a, jv allocator, jv configuration)
 static jv restart_part(struct arena *a, jv spec, const char *const keys[], size_t n)
 {
     jv part = drop(a, without_nulls(a, spec), keys, n);
+    jv configuration = jv_get(part, "flinkConfiguration");
+    struct conf conf = CONF_INIT(a);
+    struct error err;
+    /* A configuration that cannot be read is compared as it stands. */
+    bool readable = !conf_add_jv(&conf, configuration, "", &err);
 
     if (str_eq(JV_STRING(part, "mode"), "native")) /* the default */
         part = jv_set(a, part, "mode", ABSENT);
     if (jv_get(part, "allocator").type == JV_OBJ)
         part = jv_set(
             a, part, "allocator",
-            allocator_part(a, jv_get(part, "allocator"), jv_get(part, "flinkConfiguration")));
+            allocator_part(a, jv_get(part, "allocator"), readable && flink_keys_delegated(&conf)));
     if (jv_get(part, "job").type == JV_OBJ)
         part = jv_set(a, part, "job",
                       drop(a, jv_get(part, "job"), in_place_job, ARRAY_SIZE(in_place_job)));
     return jv_dup(a, jv_set(a, part, "flinkConfiguration",
-                            flat_configuration(a, jv_get(part, "flinkConfiguration"))));
+                            readable ? flat_configuration(a, &conf) : configuration));
 }
 
 jv deployment_spec_restart_part(struct arena *a, jv spec)

@@ -200,16 +200,29 @@ static void add_company(struct conf *conf)
         }
 }
 
-static void build(struct problems *p, const char *key, const char *value,
-                  struct deployment_spec *spec, struct cluster_config *ret)
-{
-    struct conf defaults = CONF_INIT(p->a);
+/* What follows from one key: problems, or a configuration. */
+struct built {
+    struct arena a;
+    struct problems p;
+    struct deployment_spec spec;
+    struct cluster_config config;
+};
 
-    *spec = (struct deployment_spec){
-        .conf = CONF_INIT(p->a), .version = flink_version_find("v1_20"), .version_name = "v1_20"};
-    conf_set(&spec->conf, named(p->a, key), value);
-    add_company(&spec->conf);
-    cluster_config_build(p, "team", "demo", spec, &defaults, ret);
+static void built_clear(struct built *b)
+{
+    arena_free(&b->a);
+}
+
+static void build(struct built *b, const char *key, const char *value)
+{
+    struct conf defaults = CONF_INIT(&b->a);
+
+    b->p.a = &b->a;
+    b->spec = (struct deployment_spec){
+        .conf = CONF_INIT(&b->a), .version = flink_version_find("v1_20"), .version_name = "v1_20"};
+    conf_set(&b->spec.conf, named(&b->a, key), value);
+    add_company(&b->spec.conf);
+    cluster_config_build(&b->p, "team", "demo", &b->spec, &defaults, &b->config);
 }
 
 static jv policy(struct arena *a, const struct alloc_policy *p)
@@ -270,23 +283,19 @@ static bool found(jv v, jv expected, bool contains)
 
 static void check_effect(const struct effect *e)
 {
-    cleanup_arena struct arena arena = {0};
-    struct arena *a = &arena;
-    struct problems p = {.a = a};
-    struct deployment_spec spec;
-    struct cluster_config config;
+    CLEANUP(built_clear) struct built b = {0};
 
-    build(&p, e->key, e->value, &spec, &config);
-    ck_assert_msg(!p.n, "%s: %s", e->key, problems_text(&p));
+    build(&b, e->key, e->value);
+    ck_assert_msg(!b.p.n, "%s: %s", e->key, problems_text(&b.p));
     if (e->from == CONFIG) {
-        ck_assert_str_eq(str_or_empty(conf_get(&config.flink, e->key)), e->expected);
+        ck_assert_str_eq(str_or_empty(conf_get(&b.config.flink, e->key)), e->expected);
         return;
     }
-    jv v = follow(a, made_of(a, &config, e->from), e->path);
-    jv expected = *e->expected ? json(a, e->expected) : ABSENT;
+    jv v = follow(&b.a, made_of(&b.a, &b.config, e->from), e->path);
+    jv expected = *e->expected ? json(&b.a, e->expected) : ABSENT;
 
     ck_assert_msg(found(v, expected, strstr(e->path, "[]") != NULL), "%s: %s is %s, expected %s",
-                  e->key, e->path, json_text(a, v), e->expected);
+                  e->key, e->path, json_text(&b.a, v), e->expected);
 }
 
 START_TEST(honoured_and_translated_keys_have_their_effect)
@@ -312,17 +321,13 @@ START_TEST(keys_that_flink_reads_reach_it)
     const struct flink_key *keys = flink_keys(&n);
 
     for (size_t i = 0; i < n; i++) {
-        cleanup_arena struct arena arena = {0};
-        struct arena *a = &arena;
-        struct problems p = {.a = a};
-        struct deployment_spec spec;
-        struct cluster_config config;
+        CLEANUP(built_clear) struct built b = {0};
 
         if (keys[i].treatment != KEY_PASSED)
             continue;
-        build(&p, keys[i].key, "7", &spec, &config);
-        ck_assert_msg(!p.n, "%s: %s", keys[i].key, problems_text(&p));
-        ck_assert_str_eq(str_or_empty(conf_get(&config.flink, named(a, keys[i].key))), "7");
+        build(&b, keys[i].key, "7");
+        ck_assert_msg(!b.p.n, "%s: %s", keys[i].key, problems_text(&b.p));
+        ck_assert_str_eq(str_or_empty(conf_get(&b.config.flink, named(&b.a, keys[i].key))), "7");
     }
 }
 END_TEST
@@ -333,16 +338,12 @@ START_TEST(refused_keys_say_what_does_the_same)
     const struct flink_key *keys = flink_keys(&n);
 
     for (size_t i = 0; i < n; i++) {
-        cleanup_arena struct arena arena = {0};
-        struct arena *a = &arena;
-        struct problems p = {.a = a};
-        struct deployment_spec spec;
-        struct cluster_config config;
+        CLEANUP(built_clear) struct built b = {0};
 
         if (keys[i].treatment != KEY_REFUSED)
             continue;
-        build(&p, keys[i].key, "7", &spec, &config);
-        const char *text = str_or_empty(problems_text(&p));
+        build(&b, keys[i].key, "7");
+        const char *text = str_or_empty(problems_text(&b.p));
 
         ck_assert_msg(strstr(text, keys[i].key) && strstr(text, "podTemplate"), "%s: %s",
                       keys[i].key, text);
@@ -356,40 +357,32 @@ START_TEST(keys_only_flink_can_serve_choose_its_allocator)
     const struct flink_key *keys = flink_keys(&n);
 
     for (size_t i = 0; i < n; i++) {
-        cleanup_arena struct arena arena = {0};
-        struct arena *a = &arena;
-        struct problems p = {.a = a};
-        struct deployment_spec spec;
-        struct cluster_config config;
+        CLEANUP(built_clear) struct built b = {0};
 
-        build(&p, keys[i].key, "true", &spec, &config);
+        build(&b, keys[i].key, "true");
         if (keys[i].treatment != KEY_DELEGATED) {
-            ck_assert_msg(p.n || config.allocator == ALLOCATOR_OPERATOR, "%s", keys[i].key);
+            ck_assert_msg(b.p.n || b.config.allocator == ALLOCATOR_OPERATOR, "%s", keys[i].key);
             continue;
         }
-        ck_assert_msg(!p.n && config.allocator == ALLOCATOR_FLINK &&
-                          strstr(config.allocator_note, keys[i].key),
-                      "%s: %s", keys[i].key, str_or_empty(problems_text(&p)));
-        ck_assert_str_eq(conf_get(&config.flink, "execution.target"), "kubernetes-session");
+        ck_assert_msg(!b.p.n && b.config.allocator == ALLOCATOR_FLINK &&
+                          strstr(b.config.allocator_note, keys[i].key),
+                      "%s: %s", keys[i].key, str_or_empty(problems_text(&b.p)));
+        ck_assert_str_eq(conf_get(&b.config.flink, "execution.target"), "kubernetes-session");
 
-        spec.allocator.type = ALLOCATOR_OPERATOR;
-        cluster_config_build(&p, "team", "demo", &spec, &(struct conf){.a = a}, &config);
-        ck_assert_msg(p.n && strstr(problems_text(&p), "spec.allocator.type: Operator"), "%s",
-                      str_or_empty(problems_text(&p)));
+        b.spec.allocator.type = ALLOCATOR_OPERATOR;
+        cluster_config_build(&b.p, "team", "demo", &b.spec, &(struct conf){.a = &b.a}, &b.config);
+        ck_assert_msg(b.p.n && strstr(problems_text(&b.p), "spec.allocator.type: Operator"), "%s",
+                      str_or_empty(problems_text(&b.p)));
     }
 }
 END_TEST
 
 START_TEST(a_switch_that_is_off_needs_no_other_allocator)
 {
-    cleanup_arena struct arena arena = {0};
-    struct arena *a = &arena;
-    struct problems p = {.a = a};
-    struct deployment_spec spec;
-    struct cluster_config config;
+    CLEANUP(built_clear) struct built b = {0};
 
-    build(&p, "execution.batch.speculative.enabled", "false", &spec, &config);
-    ck_assert(!p.n && config.allocator == ALLOCATOR_OPERATOR && !config.allocator_note);
+    build(&b, "execution.batch.speculative.enabled", "false");
+    ck_assert(!b.p.n && b.config.allocator == ALLOCATOR_OPERATOR && !b.config.allocator_note);
 }
 END_TEST
 
