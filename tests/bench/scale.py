@@ -3,6 +3,7 @@ import collections
 import concurrent.futures
 import contextlib
 import gzip
+import json
 import os
 import re
 import subprocess
@@ -23,6 +24,8 @@ REPLIES = os.path.join(ROOT, "tests/golden/flink/replies/1.20.5")
 # Where the pods of fake nodes have their addresses: all of these are made the bed's own.
 NETWORKS = ("10.200.0.0/16", "10.244.0.0/16")
 MIB = 1 << 20
+# What the operator makes for a cluster; CLUSTER stands for its name.
+MADE = (("configmap", "flink-config-CLUSTER"), ("deployment", "CLUSTER"), ("service", "CLUSTER"), ("service", "CLUSTER-rest"))
 
 
 class Operator(Process):
@@ -122,6 +125,36 @@ class Scale(Accounts):
         self.report.add(f"{clusters(count)}, from the first apply to all READY", took, "s", applied=round(applied, 2))
         self.report.add(f"{clusters(count)}, CPU time of the operator until then", self.operator.cpu(), "s")
 
+    def objects(self, name):
+        """What the operator has made for this cluster: kind, name and JSON of each, with CLUSTER for the cluster's name."""
+        def bare(kind, named):
+            found = self.kube.get(kind, NS, named)
+            about = {k: v for k, v in found["metadata"].items() if k in ("name", "labels", "annotations")}
+            kept = {k: v for k, v in found.items() if k in ("apiVersion", "kind", "data", "spec")}
+            if kept.get("spec", {}).get("clusterIP", "None") != "None":  # each Service has its own
+                del kept["spec"]["clusterIP"], kept["spec"]["clusterIPs"]
+            return json.dumps(dict(kept, metadata=about)).replace(name, "CLUSTER")
+        return [(kind, named, bare(kind, named.replace("CLUSTER", name))) for kind, named in MADE]
+
+    def by_hand(self, count, objects):
+        """The same objects for so many clusters, applied by clients that do nothing else: what API server, controllers and
+        scheduler take for themselves, with any operator."""
+        watch, start = self.kube.watch("pod", NS), time.time()
+
+        def apply(i):
+            name = f"bench-{i:05}"
+            for kind, named, text in objects:
+                self.kube.request("PATCH", self.kube.path(kind, NS, named.replace("CLUSTER", name)) + "?fieldManager=bench&force=true",
+                                  text.replace("CLUSTER", name).encode(), content="application/apply-patch+yaml")
+
+        def ready():
+            return {o["metadata"]["name"] for _, _, o in list(watch.history)
+                    if any(c["type"] == "Ready" and c["status"] == "True" for c in dig(o, "status.conditions") or [])}
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            list(pool.map(apply, range(count)))
+        wait(f"{count} pods ready", lambda: len(ready()) >= count, 900, 0.5)
+        self.report.add(f"{clusters(count)}, the same objects by hand to all pods ready", time.time() - start, "s")
+
     def one_by_one(self, count):
         """So many, each when the one before is READY."""
         watch, since, applied = self.kube.watch("flinkdep", NS), time.time(), {}
@@ -210,7 +243,10 @@ def measure(report, options, folder):
         scale.quiet(quiet)
         scale.one_by_one(few)
         scale.quiet(quiet)
+        objects = scale.objects("bench-00000")
     for count in many:
+        with fresh(report, folder) as scale:
+            scale.by_hand(count, objects)
         with fresh(report, folder) as scale:
             scale.run_operator()
             scale.at_once(count)
