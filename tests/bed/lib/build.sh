@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# bed build: everything that `up` would build when it needs it, at a time of one's choosing.
+# bed build: everything that `up` would build when it needs it, at a time of one's choosing. "all" is what the tests need;
+# fake nodes are the bench's.
 
 bed_build() {
   ensure_deps node
@@ -19,7 +20,6 @@ bed_build() {
         local images="flink:${FLINK// /,flink:}"
         control_plane
         node
-        kwok_program
         prepare_images "$images"
         ;;
       *) die "build: unknown part '$1'" ;;
