@@ -57,6 +57,7 @@ struct cluster_config {
     struct tm_memory tm_memory;
     struct pod_size jm, tm;
     int jm_replicas;
+    int job_parallelism; /* of an application: what Flink is told, or would take by itself */
     int rest_port;
     bool ha, ha_kubernetes;
     int allocator;              /* enum allocator_type, not ALLOCATOR_UNSET */

@@ -94,7 +94,8 @@ struct deployment_spec {
     struct component_spec jm, tm;
     jv log_configuration;
     struct allocator_spec allocator;
-    jv job; /* not present for a session cluster */
+    bool application;    /* it has a job; else it is a session cluster */
+    struct job_spec job; /* of an application cluster */
     struct ingress_spec ingress;
     struct exposure_spec exposure;
 };
@@ -134,6 +135,9 @@ bool object_name_valid(const char *name);
  */
 jv deployment_spec_restart_part(struct arena *a, jv spec);
 char *deployment_spec_hash(struct arena *a, jv spec);
+/** That of an application, which gets a new JobManager for each run of its job: the id of the run
+ * and what it starts from (NULL: nothing) count, too. */
+char *application_hash(struct arena *a, jv spec, const char *job_id, const char *restore_path);
 /** The hash of any part of a spec: nulls and the order of members do not count. */
 char *spec_part_hash(struct arena *a, jv part);
 /** The same for a FlinkSessionJob: a change means cancel and submit anew. */

@@ -38,9 +38,11 @@ struct owner {
 struct desired_input {
     const struct cluster_config *config;
     struct owner cr;
-    int64_t generation;      /* of the CR when the spec was recorded */
-    const char *spec_hash;   /* deployment_spec_hash of that spec */
-    const char *operator_ns; /* namespace of the operator's own pod, NULL: not known */
+    int64_t generation;       /* of the CR when the spec was recorded */
+    const char *spec_hash;    /* deployment_spec_hash of that spec, and of what follows */
+    const char *job_id;       /* of an application */
+    const char *restore_path; /* what it starts from, NULL: nothing */
+    const char *operator_ns;  /* namespace of the operator's own pod, NULL: not known */
 };
 
 /** Name of the configuration's ConfigMap, "flink-config-<cluster>". */

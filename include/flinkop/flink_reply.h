@@ -179,6 +179,7 @@ struct flink_checkpoints {
     /* The newest completed checkpoint or savepoint, rather one that is still there. */
     struct flink_snapshot latest;
     struct flink_snapshot savepoint; /* the newest savepoint */
+    struct flink_snapshot restored;  /* what the job, or its last attempt, has begun with */
 };
 int flink_decode_checkpoints(struct arena *a, jv v, struct flink_checkpoints *ret,
                              struct error *err) MUST_CHECK;

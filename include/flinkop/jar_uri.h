@@ -8,6 +8,11 @@
 /** Adds a problem unless the JAR can be had from there. `allowed`: comma-separated schemes for
  * downloads; local:// (a JAR of the image) always is. */
 void jar_uri_check(struct problems *p, const char *path, const char *uri, const char *allowed);
+struct flink_version;
+/** The same for the JAR of an application, which Flink fetches itself: any scheme that its file
+ * systems know, from the version on that can; local:// is any file of the image. */
+void jar_uri_check_application(struct problems *p, const char *path, const char *uri,
+                               const struct flink_version *v);
 /** The schemes an admin allows for downloads (kubernetes.operator.user.artifacts.allowed-schemes).
  */
 const char *jar_allowed_schemes(const struct conf *c);

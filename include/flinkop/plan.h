@@ -36,6 +36,9 @@ enum action_type {
     ACT_SUBMIT_JOB, /* bring the JAR to Flink and run it under the job id */
     ACT_CANCEL_JOB, /* that it has ended already is a success */
     ACT_JOB_ERROR,  /* read why a job failed */
+    ACT_STOP_JOB,   /* stop a job with a savepoint */
+    ACT_FIND_SAVEPOINT, /* how that savepoint is */
+    ACT_READ_STATE,     /* where the last state of a job is */
 };
 
 struct submit_args {
@@ -47,6 +50,14 @@ struct submit_args {
     jv http_headers;             /* object of strings for the download, or ABSENT */
     const char *allowed_schemes; /* comma-separated */
     bool restricted_hosts_allowed;
+};
+
+struct stop_args {
+    const char *trigger; /* id of the savepoint: asking twice for one id takes one */
+    /* ACT_STOP_JOB */
+    const char *directory; /* NULL: where the cluster puts them */
+    const char *format;    /* "CANONICAL" or "NATIVE" */
+    bool drain;
 };
 
 struct action {
@@ -63,6 +74,7 @@ struct action {
     /* Flink: the cluster, and the job */
     const char *cluster, *job_id;
     const struct submit_args *submit;
+    const struct stop_args *stop;
 };
 
 /* How an action of an earlier pass ended; given once, to the next pass. */
@@ -73,9 +85,25 @@ struct outcome {
     const char *job_id;
     bool ok;
     struct error error; /* if not ok */
-    bool found;         /* ACT_FIND_JOB, ACT_CANCEL_JOB: Flink has the job */
-    const char *text;   /* ACT_JOB_ERROR: the cause; ACT_SUBMIT_JOB: the jar id */
+    /* ACT_FIND_JOB, ACT_CANCEL_JOB: Flink has the job. ACT_FIND_SAVEPOINT: it knows of it; not ok
+     * then means that it failed. ACT_READ_STATE: the job has had some. */
+    bool found;
+    /* ACT_JOB_ERROR: the cause, NULL: Flink tells none (yet); ACT_SUBMIT_JOB: the jar id;
+     * ACT_FIND_SAVEPOINT, ACT_READ_STATE: the path, NULL: none yet, or none outside of the
+     * JobManager. */
+    const char *text;
 };
+
+/* Notes about a job that is to end. */
+struct stop_memory {
+    int64_t sent, looked;     /* monotonic ms of the last request, and of the last look; -1 */
+    int64_t since;            /* of the first request, -1 */
+    int64_t retry_at;         /* no savepoint before */
+    int failures;             /* of savepoints, in a row */
+    struct obs_cause trouble; /* what went wrong last; reason NULL: nothing */
+};
+struct stop_memory stop_memory_initial(void);
+struct stop_memory stop_memory_copy(struct arena *a, const struct stop_memory *m);
 
 /* ---- FlinkDeployment ---- */
 
@@ -114,6 +142,7 @@ struct cluster_memory {
     struct refusal refused;
     struct refusal unexposed; /* of an object that exposes it: the cluster itself works */
     struct refusal kept;      /* of a pod that was to be taken away */
+    struct stop_memory stop;  /* of the job of an application */
 };
 struct cluster_memory cluster_memory_initial(void);
 /** A copy with everything it points to in this arena. */
@@ -134,7 +163,8 @@ struct cluster_snapshot {
     const struct obs_deployment *deployment; /* NULL: there is none */
     const struct obs_meta *configmap, *internal_service, *rest_service;
     struct exposure_view exposure[EXPOSURE_COUNT];
-    const char *operator_ns; /* where the operator's own pod runs, NULL: not known */
+    const char *fresh_job_id; /* 32 random hex digits for the case that one is needed */
+    const char *operator_ns;  /* where the operator's own pod runs, NULL: not known */
     const struct obs_pod *const *jm_pods;
     size_t n_jm_pods;
     const struct obs_pod *const *tm_pods;
@@ -177,7 +207,7 @@ struct plan {
     unsigned kinds; /* 1U << kind: optional kinds that it needs to be looked at */
     int rest_port;
     bool undecided;            /* whether it is ready is about to be found out */
-    bool ready;                /* jobs can be submitted */
+    bool ready;                /* FlinkSessionJobs can be submitted */
     const char *summary;       /* what it does or waits for, in a sentence */
     const char *shortage;      /* why jobs do not get the slots they need; NULL: they do */
     const char *flink_version; /* "v1_20", NULL: not known */
@@ -195,9 +225,9 @@ struct job_memory {
     int64_t retry_at;       /* monotonic ms, not before */
     const char *looked_for; /* job id that a live look-up did not find… */
     int64_t deleting_since; /* -1 */
-    int64_t cancel_sent;    /* monotonic ms of the last cancel, -1 */
-    const char *lost_id;    /* job id that the JobManager no longer knows… */
-    int64_t lost_since;     /* …since, -1 */
+    struct stop_memory stop;
+    const char *lost_id; /* job id that the JobManager no longer knows… */
+    int64_t lost_since;  /* …since, -1 */
     struct obs_cause
         refused; /* why the API server does not take its finalizer; reason NULL: it does */
 };

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reconciling a FlinkDeployment (session cluster). One pass:
+ * Reconciling a FlinkDeployment. One pass:
  *
  *   judge      the spec: is it valid, does it differ from what was recorded?
  *   record     a new spec in the status before anything is done about it
  *   roll out   the objects, in an order that never lets two JobManagers or two versions meet
+ *   job        of an application: how it is, and what a change does to it first
  *   allocate   TaskManagers for the jobs
  *   report     all of it in the status
  *
@@ -21,7 +22,11 @@
 struct cluster_memory cluster_memory_initial(void)
 {
     return (struct cluster_memory){
-        .alloc = alloc_memory_initial(), .deleting_since = -1, .blocked_since = -1};
+        .alloc = alloc_memory_initial(),
+        .deleting_since = -1,
+        .blocked_since = -1,
+        .stop = stop_memory_initial(),
+    };
 }
 
 static struct obs_cause cause_copy(struct arena *a, struct obs_cause c)
@@ -47,6 +52,7 @@ struct cluster_memory cluster_memory_copy(struct arena *a, const struct cluster_
     copy.retries = arena_new_array(a, const char *, m->n_retries + 1);
     for (size_t i = 0; i < m->n_retries; i++)
         copy.retries[i] = arena_strdup(a, m->retries[i]);
+    copy.stop = stop_memory_copy(a, &m->stop);
     copy.spec_hash = m->spec_hash ? arena_strdup(a, m->spec_hash) : NULL;
     alloc->jobmanager = m->alloc.jobmanager ? arena_strdup(a, m->alloc.jobmanager) : NULL;
     alloc->start_cause = cause_copy(a, m->alloc.start_cause);
@@ -111,6 +117,8 @@ struct desired_input desired_of(struct cluster_pass *p)
         .cr = {"flink.apache.org/v1beta1", "FlinkDeployment", p->meta.name, p->meta.uid},
         .generation = p->meta.generation,
         .spec_hash = p->target_hash,
+        .job_id = p->job_id,
+        .restore_path = p->restore_path,
         .operator_ns = p->s->operator_ns,
     };
 }
@@ -233,7 +241,7 @@ static void look_at_jobmanager(struct cluster_pass *p)
     look_for_former(p);
 
     if (!p->up_to_date) {
-        p->jm = p->usable && !p->meta.deleted_ms ? JM_DEPLOYING : JM_MISSING;
+        p->jm = p->usable && !p->meta.deleted_ms && !p->suspended ? JM_DEPLOYING : JM_MISSING;
         return;
     }
     bool answers = jobmanager_known(p);
@@ -288,8 +296,10 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
     learn(&p);
     tell_unwritten(&p.plan, KIND_FLINKDEPLOYMENT, s->cr, s->outcomes, s->n_outcomes);
     if (p.meta.deleted_ms) {
-        finalize(&p);
         look_at_jobmanager(&p);
+        if (p.application)
+            look_at_job(&p);
+        finalize(&p);
     } else {
         if (p.recording && s->deployment)
             p.progress = STOPPING;
@@ -298,6 +308,8 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
         if (p.held && !p.recording)
             roll_out(&p);
         look_at_jobmanager(&p);
+        if (p.application)
+            look_after_job(&p);
         if (p.up_to_date && p.flinks_own)
             count_taskmanagers(&p);
         else if (p.up_to_date)
@@ -313,8 +325,9 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
     p.plan.kinds = exposure_kinds(&p);
     p.plan.pace = choose_pace(&p);
     p.plan.undecided = p.undecided;
-    p.plan.ready = p.serves && p.up_to_date && !p.former && !p.meta.deleted_ms;
-    p.plan.summary = describe(&p).message;
+    p.plan.ready = p.serves && p.up_to_date && !p.former && !p.meta.deleted_ms && !p.application;
+    p.plan.summary = p.application ? "it is an application cluster, which runs its own job only"
+                                   : describe(&p).message;
     p.plan.shortage = p.alloc.problem.reason ? p.alloc.problem.message : NULL;
     p.plan.counts = (struct cluster_counts){p.alloc.live,       p.alloc.starting,
                                             p.alloc.desired,    p.alloc.slots_total,

@@ -69,7 +69,8 @@ static bool starved(const struct obs_job *j)
     return n[TASKS_SCHEDULED] > 0 || (j->job.state == JOB_CREATED && !j->job.tasks_total);
 }
 
-static struct alloc_job job_of(const struct obs_job *j, const struct obs_session_job *cr)
+/* parallelism: of its spec, if it is one of ours, 0 if not. */
+static struct alloc_job job_of(const struct obs_job *j, int parallelism)
 {
     bool ending = j->job.state == JOB_CANCELLING || j->job.state == JOB_FAILING;
 
@@ -79,8 +80,7 @@ static struct alloc_job job_of(const struct obs_job *j, const struct obs_session
         /* Before its graph is known a job of ours is as wide as its spec says. */
         .need = ending          ? 0
                 : j->has_detail ? j->slots_needed
-                : cr            ? MAX(cr->parallelism, 1)
-                                : 0,
+                                : parallelism,
         .need_max = j->slots_needed_max,
         .waiting = !ending && !all_running(&j->job),
         .starved = !ending && starved(j),
@@ -101,28 +101,42 @@ static bool belongs(const struct obs_session_job *cr, const char *job_id)
     return str_eq(cr->job_id, job_id);
 }
 
+/* What the spec of the job with this id asks for; 0: it is none of ours. */
+static int parallelism_of(const struct cluster_pass *p, const char *job_id)
+{
+    if (p->application && str_eq(p->job_id, job_id))
+        return p->config.job_parallelism;
+    for (size_t k = 0; k < p->s->n_jobs; k++)
+        if (belongs(p->s->jobs[k], job_id))
+            return MAX(p->s->jobs[k]->parallelism, 1);
+    return 0;
+}
+
 static size_t jobs_in(struct cluster_pass *p, bool known, struct alloc_job **ret)
 {
     const struct cluster_snapshot *s = p->s;
     size_t n_flink = known ? s->flink->n_jobs : 0, n = 0;
-    struct alloc_job *jobs = arena_new_array(p->a, struct alloc_job, n_flink + s->n_jobs + 1);
+    struct alloc_job *jobs = arena_new_array(p->a, struct alloc_job, n_flink + s->n_jobs + 2);
 
     for (size_t i = 0; i < n_flink; i++) {
         const struct obs_job *j = &s->flink->jobs[i];
-        const struct obs_session_job *owner = NULL;
 
-        if (job_state_terminal(j->job.state))
-            continue;
-        for (size_t k = 0; k < s->n_jobs && !owner; k++)
-            if (belongs(s->jobs[k], j->job.id))
-                owner = s->jobs[k];
-        jobs[n++] = job_of(j, owner);
+        if (!job_state_terminal(j->job.state))
+            jobs[n++] = job_of(j, parallelism_of(p, j->job.id));
     }
     /* Jobs that Flink does not have yet: start before it asks. */
+    if (job_expected(p))
+        jobs[n++] = (struct alloc_job){
+            .id = p->job_id,
+            .name = p->meta.name,
+            .need = p->config.job_parallelism,
+            .expected = true,
+            .waiting = true,
+        };
     for (size_t k = 0; k < s->n_jobs; k++) {
         const struct obs_session_job *cr = s->jobs[k];
 
-        if (cr->meta.deleted_ms || cr->suspended || cr->ended || cr->failing ||
+        if (p->application || cr->meta.deleted_ms || cr->suspended || cr->ended || cr->failing ||
             (known && obs_flink_job(s->flink, cr->job_id)))
             continue;
         jobs[n++] = (struct alloc_job){

@@ -30,7 +30,7 @@ static const char *blockers(const struct cluster_pass *p)
     const char *text = NULL;
     size_t n = 0;
 
-    if (!operator_flag(p, OPTION "session.deletion.block-on-session-jobs", true))
+    if (p->application || !operator_flag(p, OPTION "session.deletion.block-on-session-jobs", true))
         return NULL;
     for (size_t i = 0; i < s->n_jobs; i++, n++)
         if (n < 5)
@@ -95,6 +95,8 @@ void finalize(struct cluster_pass *p)
     int64_t deadline = m->deleting_since + cleanup_timeout(p);
     bool there = p->s->deployment || p->s->n_jm_pods || p->s->n_tm_pods;
 
+    if (p->application && !job_stopped(p))
+        return;
     if (there && p->s->now < deadline) {
         delete_all(p);
         p->progress = "waiting for the pods to end";

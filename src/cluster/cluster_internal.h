@@ -29,10 +29,24 @@ struct cluster_pass {
     struct cluster_config config;
     bool usable; /* config can be built: there is something to work with */
 
+    /* ---- the job of an application ---- */
+    bool application;
+    const char *job_id, *restore_path; /* recorded; NULL: none */
+    bool suspended;             /* it is recorded as suspended, and nothing else is asked for */
+    jv pending;                 /* spec to record as soon as the job has ended; ABSENT: none */
+    const struct obs_job *job;  /* Flink's view of it, NULL: not there or not known */
+    enum job_state job_state;   /* what the status shall say */
+    const char *record_id;      /* a new job id to be recorded in this pass… */
+    const char *record_restore; /* …with what it starts from */
+    bool record_suspended;      /* record that it is suspended */
+    bool deployed;              /* Flink has it: recorded in this pass */
+    const char *failure;        /* cause of a FAILED job, if it was read in this pass */
+
     /* ---- found on the way ---- */
     bool held;            /* it carries our finalizer: its spec may be recorded */
     bool recording;       /* the target is being recorded in this pass: act in the next */
     bool up_to_date;      /* the Deployment runs the target */
+    bool down;            /* nothing of a suspended application is left */
     bool flinks_own;      /* Flink's own allocator makes the TaskManagers of what runs */
     const char *progress; /* what is being done or waited for; NULL: nothing */
     bool serves;          /* the JobManager of the target answers us */
@@ -78,13 +92,37 @@ void plan_apply(struct cluster_pass *p, enum kube_kind kind, const char *name,
  * away. Only who may delete it could give it another owner, where admission looks after that. */
 bool left_over(const struct obs_meta *m, const char *owner_uid); /* cluster_rollout.c */
 
-void judge(struct cluster_pass *p);                 /* cluster_judge.c */
-void roll_out(struct cluster_pass *p);              /* cluster_rollout.c */
-void finalize(struct cluster_pass *p);              /* cluster_finalize.c */
-void look_at_names(struct cluster_pass *p);         /* cluster_allocate.c */
-void allocate_taskmanagers(struct cluster_pass *p); /* cluster_allocate.c */
-void count_taskmanagers(struct cluster_pass *p);    /* cluster_allocate.c */
-void report(struct cluster_pass *p);                /* cluster_report.c */
+void judge(struct cluster_pass *p); /* cluster_judge.c */
+/** Makes this spec what to work towards; the first problem with it, or NULL. */
+const char *judge_as(struct cluster_pass *p, jv spec); /* cluster_judge.c */
+void roll_out(struct cluster_pass *p);                 /* cluster_rollout.c */
+void finalize(struct cluster_pass *p);                 /* cluster_finalize.c */
+void look_at_names(struct cluster_pass *p);            /* cluster_allocate.c */
+void allocate_taskmanagers(struct cluster_pass *p);    /* cluster_allocate.c */
+void count_taskmanagers(struct cluster_pass *p);       /* cluster_allocate.c */
+void report(struct cluster_pass *p);                   /* cluster_report.c */
+
+/* ---- cluster_job.c: the job of an application ---- */
+
+/** A spec as it would be recorded if nothing happened to the job. */
+jv as_recorded(struct cluster_pass *p, jv spec);
+/** What is recorded of it and what is asked for. */
+void judge_job(struct cluster_pass *p);
+/** Finds out how it is. */
+void look_at_job(struct cluster_pass *p);
+/** Finds out how it is and takes the next step. */
+void look_after_job(struct cluster_pass *p);
+/** Cancels it; true as soon as it does not run or there was time enough. Else p->progress tells. */
+bool job_stopped(struct cluster_pass *p);
+/** Whether TaskManagers are to be there for it although Flink does not have it yet. */
+bool job_expected(const struct cluster_pass *p);
+/** status.jobStatus and status.taskManager */
+jv cluster_job_status(struct cluster_pass *p);
+jv cluster_job_taskmanagers(const struct cluster_pass *p);
+/** Its state as a reason and a sentence. */
+struct obs_cause describe_job(const struct cluster_pass *p);
+/** What is new with it, as events. */
+void tell_job(struct cluster_pass *p);
 
 /* ---- cluster_exposure.c ---- */
 

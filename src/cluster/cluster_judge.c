@@ -9,18 +9,6 @@
 #include "flinkop/str.h"
 #include "status.h"
 
-/* Reads a spec and builds its configuration; the first problem as text, or NULL. */
-static const char *build(struct cluster_pass *p, jv spec, struct deployment_spec *ret_spec,
-                         struct cluster_config *ret_config)
-{
-    struct problems *problems = arena_new(p->a, struct problems);
-
-    problems->a = p->a;
-    cluster_config_read(problems, p->meta.ns, p->meta.name, spec, false, p->s->defaults, ret_spec,
-                        ret_config);
-    return problems_text(problems);
-}
-
 /* Rules that compare with what is deployed (api-contract §2.15, 26–29). */
 static const char *check_change(struct cluster_pass *p, jv current)
 {
@@ -40,37 +28,43 @@ static const char *check_change(struct cluster_pass *p, jv current)
     return NULL;
 }
 
+const char *judge_as(struct cluster_pass *p, jv spec)
+{
+    struct problems *problems = arena_new(p->a, struct problems);
+    struct deployment_spec *kept = arena_new(p->a, struct deployment_spec);
+
+    problems->a = p->a;
+    cluster_config_read(problems, p->meta.ns, p->meta.name, spec, false, p->s->defaults, kept,
+                        &p->config);
+    p->target = spec;
+    p->usable = !problems->n;
+    p->spec = *kept;
+    p->config.spec = kept;
+    return problems_text(problems);
+}
+
 void judge(struct cluster_pass *p)
 {
-    struct deployment_spec current_spec = {0};
-    struct cluster_config *current_config = arena_new(p->a, struct cluster_config);
-    struct deployment_spec *kept = arena_new(p->a, struct deployment_spec);
     jv current = jv_get(p->cr, "spec");
 
     p->recorded = recorded_spec(p->a, p->cr);
     p->invalid = JV_STRING(p->cr, KUBE_UNREADABLE);
     if (!p->invalid)
-        p->invalid = build(p, current, &current_spec, current_config);
-    p->unsupported_version = current_spec.version && !current_spec.version->supported;
+        p->invalid = judge_as(p, spec_to_record(p->a, p->recorded, current));
+    p->unsupported_version = p->spec.version && !p->spec.version->supported;
     if (!p->invalid && jv_present(p->recorded))
         p->invalid = check_change(p, current);
-
-    if (!p->invalid) {
-        p->target = spec_to_record(p->a, p->recorded, current);
-        *kept = current_spec;
-        p->config = *current_config;
-        p->usable = true;
-    } else if (jv_present(p->recorded)) {
-        p->target = p->recorded;
-        p->usable = !build(p, p->recorded, kept, current_config);
-        p->config = *current_config;
-    } else {
+    if (p->invalid && !jv_present(p->recorded)) {
         p->target = ABSENT;
+        p->usable = false;
         return;
     }
-    p->spec = *kept;
-    p->config.spec = kept;
+    if (p->invalid)
+        (void)judge_as(p, p->recorded); /* it was valid once */
     p->target_hash = deployment_spec_hash(p->a, p->target);
     p->recording = !jv_present(p->recorded) ||
                    !str_eq(p->target_hash, deployment_spec_hash(p->a, p->recorded));
+    p->application = p->usable && p->spec.application;
+    if (p->application)
+        judge_job(p);
 }

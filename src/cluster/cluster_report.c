@@ -10,10 +10,11 @@
 #include "flinkop/arena.h"
 #include "flinkop/json.h"
 #include "flinkop/str.h"
+#include "job_words.h"
 #include "status.h"
 
 static const struct {
-    const char *name, *reason, *message; /* of the condition `Running`, as it has always been */
+    const char *name, *reason, *message; /* of the condition `Running` of a session cluster */
 } jm_texts[] = {
     [JM_MISSING] = {"MISSING", "JobManagerDeploymentMissing", "JobManager deployment not found"},
     [JM_DEPLOYING] = {"DEPLOYING", "JobManagerIsDeploying", "JobManager process is starting up"},
@@ -29,8 +30,18 @@ const char *jm_status_name(enum jm_status s)
     return jm_texts[s].name;
 }
 
+/* What it is there for is done or goes on. */
+static bool job_well(const struct cluster_pass *p)
+{
+    return !jv_present(p->pending) && (job_runs_whole(p->job) || p->job_state == JOB_FINISHED);
+}
+
 static bool ready(const struct cluster_pass *p)
 {
+    if (p->suspended)
+        return p->down && !p->invalid && !p->meta.deleted_ms;
+    if (p->application && !job_well(p))
+        return false;
     return p->jm == JM_READY && p->up_to_date && !p->invalid && !refusal(p)->reason && !p->former &&
            !p->meta.deleted_ms;
 }
@@ -105,20 +116,39 @@ struct obs_cause describe(struct cluster_pass *p)
                          p->former_stuck ? "; if its node is lost, delete the Node or, by force, "
                                            "the pod"
                                          : "")};
+    if (p->progress)
+        return (struct obs_cause){"RollingOut", p->progress};
+    if (p->application && (p->suspended || p->jm == JM_READY))
+        return describe_job(p);
     return (struct obs_cause){jm_texts[p->jm].reason, jm_texts[p->jm].message};
+}
+
+/* As it has always been (api-contract §1.6). */
+static struct condition running_condition(const struct cluster_pass *p)
+{
+    struct obs_cause job;
+
+    if (!p->application)
+        return (struct condition){"Running", p->jm == JM_READY, jm_texts[p->jm].reason,
+                                  jm_texts[p->jm].message};
+    if (p->job_state == JOB_UNKNOWN)
+        return (struct condition){"Running", false, "Suspended", "the job has never run"};
+    job = job_state_cause(p->a, NULL, p->job_state, NULL);
+    return (struct condition){"Running", p->job_state == JOB_RUNNING, job.reason, job.message};
 }
 
 static jv conditions(struct cluster_pass *p)
 {
     struct obs_cause why = describe(p);
     bool ok = ready(p);
+    bool failed = p->application && !p->recording && p->job_state == JOB_FAILED;
     bool stalled = p->invalid || refusal(p)->reason || p->jm == JM_ERROR || p->blocked ||
-                   p->former_stuck;
+                   p->former_stuck || failed;
     struct condition list[6] = {
         {"Ready", ok, why.reason, why.message},
         {"Reconciling", !ok && !stalled, why.reason, why.message},
         {"Stalled", stalled, why.reason, why.message},
-        {"Running", p->jm == JM_READY, jm_texts[p->jm].reason, jm_texts[p->jm].message},
+        running_condition(p),
     };
     size_t n = 4;
 
@@ -142,6 +172,10 @@ static const char *error(struct cluster_pass *p)
     if (refused->reason)
         return error_text(p->a, ERROR_PREFIX "ReconciliationException", refused->reason,
                           refused->message);
+    if (p->application && !p->recording && p->job_state == JOB_FAILED)
+        return p->failure
+                   ? error_text(p->a, "org.apache.flink.util.SerializedThrowable", NULL, p->failure)
+                   : JV_STRING(p->status, "error");
     if (p->jm != JM_ERROR)
         return NULL;
     return error_text(p->a, ERROR_PREFIX "DeploymentFailedException", p->cause.reason,
@@ -149,6 +183,15 @@ static const char *error(struct cluster_pass *p)
 }
 
 /* ---- reconciliation ---- */
+
+/* What is recorded has been seen to do what it is there for. */
+static bool works(const struct cluster_pass *p)
+{
+    if (p->suspended)
+        return p->down;
+    return p->jm == JM_READY && p->up_to_date && !refusal(p)->reason &&
+           (!p->application || job_well(p));
+}
 
 static jv reconciliation(struct cluster_pass *p, const char **ret_state)
 {
@@ -161,15 +204,16 @@ static jv reconciliation(struct cluster_pass *p, const char **ret_state)
     if (p->held && !jv_equal(p->target, p->recorded)) {
         text = record_text(p->a, p->target, !jv_present(p->recorded));
         stamp = INT(p->s->wall);
-        if (!p->recording) /* nothing that restarts: as stable as before */
+        if (!p->recording && !p->deployed) /* nothing that restarts: as stable as before */
             stable = stable ? text : NULL;
     }
     if (p->recording)
-        state = "UPGRADING";
-    else if (p->jm == JM_READY && p->up_to_date && !refusal(p)->reason) {
+        state = p->record_suspended ? "DEPLOYED" : "UPGRADING";
+    else if (p->application ? p->deployed
+                            : p->jm == JM_READY && p->up_to_date && !refusal(p)->reason)
         state = "DEPLOYED";
+    if (!p->recording && !strcmp(state, "DEPLOYED") && works(p))
         stable = text;
-    }
     *ret_state = state;
     return jv_dup(p->a, OBJ({"reconciliationTimestamp", stamp}, {"lastReconciledSpec", STR(text)},
                             {"lastStableSpec", STR(stable)}, {"state", STR(state)}));
@@ -185,6 +229,10 @@ static const char *lifecycle(const struct cluster_pass *p, const char *state, jv
         return failed ? "FAILED" : "CREATED";
     if (!strcmp(state, "UPGRADING"))
         return "UPGRADING";
+    if (p->suspended || p->record_suspended)
+        return "SUSPENDED";
+    if (p->application && p->job_state == JOB_FAILED)
+        return "FAILED";
     return str_eq(last, JV_STRING(recon, "lastStableSpec")) ? "STABLE" : "DEPLOYED";
 }
 
@@ -242,6 +290,12 @@ static bool tells_already(const struct cluster_pass *p, const struct condition *
     return false;
 }
 
+/* More than a wish to suspend or to resume. */
+static bool spec_changes(struct cluster_pass *p)
+{
+    return !str_eq(deployment_spec_hash(p->a, p->target), deployment_spec_hash(p->a, p->recorded));
+}
+
 static void tell(struct cluster_pass *p, const char *error_now)
 {
     const char *before = JV_STRING(p->status, "error");
@@ -249,16 +303,18 @@ static void tell(struct cluster_pass *p, const char *error_now)
     struct plan *plan = &p->plan;
     jv cr = p->cr;
 
-    if (p->recording && !jv_present(p->recorded))
+    if (p->application)
+        tell_job(p);
+    if (p->recording && !p->record_suspended && !jv_present(p->recorded))
         plan_event(plan, KIND_FLINKDEPLOYMENT, cr, false, "JobManagerDeployment", "Submit",
                    "Starting deployment");
-    else if (p->recording)
-        plan_event(
-            plan, KIND_FLINKDEPLOYMENT, cr, false, "JobManagerDeployment", "SpecChanged",
-            arena_printf(p->a,
-                         "UPGRADE change(s) detected (Diff: %s), starting "
-                         "reconciliation.",
-                         spec_diff_text(p->a, "FlinkDeploymentSpec", p->recorded, p->target)));
+    else if (p->recording && jv_present(p->recorded) && spec_changes(p))
+        plan_event(plan, KIND_FLINKDEPLOYMENT, cr, false, "JobManagerDeployment", "SpecChanged",
+                   arena_printf(p->a,
+                                "UPGRADE change(s) detected (Diff: %s), starting "
+                                "reconciliation.",
+                                spec_diff_text(p->a, "FlinkDeploymentSpec", p->recorded,
+                                               as_recorded(p, p->target))));
     if (p->recording && p->config.allocator_note)
         plan_event(plan, KIND_FLINKDEPLOYMENT, cr, false, "Operator", "AllocatorFlink",
                    arena_printf(p->a, "TaskManagers are left to Flink's own allocator: %s",
@@ -271,6 +327,9 @@ static void tell(struct cluster_pass *p, const char *error_now)
         else if (refusal(p)->reason)
             plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "Operator", refusal(p)->reason,
                        refusal(p)->message);
+        else if (p->application && p->job_state == JOB_FAILED)
+            plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "Job", "Error",
+                       error_message(p->a, error_now));
         else
             plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "JobManagerDeployment",
                        p->cause.reason, p->cause.message);
@@ -303,6 +362,10 @@ void report(struct cluster_pass *p)
                                   {"lifecycleState", STR(lifecycle(p, state, recon, error_now))},
                                   {"observedGeneration", INT(p->meta.generation)},
                                   {"clusterInfo", EMPTY_OBJ}, {"jobStatus", EMPTY_OBJ})));
+    if (p->application) {
+        status = jv_set(p->a, status, "jobStatus", cluster_job_status(p));
+        status = jv_set(p->a, status, "taskManager", cluster_job_taskmanagers(p));
+    }
     status = jv_set(p->a, status, "clusterInfo", cluster_info(p));
     status = jv_set(p->a, status, "error", STR(error_now));
     status = jv_set(p->a, status, "reconciliationStatus", recon);

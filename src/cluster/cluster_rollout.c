@@ -93,6 +93,34 @@ static bool stopped(struct cluster_pass *p)
     return false;
 }
 
+static void delete_deployment(struct cluster_pass *p)
+{
+    const struct obs_deployment *d = p->s->deployment;
+
+    if (!d->meta.deleted_ms) {
+        struct action *act =
+            plan_add(&p->plan, ACT_DELETE, KIND_DEPLOYMENT, p->meta.ns, d->meta.name);
+
+        act->uid = d->meta.uid;
+        act->propagation = "Foreground";
+    }
+}
+
+/* A suspended application has no JobManager. */
+static void take_down(struct cluster_pass *p)
+{
+    const struct obs_deployment *d = p->s->deployment;
+
+    if ((d && !d->meta.deleted_ms && !stopped(p)) || !no_jobmanagers(p) || !no_taskmanagers(p))
+        return;
+    if (d) {
+        delete_deployment(p);
+        wait_for(p, "waiting for the Deployment to be deleted");
+        return;
+    }
+    p->down = true;
+}
+
 static void deploy(struct cluster_pass *p)
 {
     struct desired_input in = desired_of(p);
@@ -121,13 +149,7 @@ static void replace(struct cluster_pass *p)
         return;
     }
     /* What somebody else made is replaced, never patched: its selector and owners are theirs. */
-    if (!d->meta.deleted_ms) {
-        struct action *act =
-            plan_add(&p->plan, ACT_DELETE, KIND_DEPLOYMENT, p->meta.ns, d->meta.name);
-
-        act->uid = d->meta.uid;
-        act->propagation = "Foreground";
-    }
+    delete_deployment(p);
     wait_for(p, "replacing the former Deployment");
 }
 
@@ -173,7 +195,12 @@ void roll_out(struct cluster_pass *p)
 {
     const struct obs_deployment *d = p->s->deployment;
 
-    if (d && d->meta.deleted_ms)
+    /* What is about to be replaced is kept, but not made. */
+    if (jv_present(p->pending) && !(d && current(p, &d->meta) && d->replicas))
+        return;
+    if (p->suspended)
+        take_down(p);
+    else if (d && d->meta.deleted_ms)
         wait_for(p, "waiting for the Deployment to be deleted");
     else if (!d && no_jobmanagers(p) && no_taskmanagers(p))
         deploy(p);

@@ -163,6 +163,7 @@ static struct conf flink_conf(struct arena *a, const struct cluster_config *c)
     if (v->java_opts)
         conf_default(&conf, v->java_opts_key, v->java_opts);
     enforce_policy(&conf, c);
+    enforce_job(&conf, c);
     return conf;
 }
 
@@ -189,6 +190,7 @@ void cluster_config_build(struct problems *p, const char *ns, const char *name,
     check_keys(p, ret);
     choose_policy(p, ret);
     check_ha(p, ret);
+    choose_job(p, ret);
     choose_image(p, ret);
     cluster_config_check(p, ret);
     if (!str_empty(spec->ingress.template))

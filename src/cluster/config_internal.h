@@ -31,6 +31,13 @@ struct pod_size pod_size(struct problems *p, const struct conf *conf, const stru
 /** {name in Kubernetes: amount} of Flink's external resources; ABSENT: none. */
 jv external_resources(struct problems *p, const struct conf *conf);
 
+/* ---- config_job.c ---- */
+
+/** What this version cannot do yet with the job of an application; its parallelism. */
+void choose_job(struct problems *p, struct cluster_config *c);
+/** What an application's Flink must know, put into the configuration that it gets. */
+void enforce_job(struct conf *conf, const struct cluster_config *c);
+
 /* ---- config_policy.c ---- */
 
 /** Whose allocator, and its policy: spec.allocator, else Flink's options. */

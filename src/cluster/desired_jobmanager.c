@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The JobManager: its Deployment, its Services and the ConfigMap that its pods mount. */
 #include <limits.h>
+#include <string.h>
 
 #include "desired_internal.h"
 #include "files.h"
@@ -82,14 +83,65 @@ static void add_property(void *arg, const char *key, const char *value)
     jv_list_add(list, STR(arena_printf(list->a, "%s=%s", key, value)));
 }
 
-static jv jobmanager_args(struct arena *a, const struct cluster_config *c)
+/* Kubernetes expands $(NAME) in arguments; $$ is how it writes one $. */
+static const char *not_expanded(struct arena *a, const char *arg)
 {
+    char *text = arena_alloc(a, 2 * strlen(arg) + 1), *to = text;
+
+    for (; *arg; arg++) {
+        if (*arg == '$')
+            *to++ = '$';
+        *to++ = *arg;
+    }
+    *to = 0;
+    return text;
+}
+
+static void add_option(struct jv_list *args, const char *option, const char *value)
+{
+    if (str_empty(value))
+        return;
+    jv_list_add(args, STR(option));
+    jv_list_add(args, STR(not_expanded(args->a, value)));
+}
+
+/* What StandaloneApplicationClusterEntryPoint takes. "--" ends it: what follows is the job's, even
+ * if it looks like one of Flink's own options. */
+static void add_job(struct jv_list *args, const struct desired_input *in)
+{
+    const struct job_spec *j = &in->config->spec->job;
+
+    jv_list_add(args, STR("--"));
+    add_option(args, "--job-id", in->job_id);
+    if (in->config->spec->version->fetches_jars)
+        add_option(args, "--jars", j->jar_uri);
+    add_option(args, "--job-classname", j->entry_class);
+    add_option(args, "--fromSavepoint", in->restore_path);
+    if (j->allow_non_restored_state.v)
+        jv_list_add(args, STR("--allowNonRestoredState"));
+    jv_list_add(args, STR("--"));
+    jv_foreach (arg, j->args)
+        jv_list_add(args, STR(not_expanded(args->a, str_or_empty(jv_string(*arg)))));
+}
+
+static const char *role_name(const struct cluster_config *c)
+{
+    if (c->spec->application)
+        return "application";
+    return c->allocator == ALLOCATOR_FLINK ? "kubernetes-session" : "jobmanager";
+}
+
+static jv jobmanager_args(struct arena *a, const struct desired_input *in)
+{
+    const struct cluster_config *c = in->config;
     struct jv_list args = JV_LIST(a);
 
-    jv_list_add(&args, STR(c->allocator == ALLOCATOR_FLINK ? "kubernetes-session" : "jobmanager"));
+    jv_list_add(&args, STR(role_name(c)));
     jm_memory_properties(&c->jm_memory, add_property, &args);
     if (c->ha) /* TaskManagers find the leader's address in the HA store */
         add_property(&args, "jobmanager.rpc.address", "$(_POD_IP_ADDRESS)");
+    if (c->spec->application)
+        add_job(&args, in);
     return jv_list_arr(&args);
 }
 
@@ -144,7 +196,7 @@ static jv jobmanager_pod(struct arena *a, const struct desired_input *in)
             jv_dup(a, ARR(port(a, "rest", c->rest_port), port(a, "jobmanager-rpc", PORT_JM_RPC),
                           port(a, "blobserver", PORT_BLOB))),
         .env = jobmanager_env(a, c),
-        .args = jobmanager_args(a, c),
+        .args = jobmanager_args(a, in),
         .makes_pods = c->allocator == ALLOCATOR_FLINK,
     };
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "flinkop/arena.h"
+#include "flinkop/flink_version.h"
 #include "flinkop/jar_uri.h"
 #include "flinkop/str.h"
 
@@ -59,30 +60,54 @@ static bool has_credentials(const char *uri)
     return at && at < authority + 3 + strcspn(authority + 3, "/?#");
 }
 
-void jar_uri_check(struct problems *p, const char *path, const char *uri, const char *allowed)
+/* Its scheme; NULL: it is none, and that is a problem. */
+static const char *check_uri(struct problems *p, const char *path, const char *uri)
 {
     const char *scheme = scheme_of(p->a, uri);
 
-    if (has_credentials(uri)) { /* not shown: it may be a password */
+    if (has_credentials(uri)) /* not shown: it may be a password */
         problem_add(
             p, path,
             "must not hold a user name or password: they would be in the status and in logs");
-        return;
-    }
-    if (has_blanks(uri)) {
+    else if (has_blanks(uri))
         problem_add(
             p, path,
             "must be a URI without blanks and control characters (%%20 is a blank), found %s",
             jv_describe(p->a, STR(uri)));
-        return;
-    }
-    if (!scheme) {
+    else if (!scheme)
         problem_add(p, path,
                     "must be a URI such as https://host/job.jar or "
                     "local:///opt/flink/usrlib/job.jar, found %s",
                     jv_describe(p->a, STR(uri)));
+    else
+        return scheme;
+    return NULL;
+}
+
+void jar_uri_check_application(struct problems *p, const char *path, const char *uri,
+                               const struct flink_version *v)
+{
+    const char *scheme = check_uri(p, path, uri);
+    const char *file = str_skip_prefix(uri, "local://");
+
+    if (!scheme)
         return;
-    }
+    if (file && (*file != '/' || !str_has_suffix(file, ".jar")))
+        problem_add(p, path, "must name a .jar of the image, local:///path/to/job.jar, found %s",
+                    jv_describe(p->a, STR(uri)));
+    else if (!v->fetches_jars && (!file || !strstr(file, "/usrlib/")))
+        problem_add(p, path,
+                    "Flink %d.%d runs only JARs that are in /opt/flink/usrlib of the image "
+                    "(1.19 and later fetch others), found %s",
+                    v->major, v->minor, jv_describe(p->a, STR(uri)));
+}
+
+void jar_uri_check(struct problems *p, const char *path, const char *uri, const char *allowed)
+{
+    const char *scheme = check_uri(p, path, uri);
+
+    if (!scheme)
+        return;
     if (!strcmp(scheme, "local")) {
         if (!jar_uri_image_id(p->a, uri))
             problem_add(p, path,

@@ -17,17 +17,19 @@
 #include "flinkop/json.h"
 #include "flinkop/str.h"
 #include "job_internal.h"
+#include "job_stop.h"
+#include "job_words.h"
 #include "status.h"
 
 #define OPTION "kubernetes.operator."
-#define LOST_MS 5000 /* Flink must not know a job for so long before it counts as lost */
-#define CANCEL_AGAIN_MS 5000
+#define LOST_MS 5000  /* Flink must not know a job for so long before it counts as lost */
 #define RETRY_MS 5000 /* after a failed submission, doubled up to the maximum */
 #define RETRY_MAX_MS 300000
 
 struct job_memory job_memory_initial(void)
 {
-    return (struct job_memory){.deleting_since = -1, .cancel_sent = -1, .lost_since = -1};
+    return (struct job_memory){
+        .deleting_since = -1, .lost_since = -1, .stop = stop_memory_initial()};
 }
 
 struct job_memory job_memory_copy(struct arena *a, const struct job_memory *m)
@@ -37,6 +39,7 @@ struct job_memory job_memory_copy(struct arena *a, const struct job_memory *m)
     copy.sure_id = m->sure_id ? arena_strdup(a, m->sure_id) : NULL;
     copy.looked_for = m->looked_for ? arena_strdup(a, m->looked_for) : NULL;
     copy.lost_id = m->lost_id ? arena_strdup(a, m->lost_id) : NULL;
+    copy.stop = stop_memory_copy(a, &m->stop);
     copy.refused.reason = m->refused.reason ? arena_strdup(a, m->refused.reason) : NULL;
     copy.refused.message = m->refused.message ? arena_strdup(a, m->refused.message) : NULL;
     return copy;
@@ -53,10 +56,17 @@ static const char *check_change(struct job_pass *p)
                             "spec.deploymentName: cannot change from \"%s\" to \"%s\"; delete "
                             "and create the job anew",
                             str_or_empty(was), p->wanted.deployment_name);
-    if (p->changed && !p->stateless)
-        return "spec.job.upgradeMode: this version can change a running job only with upgradeMode "
-               "stateless; the job goes on with its former specification";
     return NULL;
+}
+
+/* Whether the job is to begin again from where the spec says. */
+static bool redeploys(const struct job_pass *p, jv spec)
+{
+    jv nonce = JV_PATH(spec, "job", "savepointRedeployNonce");
+
+    return !jv_present(p->recorded) ||
+           (jv_present(nonce) &&
+            !jv_equal(nonce, JV_PATH(p->recorded, "job", "savepointRedeployNonce")));
 }
 
 /* Reads a spec as what is wanted; the first problem as text, or NULL. */
@@ -69,6 +79,7 @@ static const char *want(struct job_pass *p, jv spec)
     session_job_read(problems, p->meta.ns, spec, false, p->s->defaults,
                      version ? flink_version_find(version) : NULL, &p->wanted, &p->conf);
     p->suspend = p->wanted.job.state == JOB_DESIRED_SUSPENDED;
+    p->redeploy = redeploys(p, spec);
     p->stateless = p->wanted.job.upgrade_mode == UPGRADE_UNSET ||
                    p->wanted.job.upgrade_mode == UPGRADE_STATELESS;
     return problems_text(problems);
@@ -179,8 +190,6 @@ static void learn(struct job_pass *p)
             }
         } else if (o->type == ACT_CANCEL_JOB && o->ok && !o->found) {
             p->out.memory.looked_for = p->job_id;
-        } else if (o->type == ACT_JOB_ERROR && o->ok) {
-            p->failure = o->text;
         }
     }
 }
@@ -197,15 +206,27 @@ static struct action *flink_action(struct job_pass *p, enum action_type type)
     return act;
 }
 
+/* Its last checkpoint has to outlive a job that is cancelled to go on from there. */
+#define RETENTION "execution.checkpointing.externalized-checkpoint-retention"
+
 static jv job_configuration(struct job_pass *p)
 {
     const struct conf *c = &p->wanted.conf;
     struct jv_list list = JV_LIST(p->a);
 
+    if (!p->stateless && !conf_lookup(c, RETENTION))
+        jv_list_put(&list, RETENTION, STR("RETAIN_ON_CANCELLATION"));
     for (size_t i = 0; i < c->n; i++)
         if (!str_has_prefix(c->entries[i].key, OPTION))
             jv_list_put(&list, c->entries[i].key, STR(c->entries[i].value));
     return list.n ? jv_list_obj(&list) : ABSENT;
+}
+
+static const char *recorded_restore(const struct job_pass *p)
+{
+    const char *path = JV_STRING(p->status, "jobStatus", "upgradeSavepointPath");
+
+    return str_empty(path) ? NULL : path;
 }
 
 static void submit(struct job_pass *p)
@@ -224,7 +245,7 @@ static void submit(struct job_pass *p)
     *args = (struct submit_args){
         .jar_uri = j->jar_uri,
         .entry_class = j->entry_class,
-        .savepoint_path = j->initial_savepoint_path,
+        .savepoint_path = recorded_restore(p),
         .args = j->args.type == JV_ARR ? j->args : ABSENT,
         .parallelism = j->parallelism.set ? (int)j->parallelism.v : 0,
         .allow_non_restored_state = j->allow_non_restored_state.v,
@@ -237,16 +258,38 @@ static void submit(struct job_pass *p)
     p->out.memory.sure_id = NULL;
 }
 
-static void cancel(struct job_pass *p)
+/* True as soon as the job has ended; ret_restore: what another one goes on from. */
+static bool end_job(struct job_pass *p, const char **ret_restore)
 {
-    struct job_memory *m = &p->out.memory;
+    struct job_stop stop = {
+        .a = p->a,
+        .plan = &p->out.plan,
+        .kind = KIND_FLINKSESSIONJOB,
+        .ns = p->meta.ns,
+        .name = p->meta.name,
+        .cluster = p->wanted.deployment_name,
+        .job_id = p->job_id,
+        .job = p->job,
+        .reachable = p->s->flink->known && p->s->flink->reachable,
+        .state = p->state,
+        .status = jv_get(p->status, "jobStatus"),
+        .mode = p->redeploy ? UPGRADE_STATELESS : (enum upgrade_mode)p->wanted.job.upgrade_mode,
+        .conf = &p->conf,
+        .fresh_id = p->s->fresh_job_id,
+        .outcomes = p->s->outcomes,
+        .n_outcomes = p->s->n_outcomes,
+        .now = p->s->now,
+        .wall = p->s->wall,
+        .memory = &p->out.memory.stop,
+    };
 
-    p->progress = "cancelling the job";
-    if (m->cancel_sent < 0 || p->s->now - m->cancel_sent >= CANCEL_AGAIN_MS) {
-        m->cancel_sent = p->s->now;
-        flink_action(p, ACT_CANCEL_JOB);
-    }
-    plan_wake(&p->out.plan, m->cancel_sent + CANCEL_AGAIN_MS);
+    job_stop(&stop);
+    p->progress = stop.progress;
+    if (!stop.ended)
+        p->trouble = stop.trouble;
+    p->new_status = stop.ended ? job_stopped_with(&stop, stop.status) : stop.new_status;
+    *ret_restore = stop.restore_path;
+    return stop.ended;
 }
 
 /* ---- the steps ---- */
@@ -267,8 +310,13 @@ static bool cluster_ready(struct job_pass *p)
 
 /* A new job: from the answer to this status patch on its id stands. What the former one ran into
  * does not hold it up. */
-static void record(struct job_pass *p)
+static void record(struct job_pass *p, const char *restore)
 {
+    if (p->redeploy)
+        restore = p->wanted.job.initial_savepoint_path;
+    else if (p->stateless)
+        restore = NULL;
+    p->record_restore = restore;
     p->record_id = p->s->fresh_job_id;
     p->out.memory.sure_id = p->record_id;
     p->out.memory.submit_failures = 0;
@@ -299,7 +347,7 @@ static void deploy(struct job_pass *p)
         if (p->suspend) /* the recorded spec never got to Flink */
             p->record_suspended = true;
         else
-            record(p);
+            record(p, recorded_restore(p));
         return;
     }
     /* What the user has changed since deserves no patience. */
@@ -344,7 +392,7 @@ static void lost(struct job_pass *p)
     if (p->suspend)
         p->record_suspended = true;
     else if (p->stateless)
-        record(p);
+        record(p, NULL);
 }
 
 static bool recorded_suspended(const struct job_pass *p)
@@ -352,9 +400,25 @@ static bool recorded_suspended(const struct job_pass *p)
     return str_eq(JV_STRING(p->recorded, "job", "state"), "suspended");
 }
 
+static void look_for_cause(struct job_pass *p)
+{
+    const struct failure_look look = {.job_id = p->job_id,
+                                      .status = jv_get(p->status, "jobStatus"),
+                                      .outcomes = p->s->outcomes,
+                                      .n_outcomes = p->s->n_outcomes,
+                                      .now = p->s->now,
+                                      .wall = p->s->wall};
+    bool ask;
+
+    p->failure = job_failure(&p->out.plan, &look, &ask);
+    if (ask)
+        flink_action(p, ACT_JOB_ERROR);
+}
+
 static void follow(struct job_pass *p)
 {
     bool ended = job_state_terminal(p->state), was_suspended = recorded_suspended(p);
+    const char *restore = recorded_restore(p);
 
     if (!p->job && !ended && !p->deployed) {
         lost(p);
@@ -362,18 +426,21 @@ static void follow(struct job_pass *p)
     }
     if (p->job)
         p->out.memory.lost_since = -1;
-    if (!ended && (p->suspend || p->changed)) {
-        cancel(p);
+    bool begun = job_stop_begun(jv_get(p->status, "jobStatus"), &p->out.memory.stop);
+
+    if ((p->suspend || p->changed || begun) && !(was_suspended && ended) && !end_job(p, &restore))
         return;
-    }
-    p->out.memory.cancel_sent = -1;
-    if (p->suspend)
+    p->out.memory.stop = stop_memory_initial();
+    p->progress = NULL;
+    if (p->suspend) {
         p->record_suspended = !was_suspended || p->changed;
-    else if (p->changed || was_suspended)
-        record(p);
-    else if (p->state == JOB_FAILED && p->s->cluster_ready && p->job && !p->failure &&
-             str_empty(JV_STRING(p->status, "error")))
-        flink_action(p, ACT_JOB_ERROR);
+        p->record_restore = restore;
+    } else if (p->changed || was_suspended || begun) {
+        record(p, restore);
+    } else if (p->state == JOB_FAILED && p->s->cluster_ready && p->job &&
+               str_empty(JV_STRING(p->status, "error"))) {
+        look_for_cause(p);
+    }
 }
 
 struct job_plan reconcile_session_job(struct arena *a, const struct job_snapshot *s)
@@ -405,7 +472,7 @@ struct job_plan reconcile_session_job(struct arena *a, const struct job_snapshot
         if (p.suspend)
             p.record_suspended = !recorded_suspended(&p) || p.changed;
         else
-            record(&p);
+            record(&p, recorded_restore(&p));
     } else if (p.deploying) {
         deploy(&p);
     } else {

@@ -47,7 +47,7 @@ void finalize_job(struct job_pass *p)
     }
     if (m->deleting_since < 0) {
         m->deleting_since = p->s->now;
-        m->cancel_sent = -1;
+        m->stop.sent = -1;
     }
     int64_t deadline = m->deleting_since + cancel_timeout(p);
     bool late = p->s->now >= deadline;
@@ -63,12 +63,12 @@ void finalize_job(struct job_pass *p)
         return;
     }
     p->progress = arena_printf(p->a, "cancelling job %s", p->job_id);
-    if (m->cancel_sent < 0 || p->s->now - m->cancel_sent >= CANCEL_AGAIN_MS) {
-        m->cancel_sent = p->s->now;
+    if (m->stop.sent < 0 || p->s->now - m->stop.sent >= CANCEL_AGAIN_MS) {
+        m->stop.sent = p->s->now;
         act =
             plan_add(&p->out.plan, ACT_CANCEL_JOB, KIND_FLINKSESSIONJOB, p->meta.ns, p->meta.name);
         act->cluster = str_or(JV_STRING(p->recorded, "deploymentName"), p->wanted.deployment_name);
         act->job_id = p->job_id;
     }
-    plan_wake(&p->out.plan, MIN(deadline, m->cancel_sent + CANCEL_AGAIN_MS));
+    plan_wake(&p->out.plan, MIN(deadline, m->stop.sent + CANCEL_AGAIN_MS));
 }

@@ -21,13 +21,17 @@ struct job_pass {
     bool changed;                   /* the recorded spec must make way for the current one */
     bool suspend;                   /* the current spec wants it not to run */
     bool stateless;
+    bool redeploy; /* it is to begin from spec.job.initialSavepointPath */
 
     const char *job_id;        /* recorded; NULL: none chosen yet */
     bool deploying;            /* recorded as chosen, not yet known to Flink */
     const struct obs_job *job; /* Flink's view of it, NULL: not there or not known */
     enum job_state state;      /* what the status shall say */
 
-    const char *record_id;    /* a new job id to be recorded in this pass, NULL: none */
+    const char *record_id;      /* a new job id to be recorded in this pass, NULL: none */
+    const char *record_restore; /* with that id: what the job goes on from, NULL: nothing */
+    jv new_status; /* jobStatus with what was begun to end the job, or how it ended; ABSENT: as is
+                    */
     bool record_suspended;    /* record that it is suspended */
     bool deployed;            /* recorded as known to Flink from now on */
     const char *progress;     /* what is waited for */

@@ -6,33 +6,13 @@
 #include "flinkop/json.h"
 #include "flinkop/str.h"
 #include "job_internal.h"
+#include "job_words.h"
 #include "status.h"
-
-static bool runs_whole(const struct job_pass *p)
-{
-    const struct flink_job *j = p->job ? &p->job->job : NULL;
-
-    if (!j || j->state != JOB_RUNNING)
-        return false;
-    /* A batch job runs one part after the other. */
-    if (p->job->batch)
-        return j->tasks[TASKS_RUNNING] + j->tasks[TASKS_FINISHED] > 0;
-    return j->tasks_total > 0 && !j->pending_operators &&
-           j->tasks[TASKS_RUNNING] + j->tasks[TASKS_FINISHED] == j->tasks_total;
-}
-
-/* Why a job that Flink has does not run, as far as its cluster knows. */
-static bool waits_for_slots(const struct job_pass *p)
-{
-    const struct flink_job *j = &p->job->job;
-
-    return p->s->cluster_shortage && (j->tasks[TASKS_SCHEDULED] > 0 || j->state == JOB_CREATED);
-}
 
 static jv job_status(struct job_pass *p)
 {
-    jv js = jv_get(p->status, "jobStatus");
-    const struct flink_job *j = p->job && !p->record_id ? &p->job->job : NULL;
+    jv js = jv_present(p->new_status) ? p->new_status : jv_get(p->status, "jobStatus");
+    const struct obs_job *job = p->record_id ? NULL : p->job;
     const char *state = p->state == JOB_UNKNOWN ? NULL : job_state_name(p->state);
     bool never_ran = p->record_suspended && !job_state_terminal(p->state);
 
@@ -40,17 +20,11 @@ static jv job_status(struct job_pass *p)
         state = job_state_name(JOB_RECONCILING);
     if (never_ran)
         state = NULL;
-    if (p->record_id || never_ran) {
-        js = jv_set(p->a, js, "jobId", STR(p->record_id));
-        js = jv_set(p->a, js, "startTime", ABSENT);
-    }
-    if (j)
-        js = jv_set(p->a, js, "jobName", STR(str_clean(p->a, j->name, 500)));
-    if (j && j->start_ms > 0)
-        js = jv_set(p->a, js, "startTime", STR(arena_printf(p->a, "%lld", (long long)j->start_ms)));
-    if (!str_eq(state, JV_STRING(js, "state")))
-        js = jv_set(p->a, js, "updateTime", STR(arena_printf(p->a, "%lld", (long long)p->s->wall)));
-    return jv_set(p->a, js, "state", STR(state));
+    if (p->record_id || never_ran)
+        js = job_status_begin(p->a, js, p->record_id);
+    if (p->record_id || (p->record_suspended && !never_ran))
+        js = jv_set(p->a, js, "upgradeSavepointPath", STR(p->record_restore));
+    return job_status_write(p->a, js, job, state, p->s->wall);
 }
 
 static jv reconciliation(struct job_pass *p, const char **ret_state)
@@ -77,7 +51,7 @@ static jv reconciliation(struct job_pass *p, const char **ret_state)
     else if (p->record_suspended || p->deployed)
         state = "DEPLOYED";
     if (!strcmp(state, "DEPLOYED") && !p->record_id &&
-        (runs_whole(p) || p->state == JOB_FINISHED || p->record_suspended))
+        (job_runs_whole(p->job) || p->state == JOB_FINISHED || p->record_suspended))
         stable = text;
     *ret_state = state;
     return jv_dup(p->a, OBJ({"reconciliationTimestamp", stamp}, {"lastReconciledSpec", STR(text)},
@@ -116,6 +90,12 @@ static struct obs_cause standing_trouble(struct job_pass *p)
     return none;
 }
 
+static const char *error_type(const char *reason)
+{
+    return strcmp(reason, "UpgradeFailed") ? ERROR_PREFIX "ReconciliationException"
+                                           : ERROR_PREFIX "UpgradeFailureException";
+}
+
 static const char *error(struct job_pass *p, struct obs_cause trouble)
 {
     const char *before = JV_STRING(p->status, "error");
@@ -125,8 +105,7 @@ static const char *error(struct job_pass *p, struct obs_cause trouble)
     if (trouble.reason && !strcmp(trouble.reason, "Missing")) /* a plain string, §1.7 */
         return p->record_id ? NULL : trouble.message;
     if (trouble.reason && strcmp(trouble.reason, "ClusterNotFound"))
-        return error_text(p->a, ERROR_PREFIX "ReconciliationException", trouble.reason,
-                          trouble.message);
+        return error_text(p->a, error_type(trouble.reason), trouble.reason, trouble.message);
     if (p->state == JOB_FAILED && !p->record_id)
         return p->failure
                    ? error_text(p->a, "org.apache.flink.util.SerializedThrowable", NULL, p->failure)
@@ -136,11 +115,6 @@ static const char *error(struct job_pass *p, struct obs_cause trouble)
 
 static struct obs_cause summary(struct job_pass *p, struct obs_cause trouble)
 {
-    const struct flink_job *j = p->job ? &p->job->job : NULL;
-    char *word = arena_strdup(p->a, job_state_name(p->state));
-
-    for (char *c = word + (*word != 0); *c; c++)
-        *c = (char)(*c | 0x20);
     if (p->meta.deleted_ms && p->out.memory.refused.reason)
         return (struct obs_cause){"DeletionBlocked", p->out.memory.refused.message};
     if (p->meta.deleted_ms)
@@ -159,17 +133,7 @@ static struct obs_cause summary(struct job_pass *p, struct obs_cause trouble)
         return (struct obs_cause){"Submitting", "submitting the job"};
     if (p->suspend)
         return (struct obs_cause){"Suspended", "the job is suspended"};
-    if (j && !job_state_terminal(j->state) && !runs_whole(p)) {
-        const char *run =
-            arena_printf(p->a, "%d of %d tasks run", j->tasks[TASKS_RUNNING], j->tasks_total);
-
-        if (waits_for_slots(p))
-            return (struct obs_cause){"WaitingForSlots",
-                                      arena_printf(p->a, "%s: %s", run, p->s->cluster_shortage)};
-        return (struct obs_cause){word, run};
-    }
-    return (struct obs_cause){*word ? word : "Unknown",
-                              arena_printf(p->a, "Job status %s", job_state_name(p->state))};
+    return job_state_cause(p->a, p->job, p->state, p->s->cluster_shortage);
 }
 
 static jv conditions(struct job_pass *p, struct obs_cause trouble)
@@ -178,10 +142,11 @@ static jv conditions(struct job_pass *p, struct obs_cause trouble)
     bool taken = !p->changed || p->record_suspended;
     bool here = !p->record_id && !p->deploying && !p->invalid && !p->meta.deleted_ms && taken;
     bool ok = here && (p->suspend ? job_state_terminal(p->state) || !p->job_id
-                                  : runs_whole(p) || p->state == JOB_FINISHED);
+                                  : job_runs_whole(p->job) || p->state == JOB_FINISHED);
     bool stalled = p->invalid || p->out.memory.refused.reason ||
                    (!p->record_id && p->state == JOB_FAILED) ||
-                   (trouble.reason && !strcmp(trouble.reason, "SubmitFailed")) ||
+                   (trouble.reason && (!strcmp(trouble.reason, "SubmitFailed") ||
+                                       !strcmp(trouble.reason, "UpgradeFailed"))) ||
                    (trouble.reason && !strcmp(trouble.reason, "Missing") && !p->record_id);
     struct condition list[] = {
         {"Ready", ok, why.reason, why.message},

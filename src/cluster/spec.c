@@ -69,24 +69,6 @@ static const struct json_field allocator_fields[] = {
     {"pendingTimeout", FIELD_DURATION, AT(allocator_spec, pending_timeout), .max = DURATION_MAX_MS},
     {0},
 };
-static const struct json_field deployment_fields[] = {
-    {"image", FIELD_STRING, AT(deployment_spec, image)},
-    {"imagePullPolicy", FIELD_STRING, AT(deployment_spec, image_pull_policy)},
-    {"serviceAccount", FIELD_STRING, AT(deployment_spec, service_account)},
-    {"flinkVersion", FIELD_STRING, AT(deployment_spec, version_name)},
-    {"mode", FIELD_CHOICE, AT(deployment_spec, mode), .choices = modes},
-    {"flinkConfiguration", FIELD_IGNORED},
-    {"podTemplate", FIELD_OBJECT, AT(deployment_spec, pod_template)},
-    {"jobManager", FIELD_STRUCT, AT(deployment_spec, jm), .fields = component_fields},
-    {"taskManager", FIELD_STRUCT, AT(deployment_spec, tm), .fields = component_fields},
-    {"logConfiguration", FIELD_OBJECT, AT(deployment_spec, log_configuration)},
-    {"allocator", FIELD_STRUCT, AT(deployment_spec, allocator), .fields = allocator_fields},
-    {"job", FIELD_OBJECT, AT(deployment_spec, job)},
-    {"ingress", FIELD_STRUCT, AT(deployment_spec, ingress), .fields = ingress_fields},
-    {"exposure", FIELD_STRUCT, AT(deployment_spec, exposure), .fields = exposure_fields},
-    {"restartNonce", FIELD_NONCE},
-    {0},
-};
 static const struct json_field job_fields[] = {
     {"jarURI", FIELD_STRING, AT(job_spec, jar_uri)},
     {"entryClass", FIELD_STRING, AT(job_spec, entry_class)},
@@ -100,6 +82,24 @@ static const struct json_field job_fields[] = {
     {"checkpointTriggerNonce", FIELD_NONCE},
     {"savepointRedeployNonce", FIELD_NONCE},
     {"autoscalerResetNonce", FIELD_NONCE},
+    {0},
+};
+static const struct json_field deployment_fields[] = {
+    {"image", FIELD_STRING, AT(deployment_spec, image)},
+    {"imagePullPolicy", FIELD_STRING, AT(deployment_spec, image_pull_policy)},
+    {"serviceAccount", FIELD_STRING, AT(deployment_spec, service_account)},
+    {"flinkVersion", FIELD_STRING, AT(deployment_spec, version_name)},
+    {"mode", FIELD_CHOICE, AT(deployment_spec, mode), .choices = modes},
+    {"flinkConfiguration", FIELD_IGNORED},
+    {"podTemplate", FIELD_OBJECT, AT(deployment_spec, pod_template)},
+    {"jobManager", FIELD_STRUCT, AT(deployment_spec, jm), .fields = component_fields},
+    {"taskManager", FIELD_STRUCT, AT(deployment_spec, tm), .fields = component_fields},
+    {"logConfiguration", FIELD_OBJECT, AT(deployment_spec, log_configuration)},
+    {"allocator", FIELD_STRUCT, AT(deployment_spec, allocator), .fields = allocator_fields},
+    {"job", FIELD_STRUCT, AT(deployment_spec, job), .fields = job_fields},
+    {"ingress", FIELD_STRUCT, AT(deployment_spec, ingress), .fields = ingress_fields},
+    {"exposure", FIELD_STRUCT, AT(deployment_spec, exposure), .fields = exposure_fields},
+    {"restartNonce", FIELD_NONCE},
     {0},
 };
 static const struct json_field session_job_fields[] = {
@@ -215,6 +215,18 @@ static void check_allocator(struct problems *p, const struct allocator_spec *s)
                     (long long)s->max_taskmanagers.v, (long long)s->min_taskmanagers.v);
 }
 
+static void check_job_args(struct problems *p, jv args)
+{
+    size_t i = 0;
+
+    jv_foreach (arg, args) {
+        if (arg->type != JV_STR)
+            problem_add(p, arena_printf(p->a, "spec.job.args[%zu]", i),
+                        "must be a string, found %s", jv_describe(p->a, *arg));
+        i++;
+    }
+}
+
 void deployment_spec_read(struct problems *p, jv spec, bool strict, struct deployment_spec *ret)
 {
     *ret = (struct deployment_spec){.conf = CONF_INIT(p->a)};
@@ -235,29 +247,30 @@ void deployment_spec_read(struct problems *p, jv spec, bool strict, struct deplo
     check_allocator(p, &ret->allocator);
     ingress_spec_read(p, jv_get(spec, "ingress"), strict, &ret->ingress);
     exposure_spec_read(p, jv_get(spec, "exposure"), &ret->exposure);
+    ret->application = jv_present(jv_get(spec, "job"));
+    check_job_args(p, ret->job.args);
+}
+
+/* The JAR of an application is had by Flink itself. */
+static void check_application(struct problems *p, const struct deployment_spec *s)
+{
+    const char *uri = s->job.jar_uri;
+
+    if (!str_empty(uri))
+        jar_uri_check_application(p, "spec.job.jarURI", uri, s->version);
+    if (s->job.upgrade_mode == UPGRADE_LAST_STATE || s->job.upgrade_mode == UPGRADE_SAVEPOINT)
+        problem_add(p, "spec.job.upgradeMode",
+                    "last-state and savepoint are not supported by this version for application "
+                    "clusters; use stateless");
 }
 
 void deployment_spec_check(struct problems *p, const struct deployment_spec *s)
 {
-    if (jv_present(s->job))
-        problem_add(p, "spec.job",
-                    "application clusters are not supported by this version; leave it out for a "
-                    "session cluster and run the job as a FlinkSessionJob");
+    if (s->application && s->version)
+        check_application(p, s);
     if (s->mode == MODE_STANDALONE)
         problem_add(p, "spec.mode", "standalone is not supported by this version; use native");
     exposure_spec_check(p, &s->exposure);
-}
-
-static void check_job_args(struct problems *p, jv args)
-{
-    size_t i = 0;
-
-    jv_foreach (arg, args) {
-        if (arg->type != JV_STR)
-            problem_add(p, arena_printf(p->a, "spec.job.args[%zu]", i),
-                        "must be a string, found %s", jv_describe(p->a, *arg));
-        i++;
-    }
 }
 
 void session_job_spec_read(struct problems *p, jv spec, bool strict, struct session_job_spec *ret)

@@ -163,6 +163,12 @@ char *deployment_spec_hash(struct arena *a, jv spec)
     return json_hash(a, sorted(a, deployment_spec_restart_part(a, spec)));
 }
 
+char *application_hash(struct arena *a, jv spec, const char *job_id, const char *restore_path)
+{
+    return json_hash(a, OBJ({"spec", STR(deployment_spec_hash(a, spec))}, {"job", STR(job_id)},
+                            {"restore", STR(restore_path)}));
+}
+
 char *spec_part_hash(struct arena *a, jv part)
 {
     return json_hash(a, sorted(a, without_nulls(a, part)));

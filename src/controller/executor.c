@@ -49,6 +49,9 @@ static const char *const verbs[] = {
     [ACT_SUBMIT_JOB] = "job submitted",
     [ACT_CANCEL_JOB] = "job cancelled",
     [ACT_JOB_ERROR] = "job error read",
+    [ACT_STOP_JOB] = "job stopped",
+    [ACT_FIND_SAVEPOINT] = "savepoint looked up",
+    [ACT_READ_STATE] = "last state read",
 };
 
 /* ---- ends ---- */
@@ -278,7 +281,74 @@ static void on_job_error(void *arg, const struct flink_answer *answer)
 
     if (err.code == ERR_NONE &&
         !flink_decode_exceptions(&op->e->a, answer->body, &root, &when, &err))
-        op->outcome.text = str_or(root, "Flink tells no cause");
+        op->outcome.text = root;
+    op_end(op, &err);
+}
+
+static void on_stopped(void *arg, const struct flink_answer *answer)
+{
+    struct op *op = arg;
+
+    touched(op);
+    op_end(op, answer->err);
+}
+
+static void stop(struct op *op)
+{
+    const struct stop_args *s = op->act->stop;
+    struct arena *a = &op->e->a;
+    struct flink_endpoint e;
+    const char *body =
+        json_text(a, OBJ({"triggerId", STR(s->trigger)}, {"targetDirectory", STR(s->directory)},
+                         {"formatType", STR(s->format)}, {"drain", BOOL(s->drain)}));
+
+    if (endpoint(op, &e))
+        op->flink = flink_send(op->e->x->flink, &e, "POST",
+                               arena_printf(a, "/jobs/%s/stop", op->act->job_id), body, 0,
+                               on_stopped, op);
+}
+
+static void on_savepoint(void *arg, const struct flink_answer *answer)
+{
+    struct op *op = arg;
+    struct error err = *answer->err;
+    struct flink_operation found = {0};
+
+    if (err.code == ERR_NOT_FOUND) { /* of the savepoint, or of the job */
+        op_ok(op);
+        return;
+    }
+    if (err.code == ERR_NONE && !flink_decode_operation(&op->e->a, answer->body, &found, &err)) {
+        op->outcome.found = true;
+        op->outcome.text = found.location;
+        if (found.failure)
+            error_set(&err, ERR_SERVER, "%s", found.failure);
+        else if (found.done && !found.location)
+            error_set(&err, ERR_PARSE, "Flink tells no path of the savepoint");
+    }
+    touched(op);
+    op_end(op, &err);
+}
+
+/* A job without checkpoints has no list of them either, and Flink says that with a 404, too. */
+#define NO_CHECKPOINTS "Checkpointing has not been enabled"
+
+static void on_state(void *arg, const struct flink_answer *answer)
+{
+    struct op *op = arg;
+    struct error err = *answer->err;
+    struct flink_checkpoints c;
+
+    if (err.code == ERR_NOT_FOUND && strstr(err.text, NO_CHECKPOINTS)) {
+        op_ok(op);
+        return;
+    }
+    if (err.code == ERR_NONE && !flink_decode_checkpoints(&op->e->a, answer->body, &c, &err)) {
+        const struct flink_snapshot *last = c.latest.id >= 0 ? &c.latest : &c.restored;
+
+        op->outcome.found = last->id >= 0;
+        op->outcome.text = last->path;
+    }
     op_end(op, &err);
 }
 
@@ -338,6 +408,16 @@ static void start(struct op *op)
         break;
     case ACT_SUBMIT_JOB:
         submit(op);
+        break;
+    case ACT_STOP_JOB:
+        stop(op);
+        break;
+    case ACT_FIND_SAVEPOINT:
+        ask(op, "GET", arena_printf(a, "/jobs/%s/savepoints/%s", job, op->act->stop->trigger),
+            on_savepoint);
+        break;
+    case ACT_READ_STATE:
+        ask(op, "GET", arena_printf(a, "/jobs/%s/checkpoints", job), on_state);
         break;
     }
 }

@@ -135,6 +135,9 @@ static struct plan plan_cluster(struct controller *c, struct target *t, const st
 {
     const char *ns = cr->meta->ns, *name = cr->meta->name;
     const struct stored *deployment = store_get(c->stores[KIND_DEPLOYMENT], ns, name);
+    char fresh_id[FLINK_ID_LEN + 1];
+
+    random_hex(fresh_id, FLINK_ID_LEN / 2);
     struct cluster_snapshot s = {
         .cr = object,
         .defaults = c->defaults,
@@ -142,6 +145,7 @@ static struct plan plan_cluster(struct controller *c, struct target *t, const st
         .configmap = meta_of(c, KIND_CONFIGMAP, ns, arena_printf(a, "flink-config-%s", name)),
         .internal_service = meta_of(c, KIND_SERVICE, ns, name),
         .rest_service = meta_of(c, KIND_SERVICE, ns, arena_printf(a, "%s-rest", name)),
+        .fresh_job_id = arena_strdup(a, fresh_id),
         .operator_ns = c->operator_ns,
         .flink = probe_result(t->probe),
         .outcomes = t->outcomes,

@@ -220,13 +220,15 @@ int flink_decode_checkpoints(struct arena *a, jv v, struct flink_checkpoints *re
     const struct place *latest = AT(NULL, "latest"), *at = AT(NULL, "counts");
     jv obj = decode_object(&d, NULL, v), counts = decode_object(&d, at, jv_get(obj, "counts"));
     jv newest = JV_PATH(obj, "latest", "completed"),
-       savepoint = JV_PATH(obj, "latest", "savepoint");
+       savepoint = JV_PATH(obj, "latest", "savepoint"),
+       restored = JV_PATH(obj, "latest", "restored");
 
     ret->completed = decode_number(&d, at, counts, "completed", 0);
     ret->failed = decode_number(&d, at, counts, "failed", 0);
     ret->in_progress = decode_number(&d, at, counts, "in_progress", 0);
     ret->latest = read_snapshot(&d, a, AT(latest, "completed"), newest);
     ret->savepoint = read_snapshot(&d, a, AT(latest, "savepoint"), savepoint);
+    ret->restored = read_snapshot(&d, a, AT(latest, "restored"), restored);
     if (ret->savepoint.id > ret->latest.id || ret->latest.discarded)
         ret->latest = ret->savepoint;
     return decode_end(&d);

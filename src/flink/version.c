@@ -51,13 +51,16 @@ static const struct flink_version versions[] = {
     {"v1_16", 1, 16, true, true, FLAT, NULL, NULL, false, RESOURCE_WAIT_1},
     {"v1_17", 1, 17, true, true, FLAT, NULL, NULL, false, RESOURCE_WAIT_1},
     {"v1_18", 1, 18, true, true, FLAT, JAVA_OPTS_TO_2_0, OPTS_KEY, false, RESOURCE_WAIT_1},
-    {"v1_19", 1, 19, true, false, FLAT, JAVA_OPTS_TO_2_0, DEFAULT_OPTS_KEY, false, RESOURCE_WAIT_1},
-    {"v1_20", 1, 20, true, false, FLAT, JAVA_OPTS_TO_2_0, DEFAULT_OPTS_KEY, true, RESOURCE_WAIT_1},
-    {"v2_0", 2, 0, true, false, YAML, JAVA_OPTS_TO_2_0, DEFAULT_OPTS_KEY, true, RESOURCE_WAIT_2},
-    {"v2_1", 2, 1, true, false, YAML, JAVA_OPTS, DEFAULT_OPTS_KEY, true, RESOURCE_WAIT_2},
-    {"v2_2", 2, 2, true, false, YAML, JAVA_OPTS, DEFAULT_OPTS_KEY, true, RESOURCE_WAIT_2},
-    {"v2_3", 2, 3, true, false, YAML, JAVA_OPTS, DEFAULT_OPTS_KEY, true, RESOURCE_WAIT_2},
-    {"v2_4", 2, 4, true, false, YAML, JAVA_OPTS, DEFAULT_OPTS_KEY, true, RESOURCE_WAIT_2},
+    {"v1_19", 1, 19, true, false, FLAT, JAVA_OPTS_TO_2_0, DEFAULT_OPTS_KEY, false, RESOURCE_WAIT_1,
+     true},
+    {"v1_20", 1, 20, true, false, FLAT, JAVA_OPTS_TO_2_0, DEFAULT_OPTS_KEY, true, RESOURCE_WAIT_1,
+     true},
+    {"v2_0", 2, 0, true, false, YAML, JAVA_OPTS_TO_2_0, DEFAULT_OPTS_KEY, true, RESOURCE_WAIT_2,
+     true},
+    {"v2_1", 2, 1, true, false, YAML, JAVA_OPTS, DEFAULT_OPTS_KEY, true, RESOURCE_WAIT_2, true},
+    {"v2_2", 2, 2, true, false, YAML, JAVA_OPTS, DEFAULT_OPTS_KEY, true, RESOURCE_WAIT_2, true},
+    {"v2_3", 2, 3, true, false, YAML, JAVA_OPTS, DEFAULT_OPTS_KEY, true, RESOURCE_WAIT_2, true},
+    {"v2_4", 2, 4, true, false, YAML, JAVA_OPTS, DEFAULT_OPTS_KEY, true, RESOURCE_WAIT_2, true},
 };
 
 const struct flink_version *flink_versions(size_t *ret_n)

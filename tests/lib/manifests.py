@@ -49,6 +49,13 @@ def job(ns, name, deployment="demo", parallelism=1, args=(), jar=JAR, entry="Bed
     }
 
 
+def application(ns, name="demo", parallelism=1, args=(), jar=JAR, entryClass="BedJob", job=None, **spec):
+    """An application cluster; job: further members of spec.job, further arguments as of cluster()."""
+    return cluster(ns, name, job={
+        "jarURI": jar, "entryClass": entryClass, "parallelism": parallelism, "upgradeMode": "stateless",
+        "args": ["--name", name, *args], **(job or {})}, **spec)
+
+
 def hold(path="/flink-data"):
     """A podTemplate that mounts the bed's data folder."""
     return {"spec": {

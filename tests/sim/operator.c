@@ -80,10 +80,20 @@ void operator_release(void)
 /* ---- its passes (reconcile_… by the linker's --wrap) ---- */
 
 static const char *const action_words[] = {
-    [ACT_APPLY] = "apply",       [ACT_CREATE] = "create",       [ACT_DELETE] = "delete",
-    [ACT_PATCH] = "patch",       [ACT_STATUS] = "status",       [ACT_EVENT] = "event",
-    [ACT_RELEASE] = "release",   [ACT_FIND_JOB] = "find",       [ACT_SUBMIT_JOB] = "submit",
-    [ACT_CANCEL_JOB] = "cancel", [ACT_JOB_ERROR] = "job-error",
+    [ACT_APPLY] = "apply",
+    [ACT_CREATE] = "create",
+    [ACT_DELETE] = "delete",
+    [ACT_PATCH] = "patch",
+    [ACT_STATUS] = "status",
+    [ACT_EVENT] = "event",
+    [ACT_RELEASE] = "release",
+    [ACT_FIND_JOB] = "find",
+    [ACT_SUBMIT_JOB] = "submit",
+    [ACT_CANCEL_JOB] = "cancel",
+    [ACT_JOB_ERROR] = "job-error",
+    [ACT_STOP_JOB] = "stop",
+    [ACT_FIND_SAVEPOINT] = "find-savepoint",
+    [ACT_READ_STATE] = "read-state",
 };
 
 static void trace_plan(const char *kind, jv cr, const struct plan *plan)

@@ -40,6 +40,9 @@ static const char *const action_names[] = {
     [ACT_SUBMIT_JOB] = "submit-job",
     [ACT_CANCEL_JOB] = "cancel-job",
     [ACT_JOB_ERROR] = "read-job-error",
+    [ACT_STOP_JOB] = "stop-job",
+    [ACT_FIND_SAVEPOINT] = "find-savepoint",
+    [ACT_READ_STATE] = "read-state",
 };
 static const char *const pace_names[] = {"off", "fast", "active", "idle"};
 
@@ -143,7 +146,7 @@ static void read_outcomes(struct situation *s)
 }
 
 /* Shorthands: a recorded spec "current" is the object's own spec, a spec-hash "current" is the hash
- * of the first object's spec. */
+ * of the first object's spec, or, of an application, of what is recorded of it. */
 static jv expand(struct arena *a, jv object, const char *hash)
 {
     static const char *const recorded[] = {"status", "reconciliationStatus", "lastReconciledSpec",
@@ -163,10 +166,25 @@ static jv expand(struct arena *a, jv object, const char *hash)
     return object;
 }
 
+static char *recorded_hash(struct arena *a, jv cr)
+{
+    const char *text = JV_STRING(cr, "status", "reconciliationStatus", "lastReconciledSpec");
+    jv js = JV_PATH(cr, "status", "jobStatus"), recorded = ABSENT;
+    struct error err;
+
+    if (text && *text == '{')
+        ck_assert_msg(!json_parse(a, text, strlen(text), &recorded, &err), "%s", err.text);
+    return application_hash(a, jv_get(recorded, "spec"), JV_STRING(js, "jobId"),
+                            JV_STRING(js, "upgradeSavepointPath"));
+}
+
 static jv expand_all(struct arena *a, jv doc)
 {
     jv objects = jv_get(doc, "objects");
-    char *hash = deployment_spec_hash(a, jv_get(jv_at(objects, 0), "spec"));
+    jv cr = jv_at(objects, 0);
+    char *hash = jv_present(JV_PATH(cr, "spec", "job"))
+                     ? recorded_hash(a, cr)
+                     : deployment_spec_hash(a, jv_get(cr, "spec"));
     struct jv_list list = JV_LIST(a);
 
     jv_foreach (o, objects)
@@ -271,6 +289,7 @@ static struct plan plan_cluster(struct situation *s, jv cr)
         .configmap = meta(s, "ConfigMap", arena_printf(s->a, "flink-config-%s", name)),
         .internal_service = meta(s, "Service", name),
         .rest_service = meta(s, "Service", arena_printf(s->a, "%s-rest", name)),
+        .fresh_job_id = "0123456789abcdef0123456789abcdef",
         .operator_ns = JV_STRING(s->doc, "operatorNamespace"),
         .flink = &s->flink,
         .outcomes = s->outcomes,
@@ -348,6 +367,13 @@ static jv submit_text(struct arena *a, const struct submit_args *o)
                       {"restrictedHosts", BOOL(o->restricted_hosts_allowed)}));
 }
 
+static jv stop_text(struct arena *a, const struct stop_args *o)
+{
+    return o ? jv_dup(a, OBJ({"trigger", STR(o->trigger)}, {"directory", STR(o->directory)},
+                             {"format", STR(o->format)}, {"drain", IF(o->drain, BOOL(true))}))
+             : ABSENT;
+}
+
 /* Bodies of objects are long and the same in many cases; `show: full` prints them. */
 static jv body_text(struct arena *a, const struct situation *s, const struct action *act)
 {
@@ -378,15 +404,15 @@ static jv plan_text(struct arena *a, const struct situation *s, const struct pla
 
         jv_list_add(
             &list,
-            jv_dup(a,
-                   OBJ({"do", STR(action_names[act->type])},
-                       {"kind", STR(kube_resource(act->kind)->kind)}, {"name", STR(act->name)},
-                       {"uid", IF(act->type != ACT_EVENT, STR(act->uid))},
-                       {"propagation", STR(act->propagation)}, {"jobId", STR(act->job_id)},
-                       {"cluster", STR(act->cluster)},
-                       {"warning", IF(act->type == ACT_EVENT, BOOL(act->warning))},
-                       {"reason", STR(act->reason)}, {"message", STR(act->message)},
-                       {"submit", submit_text(a, act->submit)}, {"body", body_text(a, s, act)})));
+            jv_dup(a, OBJ({"do", STR(action_names[act->type])},
+                          {"kind", STR(kube_resource(act->kind)->kind)}, {"name", STR(act->name)},
+                          {"uid", IF(act->type != ACT_EVENT, STR(act->uid))},
+                          {"propagation", STR(act->propagation)}, {"jobId", STR(act->job_id)},
+                          {"cluster", STR(act->cluster)},
+                          {"warning", IF(act->type == ACT_EVENT, BOOL(act->warning))},
+                          {"reason", STR(act->reason)}, {"message", STR(act->message)},
+                          {"submit", submit_text(a, act->submit)},
+                          {"stop", stop_text(a, act->stop)}, {"body", body_text(a, s, act)})));
     }
     return jv_dup(
         a, OBJ({"plan", jv_list_arr(&list)},

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Starts a Flink process in a pod of the operator:
 #
-#   launch.sh ENTRYPOINT jobmanager|kubernetes-session|taskmanager [-D key=value]...
+#   launch.sh ENTRYPOINT jobmanager|application|kubernetes-session|taskmanager [-D key=value]... [-- OPTION...]
 #
-# kubernetes-session is the JobManager of a cluster whose TaskManagers Flink's own allocator makes.
+# application is the JobManager of one job, with the options of its entrypoint, -- and the job's arguments;
+# kubernetes-session that of a cluster whose TaskManagers Flink's own allocator makes.
 #
 # First it runs the image's entrypoint, which sets up jemalloc, built-in plugins and the user, and
 # hands over to the second half of this file; that ends in the same java command as Flink's
@@ -73,24 +74,36 @@ link_jars() {
         done
 }
 
+properties=()
+while [ $# -gt 0 ] && [ "$1" != -- ]; do
+    properties+=("$1")
+    shift
+done
+[ $# -gt 0 ] && shift
+
 where=(--configDir "$conf")
+jvm=${FLINK_JM_JVM_MEM_OPTS:-}
+opts="${FLINK_ENV_JAVA_OPTS:-} ${FLINK_ENV_JAVA_OPTS_JM:-}"
 case $role in
-jobmanager | kubernetes-session)
+jobmanager)
     service=standalonesession
     class=org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint
-    if [ "$role" = kubernetes-session ]; then
-        service=$role
-        class=org.apache.flink.kubernetes.entrypoint.KubernetesSessionClusterEntrypoint
-        where=() # it reads FLINK_CONF_DIR, and no argument behind one that it does not know
-    fi
-    jvm="${FLINK_JM_JVM_MEM_OPTS:-} ${JVM_ARGS:-}"
-    opts="${FLINK_ENV_JAVA_OPTS:-} ${FLINK_ENV_JAVA_OPTS_JM:-}"
+    link_jars
+    ;;
+application)
+    service=standalonejob
+    class=org.apache.flink.container.entrypoint.StandaloneApplicationClusterEntryPoint
+    ;;
+kubernetes-session)
+    service=$role
+    class=org.apache.flink.kubernetes.entrypoint.KubernetesSessionClusterEntrypoint
+    where=() # it reads FLINK_CONF_DIR, and no argument behind one that it does not know
     link_jars
     ;;
 taskmanager)
     service=taskexecutor
     class=org.apache.flink.runtime.taskexecutor.TaskManagerRunner
-    jvm="${FLINK_TM_JVM_MEM_OPTS:-} ${JVM_ARGS:-}"
+    jvm=${FLINK_TM_JVM_MEM_OPTS:-}
     opts="${FLINK_ENV_JAVA_OPTS:-} ${FLINK_ENV_JAVA_OPTS_TM:-}"
     ;;
 *)
@@ -106,7 +119,7 @@ expand() {
 }
 while IFS= read -r line; do
     line=${line//[[:space:]]/}
-    [[ $line == [!#]*:* ]] && set -- "$@" -D "${line%%:*}=${line#*:}"
+    [[ $line == [!#]*:* ]] && properties+=(-D "${line%%:*}=${line#*:}")
 done < <(expand <<<"${FLINK_SAVED_PROPERTIES:-}")
 
 java=java
@@ -134,7 +147,7 @@ log_setting=("-Dlog.file=$log.log"
 
 # Variables in the options are expanded, as flink-console.sh does.
 opts=$(eval echo "-XX:+IgnoreUnrecognizedVMOptions $opts")
-[ -n "${FLINK_ENTRYPOINT_ARGS:-}" ] && eval "set -- \"\$@\" $FLINK_ENTRYPOINT_ARGS"
+[ -n "${FLINK_ENTRYPOINT_ARGS:-}" ] && eval "properties+=($FLINK_ENTRYPOINT_ARGS)"
 
 echo "Starting $service as a console application on host $HOSTNAME."
 if [ "${STD_REDIRECT_TO_FILE:-false}" = true ]; then
@@ -142,4 +155,4 @@ if [ "${STD_REDIRECT_TO_FILE:-false}" = true ]; then
     exec 1>"$log.out" 2>"$log.err"
 fi
 # shellcheck disable=SC2086 # options are words
-exec "$java" $jvm $opts "${log_setting[@]}" -classpath "$classpath" "$class" "${where[@]}" "$@"
+exec "$java" $jvm ${JVM_ARGS:-} $opts "${log_setting[@]}" -classpath "$classpath" "$class" "${where[@]}" "${properties[@]}" "$@"

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ *   stateless    cancel, go on from nothing
+ *   savepoint    record a trigger id, stop with that savepoint, ask until it is there
+ *   last-state   cancel, read the path of the last completed checkpoint
+ *
+ * A savepoint's id is recorded before it is asked for, so a second request is the same one, and an
+ * operator that was away finds out how it ended: from the trigger, or, when Flink has forgotten
+ * that, from the job's own list of checkpoints. A stateful job never goes on from nothing unless it
+ * never had a state: where the path is not known, it waits and says so.
+ */
+#include "job_stop.h"
+
+#include <string.h>
+
+#include "flinkop/arena.h"
+#include "flinkop/str.h"
+#include "status.h"
+
+#define OPTION "kubernetes.operator."
+#define AGAIN_MS 5000  /* a request that brought nothing is sent again */
+#define LOOK_MS 500    /* how a savepoint is doing */
+#define RETRY_MS 10000 /* after a savepoint that failed, doubled up to the maximum */
+#define RETRY_MAX_MS 300000
+/* Stateless: the JobManager is stopped in any case. Cancelling only lets a job end in good order.
+ */
+#define PATIENCE_MS 10000
+
+static bool terminal(const struct job_stop *s)
+{
+    return job_state_terminal(s->job ? s->job->job.state : s->state);
+}
+
+static bool stateful(const struct job_stop *s)
+{
+    return s->mode == UPGRADE_LAST_STATE || s->mode == UPGRADE_SAVEPOINT;
+}
+
+static const struct outcome *outcome_of(const struct job_stop *s, enum action_type type)
+{
+    for (size_t i = 0; i < s->n_outcomes; i++)
+        if (s->outcomes[i].type == type && str_eq(s->outcomes[i].job_id, s->job_id))
+            return &s->outcomes[i];
+    return NULL;
+}
+
+static struct action *ask(struct job_stop *s, enum action_type type)
+{
+    struct action *act = plan_add(s->plan, type, s->kind, s->ns, s->name);
+
+    act->cluster = s->cluster;
+    act->job_id = s->job_id;
+    return act;
+}
+
+/* True when the last request is so long ago; counts from now then. */
+static bool due(struct job_stop *s, int64_t *sent, int64_t ms)
+{
+    bool due = *sent < 0 || s->now - *sent >= ms;
+
+    if (due)
+        *sent = s->now;
+    plan_wake(s->plan, *sent + ms);
+    return due;
+}
+
+static void found_end(struct job_stop *s, const char *path)
+{
+    s->ended = true;
+    s->restore_path = path;
+}
+
+static void cancel(struct job_stop *s)
+{
+    s->progress = "cancelling the job";
+    if (due(s, &s->memory->sent, AGAIN_MS))
+        ask(s, ACT_CANCEL_JOB);
+}
+
+/* ---- the state that an ended job has left ---- */
+
+static void unknown_state(struct job_stop *s, const char *why)
+{
+    s->trouble = (struct obs_cause){
+        "UpgradeFailed",
+        arena_printf(
+            s->a,
+            "the job has ended, and the state to go on from is not known: %s. Manual restore "
+            "required: set spec.job.initialSavepointPath and another "
+            "spec.job.savepointRedeployNonce",
+            why)};
+}
+
+/* Flink keeps the checkpoints of jobs that have ended for as long as its JobManager lives. */
+static void read_state(struct job_stop *s)
+{
+    const struct outcome *o = outcome_of(s, ACT_READ_STATE);
+    const char *began_with = JV_STRING(s->status, "upgradeSavepointPath");
+
+    s->progress = "looking for the last state of the job";
+    if (o && o->ok && (o->text || !o->found)) {
+        /* One that never got as far as a checkpoint is where it began. */
+        found_end(s, o->text ? o->text : str_empty(began_with) ? NULL : began_with);
+        return;
+    }
+    if (o && o->ok)
+        unknown_state(s, "the latest checkpoint is not externally addressable");
+    else if (o && o->error.code == ERR_NOT_FOUND)
+        unknown_state(s, "Flink does not know the job any more");
+    else if (!s->reachable)
+        s->progress = "waiting for the JobManager, which knows the last state of the job";
+    if (due(s, &s->memory->sent, AGAIN_MS) && s->reachable)
+        ask(s, ACT_READ_STATE);
+}
+
+/* ---- a savepoint ---- */
+
+static jv snapshot_info(const struct job_stop *s)
+{
+    return jv_get(s->status, "savepointInfo");
+}
+
+/* The id that is recorded, NULL: none was triggered for this. */
+static const char *recorded_trigger(jv status)
+{
+    jv info = jv_get(status, "savepointInfo");
+    const char *id = JV_STRING(info, "triggerId");
+
+    return str_eq(JV_STRING(info, "triggerType"), "UPGRADE") && !str_empty(id) ? id : NULL;
+}
+
+bool job_stop_begun(jv status, const struct stop_memory *m)
+{
+    return recorded_trigger(status) || m->sent >= 0;
+}
+
+static const char *format_name(const struct job_stop *s)
+{
+    const char *format = conf_lookup(s->conf, OPTION "savepoint.format.type");
+
+    return str_eq(format, "NATIVE") ? format : "CANONICAL";
+}
+
+static jv without_trigger(struct arena *a, jv info)
+{
+    static const char *const keys[] = {"triggerId", "triggerTimestamp", "triggerType",
+                                       "formatType"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+        info = jv_set(a, info, keys[i], ABSENT);
+    return info;
+}
+
+static void record_trigger(struct job_stop *s)
+{
+    jv info = jv_merge(
+        s->a, snapshot_info(s).type == JV_OBJ ? snapshot_info(s) : EMPTY_OBJ,
+        jv_dup(s->a, OBJ({"triggerId", STR(s->fresh_id)}, {"triggerTimestamp", INT(s->wall)},
+                         {"triggerType", STR("UPGRADE")}, {"formatType", STR(format_name(s))})));
+
+    s->progress = "taking a savepoint";
+    s->memory->sent = -1;
+    s->new_status = jv_set(s->a, s->status, "savepointInfo", info);
+}
+
+static void savepoint_failed(struct job_stop *s, const char *why)
+{
+    struct stop_memory *m = s->memory;
+    int64_t ms = RETRY_MS;
+
+    for (int i = 0; i < m->failures && ms < RETRY_MAX_MS; i++)
+        ms *= 2;
+    m->failures++;
+    m->retry_at = s->now + MIN(ms, (int64_t)RETRY_MAX_MS);
+    m->sent = -1;
+    plan_wake(s->plan, m->retry_at);
+    s->trouble = (struct obs_cause){
+        "SavepointError", arena_printf(s->a, "the savepoint failed, the job goes on as it was: %s",
+                                       str_clean(s->a, why, 1000))};
+    s->new_status =
+        jv_set(s->a, s->status, "savepointInfo", without_trigger(s->a, snapshot_info(s)));
+}
+
+static void send_stop(struct job_stop *s, const char *trigger)
+{
+    struct stop_args *args = arena_new(s->a, struct stop_args);
+    struct error err;
+    bool drain;
+
+    if (conf_bool(s->conf, OPTION "job.drain-on-savepoint-deletion", false, &drain, &err))
+        drain = false;
+    *args = (struct stop_args){
+        .trigger = trigger,
+        .directory = conf_lookup(s->conf, "execution.checkpointing.savepoint-dir"),
+        .format = format_name(s),
+        .drain = drain,
+    };
+    ask(s, ACT_STOP_JOB)->stop = args;
+}
+
+/* A savepoint was triggered: how is it? */
+static void follow_savepoint(struct job_stop *s, const char *trigger)
+{
+    const struct outcome *stop = outcome_of(s, ACT_STOP_JOB),
+                         *look = outcome_of(s, ACT_FIND_SAVEPOINT);
+    bool forgotten = look && look->ok && !look->found;
+
+    s->progress = "taking a savepoint";
+    if (look && look->found && !look->ok) { /* Flink says that it failed */
+        savepoint_failed(s, look->error.text);
+        return;
+    }
+    if (look && look->ok && look->text && terminal(s)) {
+        found_end(s, look->text);
+        return;
+    }
+    if (stop && !stop->ok && stop->error.http >= 400 && stop->error.http < 500) {
+        savepoint_failed(s, stop->error.text);
+        return;
+    }
+    if (forgotten && terminal(s)) {
+        read_state(s);
+        return;
+    }
+    if (forgotten && s->job && s->job->job.state == JOB_RUNNING)
+        send_stop(s, trigger);
+    else if (forgotten) /* it was never taken, and now it cannot be */
+        s->new_status =
+            jv_set(s->a, s->status, "savepointInfo", without_trigger(s->a, snapshot_info(s)));
+    else if (due(s, &s->memory->looked, LOOK_MS) && s->reachable) {
+        struct stop_args *args = arena_new(s->a, struct stop_args);
+
+        *args = (struct stop_args){.trigger = trigger};
+        ask(s, ACT_FIND_SAVEPOINT)->stop = args;
+    }
+}
+
+static bool falls_back(const struct job_stop *s)
+{
+    struct error err;
+    bool v;
+
+    return conf_bool(s->conf, OPTION "job.upgrade.last-state-fallback.enabled", true, &v, &err) ||
+           v;
+}
+
+static void stop_with_savepoint(struct job_stop *s)
+{
+    enum job_state state = s->job ? s->job->job.state : JOB_UNKNOWN;
+
+    if (state == JOB_CANCELLING || state == JOB_FAILING)
+        s->progress = "waiting for the job to end";
+    else if (state != JOB_RUNNING && falls_back(s))
+        cancel(s);
+    else if (state != JOB_RUNNING)
+        s->progress = "waiting for the job to run, to take a savepoint";
+    else if (s->now < s->memory->retry_at)
+        plan_wake(s->plan, s->memory->retry_at);
+    else
+        record_trigger(s);
+}
+
+/* ---- the whole ---- */
+
+static bool patience_over(struct job_stop *s)
+{
+    if (s->memory->since < 0)
+        s->memory->since = s->now;
+    plan_wake(s->plan, s->memory->since + PATIENCE_MS);
+    return s->now - s->memory->since >= PATIENCE_MS;
+}
+
+static void stop_stateless(struct job_stop *s)
+{
+    bool own_jobmanager = s->kind == KIND_FLINKDEPLOYMENT;
+
+    if (terminal(s) || (own_jobmanager && (!s->job || !s->reachable || patience_over(s))))
+        found_end(s, NULL);
+    else
+        cancel(s);
+}
+
+struct stop_memory stop_memory_initial(void)
+{
+    return (struct stop_memory){.sent = -1, .looked = -1, .since = -1};
+}
+
+struct stop_memory stop_memory_copy(struct arena *a, const struct stop_memory *m)
+{
+    struct stop_memory copy = *m;
+
+    copy.trouble.reason = m->trouble.reason ? arena_strdup(a, m->trouble.reason) : NULL;
+    copy.trouble.message = m->trouble.message ? arena_strdup(a, m->trouble.message) : NULL;
+    return copy;
+}
+
+void job_stop(struct job_stop *s)
+{
+    const char *trigger = recorded_trigger(s->status);
+
+    s->new_status = ABSENT;
+    if (outcome_of(s, ACT_READ_STATE) && terminal(s))
+        read_state(s);
+    else if (trigger) /* whatever is asked for by now */
+        follow_savepoint(s, trigger);
+    else if (!stateful(s))
+        stop_stateless(s);
+    else if (terminal(s))
+        read_state(s);
+    else if (!s->job)
+        s->progress = "waiting for the job to be found in Flink";
+    else if (s->mode == UPGRADE_SAVEPOINT)
+        stop_with_savepoint(s);
+    else
+        cancel(s);
+    /* It stays told until it is overcome. */
+    if (s->trouble.reason)
+        s->memory->trouble = s->trouble;
+    s->trouble = s->memory->trouble;
+}
+
+jv job_stopped_with(struct job_stop *s, jv status)
+{
+    jv info = without_trigger(s->a, snapshot_info(s));
+
+    if (recorded_trigger(s->status) && s->restore_path)
+        info = jv_set(
+            s->a, info, "lastSavepoint",
+            jv_dup(s->a, OBJ({"timeStamp", jv_get(snapshot_info(s), "triggerTimestamp")},
+                             {"location", STR(s->restore_path)}, {"triggerType", STR("UPGRADE")},
+                             {"formatType", STR(format_name(s))})));
+    if (jv_present(snapshot_info(s)))
+        status = jv_set(s->a, status, "savepointInfo", info);
+    return status;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Ending a job so that another one can take its place, and finding the state that the next one goes
+ * on from (api-contract §2.4). The same for a FlinkSessionJob and for the job of an application.
+ */
+#ifndef CLUSTER_JOB_STOP_H
+#define CLUSTER_JOB_STOP_H
+
+#include "flinkop/cluster_spec.h"
+#include "flinkop/plan.h"
+
+struct job_stop {
+    struct arena *a;
+    struct plan *plan; /* what there is to do is added to it */
+    enum kube_kind kind;
+    const char *ns, *name, *cluster, *job_id;
+
+    const struct obs_job *job; /* Flink's view of it; NULL: not there or not known */
+    bool reachable;            /* its JobManager answers */
+    enum job_state state;      /* as it was seen last */
+    jv status;                 /* status.jobStatus */
+    enum upgrade_mode mode;    /* how the next one is to be restored */
+    const struct conf *conf;   /* options of the job: where savepoints go, and how */
+    const char *fresh_id;      /* for a savepoint that is to be triggered */
+    const struct outcome *outcomes;
+    size_t n_outcomes;
+    int64_t now, wall;
+    struct stop_memory *memory;
+
+    /* ---- found ---- */
+    bool ended;               /* it runs no more, and… */
+    const char *restore_path; /* …the next one goes on from here; NULL: from nothing */
+    jv new_status;        /* status.jobStatus with what was begun or given up; ABSENT: the same */
+    const char *progress; /* what is waited for */
+    struct obs_cause trouble; /* what went wrong, to be told */
+};
+
+/** Takes the next step of it, or finds that it has ended. */
+void job_stop(struct job_stop *s);
+
+/** Whether the job is being ended already. Then there is no way back: it will not run on, whatever
+ * is asked for by now. status: status.jobStatus */
+bool job_stop_begun(jv status, const struct stop_memory *m);
+
+/** status.jobStatus with the savepoint that the job was stopped with, NULL: with none. */
+jv job_stopped_with(struct job_stop *s, jv status);
+
+#endif

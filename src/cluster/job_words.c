@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "job_words.h"
+
+#include "flinkop/arena.h"
+#include "flinkop/str.h"
+
+bool job_runs_whole(const struct obs_job *job)
+{
+    const struct flink_job *j = job ? &job->job : NULL;
+
+    if (!j || j->state != JOB_RUNNING)
+        return false;
+    /* A batch job runs one part after the other. */
+    if (job->batch)
+        return j->tasks[TASKS_RUNNING] + j->tasks[TASKS_FINISHED] > 0;
+    return j->tasks_total > 0 && !j->pending_operators &&
+           j->tasks[TASKS_RUNNING] + j->tasks[TASKS_FINISHED] == j->tasks_total;
+}
+
+/* Why a job that Flink has does not run, as far as its cluster knows. */
+static bool waits_for_slots(const struct flink_job *j, const char *shortage)
+{
+    return shortage && (j->tasks[TASKS_SCHEDULED] > 0 || j->state == JOB_CREATED);
+}
+
+/* "Running" of RUNNING. */
+static const char *capitalised(struct arena *a, const char *name)
+{
+    char *word = arena_strdup(a, name);
+
+    for (char *c = word + (*word != 0); *c; c++)
+        *c = (char)(*c | 0x20);
+    return *word ? word : "Unknown";
+}
+
+struct obs_cause job_state_cause(struct arena *a, const struct obs_job *job, enum job_state state,
+                                 const char *shortage)
+{
+    const struct flink_job *j = job ? &job->job : NULL;
+    const char *word = capitalised(a, job_state_name(state));
+
+    if (!j || job_state_terminal(j->state) || job_runs_whole(job))
+        return (struct obs_cause){word, arena_printf(a, "Job status %s", job_state_name(state))};
+
+    const char *run =
+        arena_printf(a, "%d of %d tasks run", j->tasks[TASKS_RUNNING], j->tasks_total);
+
+    if (waits_for_slots(j, shortage))
+        return (struct obs_cause){"WaitingForSlots", arena_printf(a, "%s: %s", run, shortage)};
+    return (struct obs_cause){word, run};
+}
+
+#define CACHED_MS 10000 /* web.refresh-interval is 3 s */
+#define ASK_AGAIN_MS 1000
+
+const char *job_failure(struct plan *plan, const struct failure_look *l, bool *ret_ask)
+{
+    const struct outcome *o = NULL;
+    int64_t since;
+
+    for (size_t i = 0; i < l->n_outcomes; i++)
+        if (l->outcomes[i].type == ACT_JOB_ERROR && l->outcomes[i].ok &&
+            str_eq(l->outcomes[i].job_id, l->job_id))
+            o = &l->outcomes[i];
+    *ret_ask = !o;
+    if (!o || o->text)
+        return o ? o->text : NULL;
+    if (!str_eq(JV_STRING(l->status, "state"), "FAILED") ||
+        !str_to_int64(str_or_empty(JV_STRING(l->status, "updateTime")), &since))
+        since = l->wall;
+    if (l->wall - since >= CACHED_MS)
+        return "Flink tells no cause";
+    plan_wake(plan, l->now + ASK_AGAIN_MS);
+    return NULL;
+}
+
+jv job_status_write(struct arena *a, jv old, const struct obs_job *job, const char *state,
+                    int64_t wall)
+{
+    const struct flink_job *j = job ? &job->job : NULL;
+    jv js = old;
+
+    if (j)
+        js = jv_set(a, js, "jobName", STR(str_clean(a, j->name, 500)));
+    if (j && j->start_ms > 0)
+        js = jv_set(a, js, "startTime", STR(arena_printf(a, "%lld", (long long)j->start_ms)));
+    if (!str_eq(state, JV_STRING(js, "state")))
+        js = jv_set(a, js, "updateTime", STR(arena_printf(a, "%lld", (long long)wall)));
+    return jv_set(a, js, "state", STR(state));
+}
+
+jv job_status_begin(struct arena *a, jv old, const char *id)
+{
+    jv js = jv_set(a, old, "jobId", STR(id));
+
+    return jv_set(a, js, "startTime", ABSENT);
+}

@@ -1,0 +1,119 @@
+"""A FlinkSessionJob with state is changed, suspended and resumed: it goes on where it was. The job prints every hundredth of its
+count, on a TaskManager that all of its runs share: what is printed shows a gap or a repetition."""
+import re
+import time
+
+from lib.check import check, dig, equal, wait
+from lib.manifests import cluster, hold, job
+from lib.suite import test
+from matrix import each_series
+from scene import SOON, UP, condition, job_id, job_running, session, state, taskmanagers
+from world import need_bed
+
+
+def folder(run):
+    return f"file:///flink-data/{run.ns}"
+
+
+def counting(run, mode, rate=1000, conf=None, **more):
+    manifest = job(run.ns, "counts", upgradeMode=mode, args=["--keys", "1", "--rate", str(rate)], **more)
+    manifest["spec"]["flinkConfiguration"] = {"execution.checkpointing.interval": "1 s", **(conf or {})}
+    return manifest
+
+
+def start(run, mode, series="1.20", **more):
+    need_bed(run)
+    flink = session(run, cluster(run.ns, version=series, idle="10min", podTemplate=hold(), conf={
+        "execution.checkpointing.dir": folder(run), "state.checkpoints.dir": folder(run),
+        "execution.checkpointing.savepoint-dir": folder(run), "state.savepoints.dir": folder(run)}))
+    run.kube.apply(counting(run, mode, **more))
+    first = job_running(run, flink, "counts")
+    wait("a first hundred", lambda: counted(run), 60)
+    return flink, first
+
+
+def counted(run):
+    """The numbers that all runs have printed, in order."""
+    pod, = taskmanagers(run)
+    return [int(n) for n in re.findall(r"^0=(\d+)$", run.kube.kubectl("logs", "-n", run.ns, pod), re.M)]
+
+
+def goes_on(run, flink, before, mode):
+    """Another run of the job goes on from the state of the former one: its id."""
+    at = len(counted(run))
+    wait("another run is recorded", lambda: job_id(run, "counts") not in (None, before), UP)
+    found = job_running(run, flink, "counts")
+    status = run.kube.get("sessionjob", run.ns, "counts")["status"]
+    path = dig(status, "jobStatus.upgradeSavepointPath")
+    check(path and path.startswith("file:/"), f"upgradeSavepointPath {path}")
+    equal(flink.get(f"/jobs/{found}/checkpoints")["latest"]["restored"]["external_path"], path, "what the job began with")
+    numbers = wait("it prints on", lambda: len(counted(run)) > at + 5 and counted(run), 60)
+    steps = [b - a for a, b in zip(numbers, numbers[1:])]
+    if mode == "savepoint":
+        equal(set(steps), {100}, f"steps between the numbers that were printed: a gap or a repetition in {numbers[-30:]}")
+    else:
+        check(max(steps) <= 100 and numbers[-1] > max(numbers[:at]), f"a gap in {numbers}")
+    equal(flink.job(before)["state"], "FINISHED" if mode == "savepoint" else "CANCELED", "the former run")
+    return found
+
+
+@each_series("a change with a savepoint: no record is lost and none is counted twice")
+def savepoint(run, series):
+    flink, first = start(run, "savepoint", series)
+    run.kube.apply(counting(run, "savepoint", rate=900))
+    second = goes_on(run, flink, first, "savepoint")
+    info = dig(run.kube.get("sessionjob", run.ns, "counts"), "status.jobStatus.savepointInfo")
+    check(not info.get("triggerId") and info["lastSavepoint"]["triggerType"] == "UPGRADE", f"savepointInfo {info}")
+    run.kube.patch("sessionjob", run.ns, "counts", {"spec": {"job": {"state": "suspended"}}})
+
+    def suspended():
+        cr = run.kube.get("sessionjob", run.ns, "counts")
+        check(dig(cr, "status.lifecycleState") == "SUSPENDED", state(cr))
+        return True
+    wait("SUSPENDED", suspended, 60)
+    run.kube.patch("sessionjob", run.ns, "counts", {"spec": {"job": {"state": "running"}}})
+    goes_on(run, flink, second, "savepoint")
+
+
+@each_series("a change with the last state: no record is lost")
+def last_state(run, series):
+    flink, first = start(run, "last-state", series)
+    time.sleep(3)  # some checkpoints
+    run.kube.apply(counting(run, "last-state", rate=900))
+    goes_on(run, flink, first, "last-state")
+
+
+@test("a savepoint that cannot be written: told, and the job runs on; with another folder the change is made")
+def fails(run):
+    flink, first = start(run, "savepoint")
+    run.kube.apply(counting(run, "savepoint", rate=900, conf={"execution.checkpointing.savepoint-dir": "file:///proc/none"}))
+
+    def told():
+        cr = run.kube.get("sessionjob", run.ns, "counts")
+        check(condition(cr).get("reason") == "SavepointError" and "/proc/none" in condition(cr)["message"], state(cr))
+        return True
+    wait("SavepointError", told, UP)
+    flink.running(first)
+    run.kube.apply(counting(run, "savepoint", rate=900))
+    goes_on(run, flink, first, "savepoint")
+
+
+@test("the operator is killed again and again during a change with a savepoint", full=True)
+def kills(run):
+    flink, first = start(run, "savepoint")
+    run.kube.apply(counting(run, "savepoint", rate=900))
+    for _ in range(4):
+        time.sleep(0.3)
+        run.operator.kill()
+        run.operator.wait()
+    goes_on(run, flink, first, "savepoint")
+
+
+@test("a change that is taken back while the savepoint is being taken: the job goes on all the same")
+def taken_back(run):
+    flink, first = start(run, "savepoint")
+    run.kube.apply(counting(run, "savepoint", rate=900))
+    wait("a savepoint is triggered", lambda: dig(run.kube.get("sessionjob", run.ns, "counts"),
+                                                "status.jobStatus.savepointInfo.triggerId"), SOON, 0.02)
+    run.kube.apply(counting(run, "savepoint"))
+    goes_on(run, flink, first, "savepoint")
