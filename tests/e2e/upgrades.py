@@ -83,7 +83,7 @@ def last_state(run, series):
     goes_on(run, flink, first, "last-state")
 
 
-@test("a savepoint that cannot be written: told, and the job runs on; with another folder the change is made")
+@test("a savepoint that cannot be written: told, and the job runs on; with another folder the change is made", full=True)
 def fails(run):
     flink, first = start(run, "savepoint")
     run.kube.apply(counting(run, "savepoint", rate=900, conf={"execution.checkpointing.savepoint-dir": "file:///proc/none"}))
@@ -109,7 +109,7 @@ def kills(run):
     goes_on(run, flink, first, "savepoint")
 
 
-@test("a change that is taken back while the savepoint is being taken: the job goes on all the same")
+@test("a change that is taken back while the savepoint is being taken: the job goes on all the same", full=True)
 def taken_back(run):
     flink, first = start(run, "savepoint")
     run.kube.apply(counting(run, "savepoint", rate=900))
