@@ -176,7 +176,7 @@ struct flink_snapshot {
 /** GET /jobs/:id/checkpoints */
 struct flink_checkpoints {
     int64_t completed, failed, in_progress;
-    /* The newest completed checkpoint or savepoint, rather one that is still there. */
+    /* The newest completed checkpoint or savepoint; without a path if its files are gone. */
     struct flink_snapshot latest;
     struct flink_snapshot savepoint; /* the newest savepoint */
     struct flink_snapshot restored;  /* what the job, or its last attempt, has begun with */

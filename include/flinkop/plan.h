@@ -96,6 +96,8 @@ struct outcome {
 
 /* Notes about a job that is to end. */
 struct stop_memory {
+    const char *job_id;       /* of that one; of another they mean nothing */
+    int64_t ended;            /* when it was first seen to have ended, -1 */
     int64_t sent, looked;     /* monotonic ms of the last request, and of the last look; -1 */
     int64_t since;            /* of the first request, -1 */
     int64_t retry_at;         /* no savepoint before */
@@ -220,6 +222,7 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
 /* ---- FlinkSessionJob ---- */
 
 struct job_memory {
+    const char *seen_id;    /* job id that Flink is known to have had */
     int submit_failures;    /* in a row */
     const char *sure_id;    /* job id of which no submission can be on its way */
     int64_t retry_at;       /* monotonic ms, not before */

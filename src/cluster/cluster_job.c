@@ -50,14 +50,23 @@ static const char *restore_mode(const char *path)
     return path ? "savepoint" : "stateless";
 }
 
-static const char *wanted_restore(const struct cluster_pass *p, jv spec)
+/* It is to begin from spec.job.initialSavepointPath. */
+static bool redeploys(const struct cluster_pass *p, jv spec)
 {
     jv was = JV_PATH(p->recorded, "job", "savepointRedeployNonce");
     jv nonce = JV_PATH(spec, "job", "savepointRedeployNonce");
-    bool asked = !jv_present(p->recorded) || (jv_present(nonce) && !jv_equal(was, nonce));
+
+    return !jv_present(p->recorded) || (jv_present(nonce) && !jv_equal(was, nonce));
+}
+
+/* What was recorded for a job that has not run yet goes on counting. */
+static const char *wanted_restore(const struct cluster_pass *p, jv spec)
+{
     const char *path = JV_STRING(spec, "job", "initialSavepointPath");
 
-    return asked && !str_empty(path) ? path : NULL;
+    if (!redeploys(p, spec))
+        return str_eq(JV_STRING(p->recorded, "job", "state"), SUSPENDED) ? p->restore_path : NULL;
+    return str_empty(path) ? NULL : path;
 }
 
 /* From the answer to this status patch on the next job is the one that runs. */
@@ -75,7 +84,8 @@ static void record_suspended(struct cluster_pass *p, jv spec)
 {
     p->recording = true;
     p->record_suspended = true;
-    p->target = recorded_form(p, spec, SUSPENDED, "stateless");
+    p->record_restore = wanted_restore(p, spec);
+    p->target = recorded_form(p, spec, SUSPENDED, restore_mode(p->record_restore));
 }
 
 static const char *recorded_string(jv js, const char *key)
@@ -87,7 +97,8 @@ static const char *recorded_string(jv js, const char *key)
 
 static void record(struct cluster_pass *p, jv spec)
 {
-    if (str_eq(JV_STRING(spec, "job", "state"), SUSPENDED))
+    /* In a recorded spec that is not the user's word. */
+    if (!p->invalid && str_eq(JV_STRING(spec, "job", "state"), SUSPENDED))
         record_suspended(p, spec);
     else
         record_job(p, spec);
@@ -108,6 +119,10 @@ void judge_job(struct cluster_pass *p)
     was_suspended = str_eq(JV_STRING(p->recorded, "job", "state"), SUSPENDED) && !upgrading(p);
     suspend = p->invalid ? was_suspended : p->spec.job.state == JOB_DESIRED_SUSPENDED;
     p->suspended = was_suspended && suspend;
+    if (p->suspended && !p->invalid && redeploys(p, wanted)) {
+        record_suspended(p, wanted);
+        return;
+    }
     if (p->suspended ||
         (!p->recording && was_suspended == suspend && !job_stop_begun(js, &p->plan.memory.stop))) {
         /* Nothing that the job would have to end for. */
@@ -139,6 +154,8 @@ void look_at_job(struct cluster_pass *p)
         p->record_id = NULL;
         p->record_suspended = false;
     }
+    if (p->suspended || p->record_id || p->record_suspended)
+        return; /* what a JobManager that is going says of the former one does not count */
     p->job = jobmanager_known(p) ? obs_flink_job(p->s->flink, p->job_id) : NULL;
     if (p->job)
         p->job_state = p->job->job.state;
@@ -207,7 +224,6 @@ static void record_pending(struct cluster_pass *p)
 {
     record(p, p->pending);
     p->pending = ABSENT;
-    p->plan.memory.stop = stop_memory_initial();
     p->up_to_date = false;
     p->jm = JM_DEPLOYING;
 }
@@ -227,7 +243,7 @@ void look_after_job(struct cluster_pass *p)
         p->deployed = true;
         p->target = JV_SET_PATH(p->a, p->target, STR(RUNNING), "job", "state");
     }
-    if (p->job && p->job_state == JOB_FAILED && str_empty(JV_STRING(p->status, "error")))
+    if (p->job && p->job_state == JOB_FAILED && !job_failure_told(JV_STRING(p->status, "error")))
         look_for_cause(p);
 }
 
@@ -241,10 +257,10 @@ jv cluster_job_status(struct cluster_pass *p)
 
     if (p->record_suspended && !none && !job_state_terminal(p->job_state))
         state = job_state_name(JOB_CANCELED);
-    if (p->record_id) {
+    if (p->record_id)
         js = job_status_begin(p->a, js, p->record_id);
+    if (p->record_id || p->record_suspended)
         js = jv_set(p->a, js, "upgradeSavepointPath", STR(p->record_restore));
-    }
     return job_status_write(p->a, js, p->record_id ? NULL : p->job, state, p->s->wall);
 }
 
@@ -263,7 +279,7 @@ jv cluster_job_taskmanagers(const struct cluster_pass *p)
 
 struct obs_cause describe_job(const struct cluster_pass *p)
 {
-    const char *before = JV_STRING(p->status, "error");
+    const char *before = job_failure_told(JV_STRING(p->status, "error"));
 
     if (p->suspended)
         return (struct obs_cause){"Suspended", "the job is suspended"};

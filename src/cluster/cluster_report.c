@@ -173,9 +173,8 @@ static const char *error(struct cluster_pass *p)
         return error_text(p->a, ERROR_PREFIX "ReconciliationException", refused->reason,
                           refused->message);
     if (p->application && !p->recording && p->job_state == JOB_FAILED)
-        return p->failure
-                   ? error_text(p->a, "org.apache.flink.util.SerializedThrowable", NULL, p->failure)
-                   : JV_STRING(p->status, "error");
+        return p->failure ? error_text(p->a, JOB_FAILURE_TYPE, NULL, p->failure)
+                          : job_failure_told(JV_STRING(p->status, "error"));
     if (p->jm != JM_ERROR)
         return NULL;
     return error_text(p->a, ERROR_PREFIX "DeploymentFailedException", p->cause.reason,

@@ -22,6 +22,7 @@
 #include "status.h"
 
 #define OPTION "kubernetes.operator."
+#define JOB_NOT_FOUND "Job Not Found" /* a plain string, api-contract §1.7 */
 #define LOST_MS 5000  /* Flink must not know a job for so long before it counts as lost */
 #define RETRY_MS 5000 /* after a failed submission, doubled up to the maximum */
 #define RETRY_MAX_MS 300000
@@ -36,6 +37,7 @@ struct job_memory job_memory_copy(struct arena *a, const struct job_memory *m)
 {
     struct job_memory copy = *m;
 
+    copy.seen_id = m->seen_id ? arena_strdup(a, m->seen_id) : NULL;
     copy.sure_id = m->sure_id ? arena_strdup(a, m->sure_id) : NULL;
     copy.looked_for = m->looked_for ? arena_strdup(a, m->looked_for) : NULL;
     copy.lost_id = m->lost_id ? arena_strdup(a, m->lost_id) : NULL;
@@ -118,6 +120,7 @@ static void look(struct job_pass *p)
     if (p->s->flink->known)
         p->job = obs_flink_job(p->s->flink, p->job_id);
     if (p->job) {
+        p->out.memory.seen_id = p->job_id;
         p->state = p->job->job.state;
         p->deployed = p->deploying;
         p->deploying = false;
@@ -158,6 +161,7 @@ static void learn_submit(struct job_pass *p, const struct outcome *o)
     if (o->ok) {
         m->submit_failures = 0;
         m->retry_at = 0;
+        m->seen_id = p->job_id;
         p->deployed = true; /* accepted: the next probe will show it */
         p->deploying = false;
         if (!p->job)
@@ -184,6 +188,8 @@ static void learn(struct job_pass *p)
             learn_submit(p, o);
         } else if (o->type == ACT_FIND_JOB && o->ok) {
             p->out.memory.looked_for = o->found ? NULL : p->job_id;
+            if (o->found)
+                p->out.memory.seen_id = p->job_id;
             if (o->found && p->deploying) {
                 p->deployed = true;
                 p->deploying = false;
@@ -209,12 +215,22 @@ static struct action *flink_action(struct job_pass *p, enum action_type type)
 /* Its last checkpoint has to outlive a job that is cancelled to go on from there. */
 #define RETENTION "execution.checkpointing.externalized-checkpoint-retention"
 
+/* The run request takes a configuration since 1.17. Stateless jobs, too: the mode may be changed
+ * while they run. */
+static bool keeps_checkpoints(const struct job_pass *p)
+{
+    const char *name = p->s->flink_version_name;
+    const struct flink_version *v = name ? flink_version_find(name) : NULL;
+
+    return v && flink_at_least(v, 1, 17);
+}
+
 static jv job_configuration(struct job_pass *p)
 {
     const struct conf *c = &p->wanted.conf;
     struct jv_list list = JV_LIST(p->a);
 
-    if (!p->stateless && !conf_lookup(c, RETENTION))
+    if (keeps_checkpoints(p) && !conf_lookup(c, RETENTION))
         jv_list_put(&list, RETENTION, STR("RETAIN_ON_CANCELLATION"));
     for (size_t i = 0; i < c->n; i++)
         if (!str_has_prefix(c->entries[i].key, OPTION))
@@ -274,6 +290,7 @@ static bool end_job(struct job_pass *p, const char **ret_restore)
         .state = p->state,
         .status = jv_get(p->status, "jobStatus"),
         .mode = p->redeploy ? UPGRADE_STATELESS : (enum upgrade_mode)p->wanted.job.upgrade_mode,
+        .redeploy = p->redeploy,
         .conf = &p->conf,
         .fresh_id = p->s->fresh_job_id,
         .outcomes = p->s->outcomes,
@@ -312,16 +329,19 @@ static bool cluster_ready(struct job_pass *p)
  * does not hold it up. */
 static void record(struct job_pass *p, const char *restore)
 {
-    if (p->redeploy)
-        restore = p->wanted.job.initial_savepoint_path;
-    else if (p->stateless)
-        restore = NULL;
-    p->record_restore = restore;
+    p->record_restore = p->redeploy ? p->wanted.job.initial_savepoint_path : restore;
     p->record_id = p->s->fresh_job_id;
     p->out.memory.sure_id = p->record_id;
     p->out.memory.submit_failures = 0;
     p->out.memory.retry_at = 0;
     cluster_ready(p);
+}
+
+/* The job is not to run, and the next one goes on from there. */
+static void suspend(struct job_pass *p, const char *restore)
+{
+    p->record_suspended = true;
+    p->record_restore = p->redeploy ? p->wanted.job.initial_savepoint_path : restore;
 }
 
 /* Submits what was recorded, whatever is wanted by now: Flink takes an id only once, so this way
@@ -336,40 +356,15 @@ static void submit_recorded(struct job_pass *p)
     p->suspend = suspend;
 }
 
-static void deploy(struct job_pass *p)
-{
-    struct job_memory *m = &p->out.memory;
-    bool obsolete = p->changed || p->suspend, sure = str_eq(m->sure_id, p->job_id);
-
-    if (!cluster_ready(p))
-        return;
-    if (obsolete && sure && str_eq(m->looked_for, p->job_id)) {
-        if (p->suspend) /* the recorded spec never got to Flink */
-            p->record_suspended = true;
-        else
-            record(p, recorded_restore(p));
-        return;
-    }
-    /* What the user has changed since deserves no patience. */
-    if (p->s->now < m->retry_at && !(obsolete && sure)) {
-        plan_wake(&p->out.plan, m->retry_at);
-        return;
-    }
-    if (!str_eq(m->looked_for, p->job_id))
-        flink_action(p, ACT_FIND_JOB);
-    else if (p->s->cluster_releasing) /* its end brings us back */
-        p->progress = "waiting for an idle TaskManager to be released";
-    else if (obsolete)
-        submit_recorded(p);
-    else
-        submit(p);
-}
-
 /* Flink has no such job although it should: it is lost once that was seen for a while and a live
  * look-up confirms it. */
 static void lost(struct job_pass *p)
 {
     struct job_memory *m = &p->out.memory;
+
+    if (str_eq(JV_STRING(p->status, "error"),
+               JOB_NOT_FOUND)) /* it stays told until it is overcome */
+        p->trouble = (struct obs_cause){"Missing", JOB_NOT_FOUND};
 
     if (!p->s->flink->known || !p->s->flink->reachable || !p->s->cluster_ready) {
         m->lost_since = -1;
@@ -388,16 +383,83 @@ static void lost(struct job_pass *p)
         flink_action(p, ACT_FIND_JOB);
         return;
     }
-    p->trouble = (struct obs_cause){"Missing", "Job Not Found"};
+    p->trouble = (struct obs_cause){"Missing", JOB_NOT_FOUND};
+    if (!p->stateless && !p->redeploy)
+        return; /* nobody knows its state */
     if (p->suspend)
-        p->record_suspended = true;
-    else if (p->stateless)
+        suspend(p, NULL);
+    else
         record(p, NULL);
+}
+
+/* A JobManager that is no more has had it, or may have: it may have had checkpoints, and another
+ * run of a job with state must not fall behind them. */
+static bool may_have_run(const struct job_pass *p)
+{
+    const char *sent = JV_STRING(p->status, "submittedTo");
+
+    if (p->stateless)
+        return false;
+    return str_eq(p->out.memory.seen_id, p->job_id) ||
+           (!str_empty(sent) && p->s->flink->known && !str_eq(sent, p->s->flink->jm));
+}
+
+/* Which JobManager gets it is recorded before it does; false while that is under way. */
+static bool recorded_where(struct job_pass *p)
+{
+    const char *jm = p->s->flink->jm;
+
+    if (p->stateless || !jm || str_eq(JV_STRING(p->status, "submittedTo"), jm))
+        return true;
+    p->submitted_to = jm;
+    return false;
+}
+
+static void deploy(struct job_pass *p)
+{
+    struct job_memory *m = &p->out.memory;
+    bool obsolete = p->changed || p->suspend, sure = str_eq(m->sure_id, p->job_id);
+
+    if (may_have_run(p)) {
+        lost(p);
+        return;
+    }
+    if (!cluster_ready(p))
+        return;
+    if (obsolete && sure && str_eq(m->looked_for, p->job_id)) {
+        if (p->suspend) /* the recorded spec never got to Flink */
+            suspend(p, recorded_restore(p));
+        else
+            record(p, recorded_restore(p));
+        return;
+    }
+    /* What the user has changed since deserves no patience. */
+    if (p->s->now < m->retry_at && !(obsolete && sure)) {
+        plan_wake(&p->out.plan, m->retry_at);
+        return;
+    }
+    if (!str_eq(m->looked_for, p->job_id))
+        flink_action(p, ACT_FIND_JOB);
+    else if (p->s->cluster_releasing) /* its end brings us back */
+        p->progress = "waiting for an idle TaskManager to be released";
+    else if (!recorded_where(p))
+        p->progress = NULL;
+    else if (obsolete)
+        submit_recorded(p);
+    else
+        submit(p);
 }
 
 static bool recorded_suspended(const struct job_pass *p)
 {
     return str_eq(JV_STRING(p->recorded, "job", "state"), "suspended");
+}
+
+static bool recorded_stateless(const struct job_pass *p)
+{
+    const char *mode = JV_STRING(p->recorded, "job", "upgradeMode");
+
+    return !mode || !strcmp(mode, "stateless");
 }
 
 static void look_for_cause(struct job_pass *p)
@@ -430,15 +492,16 @@ static void follow(struct job_pass *p)
 
     if ((p->suspend || p->changed || begun) && !(was_suspended && ended) && !end_job(p, &restore))
         return;
-    p->out.memory.stop = stop_memory_initial();
     p->progress = NULL;
+    if (was_suspended && p->stateless && !recorded_stateless(p))
+        restore = NULL; /* its state is not wanted any more */
     if (p->suspend) {
-        p->record_suspended = !was_suspended || p->changed;
-        p->record_restore = restore;
+        if (!was_suspended || p->changed)
+            suspend(p, restore);
     } else if (p->changed || was_suspended || begun) {
         record(p, restore);
     } else if (p->state == JOB_FAILED && p->s->cluster_ready && p->job &&
-               str_empty(JV_STRING(p->status, "error"))) {
+               !job_failure_told(JV_STRING(p->status, "error"))) {
         look_for_cause(p);
     }
 }
@@ -469,9 +532,9 @@ struct job_plan reconcile_session_job(struct arena *a, const struct job_snapshot
             return p.out; /* the status needs the resourceVersion that this gives */
         p.trouble = p.out.memory.refused;
     } else if (!jv_present(p.recorded) || !p.job_id) {
-        if (p.suspend)
-            p.record_suspended = !recorded_suspended(&p) || p.changed;
-        else
+        if (p.suspend && (!recorded_suspended(&p) || p.changed))
+            suspend(&p, recorded_restore(&p));
+        else if (!p.suspend)
             record(&p, recorded_restore(&p));
     } else if (p.deploying) {
         deploy(&p);

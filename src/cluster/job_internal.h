@@ -28,7 +28,9 @@ struct job_pass {
     const struct obs_job *job; /* Flink's view of it, NULL: not there or not known */
     enum job_state state;      /* what the status shall say */
 
-    const char *record_id;      /* a new job id to be recorded in this pass, NULL: none */
+    const char *record_id; /* a new job id to be recorded in this pass, NULL: none */
+    const char
+        *submitted_to; /* the JobManager that is about to get the job, to be recorded first */
     const char *record_restore; /* with that id: what the job goes on from, NULL: nothing */
     jv new_status; /* jobStatus with what was begun to end the job, or how it ended; ABSENT: as is
                     */

@@ -6,6 +6,7 @@
 #include "flinkop/json.h"
 #include "flinkop/str.h"
 #include "job_internal.h"
+#include "job_stop.h"
 #include "job_words.h"
 #include "status.h"
 
@@ -21,8 +22,8 @@ static jv job_status(struct job_pass *p)
     if (never_ran)
         state = NULL;
     if (p->record_id || never_ran)
-        js = job_status_begin(p->a, js, p->record_id);
-    if (p->record_id || (p->record_suspended && !never_ran))
+        js = job_untriggered(p->a, job_status_begin(p->a, js, p->record_id));
+    if (p->record_id || p->record_suspended)
         js = jv_set(p->a, js, "upgradeSavepointPath", STR(p->record_restore));
     return job_status_write(p->a, js, job, state, p->s->wall);
 }
@@ -68,7 +69,8 @@ static const char *lifecycle(const struct job_pass *p, const char *state, jv rec
         return p->invalid ? "FAILED" : "CREATED";
     if (!strcmp(state, "UPGRADING"))
         return "UPGRADING";
-    if (p->suspend && (p->record_suspended || job_state_terminal(p->state) || !p->job_id))
+    if (p->suspend && !p->progress &&
+        (p->record_suspended || job_state_terminal(p->state) || !p->job_id))
         return "SUSPENDED";
     if (p->state == JOB_FAILED)
         return "FAILED";
@@ -107,9 +109,8 @@ static const char *error(struct job_pass *p, struct obs_cause trouble)
     if (trouble.reason && strcmp(trouble.reason, "ClusterNotFound"))
         return error_text(p->a, error_type(trouble.reason), trouble.reason, trouble.message);
     if (p->state == JOB_FAILED && !p->record_id)
-        return p->failure
-                   ? error_text(p->a, "org.apache.flink.util.SerializedThrowable", NULL, p->failure)
-                   : before;
+        return p->failure ? error_text(p->a, JOB_FAILURE_TYPE, NULL, p->failure)
+                          : job_failure_told(before);
     return NULL;
 }
 
@@ -125,8 +126,10 @@ static struct obs_cause summary(struct job_pass *p, struct obs_cause trouble)
         return trouble;
     if (p->state == JOB_FAILED && !p->record_id)
         return (struct obs_cause){
-            "Failed", str_or(p->failure, str_or(error_message(p->a, JV_STRING(p->status, "error")),
-                                                "the job failed"))};
+            "Failed",
+            str_or(p->failure,
+                   str_or(error_message(p->a, job_failure_told(JV_STRING(p->status, "error"))),
+                          "the job failed"))};
     if (p->progress)
         return (struct obs_cause){"Waiting", p->progress};
     if (p->record_id || p->deploying)
@@ -140,7 +143,8 @@ static jv conditions(struct job_pass *p, struct obs_cause trouble)
 {
     struct obs_cause why = summary(p, trouble);
     bool taken = !p->changed || p->record_suspended;
-    bool here = !p->record_id && !p->deploying && !p->invalid && !p->meta.deleted_ms && taken;
+    bool here = !p->record_id && !p->deploying && !p->invalid && !p->meta.deleted_ms && taken &&
+                !p->progress;
     bool ok = here && (p->suspend ? job_state_terminal(p->state) || !p->job_id
                                   : job_runs_whole(p->job) || p->state == JOB_FINISHED);
     bool stalled = p->invalid || p->out.memory.refused.reason ||
@@ -205,6 +209,10 @@ void report_job(struct job_pass *p)
                       jv_dup(p->a, OBJ({"lifecycleState", STR(lifecycle(p, state, recon))},
                                        {"observedGeneration", INT(p->meta.generation)})));
     status = jv_set(p->a, status, "jobStatus", job_status(p));
+    if (p->record_id || p->record_suspended)
+        status = jv_set(p->a, status, "submittedTo", ABSENT);
+    else if (p->submitted_to)
+        status = jv_set(p->a, status, "submittedTo", STR(p->submitted_to));
     status = jv_set(p->a, status, "error", STR(error_now));
     status = jv_set(p->a, status, "reconciliationStatus", recon);
     status = jv_set(p->a, status, "conditions", conditions(p, trouble));

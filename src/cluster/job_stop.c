@@ -22,6 +22,9 @@
 #define LOOK_MS 500    /* how a savepoint is doing */
 #define RETRY_MS 10000 /* after a savepoint that failed, doubled up to the maximum */
 #define RETRY_MAX_MS 300000
+#define CACHED_MS                                                                   \
+    3500 /* Flink's answers about checkpoints may be 3 s old (web.refresh-interval) \
+          */
 /* Stateless: the JobManager is stopped in any case. Cancelling only lets a job end in good order.
  */
 #define PATIENCE_MS 10000
@@ -98,18 +101,23 @@ static void read_state(struct job_stop *s)
     const char *began_with = JV_STRING(s->status, "upgradeSavepointPath");
 
     s->progress = "looking for the last state of the job";
+    if (s->memory->ended < 0)
+        s->memory->ended = s->now;
     if (o && o->ok && (o->text || !o->found)) {
         /* One that never got as far as a checkpoint is where it began. */
         found_end(s, o->text ? o->text : str_empty(began_with) ? NULL : began_with);
         return;
     }
     if (o && o->ok)
-        unknown_state(s, "the latest checkpoint is not externally addressable");
+        unknown_state(s, "its last checkpoint was discarded, or has no path outside of the "
+                         "JobManager");
     else if (o && o->error.code == ERR_NOT_FOUND)
         unknown_state(s, "Flink does not know the job any more");
     else if (!s->reachable)
         s->progress = "waiting for the JobManager, which knows the last state of the job";
-    if (due(s, &s->memory->sent, AGAIN_MS) && s->reachable)
+    if (s->now - s->memory->ended < CACHED_MS)
+        plan_wake(s->plan, s->memory->ended + CACHED_MS);
+    else if (due(s, &s->memory->sent, AGAIN_MS) && s->reachable)
         ask(s, ACT_READ_STATE);
 }
 
@@ -131,7 +139,8 @@ static const char *recorded_trigger(jv status)
 
 bool job_stop_begun(jv status, const struct stop_memory *m)
 {
-    return recorded_trigger(status) || m->sent >= 0;
+    return recorded_trigger(status) ||
+           (m->sent >= 0 && str_eq(m->job_id, JV_STRING(status, "jobId")));
 }
 
 static const char *format_name(const struct job_stop *s)
@@ -149,6 +158,13 @@ static jv without_trigger(struct arena *a, jv info)
     for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
         info = jv_set(a, info, keys[i], ABSENT);
     return info;
+}
+
+jv job_untriggered(struct arena *a, jv status)
+{
+    return recorded_trigger(status) ? jv_set(a, status, "savepointInfo",
+                                             without_trigger(a, jv_get(status, "savepointInfo")))
+                                    : status;
 }
 
 static void record_trigger(struct job_stop *s)
@@ -177,8 +193,7 @@ static void savepoint_failed(struct job_stop *s, const char *why)
     s->trouble = (struct obs_cause){
         "SavepointError", arena_printf(s->a, "the savepoint failed, the job goes on as it was: %s",
                                        str_clean(s->a, why, 1000))};
-    s->new_status =
-        jv_set(s->a, s->status, "savepointInfo", without_trigger(s->a, snapshot_info(s)));
+    s->new_status = job_untriggered(s->a, s->status);
 }
 
 static void send_stop(struct job_stop *s, const char *trigger)
@@ -211,6 +226,7 @@ static void follow_savepoint(struct job_stop *s, const char *trigger)
         return;
     }
     if (look && look->ok && look->text && terminal(s)) {
+        s->saved = true;
         found_end(s, look->text);
         return;
     }
@@ -225,8 +241,7 @@ static void follow_savepoint(struct job_stop *s, const char *trigger)
     if (forgotten && s->job && s->job->job.state == JOB_RUNNING)
         send_stop(s, trigger);
     else if (forgotten) /* it was never taken, and now it cannot be */
-        s->new_status =
-            jv_set(s->a, s->status, "savepointInfo", without_trigger(s->a, snapshot_info(s)));
+        s->new_status = job_untriggered(s->a, s->status);
     else if (due(s, &s->memory->looked, LOOK_MS) && s->reachable) {
         struct stop_args *args = arena_new(s->a, struct stop_args);
 
@@ -264,10 +279,14 @@ static void stop_with_savepoint(struct job_stop *s)
 
 static bool patience_over(struct job_stop *s)
 {
-    if (s->memory->since < 0)
-        s->memory->since = s->now;
-    plan_wake(s->plan, s->memory->since + PATIENCE_MS);
-    return s->now - s->memory->since >= PATIENCE_MS;
+    struct stop_memory *m = s->memory;
+
+    if (m->since < 0)
+        m->since = s->now;
+    if (s->now - m->since >= PATIENCE_MS)
+        return true;
+    plan_wake(s->plan, m->since + PATIENCE_MS);
+    return false;
 }
 
 static void stop_stateless(struct job_stop *s)
@@ -282,13 +301,14 @@ static void stop_stateless(struct job_stop *s)
 
 struct stop_memory stop_memory_initial(void)
 {
-    return (struct stop_memory){.sent = -1, .looked = -1, .since = -1};
+    return (struct stop_memory){.sent = -1, .looked = -1, .since = -1, .ended = -1};
 }
 
 struct stop_memory stop_memory_copy(struct arena *a, const struct stop_memory *m)
 {
     struct stop_memory copy = *m;
 
+    copy.job_id = m->job_id ? arena_strdup(a, m->job_id) : NULL;
     copy.trouble.reason = m->trouble.reason ? arena_strdup(a, m->trouble.reason) : NULL;
     copy.trouble.message = m->trouble.message ? arena_strdup(a, m->trouble.message) : NULL;
     return copy;
@@ -299,7 +319,13 @@ void job_stop(struct job_stop *s)
     const char *trigger = recorded_trigger(s->status);
 
     s->new_status = ABSENT;
-    if (outcome_of(s, ACT_READ_STATE) && terminal(s))
+    if (!str_eq(s->memory->job_id, s->job_id)) {
+        *s->memory = stop_memory_initial();
+        s->memory->job_id = s->job_id;
+    }
+    if (s->redeploy && terminal(s))
+        found_end(s, NULL);
+    else if (outcome_of(s, ACT_READ_STATE) && terminal(s))
         read_state(s);
     else if (trigger) /* whatever is asked for by now */
         follow_savepoint(s, trigger);
@@ -323,7 +349,7 @@ jv job_stopped_with(struct job_stop *s, jv status)
 {
     jv info = without_trigger(s->a, snapshot_info(s));
 
-    if (recorded_trigger(s->status) && s->restore_path)
+    if (s->saved)
         info = jv_set(
             s->a, info, "lastSavepoint",
             jv_dup(s->a, OBJ({"timeStamp", jv_get(snapshot_info(s), "triggerTimestamp")},

@@ -20,6 +20,7 @@ struct job_stop {
     enum job_state state;      /* as it was seen last */
     jv status;                 /* status.jobStatus */
     enum upgrade_mode mode;    /* how the next one is to be restored */
+    bool redeploy;             /* from where the spec says, whatever state this one has */
     const struct conf *conf;   /* options of the job: where savepoints go, and how */
     const char *fresh_id;      /* for a savepoint that is to be triggered */
     const struct outcome *outcomes;
@@ -29,6 +30,7 @@ struct job_stop {
 
     /* ---- found ---- */
     bool ended;               /* it runs no more, and… */
+    bool saved;               /* …with a savepoint that was taken for it, and… */
     const char *restore_path; /* …the next one goes on from here; NULL: from nothing */
     jv new_status;        /* status.jobStatus with what was begun or given up; ABSENT: the same */
     const char *progress; /* what is waited for */
@@ -41,6 +43,8 @@ void job_stop(struct job_stop *s);
 /** Whether the job is being ended already. Then there is no way back: it will not run on, whatever
  * is asked for by now. status: status.jobStatus */
 bool job_stop_begun(jv status, const struct stop_memory *m);
+/** status.jobStatus without a savepoint that is being taken. */
+jv job_untriggered(struct arena *a, jv status);
 
 /** status.jobStatus with the savepoint that the job was stopped with, NULL: with none. */
 jv job_stopped_with(struct job_stop *s, jv status);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "job_words.h"
 
+#include <string.h>
+
 #include "flinkop/arena.h"
 #include "flinkop/str.h"
 
@@ -48,6 +50,11 @@ struct obs_cause job_state_cause(struct arena *a, const struct obs_job *job, enu
     if (waits_for_slots(j, shortage))
         return (struct obs_cause){"WaitingForSlots", arena_printf(a, "%s: %s", run, shortage)};
     return (struct obs_cause){word, run};
+}
+
+const char *job_failure_told(const char *error)
+{
+    return error && strstr(error, JOB_FAILURE_TYPE) ? error : NULL;
 }
 
 #define CACHED_MS 10000 /* web.refresh-interval is 3 s */

@@ -7,6 +7,8 @@
 #include "flinkop/observed.h"
 #include "flinkop/plan.h"
 
+#define JOB_FAILURE_TYPE "org.apache.flink.util.SerializedThrowable"
+
 /** All of its tasks run, or as many as a batch job needs at a time. job: NULL if Flink has none. */
 bool job_runs_whole(const struct obs_job *job);
 
@@ -25,6 +27,9 @@ struct failure_look {
 /** Why a FAILED job failed, NULL: not known yet. Flink's answers may be some seconds old, and tell
  * none at first. ret_ask: it is to be asked now; else the plan says when to look again. */
 const char *job_failure(struct plan *plan, const struct failure_look *l, bool *ret_ask);
+
+/** status.error if it tells why a job failed, NULL if it is about something else. */
+const char *job_failure_told(const char *error);
 
 /** status.jobStatus with name and start as Flink has them (job: NULL if it has none) and with this
  * state, NULL: none yet. wall: epoch ms. */

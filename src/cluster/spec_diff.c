@@ -61,12 +61,14 @@ static bool key_in_place(const char *key)
     return false;
 }
 
-static jv flat_configuration(struct arena *a, const struct conf *conf)
+/* parallel: parallelism.default is the parallelism of an application. */
+static jv flat_configuration(struct arena *a, const struct conf *conf, bool parallel)
 {
     struct jv_list list = JV_LIST(a);
 
     for (size_t i = 0; i < conf->n; i++)
-        if (!key_in_place(conf->entries[i].key))
+        if (!key_in_place(conf->entries[i].key) ||
+            (parallel && !strcmp(conf->entries[i].key, "parallelism.default")))
             jv_list_put(&list, conf->entries[i].key, STR(conf->entries[i].value));
     return list.n ? jv_list_obj(&list) : ABSENT;
 }
@@ -100,6 +102,8 @@ static jv restart_part(struct arena *a, jv spec, const char *const keys[], size_
     struct error err;
     /* A configuration that cannot be read is compared as it stands. */
     bool readable = !conf_add_jv(&conf, configuration, "", &err);
+    bool parallel = n && jv_present(jv_get(part, "job")) &&
+                    !jv_present(JV_PATH(part, "job", "parallelism"));
 
     if (str_eq(JV_STRING(part, "mode"), "native")) /* the default */
         part = jv_set(a, part, "mode", ABSENT);
@@ -111,7 +115,7 @@ static jv restart_part(struct arena *a, jv spec, const char *const keys[], size_
         part = jv_set(a, part, "job",
                       drop(a, jv_get(part, "job"), in_place_job, ARRAY_SIZE(in_place_job)));
     return jv_dup(a, jv_set(a, part, "flinkConfiguration",
-                            readable ? flat_configuration(a, &conf) : configuration));
+                            readable ? flat_configuration(a, &conf, parallel) : configuration));
 }
 
 jv deployment_spec_restart_part(struct arena *a, jv spec)

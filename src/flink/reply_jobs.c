@@ -229,7 +229,9 @@ int flink_decode_checkpoints(struct arena *a, jv v, struct flink_checkpoints *re
     ret->latest = read_snapshot(&d, a, AT(latest, "completed"), newest);
     ret->savepoint = read_snapshot(&d, a, AT(latest, "savepoint"), savepoint);
     ret->restored = read_snapshot(&d, a, AT(latest, "restored"), restored);
-    if (ret->savepoint.id > ret->latest.id || ret->latest.discarded)
+    if (ret->savepoint.id > ret->latest.id)
         ret->latest = ret->savepoint;
+    if (ret->latest.discarded)
+        ret->latest.path = NULL;
     return decode_end(&d);
 }

@@ -41,6 +41,13 @@ void check_event(const struct kube_event *event);
 void check_job(const struct fjob *j);
 /** The operator sends this submission. */
 void check_submit(const char *jid);
+/** The operator stops a job with this savepoint; jid may have more behind it. */
+void check_stop(const char *jid, const char *trigger);
+/** A run of a job has this state from now on. final: it was stopped with it, and nothing has come
+ * after. */
+void check_state(const char *jid, int64_t state, bool final);
+/** The state that a FlinkSessionJob must not fall behind. */
+int64_t check_state_of(const char *uid);
 /** The operator has learned whether this JobManager has the job. */
 void check_found(const char *jid, bool found);
 /** The operator has got the TaskManagers of a cluster, as they were at `when`. */

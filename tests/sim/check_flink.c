@@ -5,6 +5,8 @@
 
 #include "check.h"
 #include "flink.h"
+#include "flinkop/arena.h"
+#include "flinkop/json.h"
 #include "flinkop/mem.h"
 #include "flinkop/str.h"
 #include "flinkop/strmap.h"
@@ -21,17 +23,32 @@ struct known {
 
 static struct strmap ids;
 
+static void check_restore(const struct object *cr);
+static void check_suspended(const struct object *cr);
+
+/* The state of a FlinkSessionJob, through all of its runs, by uid. */
+struct durable {
+    int64_t state;
+    bool final;
+};
+
+static struct strmap states;
+
 void check_recorded(const struct object *job, enum change what)
 {
     const char *jid = JV_STRING(job->at->v, "status", "jobStatus", "jobId");
     struct known *k = str_empty(jid) ? NULL : strmap_get(&ids, jid);
 
-    if (str_empty(jid) || what == REMOVED)
+    if (what == REMOVED)
+        return;
+    check_suspended(job);
+    if (str_empty(jid))
         return;
     if (!k) {
         k = xcalloc(1, sizeof(*k));
         *k = (struct known){xstrdup(job->uid), xstrdup(job->name), -1, -1, false};
         strmap_put(&ids, jid, k);
+        check_restore(job);
     }
     CHECK(!strcmp(k->uid, job->uid), "job id %s is recorded by two FlinkSessionJobs", jid);
 }
@@ -80,6 +97,118 @@ bool check_is_given_up(const char *jid)
     return k && k->given_up;
 }
 
+/* ---- state ---- */
+
+static struct durable *durable_of(const char *uid)
+{
+    struct durable *d = strmap_get(&states, uid);
+
+    if (!d) {
+        d = xcalloc(1, sizeof(*d));
+        strmap_put(&states, uid, d);
+    }
+    return d;
+}
+
+void check_state(const char *jid, int64_t state, bool final)
+{
+    const char *uid = check_owner(jid);
+    const struct object *cr = uid ? api_by_uid(uid) : NULL;
+    struct durable *d = uid ? durable_of(uid) : NULL;
+
+    /* A run that is not the recorded one has nothing to say any more. */
+    if (!cr || !str_eq(JV_STRING(cr->at->v, "status", "jobStatus", "jobId"), jid))
+        return;
+    if (state >= d->state)
+        *d = (struct durable){state, final || (d->final && state == d->state)};
+}
+
+int64_t check_state_of(const char *uid)
+{
+    return durable_of(uid)->state;
+}
+
+void check_stop(const char *jid, const char *trigger)
+{
+    cleanup_arena struct arena a = {0};
+    const char *uid = check_owner(arena_strndup(&a, jid, FLINK_ID_LEN));
+    const struct object *cr = uid ? api_by_uid(uid) : NULL;
+    const char *id = cr ? JV_STRING(cr->at->v, "status", "jobStatus", "savepointInfo", "triggerId")
+                        : NULL;
+
+    CHECK(!cr || str_eq(id, trigger),
+          "job %.8s is stopped with savepoint %.8s, which is not recorded", jid, trigger);
+}
+
+/* The mode of the recorded spec; NULL: none. */
+static const char *recorded_mode(struct arena *a, const struct object *cr)
+{
+    const char *text = JV_STRING(cr->at->v, "status", "reconciliationStatus", "lastReconciledSpec");
+    struct error err;
+    jv v;
+
+    return text && !json_parse(a, text, strlen(text), &v, &err)
+               ? str_or(JV_STRING(v, "spec", "job", "upgradeMode"), "stateless")
+               : NULL;
+}
+
+/* A job with state begins where its resource says. */
+static void check_begins(const struct fjob *job, const char *uid)
+{
+    cleanup_arena struct arena a = {0};
+    const struct object *cr = api_by_uid(uid);
+    struct durable *d = durable_of(uid);
+
+    bool wanted = cr && !str_eq(recorded_mode(&a, cr), "stateless") &&
+                  !str_eq(JV_STRING(cr->at->v, "spec", "job", "upgradeMode"), "stateless");
+
+    CHECK(job->base == d->state || !wanted, "job %.8s begins with %lld instead of %lld", job->jid,
+          (long long)job->base, (long long)d->state);
+    *d = (struct durable){job->base, d->final && d->state == job->base};
+}
+
+/* What the next run goes on from is recorded: all of the state of the former one, unless that is
+ * not wanted. */
+static void check_restore(const struct object *cr)
+{
+    cleanup_arena struct arena a = {0};
+    struct durable *d = durable_of(cr->uid);
+    jv status = jv_get(cr->at->v, "status");
+    const char *text = JV_STRING(status, "reconciliationStatus", "lastReconciledSpec");
+    const char *path = JV_STRING(status, "jobStatus", "upgradeSavepointPath");
+    const char *number = path ? strrchr(path, '/') : NULL;
+    int64_t state = 0;
+    struct error err;
+    jv v = ABSENT;
+
+    if (text && json_parse(&a, text, strlen(text), &v, &err))
+        sim_fail("%s has recorded %s", cr->name, text);
+    CHECK(!path || (number && str_to_int64(number + 1, &state)), "%s has recorded the path %s",
+          cr->name, path);
+    const char *mode = JV_STRING(v, "spec", "job", "upgradeMode");
+
+    if (str_eq(mode, "savepoint") || str_eq(mode, "last-state"))
+        CHECK(state >= d->state && (!d->final || state == d->state),
+              "%s goes on from %lld, and had %lld", cr->name, (long long)state,
+              (long long)d->state);
+    *d = (struct durable){state, d->final && state == d->state};
+}
+
+/* Who suspends a stateless job does not want its state. */
+static void check_suspended(const struct object *cr)
+{
+    cleanup_arena struct arena a = {0};
+    const char *text = JV_STRING(cr->at->v, "status", "reconciliationStatus", "lastReconciledSpec");
+    struct error err;
+    jv v;
+
+    if (!text || json_parse(&a, text, strlen(text), &v, &err))
+        return;
+    if (str_eq(JV_STRING(v, "spec", "job", "state"), "suspended") &&
+        str_eq(JV_STRING(v, "spec", "job", "upgradeMode"), "stateless"))
+        *durable_of(cr->uid) = (struct durable){0};
+}
+
 const char *check_owner(const char *jid)
 {
     const struct known *k = strmap_get(&ids, jid);
@@ -94,6 +223,7 @@ void check_job(const struct fjob *job)
     if (!job->ours)
         return;
     CHECK(uid, "job %s came from nowhere", job->jid);
+    check_begins(job, uid);
     for (struct jm *jm = jm_next(NULL); jm; jm = jm_next(jm))
         for (int i = 0; i < jm->n_jobs; i++) {
             const struct fjob *other = jm->jobs[i];
@@ -153,4 +283,7 @@ void check_flink_release(void)
         free(k);
     }
     strmap_release(&ids);
+    strmap_foreach (e, &states)
+        free(e->value);
+    strmap_release(&states);
 }

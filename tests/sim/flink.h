@@ -80,6 +80,14 @@ struct fjob {
     int n_parts;
     int64_t started, ended, work; /* work: ms until a bounded job is through, -1: endless */
     struct sim_event *event;
+
+    /* Its state is how long it has run, through all of its runs, in ms. */
+    int64_t base, at;          /* what it began with; where it is, or was when it ran last */
+    int64_t runs_since;        /* while it runs */
+    int64_t checkpoint, saved; /* the last completed one; the savepoint it was stopped with; -1 */
+    char trigger[FLINK_ID_LEN + 1];
+    int64_t trigger_done; /* -1: under way */
+    struct sim_event *stopping;
 };
 
 struct job_wish {
@@ -87,6 +95,7 @@ struct job_wish {
     int parallelism, second;
     bool batch, ours;
     int64_t work; /* -1: endless */
+    int64_t base; /* state to begin with */
 };
 
 /** NULL if there is or was a job of this id, or there are too many. */
@@ -95,6 +104,10 @@ struct fjob *job_find(struct jm *jm, const char *jid);
 struct fjob *job_by_id(int id);
 void job_cancel(struct fjob *j);
 void job_fail(struct fjob *j, bool for_good);
+/** Stops it with a savepoint; a second request with the same trigger is the same one. */
+void job_save(struct fjob *j, const char *trigger);
+/** Its last completed checkpoint up to now, -1: none. */
+int64_t job_checkpoint(struct fjob *j);
 /** Slots may be free, or more may be wanted. */
 void jobs_kick(struct jm *jm);
 /** The TaskManager is lost for its jobs. */
@@ -105,8 +118,8 @@ void jobs_vanish(struct jm *jm);
 /* ---- REST (flink_rest.c: what is said, seam_flink.c: how it travels) ---- */
 
 /** HTTP status; ret_body (in the arena) or an error's text. Not for running and uploading JARs. */
-int flink_rest(struct jm *jm, const char *method, const char *path, struct arena *a, jv *ret_body,
-               const char **ret_error);
+int flink_rest(struct jm *jm, const char *method, const char *path, jv body, struct arena *a,
+               jv *ret_body, const char **ret_error);
 void flink_calls_release(void);
 /** Whether the main() of a submitted JAR will still bring a job to a JobManager that runs. */
 bool flink_runs_to_come(void);

@@ -2,7 +2,8 @@
 /*
  * Jobs. A streaming job holds the slots it gets and runs when it has all of them; a batch job runs
  * with what it gets and leaves results on TaskManagers whose slots it has given back. Losing a
- * TaskManager restarts the jobs that were on it.
+ * TaskManager restarts the jobs that were on it. Each counts the time it has run; checkpoints and
+ * savepoints are such counts.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,6 +85,29 @@ static struct reg *free_slot(struct jm *jm)
     return found;
 }
 
+/* ---- state ---- */
+
+#define CHECKPOINT_MS 5000
+
+int64_t job_checkpoint(struct fjob *j)
+{
+    int64_t n = j->running ? (sim.now - j->runs_since) / CHECKPOINT_MS : 0;
+
+    if (n && !j->batch)
+        j->checkpoint = j->at + n * CHECKPOINT_MS;
+    return j->checkpoint;
+}
+
+/* Its tasks run no more. */
+static void halt(struct fjob *j)
+{
+    job_checkpoint(j);
+    if (j->running)
+        j->at += sim.now - j->runs_since;
+    j->deploying = j->running = false;
+    check_state(j->jid, MAX(j->checkpoint, j->base), false);
+}
+
 /* ---- running ---- */
 
 static void end(struct fjob *j, enum job_state state)
@@ -95,7 +119,7 @@ static void end(struct fjob *j, enum job_state state)
     for (int i = 0; i < jm->n_regs; i++)
         if (j->batch && jm->regs[i]->partitions)
             jm->regs[i]->partitions--;
-    j->deploying = j->running = false;
+    halt(j);
     j->ended = sim.now;
     set_state(j, state);
     jobs_kick(jm);
@@ -136,6 +160,7 @@ static void runs(void *arg)
     j->event = NULL;
     j->deploying = false;
     j->running = true;
+    j->runs_since = sim.now;
     TRACE("flink %s: job %.8s runs", j->jm->cluster, j->jid);
     if (j->work >= 0)
         next(j, j->batch ? j->work / 2 : j->work, j->batch ? half_done : finish);
@@ -158,7 +183,8 @@ void job_fail(struct fjob *j, bool for_good)
         end(j, JOB_FAILED);
         return;
     }
-    j->deploying = j->running = false;
+    halt(j);
+    j->at = MAX(j->checkpoint, j->base);
     set_state(j, JOB_RESTARTING);
     next(j, between(R_FLINK, SECOND, 3 * SECOND), restarted);
 }
@@ -176,8 +202,32 @@ void job_cancel(struct fjob *j)
     if (job_state_terminal(j->state) || j->state == JOB_CANCELLING)
         return;
     set_state(j, JOB_CANCELLING);
-    j->deploying = j->running = false;
+    halt(j);
     next(j, skewed(R_FLINK, 50, 8 * SECOND), cancelled);
+}
+
+static void saved(void *arg)
+{
+    struct fjob *j = arg;
+
+    j->stopping = NULL;
+    j->trigger_done = sim.now;
+    if (j->state != JOB_RUNNING || !j->running || j->batch || fault(FAULT_JOB, 0.15))
+        return;
+    halt(j);
+    j->saved = j->at;
+    TRACE("flink %s: job %.8s is saved at %lld", j->jm->cluster, j->jid, (long long)j->saved);
+    check_state(j->jid, j->saved, true);
+    end(j, JOB_FINISHED);
+}
+
+void job_save(struct fjob *j, const char *trigger)
+{
+    if (!strcmp(j->trigger, trigger) || j->stopping)
+        return;
+    snprintf(j->trigger, sizeof(j->trigger), "%s", trigger);
+    j->trigger_done = -1;
+    j->stopping = sim_after(skewed(R_FLINK, 50, 20 * SECOND), saved, j);
 }
 
 static bool on_ghost(const struct fjob *j)
@@ -271,6 +321,10 @@ struct fjob *job_submit(struct jm *jm, const struct job_wish *wish)
                        .second = wish->second,
                        .need = wish->parallelism + wish->second,
                        .work = wish->work,
+                       .base = wish->base,
+                       .at = wish->base,
+                       .checkpoint = -1,
+                       .saved = -1,
                        .started = sim.now};
     snprintf(j->jid, sizeof(j->jid), "%s", wish->jid);
     jm->jobs[jm->n_jobs++] = j;
@@ -284,7 +338,9 @@ struct fjob *job_submit(struct jm *jm, const struct job_wish *wish)
 void jobs_vanish(struct jm *jm)
 {
     for (int i = 0; i < jm->n_jobs; i++) {
+        halt(jm->jobs[i]);
         sim_cancel(jm->jobs[i]->event);
+        sim_cancel(jm->jobs[i]->stopping);
         free(jm->jobs[i]);
     }
     jm->n_jobs = 0;

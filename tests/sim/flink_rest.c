@@ -112,6 +112,52 @@ static jv exceptions(struct arena *a)
                            {"truncated", BOOL(false)})}));
 }
 
+/* ---- state ---- */
+
+#define FORGET_TRIGGER_MS (5 * MINUTE) /* rest.async.store-duration */
+
+static const char *path_of(struct arena *a, const struct fjob *j, int64_t state)
+{
+    return arena_printf(a, "s3://state/%s/%lld", j->jid, (long long)state);
+}
+
+static jv snapshot(struct arena *a, const struct fjob *j, int id, int64_t state)
+{
+    return state < 0 ? NULLV
+                     : jv_dup(a, OBJ({"id", INT(id)}, {"external_path", STR(path_of(a, j, state))},
+                                     {"discarded", BOOL(false)}));
+}
+
+static jv checkpoints(struct arena *a, struct fjob *j)
+{
+    int64_t last = job_checkpoint(j);
+
+    return jv_dup(a, OBJ({"counts", OBJ({"completed", INT(last >= 0)}, {"failed", INT(0)},
+                                        {"in_progress", INT(0)})},
+                         {"latest", OBJ({"completed", snapshot(a, j, 1, last)},
+                                        {"savepoint", snapshot(a, j, 2, j->saved)},
+                                        {"restored", snapshot(a, j, 0, j->base ? j->base : -1)})}));
+}
+
+/* How the savepoint with this trigger is; false: nobody knows of it. */
+static bool operation(struct arena *a, const struct fjob *j, const char *trigger, jv *ret)
+{
+    jv failure = OBJ({"class", STR("java.util.concurrent.CompletionException")},
+                     {"stack-trace", STR("java.lang.RuntimeException: no savepoint")});
+
+    if (strcmp(j->trigger, trigger) != 0 ||
+        (j->trigger_done >= 0 && sim.now - j->trigger_done > FORGET_TRIGGER_MS))
+        return false;
+    if (j->trigger_done < 0)
+        *ret = jv_dup(a, OBJ({"status", OBJ({"id", STR("IN_PROGRESS")})}));
+    else
+        *ret = jv_dup(
+            a, OBJ({"status", OBJ({"id", STR("COMPLETED")})},
+                   {"operation", j->saved < 0 ? OBJ({"failure-cause", failure})
+                                              : OBJ({"location", STR(path_of(a, j, j->saved))})}));
+    return true;
+}
+
 /* ---- TaskManagers ---- */
 
 static jv taskmanagers(struct jm *jm, struct arena *a)
@@ -140,8 +186,8 @@ static jv overview(struct jm *jm, struct arena *a)
 
 /* ---- the routes ---- */
 
-static int on_job(struct jm *jm, const char *method, const char *path, struct arena *a, jv *ret,
-                  const char **ret_error)
+static int on_job(struct jm *jm, const char *method, const char *path, jv body, struct arena *a,
+                  jv *ret, const char **ret_error)
 {
     const char *jid = arena_strndup(a, path, MIN(strlen(path), (size_t)FLINK_ID_LEN));
     const char *rest = path + strlen(jid);
@@ -160,12 +206,25 @@ static int on_job(struct jm *jm, const char *method, const char *path, struct ar
         *ret = EMPTY_OBJ;
         return 202;
     }
-    *ret = str_has_prefix(rest, "/exceptions") ? exceptions(a) : detail(a, j);
+    if (!strcmp(rest, "/stop")) {
+        job_save(j, str_or_empty(JV_STRING(body, "triggerId")));
+        *ret = jv_dup(a, OBJ({"request-id", STR(JV_STRING(body, "triggerId"))}));
+        return 202;
+    }
+    if (str_has_prefix(rest, "/savepoints/")) {
+        if (operation(a, j, rest + strlen("/savepoints/"), ret))
+            return 200;
+        *ret_error = "There is no savepoint operation with this id";
+        return 404;
+    }
+    *ret = str_has_prefix(rest, "/exceptions")    ? exceptions(a)
+           : str_has_prefix(rest, "/checkpoints") ? checkpoints(a, j)
+                                                  : detail(a, j);
     return 200;
 }
 
-int flink_rest(struct jm *jm, const char *method, const char *path, struct arena *a, jv *ret_body,
-               const char **ret_error)
+int flink_rest(struct jm *jm, const char *method, const char *path, jv body, struct arena *a,
+               jv *ret_body, const char **ret_error)
 {
     const char *job = str_skip_prefix(path, "/jobs/");
 
@@ -177,7 +236,7 @@ int flink_rest(struct jm *jm, const char *method, const char *path, struct arena
     else if (!strcmp(path, "/taskmanagers"))
         *ret_body = taskmanagers(jm, a);
     else if (job)
-        return on_job(jm, method, job, a, ret_body, ret_error);
+        return on_job(jm, method, job, body, a, ret_body, ret_error);
     else if (strcmp(method, "DELETE")) /* of a JAR */
         sim_fail("the operator asks Flink %s %s", method, path);
     return 200;

@@ -62,6 +62,7 @@ static void run_until(const char *(*wrong)(struct arena *a), int64_t within, con
         CHECK(!text || sim.now < deadline, "%s: %s", what, text);
         good = text ? 0 : good + 1;
         user_help_deletions();
+        user_restore_jobs();
         run_for(5 * SECOND);
     }
 }

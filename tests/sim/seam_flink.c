@@ -198,6 +198,16 @@ static bool has_jar(const struct jm *jm, const char *id)
     return str_has_prefix(id, "usrlib_") || strstr(str_or_empty(jm->jars), id);
 }
 
+/* What a path of flink_rest.c stands for; 0 of none. */
+static int64_t state_of(const char *path)
+{
+    const char *number = path ? strrchr(path, '/') : NULL;
+    int64_t state = 0;
+
+    CHECK(!path || (number && str_to_int64(number + 1, &state)), "a job begins with %s", path);
+    return state;
+}
+
 static void run(struct flink_call *c, struct jm *jm)
 {
     const char *jar = arena_strdup(&c->a, c->path + strlen("/jars/"));
@@ -221,6 +231,7 @@ static void run(struct flink_call *c, struct jm *jm)
                  .second = !strcmp(kind, "Wide"),
                  .batch = !strcmp(kind, "Batch"),
                  .ours = true,
+                 .base = state_of(JV_STRING(c->body, "savepointPath")),
                  .work = strcmp(kind, "Batch") ? -1 : between(R_FLINK, 20, 200) * SECOND},
     };
     if (r->next)
@@ -277,10 +288,10 @@ static void handle(void *arg)
         fail(c, 1, ERR_SERVER, 0, "the connection broke");
     } else if (c->part) {
         upload(c);
-    } else if (!strcmp(c->method, "POST")) {
+    } else if (!strcmp(c->method, "POST") && !str_has_suffix(c->path, "/stop")) {
         run(c, jm);
     } else {
-        int status = flink_rest(jm, c->method, c->path, &c->a, &body, &error);
+        int status = flink_rest(jm, c->method, c->path, c->body, &c->a, &body, &error);
 
         c->asked = sim.now;
         give(c, status, body, error);
@@ -342,7 +353,9 @@ struct flink_call *flink_send(struct flink_client *client, const struct flink_en
     (void)client;
     if (body && json_parse(&c->a, body, strlen(body), &c->body, &err))
         sim_fail("%s %s: %s", method, path, err.text);
-    if (!strcmp(method, "POST")) {
+    if (str_has_suffix(path, "/stop")) {
+        check_stop(path + strlen("/jobs/"), str_or_empty(JV_STRING(c->body, "triggerId")));
+    } else if (!strcmp(method, "POST")) {
         TRACE("operator: runs job %.8s", str_or_empty(JV_STRING(c->body, "jobId")));
         check_submit(str_or_empty(JV_STRING(c->body, "jobId")));
     }

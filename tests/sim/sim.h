@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The simulator: the real controller (src/controller, src/cluster and what is pure below them) in a
- * model of everything around it, on a virtual clock. See README.md for what is modelled.
+ * model of everything around it, on a virtual clock. tests/README.md says what is modelled.
  *
  * This header is the world's clockwork: events in virtual time, randomness from the seed, faults
  * that can be switched off by kind, the trace. One world exists at a time.

@@ -95,12 +95,12 @@ bool user_asks_for(jv spec, int kind)
 
 void user_apply_job(const struct user_job *j)
 {
-    jv spec =
-        OBJ({"deploymentName", STR(j->cluster)},
-            {"job", OBJ({"jarURI", STR(j->invalid ? "ftp://nowhere/job.jar" : j->jar)},
-                        {"entryClass", STR(j->entry_class)}, {"parallelism", INT(j->parallelism)},
-                        {"state", STR(j->suspended ? "suspended" : "running")})},
-            {"restartNonce", j->nonce ? INT(j->nonce) : ABSENT});
+    jv spec = OBJ({"deploymentName", STR(j->cluster)},
+                  {"job", OBJ({"jarURI", STR(j->invalid ? "ftp://nowhere/job.jar" : j->jar)},
+                              {"entryClass", STR(j->entry_class)},
+                              {"parallelism", INT(j->parallelism)}, {"upgradeMode", STR(j->mode)},
+                              {"state", STR(j->suspended ? "suspended" : "running")})},
+                  {"restartNonce", j->nonce ? INT(j->nonce) : ABSENT});
 
     apply(KIND_FLINKSESSIONJOB, j->name, spec, j->invalid,
           !strcmp(j->entry_class, "Bad") || strstr(j->jar, "missing"));
@@ -178,6 +178,7 @@ static void random_cluster(const char *name)
 static void random_job(const char *name, const char *cluster)
 {
     static const char *const classes[] = {"Plain", "Wide", "Plain", "Batch", "Bad"};
+    static const char *const modes[] = {"stateless", "savepoint", "last-state"};
     static const char *const jars[] = {"local:///opt/flink/usrlib/job.jar",
                                        "https://repository/job.jar",
                                        "https://repository/missing.jar"};
@@ -186,6 +187,7 @@ static void random_job(const char *name, const char *cluster)
         .cluster = cluster,
         .entry_class = classes[dice(dice(5) ? 3 : 5)],
         .jar = jars[dice(10) ? dice(2) : 2],
+        .mode = modes[dice(ARRAY_SIZE(modes))],
         .parallelism = 1 + dice(5),
         .nonce = dice(3) ? 0 : 1 + dice(1000),
         .suspended = !dice(6),
@@ -305,6 +307,38 @@ void user_help_deletions(void)
         for (int i = 0; i < jm->n_jobs && cr && cr->deleted; i++)
             if (!jm->jobs[i]->ours || check_is_given_up(jm->jobs[i]->jid))
                 job_cancel(jm->jobs[i]);
+    }
+}
+
+static bool restore_wanted(const struct object *o)
+{
+    const char *mode = JV_STRING(o->at->v, "spec", "job", "upgradeMode");
+    const char *error = str_or_empty(JV_STRING(o->at->v, "status", "error"));
+
+    return !o->deleted && user_spec_valid(o) && !str_eq(mode, "stateless") &&
+           (strstr(error, "Job Not Found") || strstr(error, "Manual restore required"));
+}
+
+void user_restore_jobs(void)
+{
+    void *at = NULL;
+    struct object *o;
+
+    while ((o = api_next(KIND_FLINKSESSIONJOB, &at))) {
+        cleanup_arena struct arena a = {0};
+        struct version *v = NULL;
+        struct error err;
+
+        if (!restore_wanted(o))
+            continue;
+        const char *path = arena_printf(&a, "s3://state/x/%lld", (long long)check_state_of(o->uid));
+
+        TRACE("user: restores %s from %s", o->name, path);
+        if (!api_patch(BY_USER, o->kind, o->name, NULL,
+                       OBJ({"spec", OBJ({"job", OBJ({"initialSavepointPath", STR(path)},
+                                                    {"savepointRedeployNonce", INT(sim.now)})})}),
+                       &v, &err))
+            version_unref(v);
     }
 }
 

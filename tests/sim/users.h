@@ -24,7 +24,7 @@ struct user_cluster {
 void user_apply_cluster(const struct user_cluster *c);
 
 struct user_job {
-    const char *name, *cluster, *entry_class, *jar;
+    const char *name, *cluster, *entry_class, *jar, *mode;
     int parallelism, nonce;
     bool suspended, invalid;
 };
@@ -39,6 +39,8 @@ void user_change_job(void);
 void user_delete_something(void);
 /** Deletes and cancels what keeps clusters from being deleted. */
 void user_help_deletions(void);
+/** Says where jobs go on from whose state the operator does not know. */
+void user_restore_jobs(void);
 /** Takes back what cannot work, so that everything can come to rest. */
 void user_be_reasonable(void);
 
