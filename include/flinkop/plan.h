@@ -222,6 +222,7 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
 /* ---- FlinkSessionJob ---- */
 
 struct job_memory {
+    const char *unsent_id;  /* job id that Flink has certainly not taken */
     const char *seen_id;    /* job id that Flink is known to have had */
     int submit_failures;    /* in a row */
     const char *sure_id;    /* job id of which no submission can be on its way */

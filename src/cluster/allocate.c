@@ -373,9 +373,8 @@ static void release_idle(struct pass *p, int surplus)
     const struct alloc_memory *m = &p->r.memory;
     int at_once = MAX(1, p->r.live / REMOVE_SHARE);
 
-    /* Waiting jobs may get a slot any moment; finished partitions of a batch job lie on
-     * TaskManagers whose slots are free (flink-internals §0.7). */
-    if (!in->flink_fresh || p->waiting || p->batch)
+    /* Waiting jobs may get a slot any moment. */
+    if (!in->flink_fresh || p->waiting)
         return;
     for (int k = 0; k < at_once && surplus > 0; k++, surplus--) {
         size_t oldest = SIZE_MAX;
@@ -412,7 +411,9 @@ static void go_down(struct pass *p, int surplus)
     struct alloc_memory *m = &p->r.memory;
     int64_t stable = MIN((int64_t)SURPLUS_STABLE_MS, in->policy.idle_ms);
 
-    if (in->hold)
+    /* Finished partitions of a batch job lie on TaskManagers whose slots are free (flink-internals
+     * §0.7), and between its stages it needs fewer for a moment than for the next one. */
+    if (in->hold || p->batch)
         return;
     if (m->surplus_since < 0)
         m->surplus_since = in->now;

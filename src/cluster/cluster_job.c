@@ -64,8 +64,10 @@ static const char *wanted_restore(const struct cluster_pass *p, jv spec)
 {
     const char *path = JV_STRING(spec, "job", "initialSavepointPath");
 
-    if (!redeploys(p, spec))
-        return str_eq(JV_STRING(p->recorded, "job", "state"), SUSPENDED) ? p->restore_path : NULL;
+    if (!redeploys(p, spec) && !str_eq(JV_STRING(p->recorded, "job", "state"), SUSPENDED))
+        return NULL;
+    if (!redeploys(p, spec) && p->job_id)
+        return p->restore_path;
     return str_empty(path) ? NULL : path;
 }
 
@@ -86,6 +88,13 @@ static void record_suspended(struct cluster_pass *p, jv spec)
     p->record_suspended = true;
     p->record_restore = wanted_restore(p, spec);
     p->target = recorded_form(p, spec, SUSPENDED, restore_mode(p->record_restore));
+}
+
+static const char *recorded_id(jv js)
+{
+    const char *id = JV_STRING(js, "jobId");
+
+    return flink_id_valid(id) ? id : NULL;
 }
 
 static const char *recorded_string(jv js, const char *key)
@@ -109,7 +118,7 @@ void judge_job(struct cluster_pass *p)
     jv js = jv_get(p->status, "jobStatus"), wanted = p->target;
     bool suspend, was_suspended;
 
-    p->job_id = recorded_string(js, "jobId");
+    p->job_id = recorded_id(js);
     p->restore_path = recorded_string(js, "upgradeSavepointPath");
     p->job_state = job_state_parse(str_or_empty(JV_STRING(js, "state")));
     if (!jv_present(p->recorded)) {

@@ -92,7 +92,11 @@ void jar_uri_check_application(struct problems *p, const char *path, const char 
 
     if (!scheme)
         return;
-    if (file && (*file != '/' || !str_has_suffix(file, ".jar")))
+    if (strchr(uri, ','))
+        problem_add(p, path,
+                    "must not hold a comma, which Flink takes for the end of one JAR; found %s",
+                    jv_describe(p->a, STR(uri)));
+    else if (file && (*file != '/' || !str_has_suffix(file, ".jar")))
         problem_add(p, path, "must name a .jar of the image, local:///path/to/job.jar, found %s",
                     jv_describe(p->a, STR(uri)));
     else if (!v->fetches_jars && (!file || !strstr(file, "/usrlib/")))

@@ -37,6 +37,7 @@ struct job_memory job_memory_copy(struct arena *a, const struct job_memory *m)
 {
     struct job_memory copy = *m;
 
+    copy.unsent_id = m->unsent_id ? arena_strdup(a, m->unsent_id) : NULL;
     copy.seen_id = m->seen_id ? arena_strdup(a, m->seen_id) : NULL;
     copy.sure_id = m->sure_id ? arena_strdup(a, m->sure_id) : NULL;
     copy.looked_for = m->looked_for ? arena_strdup(a, m->looked_for) : NULL;
@@ -113,7 +114,7 @@ static void look(struct job_pass *p)
     const char *state = JV_STRING(p->status, "reconciliationStatus", "state");
 
     p->job_id = JV_STRING(js, "jobId");
-    if (str_empty(p->job_id))
+    if (!flink_id_valid(p->job_id))
         p->job_id = NULL;
     p->state = job_state_parse(str_or_empty(JV_STRING(js, "state")));
     p->deploying = p->job_id && !str_eq(state, "DEPLOYED");
@@ -158,6 +159,8 @@ static void learn_submit(struct job_pass *p, const struct outcome *o)
     struct job_memory *m = &p->out.memory;
 
     m->looked_for = NULL;
+    if (o->ok || !failed_for_sure(&o->error))
+        m->unsent_id = NULL;
     if (o->ok) {
         m->submit_failures = 0;
         m->retry_at = 0;
@@ -243,6 +246,17 @@ static const char *recorded_restore(const struct job_pass *p)
     const char *path = JV_STRING(p->status, "jobStatus", "upgradeSavepointPath");
 
     return str_empty(path) ? NULL : path;
+}
+
+/* Of a job that has never run: what the spec says by now, unless it is the state of a former run.
+ */
+static const char *first_restore(const struct job_pass *p)
+{
+    const char *path = recorded_restore(p);
+
+    return str_eq(path, JV_STRING(p->recorded, "job", "initialSavepointPath"))
+               ? p->wanted.job.initial_savepoint_path
+               : path;
 }
 
 static void submit(struct job_pass *p)
@@ -332,6 +346,7 @@ static void record(struct job_pass *p, const char *restore)
     p->record_restore = p->redeploy ? p->wanted.job.initial_savepoint_path : restore;
     p->record_id = p->s->fresh_job_id;
     p->out.memory.sure_id = p->record_id;
+    p->out.memory.unsent_id = p->record_id;
     p->out.memory.submit_failures = 0;
     p->out.memory.retry_at = 0;
     cluster_ready(p);
@@ -398,7 +413,7 @@ static bool may_have_run(const struct job_pass *p)
 {
     const char *sent = JV_STRING(p->status, "submittedTo");
 
-    if (p->stateless)
+    if (p->stateless || str_eq(p->out.memory.unsent_id, p->job_id))
         return false;
     return str_eq(p->out.memory.seen_id, p->job_id) ||
            (!str_empty(sent) && p->s->flink->known && !str_eq(sent, p->s->flink->jm));
@@ -424,7 +439,7 @@ static void deploy(struct job_pass *p)
         lost(p);
         return;
     }
-    if (!cluster_ready(p))
+    if (!cluster_ready(p) || !p->s->flink->known)
         return;
     if (obsolete && sure && str_eq(m->looked_for, p->job_id)) {
         if (p->suspend) /* the recorded spec never got to Flink */
@@ -492,6 +507,8 @@ static void follow(struct job_pass *p)
 
     if ((p->suspend || p->changed || begun) && !(was_suspended && ended) && !end_job(p, &restore))
         return;
+    if (!p->suspend && !p->changed && !begun)
+        p->out.memory.stop = stop_memory_initial();
     p->progress = NULL;
     if (was_suspended && p->stateless && !recorded_stateless(p))
         restore = NULL; /* its state is not wanted any more */
@@ -533,9 +550,9 @@ struct job_plan reconcile_session_job(struct arena *a, const struct job_snapshot
         p.trouble = p.out.memory.refused;
     } else if (!jv_present(p.recorded) || !p.job_id) {
         if (p.suspend && (!recorded_suspended(&p) || p.changed))
-            suspend(&p, recorded_restore(&p));
+            suspend(&p, first_restore(&p));
         else if (!p.suspend)
-            record(&p, recorded_restore(&p));
+            record(&p, first_restore(&p));
     } else if (p.deploying) {
         deploy(&p);
     } else {

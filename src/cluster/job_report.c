@@ -114,6 +114,11 @@ static const char *error(struct job_pass *p, struct obs_cause trouble)
     return NULL;
 }
 
+/* status.error stays as the API has always had it. */
+#define LOST_STATE                                                                          \
+    "Job Not Found: its JobManager has lost it, and only you know where its state is; set " \
+    "spec.job.initialSavepointPath and another spec.job.savepointRedeployNonce"
+
 static struct obs_cause summary(struct job_pass *p, struct obs_cause trouble)
 {
     if (p->meta.deleted_ms && p->out.memory.refused.reason)
@@ -122,6 +127,8 @@ static struct obs_cause summary(struct job_pass *p, struct obs_cause trouble)
         return (struct obs_cause){"Deleting", str_or(p->progress, "deleting")};
     if (p->invalid)
         return (struct obs_cause){"ValidationError", p->invalid};
+    if (trouble.reason && !strcmp(trouble.reason, "Missing") && !p->record_id && !p->stateless)
+        return (struct obs_cause){trouble.reason, LOST_STATE};
     if (trouble.reason && !p->record_id)
         return trouble;
     if (p->state == JOB_FAILED && !p->record_id)

@@ -134,7 +134,7 @@ static const char *recorded_trigger(jv status)
     jv info = jv_get(status, "savepointInfo");
     const char *id = JV_STRING(info, "triggerId");
 
-    return str_eq(JV_STRING(info, "triggerType"), "UPGRADE") && !str_empty(id) ? id : NULL;
+    return str_eq(JV_STRING(info, "triggerType"), "UPGRADE") && flink_id_valid(id) ? id : NULL;
 }
 
 bool job_stop_begun(jv status, const struct stop_memory *m)
@@ -325,7 +325,9 @@ void job_stop(struct job_stop *s)
     }
     if (s->redeploy && terminal(s))
         found_end(s, NULL);
-    else if (outcome_of(s, ACT_READ_STATE) && terminal(s))
+    else if (trigger && terminal(s) && s->memory->ended >= 0 && !stateful(s))
+        found_end(s, NULL); /* the savepoint was forgotten, and its state is not wanted any more */
+    else if (terminal(s) && (outcome_of(s, ACT_READ_STATE) || (trigger && s->memory->ended >= 0)))
         read_state(s);
     else if (trigger) /* whatever is asked for by now */
         follow_savepoint(s, trigger);

@@ -128,9 +128,15 @@ jv session_job_restart_part(struct arena *a, jv spec)
     return restart_part(a, spec, NULL, 0);
 }
 
+/* A number that is taken away asks for nothing, and the same one put back neither. */
 jv spec_to_record(struct arena *a, jv recorded, jv current)
 {
     jv nonce = jv_get(recorded, "restartNonce");
+    jv again = JV_PATH(recorded, "job", "savepointRedeployNonce");
+
+    if (jv_present(again) && jv_present(jv_get(current, "job")) &&
+        !jv_present(JV_PATH(current, "job", "savepointRedeployNonce")))
+        current = JV_SET_PATH(a, current, again, "job", "savepointRedeployNonce");
 
     if (jv_present(jv_get(current, "restartNonce")) || !jv_present(nonce))
         return current;

@@ -268,8 +268,8 @@ FAILURES = {
                ("OOMKilled", "exit code 137", "more memory than its limit")),
     "heap": (lambda run: {"flinkConfiguration": {"env.java.opts.taskmanager": "-Xms8m -Xmx8m -XX:+ExitOnOutOfMemoryError"}},
              ("exit code 3", "OutOfMemoryError")),
-    "option": (lambda run: {"flinkConfiguration": {"env.java.opts.taskmanager": "-XX:NoSuchThing"}},
-               ("exit code 1", "NoSuchThing")),
+    "option": (lambda run: {"flinkConfiguration": {"env.java.opts.taskmanager": "-XX:+UseSerialGC -XX:+UseParallelGC"}},
+               ("exit code 1", "Conflicting collector")),
     "unreachable": (lambda run: {
         "allocator": {"startTimeout": "10s"},
         "taskManager": {"podTemplate": {"spec": {"terminationGracePeriodSeconds": 1, "hostAliases": [

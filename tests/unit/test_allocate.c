@@ -200,6 +200,18 @@ START_TEST(nothing_is_released_while_a_batch_job_is_unfinished)
 }
 END_TEST
 
+START_TEST(not_even_one_that_starts)
+{
+    tms(1, 2);
+    tms(1, -1);
+    job(1, false);
+    w.jobs[0].batch = true; /* between two stages it needs one slot only */
+    run_at(1000);
+    run_at(6000);
+    ck_assert_uint_eq(w.r.n_remove, 0);
+}
+END_TEST
+
 START_TEST(nothing_is_released_on_old_news)
 {
     tms(4, 2);
@@ -833,6 +845,7 @@ void suite_allocate(TCase *tc)
     T(used_ones_stay_even_if_fewer_would_do);
     T(nothing_is_released_while_a_job_waits);
     T(nothing_is_released_while_a_batch_job_is_unfinished);
+    T(not_even_one_that_starts);
     T(nothing_is_released_on_old_news);
     T(starting_ones_that_nobody_needs_go_first_and_newest_first);
     T(without_flink_running_ones_are_kept);
