@@ -36,4 +36,8 @@ int duration_parse(const char *s, int64_t *ret_ms, struct error *err) MUST_CHECK
 /** Shortest exact form of Flink's syntax, e.g. "30 s", "5 min", "1500 ms". */
 void duration_format(int64_t ms, char *out, size_t size);
 
+/** How long to wait after so many failures in a row (1 or more): first, doubled with each, at most
+ * `most`; all in ms. */
+int64_t backoff_ms(int failures, int64_t first, int64_t most);
+
 #endif

@@ -33,6 +33,8 @@ struct obs_meta {
 struct obs_cause {
     const char *reason, *message; /* reason NULL: nothing wrong */
 };
+/** With both texts in this arena. */
+struct obs_cause obs_cause_copy(struct arena *a, struct obs_cause c);
 
 struct obs_pod {
     struct obs_meta meta;

@@ -213,3 +213,12 @@ void duration_format(int64_t ms, char *out, size_t size)
         return;
     }
 }
+
+int64_t backoff_ms(int failures, int64_t first, int64_t most)
+{
+    int64_t ms = first;
+
+    while (--failures > 0 && ms < most)
+        ms *= 2;
+    return MIN(ms, most);
+}

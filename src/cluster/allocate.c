@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "flinkop/arena.h"
+#include "flinkop/clock.h"
 #include "flinkop/str.h"
 
 #define YOUNG_MS 60000 /* a TaskManager that dies before is counted as a failure */
@@ -84,15 +85,6 @@ static void wake_at(struct pass *p, int64_t when)
 static void remove_tm(struct pass *p, const struct alloc_tm *tm, bool recheck, const char *why)
 {
     p->r.remove[p->r.n_remove++] = (struct alloc_removal){tm, recheck, why, {0}};
-}
-
-static int64_t backoff(int failures, int64_t first, int64_t most)
-{
-    int64_t ms = first;
-
-    while (--failures > 0 && ms < most)
-        ms *= 2;
-    return MIN(ms, most);
 }
 
 static bool usable(const struct alloc_tm *tm)
@@ -323,8 +315,8 @@ static int64_t create_not_before(struct pass *p, struct obs_cause *ret_why)
         m->create_cause = p->in->create_error;
     }
     if (m->start_failures > policy->free_failures) {
-        when = m->start_failed_at + backoff(m->start_failures - policy->free_failures,
-                                            policy->start_retry_ms, START_BACKOFF_MAX_MS);
+        when = m->start_failed_at + backoff_ms(m->start_failures - policy->free_failures,
+                                               policy->start_retry_ms, START_BACKOFF_MAX_MS);
         *ret_why = (struct obs_cause){
             START_FAILED,
             arena_printf(p->a,
@@ -333,8 +325,9 @@ static int64_t create_not_before(struct pass *p, struct obs_cause *ret_why)
                          m->start_failures, m->start_cause.reason, m->start_cause.message)};
     }
     if (m->create_failures) {
-        int64_t until = m->create_failed_at +
-                        backoff(m->create_failures, policy->create_retry_ms, CREATE_BACKOFF_MAX_MS);
+        int64_t until = m->create_failed_at + backoff_ms(m->create_failures,
+                                                         policy->create_retry_ms,
+                                                         CREATE_BACKOFF_MAX_MS);
 
         if (until > when) {
             when = until;

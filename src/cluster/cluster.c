@@ -29,15 +29,9 @@ struct cluster_memory cluster_memory_initial(void)
     };
 }
 
-static struct obs_cause cause_copy(struct arena *a, struct obs_cause c)
-{
-    return (struct obs_cause){c.reason ? arena_strdup(a, c.reason) : NULL,
-                              c.message ? arena_strdup(a, c.message) : NULL};
-}
-
 static struct refusal refusal_copy(struct arena *a, const struct refusal *r)
 {
-    return (struct refusal){cause_copy(a, r->cause), r->kind,
+    return (struct refusal){obs_cause_copy(a, r->cause), r->kind,
                             r->name ? arena_strdup(a, r->name) : NULL};
 }
 
@@ -55,8 +49,8 @@ struct cluster_memory cluster_memory_copy(struct arena *a, const struct cluster_
     copy.stop = stop_memory_copy(a, &m->stop);
     copy.spec_hash = m->spec_hash ? arena_strdup(a, m->spec_hash) : NULL;
     alloc->jobmanager = m->alloc.jobmanager ? arena_strdup(a, m->alloc.jobmanager) : NULL;
-    alloc->start_cause = cause_copy(a, m->alloc.start_cause);
-    alloc->create_cause = cause_copy(a, m->alloc.create_cause);
+    alloc->start_cause = obs_cause_copy(a, m->alloc.start_cause);
+    alloc->create_cause = obs_cause_copy(a, m->alloc.create_cause);
     alloc->notes = arena_new_array(a, struct alloc_note, alloc->n_notes + 1);
     for (size_t i = 0; i < alloc->n_notes; i++) {
         alloc->notes[i] = m->alloc.notes[i];
@@ -129,7 +123,8 @@ static bool prepare(struct cluster_pass *p)
     if (has_finalizer(p->cr, FINALIZER_CLUSTER))
         return true;
     plan_finalizer(&p->plan, KIND_FLINKDEPLOYMENT, p->cr, FINALIZER_CLUSTER, true);
-    if (!p->s->deployment && !p->s->configmap) {
+    /* That of an application tells of its run, which is yet to be recorded. */
+    if (!p->s->deployment && !p->s->configmap && !p->application) {
         struct desired_input in = desired_of(p);
 
         struct action *act = plan_add(&p->plan, ACT_APPLY, KIND_CONFIGMAP, p->meta.ns,

@@ -9,6 +9,7 @@
 #include "cluster_internal.h"
 #include "flinkop/arena.h"
 #include "flinkop/str.h"
+#include "job_words.h"
 #include "status.h"
 
 #define FRESH_MS 3000
@@ -52,12 +53,6 @@ static struct alloc_tm *pods_in(struct cluster_pass *p, bool known)
     return tms;
 }
 
-static bool all_running(const struct flink_job *job)
-{
-    return job->state == JOB_RUNNING && job->tasks_total > 0 && !job->pending_operators &&
-           job->tasks[TASKS_RUNNING] + job->tasks[TASKS_FINISHED] == job->tasks_total;
-}
-
 /* Tasks of it wait for slots; of the adaptive scheduler it is the whole job. A batch job goes on
  * with any slot. */
 static bool starved(const struct obs_job *j)
@@ -82,7 +77,7 @@ static struct alloc_job job_of(const struct obs_job *j, int parallelism)
                 : j->has_detail ? j->slots_needed
                                 : parallelism,
         .need_max = j->slots_needed_max,
-        .waiting = !ending && !all_running(&j->job),
+        .waiting = !ending && !job_all_run(&j->job),
         .starved = !ending && starved(j),
         .batch = j->batch,
     };

@@ -53,17 +53,9 @@ static const char *blockers(const struct cluster_pass *p)
 
 static void delete_all(struct cluster_pass *p)
 {
-    const struct obs_deployment *d = p->s->deployment;
-
-    if (d && !d->meta.deleted_ms) {
-        struct action *act =
-            plan_add(&p->plan, ACT_DELETE, KIND_DEPLOYMENT, p->meta.ns, d->meta.name);
-
-        act->uid = d->meta.uid;
-        act->propagation = "Foreground";
+    if (delete_deployment(p))
         plan_event(&p->plan, KIND_FLINKDEPLOYMENT, p->cr, false, "Operator", "Cleanup",
                    "Cleaning up FlinkDeployment");
-    }
     /* Flink's own allocator would replace what is taken from it. */
     if (p->flinks_own && p->s->n_jm_pods)
         return;

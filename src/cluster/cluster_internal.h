@@ -95,12 +95,14 @@ bool left_over(const struct obs_meta *m, const char *owner_uid); /* cluster_roll
 void judge(struct cluster_pass *p); /* cluster_judge.c */
 /** Makes this spec what to work towards; the first problem with it, or NULL. */
 const char *judge_as(struct cluster_pass *p, jv spec); /* cluster_judge.c */
-void roll_out(struct cluster_pass *p);                 /* cluster_rollout.c */
-void finalize(struct cluster_pass *p);                 /* cluster_finalize.c */
-void look_at_names(struct cluster_pass *p);            /* cluster_allocate.c */
-void allocate_taskmanagers(struct cluster_pass *p);    /* cluster_allocate.c */
-void count_taskmanagers(struct cluster_pass *p);       /* cluster_allocate.c */
-void report(struct cluster_pass *p);                   /* cluster_report.c */
+/** Takes the Deployment away, its pods first; false: there is none, or that is under way. */
+bool delete_deployment(struct cluster_pass *p);     /* cluster_rollout.c */
+void roll_out(struct cluster_pass *p);              /* cluster_rollout.c */
+void finalize(struct cluster_pass *p);              /* cluster_finalize.c */
+void look_at_names(struct cluster_pass *p);         /* cluster_allocate.c */
+void allocate_taskmanagers(struct cluster_pass *p); /* cluster_allocate.c */
+void count_taskmanagers(struct cluster_pass *p);    /* cluster_allocate.c */
+void report(struct cluster_pass *p);                /* cluster_report.c */
 
 /* ---- cluster_job.c: the job of an application ---- */
 

@@ -50,25 +50,15 @@ static const char *restore_mode(const char *path)
     return path ? "savepoint" : "stateless";
 }
 
-/* It is to begin from spec.job.initialSavepointPath. */
-static bool redeploys(const struct cluster_pass *p, jv spec)
-{
-    jv was = JV_PATH(p->recorded, "job", "savepointRedeployNonce");
-    jv nonce = JV_PATH(spec, "job", "savepointRedeployNonce");
-
-    return !jv_present(p->recorded) || (jv_present(nonce) && !jv_equal(was, nonce));
-}
-
 /* What was recorded for a job that has not run yet goes on counting. */
 static const char *wanted_restore(const struct cluster_pass *p, jv spec)
 {
     const char *path = JV_STRING(spec, "job", "initialSavepointPath");
+    bool never_ran = str_eq(JV_STRING(p->recorded, "job", "state"), SUSPENDED);
 
-    if (!redeploys(p, spec) && !str_eq(JV_STRING(p->recorded, "job", "state"), SUSPENDED))
-        return NULL;
-    if (!redeploys(p, spec) && p->job_id)
-        return p->restore_path;
-    return str_empty(path) ? NULL : path;
+    if (job_redeploys(p->recorded, spec) || (never_ran && !p->job_id))
+        return str_empty(path) ? NULL : path;
+    return never_ran ? p->restore_path : NULL;
 }
 
 /* From the answer to this status patch on the next job is the one that runs. */
@@ -97,13 +87,6 @@ static const char *recorded_id(jv js)
     return flink_id_valid(id) ? id : NULL;
 }
 
-static const char *recorded_string(jv js, const char *key)
-{
-    const char *text = JV_STRING(js, key);
-
-    return str_empty(text) ? NULL : text;
-}
-
 static void record(struct cluster_pass *p, jv spec)
 {
     /* In a recorded spec that is not the user's word. */
@@ -119,7 +102,7 @@ void judge_job(struct cluster_pass *p)
     bool suspend, was_suspended;
 
     p->job_id = recorded_id(js);
-    p->restore_path = recorded_string(js, "upgradeSavepointPath");
+    p->restore_path = job_restore_path(js);
     p->job_state = job_state_parse(str_or_empty(JV_STRING(js, "state")));
     if (!jv_present(p->recorded)) {
         record(p, wanted);
@@ -128,7 +111,7 @@ void judge_job(struct cluster_pass *p)
     was_suspended = str_eq(JV_STRING(p->recorded, "job", "state"), SUSPENDED) && !upgrading(p);
     suspend = p->invalid ? was_suspended : p->spec.job.state == JOB_DESIRED_SUSPENDED;
     p->suspended = was_suspended && suspend;
-    if (p->suspended && !p->invalid && redeploys(p, wanted)) {
+    if (p->suspended && !p->invalid && job_redeploys(p->recorded, wanted)) {
         record_suspended(p, wanted);
         return;
     }
@@ -182,21 +165,17 @@ bool job_expected(const struct cluster_pass *p)
 
 static void look_for_cause(struct cluster_pass *p)
 {
-    const struct failure_look look = {.job_id = p->job_id,
-                                      .status = jv_get(p->status, "jobStatus"),
-                                      .outcomes = p->s->outcomes,
-                                      .n_outcomes = p->s->n_outcomes,
-                                      .now = p->s->now,
-                                      .wall = p->s->wall};
-    struct action *act;
-    bool ask;
-
-    p->failure = job_failure(&p->plan, &look, &ask);
-    if (!ask)
-        return;
-    act = plan_add(&p->plan, ACT_JOB_ERROR, KIND_FLINKDEPLOYMENT, p->meta.ns, p->meta.name);
-    act->cluster = p->meta.name;
-    act->job_id = p->job_id;
+    p->failure =
+        job_failure(&p->plan, &(struct failure_look){.kind = KIND_FLINKDEPLOYMENT,
+                                                     .ns = p->meta.ns,
+                                                     .name = p->meta.name,
+                                                     .cluster = p->meta.name,
+                                                     .job_id = p->job_id,
+                                                     .status = jv_get(p->status, "jobStatus"),
+                                                     .outcomes = p->s->outcomes,
+                                                     .n_outcomes = p->s->n_outcomes,
+                                                     .now = p->s->now,
+                                                     .wall = p->s->wall});
 }
 
 bool job_stopped(struct cluster_pass *p)

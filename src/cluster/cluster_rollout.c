@@ -93,17 +93,17 @@ static bool stopped(struct cluster_pass *p)
     return false;
 }
 
-static void delete_deployment(struct cluster_pass *p)
+bool delete_deployment(struct cluster_pass *p)
 {
     const struct obs_deployment *d = p->s->deployment;
+    struct action *act;
 
-    if (!d->meta.deleted_ms) {
-        struct action *act =
-            plan_add(&p->plan, ACT_DELETE, KIND_DEPLOYMENT, p->meta.ns, d->meta.name);
-
-        act->uid = d->meta.uid;
-        act->propagation = "Foreground";
-    }
+    if (!d || d->meta.deleted_ms)
+        return false;
+    act = plan_add(&p->plan, ACT_DELETE, KIND_DEPLOYMENT, p->meta.ns, d->meta.name);
+    act->uid = d->meta.uid;
+    act->propagation = "Foreground";
+    return true;
 }
 
 /* A suspended application has no JobManager. */
@@ -114,7 +114,7 @@ static void take_down(struct cluster_pass *p)
     if ((d && !d->meta.deleted_ms && !stopped(p)) || !no_jobmanagers(p) || !no_taskmanagers(p))
         return;
     if (d) {
-        delete_deployment(p);
+        (void)delete_deployment(p);
         wait_for(p, "waiting for the Deployment to be deleted");
         return;
     }
@@ -149,7 +149,7 @@ static void replace(struct cluster_pass *p)
         return;
     }
     /* What somebody else made is replaced, never patched: its selector and owners are theirs. */
-    delete_deployment(p);
+    (void)delete_deployment(p);
     wait_for(p, "replacing the former Deployment");
 }
 

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "flinkop/arena.h"
+#include "flinkop/clock.h"
 #include "flinkop/flink_version.h"
 #include "flinkop/jar_uri.h"
 #include "flinkop/json.h"
@@ -43,8 +44,7 @@ struct job_memory job_memory_copy(struct arena *a, const struct job_memory *m)
     copy.looked_for = m->looked_for ? arena_strdup(a, m->looked_for) : NULL;
     copy.lost_id = m->lost_id ? arena_strdup(a, m->lost_id) : NULL;
     copy.stop = stop_memory_copy(a, &m->stop);
-    copy.refused.reason = m->refused.reason ? arena_strdup(a, m->refused.reason) : NULL;
-    copy.refused.message = m->refused.message ? arena_strdup(a, m->refused.message) : NULL;
+    copy.refused = obs_cause_copy(a, m->refused);
     return copy;
 }
 
@@ -62,16 +62,6 @@ static const char *check_change(struct job_pass *p)
     return NULL;
 }
 
-/* Whether the job is to begin again from where the spec says. */
-static bool redeploys(const struct job_pass *p, jv spec)
-{
-    jv nonce = JV_PATH(spec, "job", "savepointRedeployNonce");
-
-    return !jv_present(p->recorded) ||
-           (jv_present(nonce) &&
-            !jv_equal(nonce, JV_PATH(p->recorded, "job", "savepointRedeployNonce")));
-}
-
 /* Reads a spec as what is wanted; the first problem as text, or NULL. */
 static const char *want(struct job_pass *p, jv spec)
 {
@@ -82,7 +72,7 @@ static const char *want(struct job_pass *p, jv spec)
     session_job_read(problems, p->meta.ns, spec, false, p->s->defaults,
                      version ? flink_version_find(version) : NULL, &p->wanted, &p->conf);
     p->suspend = p->wanted.job.state == JOB_DESIRED_SUSPENDED;
-    p->redeploy = redeploys(p, spec);
+    p->redeploy = job_redeploys(p->recorded, spec);
     p->stateless = p->wanted.job.upgrade_mode == UPGRADE_UNSET ||
                    p->wanted.job.upgrade_mode == UPGRADE_STATELESS;
     return problems_text(problems);
@@ -130,15 +120,6 @@ static void look(struct job_pass *p)
 
 /* ---- what came of earlier actions ---- */
 
-static int64_t retry_delay(int failures)
-{
-    int64_t ms = RETRY_MS;
-
-    while (--failures > 0 && ms < RETRY_MAX_MS)
-        ms *= 2;
-    return MIN(ms, (int64_t)RETRY_MAX_MS);
-}
-
 /* Flink has said no, or was never asked. Whatever else a submission ends with, what it has started
  * there (main() may run for minutes) can still bring the job. */
 static bool failed_for_sure(const struct error *err)
@@ -174,7 +155,7 @@ static void learn_submit(struct job_pass *p, const struct outcome *o)
     m->submit_failures++;
     if (failed_for_sure(&o->error))
         m->sure_id = p->job_id;
-    m->retry_at = p->s->now + retry_delay(m->submit_failures);
+    m->retry_at = p->s->now + backoff_ms(m->submit_failures, RETRY_MS, RETRY_MAX_MS);
     p->trouble = (struct obs_cause){"SubmitFailed", str_clean(p->a, o->error.text, 1000)};
 }
 
@@ -243,9 +224,7 @@ static jv job_configuration(struct job_pass *p)
 
 static const char *recorded_restore(const struct job_pass *p)
 {
-    const char *path = JV_STRING(p->status, "jobStatus", "upgradeSavepointPath");
-
-    return str_empty(path) ? NULL : path;
+    return job_restore_path(jv_get(p->status, "jobStatus"));
 }
 
 /* Of a job that has never run: what the spec says by now, unless it is the state of a former run.
@@ -377,10 +356,9 @@ static void lost(struct job_pass *p)
 {
     struct job_memory *m = &p->out.memory;
 
-    if (str_eq(JV_STRING(p->status, "error"),
-               JOB_NOT_FOUND)) /* it stays told until it is overcome */
+    /* It stays told until it is overcome. */
+    if (str_eq(JV_STRING(p->status, "error"), JOB_NOT_FOUND))
         p->trouble = (struct obs_cause){"Missing", JOB_NOT_FOUND};
-
     if (!p->s->flink->known || !p->s->flink->reachable || !p->s->cluster_ready) {
         m->lost_since = -1;
         cluster_ready(p);
@@ -479,17 +457,17 @@ static bool recorded_stateless(const struct job_pass *p)
 
 static void look_for_cause(struct job_pass *p)
 {
-    const struct failure_look look = {.job_id = p->job_id,
-                                      .status = jv_get(p->status, "jobStatus"),
-                                      .outcomes = p->s->outcomes,
-                                      .n_outcomes = p->s->n_outcomes,
-                                      .now = p->s->now,
-                                      .wall = p->s->wall};
-    bool ask;
-
-    p->failure = job_failure(&p->out.plan, &look, &ask);
-    if (ask)
-        flink_action(p, ACT_JOB_ERROR);
+    p->failure =
+        job_failure(&p->out.plan, &(struct failure_look){.kind = KIND_FLINKSESSIONJOB,
+                                                         .ns = p->meta.ns,
+                                                         .name = p->meta.name,
+                                                         .cluster = p->wanted.deployment_name,
+                                                         .job_id = p->job_id,
+                                                         .status = jv_get(p->status, "jobStatus"),
+                                                         .outcomes = p->s->outcomes,
+                                                         .n_outcomes = p->s->n_outcomes,
+                                                         .now = p->s->now,
+                                                         .wall = p->s->wall});
 }
 
 static void follow(struct job_pass *p)

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "flinkop/arena.h"
+#include "flinkop/clock.h"
 #include "flinkop/str.h"
 #include "status.h"
 
@@ -94,7 +95,8 @@ static void unknown_state(struct job_stop *s, const char *why)
             why)};
 }
 
-/* Flink keeps the checkpoints of jobs that have ended for as long as its JobManager lives. */
+/* Flink keeps the checkpoints of jobs that have ended for jobstore.expiration-time, as long as its
+ * JobManager lives. */
 static void read_state(struct job_stop *s)
 {
     const struct outcome *o = outcome_of(s, ACT_READ_STATE);
@@ -182,12 +184,9 @@ static void record_trigger(struct job_stop *s)
 static void savepoint_failed(struct job_stop *s, const char *why)
 {
     struct stop_memory *m = s->memory;
-    int64_t ms = RETRY_MS;
 
-    for (int i = 0; i < m->failures && ms < RETRY_MAX_MS; i++)
-        ms *= 2;
     m->failures++;
-    m->retry_at = s->now + MIN(ms, (int64_t)RETRY_MAX_MS);
+    m->retry_at = s->now + backoff_ms(m->failures, RETRY_MS, RETRY_MAX_MS);
     m->sent = -1;
     plan_wake(s->plan, m->retry_at);
     s->trouble = (struct obs_cause){
@@ -309,8 +308,7 @@ struct stop_memory stop_memory_copy(struct arena *a, const struct stop_memory *m
     struct stop_memory copy = *m;
 
     copy.job_id = m->job_id ? arena_strdup(a, m->job_id) : NULL;
-    copy.trouble.reason = m->trouble.reason ? arena_strdup(a, m->trouble.reason) : NULL;
-    copy.trouble.message = m->trouble.message ? arena_strdup(a, m->trouble.message) : NULL;
+    copy.trouble = obs_cause_copy(a, m->trouble);
     return copy;
 }
 

@@ -6,6 +6,27 @@
 #include "flinkop/arena.h"
 #include "flinkop/str.h"
 
+bool job_all_run(const struct flink_job *j)
+{
+    return j->state == JOB_RUNNING && j->tasks_total > 0 && !j->pending_operators &&
+           j->tasks[TASKS_RUNNING] + j->tasks[TASKS_FINISHED] == j->tasks_total;
+}
+
+bool job_redeploys(jv recorded, jv spec)
+{
+    jv was = JV_PATH(recorded, "job", "savepointRedeployNonce");
+    jv nonce = JV_PATH(spec, "job", "savepointRedeployNonce");
+
+    return !jv_present(recorded) || (jv_present(nonce) && !jv_equal(nonce, was));
+}
+
+const char *job_restore_path(jv status)
+{
+    const char *path = JV_STRING(status, "upgradeSavepointPath");
+
+    return str_empty(path) ? NULL : path;
+}
+
 bool job_runs_whole(const struct obs_job *job)
 {
     const struct flink_job *j = job ? &job->job : NULL;
@@ -15,8 +36,7 @@ bool job_runs_whole(const struct obs_job *job)
     /* A batch job runs one part after the other. */
     if (job->batch)
         return j->tasks[TASKS_RUNNING] + j->tasks[TASKS_FINISHED] > 0;
-    return j->tasks_total > 0 && !j->pending_operators &&
-           j->tasks[TASKS_RUNNING] + j->tasks[TASKS_FINISHED] == j->tasks_total;
+    return job_all_run(j);
 }
 
 /* Why a job that Flink has does not run, as far as its cluster knows. */
@@ -60,7 +80,15 @@ const char *job_failure_told(const char *error)
 #define CACHED_MS 10000 /* web.refresh-interval is 3 s */
 #define ASK_AGAIN_MS 1000
 
-const char *job_failure(struct plan *plan, const struct failure_look *l, bool *ret_ask)
+static void ask_for_failure(struct plan *plan, const struct failure_look *l)
+{
+    struct action *act = plan_add(plan, ACT_JOB_ERROR, l->kind, l->ns, l->name);
+
+    act->cluster = l->cluster;
+    act->job_id = l->job_id;
+}
+
+const char *job_failure(struct plan *plan, const struct failure_look *l)
 {
     const struct outcome *o = NULL;
     int64_t since;
@@ -69,9 +97,12 @@ const char *job_failure(struct plan *plan, const struct failure_look *l, bool *r
         if (l->outcomes[i].type == ACT_JOB_ERROR && l->outcomes[i].ok &&
             str_eq(l->outcomes[i].job_id, l->job_id))
             o = &l->outcomes[i];
-    *ret_ask = !o;
-    if (!o || o->text)
-        return o ? o->text : NULL;
+    if (!o) {
+        ask_for_failure(plan, l);
+        return NULL;
+    }
+    if (o->text)
+        return o->text;
     if (!str_eq(JV_STRING(l->status, "state"), "FAILED") ||
         !str_to_int64(str_or_empty(JV_STRING(l->status, "updateTime")), &since))
         since = l->wall;

@@ -12,21 +12,31 @@
 /** All of its tasks run, or as many as a batch job needs at a time. job: NULL if Flink has none. */
 bool job_runs_whole(const struct obs_job *job);
 
+/** The same, but of a batch job, too, all of them. */
+bool job_all_run(const struct flink_job *job);
+
+/** Whether this spec asks to begin again from its job.initialSavepointPath: at first, and with
+ * another savepointRedeployNonce. recorded: ABSENT if there is none yet. */
+bool job_redeploys(jv recorded, jv spec);
+/** The path that the recorded run begins with, NULL: none. status: status.jobStatus */
+const char *job_restore_path(jv status);
+
 /** Its state as a reason and a sentence. shortage: why jobs of its cluster do not get their slots,
  * NULL: they do. */
 struct obs_cause job_state_cause(struct arena *a, const struct obs_job *job, enum job_state state,
                                  const char *shortage);
 
 struct failure_look {
-    const char *job_id;
+    enum kube_kind kind;
+    const char *ns, *name, *cluster, *job_id;
     jv status; /* status.jobStatus: FAILED since its updateTime */
     const struct outcome *outcomes;
     size_t n_outcomes;
     int64_t now, wall;
 };
-/** Why a FAILED job failed, NULL: not known yet. Flink's answers may be some seconds old, and tell
- * none at first. ret_ask: it is to be asked now; else the plan says when to look again. */
-const char *job_failure(struct plan *plan, const struct failure_look *l, bool *ret_ask);
+/** Why a FAILED job failed, NULL: not known yet, and Flink is asked, again if need be: its answers
+ * may be some seconds old, and tell none at first. */
+const char *job_failure(struct plan *plan, const struct failure_look *l);
 
 /** status.error if it tells why a job failed, NULL if it is about something else. */
 const char *job_failure_told(const char *error);

@@ -34,6 +34,12 @@ static const char *copy_message(struct arena *a, const char *s)
     return s ? str_clean(a, s, MESSAGE_MAX) : "";
 }
 
+struct obs_cause obs_cause_copy(struct arena *a, struct obs_cause c)
+{
+    return (struct obs_cause){c.reason ? arena_strdup(a, c.reason) : NULL,
+                              c.message ? arena_strdup(a, c.message) : NULL};
+}
+
 void obs_meta_read(struct arena *a, jv object, struct obs_meta *ret)
 {
     jv m = jv_get(object, "metadata"), labels = jv_get(m, "labels"),

@@ -5,7 +5,7 @@ from lib.check import check, dig, equal, wait
 from lib.manifests import application
 from lib.suite import test
 from matrix import each_series
-from scene import SOON, UP, cluster_ready, condition, gone, jobmanager, pods, state, taskmanagers
+from scene import SOON, UP, cluster_ready, condition, gone, jobmanager, pods, state, suspended, taskmanagers
 
 VERBATIM = "$(HOME) $(id) -D a=b"  # nobody expands what is the job's
 
@@ -82,7 +82,7 @@ def suspend(run):
     run.kube.apply(application(run.ns))
     _, first = running(run)
     run.kube.patch("flinkdep", run.ns, "demo", {"spec": {"job": {"state": "suspended"}}})
-    cr = told(run, "SUSPENDED", lifecycleState="SUSPENDED")
+    cr = suspended(run, "demo", "flinkdep", UP)
     equal(dig(cr, "status.jobStatus.state"), "CANCELED", "state of the job")
 
     def nothing():

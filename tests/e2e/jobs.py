@@ -5,7 +5,7 @@ from lib.check import check, dig, equal, holds, wait
 from lib.flink import Flink
 from lib.manifests import cluster, job
 from lib.suite import test
-from scene import (UP, condition, delete_jobs, gone, is_ready, job_running, no_taskmanagers, pods, session, state,
+from scene import (UP, condition, delete_jobs, gone, is_ready, job_running, no_taskmanagers, pods, session, state, suspended,
                    taskmanagers)
 
 TM = "demo-taskmanager-1-"
@@ -66,12 +66,7 @@ def suspend(run):
     run.kube.apply(job(run.ns, "first"))
     before = job_running(run, flink, "first")
     run.kube.patch("sessionjob", run.ns, "first", {"spec": {"job": {"state": "suspended"}}})
-
-    def suspended():
-        cr = run.kube.get("sessionjob", run.ns, "first")
-        check(dig(cr, "status.lifecycleState") == "SUSPENDED", state(cr))
-        return True
-    wait("SUSPENDED", suspended, 60)
+    suspended(run, "first")
     equal(flink.job(before)["state"], "CANCELED", "the job in Flink")
     no_taskmanagers(run)
     run.kube.patch("sessionjob", run.ns, "first", {"spec": {"job": {"state": "running"}}})

@@ -57,6 +57,15 @@ def job_running(run, flink, name, seconds=UP):
     return found
 
 
+def suspended(run, name, kind="sessionjob", seconds=60):
+    """The resource as soon as its lifecycle is SUSPENDED."""
+    def probe():
+        cr = run.kube.get(kind, run.ns, name)
+        check(dig(cr, "status.lifecycleState") == "SUSPENDED", state(cr))
+        return cr
+    return wait(f"{name} SUSPENDED", probe, seconds)
+
+
 def pods(run, component, cluster="demo"):
     """Names of live pods → pod."""
     found = run.kube.list("pod", run.ns, f"app={cluster},component={component}")

@@ -7,7 +7,7 @@ from lib.check import check, dig, equal, wait
 from lib.manifests import cluster, hold, job
 from lib.suite import test
 from matrix import each_series
-from scene import SOON, UP, condition, job_id, job_running, session, state, taskmanagers
+from scene import SOON, UP, condition, job_id, job_running, session, state, suspended, taskmanagers
 from world import need_bed
 
 
@@ -65,12 +65,7 @@ def savepoint(run, series):
     info = dig(run.kube.get("sessionjob", run.ns, "counts"), "status.jobStatus.savepointInfo")
     check(not info.get("triggerId") and info["lastSavepoint"]["triggerType"] == "UPGRADE", f"savepointInfo {info}")
     run.kube.patch("sessionjob", run.ns, "counts", {"spec": {"job": {"state": "suspended"}}})
-
-    def suspended():
-        cr = run.kube.get("sessionjob", run.ns, "counts")
-        check(dig(cr, "status.lifecycleState") == "SUSPENDED", state(cr))
-        return True
-    wait("SUSPENDED", suspended, 60)
+    suspended(run, "counts")
     run.kube.patch("sessionjob", run.ns, "counts", {"spec": {"job": {"state": "running"}}})
     goes_on(run, flink, second, "savepoint")
 

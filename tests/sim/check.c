@@ -67,7 +67,7 @@ static struct object *cluster_of(const struct object *o)
     return api_get(KIND_FLINKDEPLOYMENT, object_label(o, LABEL_APP));
 }
 
-static jv recorded_spec_of(struct arena *a, const struct object *cr)
+jv check_recorded_spec(struct arena *a, const struct object *cr)
 {
     const char *text = JV_STRING(cr->at->v, "status", "reconciliationStatus", "lastReconciledSpec");
     struct error err;
@@ -80,7 +80,7 @@ static jv recorded_spec_of(struct arena *a, const struct object *cr)
 
 static const char *recorded_hash(struct arena *a, const struct object *cr)
 {
-    jv spec = recorded_spec_of(a, cr);
+    jv spec = check_recorded_spec(a, cr);
 
     return jv_present(spec) ? deployment_spec_hash(a, spec) : NULL;
 }
@@ -125,7 +125,7 @@ static void check_taskmanager(const struct object *pod)
     int64_t n = 0, max;
 
     CHECK(cr, "TaskManager %s is made for no cluster", pod->name);
-    max = MAX(limit(jv_get(cr->at->v, "spec")), limit(recorded_spec_of(&a, cr)));
+    max = MAX(limit(jv_get(cr->at->v, "spec")), limit(check_recorded_spec(&a, cr)));
     while ((other = api_next(KIND_POD, &at)))
         n += is_taskmanager(other) && same_cluster(other, pod) && !other->deleted &&
              !pod_finished(other);
@@ -238,7 +238,7 @@ static bool still_asked_for(const struct object *o)
     const struct object *cr = api_by_uid(object_owner(o));
 
     return cr && user_asks_for(jv_get(cr->at->v, "spec"), o->kind) &&
-           user_asks_for(recorded_spec_of(&a, cr), o->kind);
+           user_asks_for(check_recorded_spec(&a, cr), o->kind);
 }
 
 static void check_delete(int kind, const char *name)

@@ -15,6 +15,9 @@ struct jm;
 struct kube_event;
 struct tm;
 
+/** The spec in status.reconciliationStatus.lastReconciledSpec, ABSENT if there is none. */
+jv check_recorded_spec(struct arena *a, const struct object *cr);
+
 void check_reset(void);
 void check_release(void);
 void check_operator_started(void);

@@ -55,14 +55,11 @@ static struct jm *jm_of(const char *cluster)
 /* What counts: the specification, or the recorded one if that is bad; ABSENT: there is none. */
 static jv effective(struct arena *a, const struct object *cr)
 {
-    const char *text = JV_STRING(cr->at->v, "status", "reconciliationStatus", "lastReconciledSpec");
-    struct error err;
-    jv v;
+    jv recorded = check_recorded_spec(a, cr);
 
-    if (!text || json_parse(a, text, strlen(text), &v, &err))
-        return ABSENT;
-    return user_spec_valid(cr) ? spec_to_record(a, jv_get(v, "spec"), jv_get(cr->at->v, "spec"))
-                               : jv_get(v, "spec");
+    return jv_present(recorded) && user_spec_valid(cr)
+               ? spec_to_record(a, recorded, jv_get(cr->at->v, "spec"))
+               : recorded;
 }
 
 static const char *object_is(struct arena *a, int kind, const char *name, const char *hash)

@@ -6,7 +6,6 @@
 #include "check.h"
 #include "flink.h"
 #include "flinkop/arena.h"
-#include "flinkop/json.h"
 #include "flinkop/mem.h"
 #include "flinkop/str.h"
 #include "flinkop/strmap.h"
@@ -143,13 +142,9 @@ void check_stop(const char *jid, const char *trigger)
 /* The mode of the recorded spec; NULL: none. */
 static const char *recorded_mode(struct arena *a, const struct object *cr)
 {
-    const char *text = JV_STRING(cr->at->v, "status", "reconciliationStatus", "lastReconciledSpec");
-    struct error err;
-    jv v;
+    jv spec = check_recorded_spec(a, cr);
 
-    return text && !json_parse(a, text, strlen(text), &v, &err)
-               ? str_or(JV_STRING(v, "spec", "job", "upgradeMode"), "stateless")
-               : NULL;
+    return jv_present(spec) ? str_or(JV_STRING(spec, "job", "upgradeMode"), "stateless") : NULL;
 }
 
 /* A job with state begins where its resource says. */
@@ -174,20 +169,15 @@ static void check_restore(const struct object *cr)
     cleanup_arena struct arena a = {0};
     struct durable *d = durable_of(cr->uid);
     jv status = jv_get(cr->at->v, "status");
-    const char *text = JV_STRING(status, "reconciliationStatus", "lastReconciledSpec");
+    const char *mode = recorded_mode(&a, cr);
     const char *path = JV_STRING(status, "jobStatus", "upgradeSavepointPath");
     const char *number = path ? strrchr(path, '/') : NULL;
     int64_t state = 0;
-    struct error err;
-    jv v = ABSENT;
 
-    if (text && json_parse(&a, text, strlen(text), &v, &err))
-        sim_fail("%s has recorded %s", cr->name, text);
+    CHECK(mode, "%s has recorded an id, and no specification", cr->name);
     CHECK(!path || (number && str_to_int64(number + 1, &state)), "%s has recorded the path %s",
           cr->name, path);
-    const char *mode = JV_STRING(v, "spec", "job", "upgradeMode");
-
-    if (str_eq(mode, "savepoint") || str_eq(mode, "last-state"))
+    if (strcmp(mode, "stateless") != 0)
         CHECK(state >= d->state && (!d->final || state == d->state),
               "%s goes on from %lld, and had %lld", cr->name, (long long)state,
               (long long)d->state);
@@ -198,14 +188,9 @@ static void check_restore(const struct object *cr)
 static void check_suspended(const struct object *cr)
 {
     cleanup_arena struct arena a = {0};
-    const char *text = JV_STRING(cr->at->v, "status", "reconciliationStatus", "lastReconciledSpec");
-    struct error err;
-    jv v;
 
-    if (!text || json_parse(&a, text, strlen(text), &v, &err))
-        return;
-    if (str_eq(JV_STRING(v, "spec", "job", "state"), "suspended") &&
-        str_eq(JV_STRING(v, "spec", "job", "upgradeMode"), "stateless"))
+    if (str_eq(JV_STRING(check_recorded_spec(&a, cr), "job", "state"), "suspended") &&
+        str_eq(recorded_mode(&a, cr), "stateless"))
         *durable_of(cr->uid) = (struct durable){0};
 }
 

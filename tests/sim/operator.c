@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "operator.h"
+#include "action_names.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -79,23 +80,6 @@ void operator_release(void)
 
 /* ---- its passes (reconcile_… by the linker's --wrap) ---- */
 
-static const char *const action_words[] = {
-    [ACT_APPLY] = "apply",
-    [ACT_CREATE] = "create",
-    [ACT_DELETE] = "delete",
-    [ACT_PATCH] = "patch",
-    [ACT_STATUS] = "status",
-    [ACT_EVENT] = "event",
-    [ACT_RELEASE] = "release",
-    [ACT_FIND_JOB] = "find",
-    [ACT_SUBMIT_JOB] = "submit",
-    [ACT_CANCEL_JOB] = "cancel",
-    [ACT_JOB_ERROR] = "job-error",
-    [ACT_STOP_JOB] = "stop",
-    [ACT_FIND_SAVEPOINT] = "find-savepoint",
-    [ACT_READ_STATE] = "read-state",
-};
-
 static void trace_plan(const char *kind, jv cr, const struct plan *plan)
 {
     cleanup_strbuf struct strbuf sb = STRBUF_INIT(4000);
@@ -103,7 +87,7 @@ static void trace_plan(const char *kind, jv cr, const struct plan *plan)
     for (size_t i = 0; i < plan->n; i++) {
         const struct action *act = &plan->actions[i];
 
-        strbuf_addf(&sb, "%s%s", i ? ", " : "", action_words[act->type]);
+        strbuf_addf(&sb, "%s%s", i ? ", " : "", action_names[act->type]);
         if (act->type == ACT_EVENT)
             strbuf_addf(&sb, " %s \"%.120s\"", act->reason, act->message);
         else if (act->job_id)

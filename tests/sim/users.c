@@ -7,7 +7,6 @@
 #include "flink.h"
 #include "flinkop/arena.h"
 #include "flinkop/desired.h"
-#include "flinkop/json.h"
 #include "flinkop/str.h"
 #include "nodes.h"
 
@@ -134,13 +133,7 @@ void user_delete(int kind, const char *name, const char *propagation)
 /* The cluster that the job is recorded for; NULL: none yet. */
 static const char *home_of(struct arena *a, const struct object *o)
 {
-    const char *text = JV_STRING(o->at->v, "status", "reconciliationStatus", "lastReconciledSpec");
-    struct error err;
-    jv v;
-
-    return text && !json_parse(a, text, strlen(text), &v, &err)
-               ? JV_STRING(v, "spec", "deploymentName")
-               : NULL;
+    return JV_STRING(check_recorded_spec(a, o), "deploymentName");
 }
 
 /* ---- at random ---- */

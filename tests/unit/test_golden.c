@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "action_names.h"
 #include "flinkop/clock.h"
 #include "flinkop/cluster_spec.h"
 #include "flinkop/file.h"
@@ -28,22 +29,6 @@
 static char *cases[MAX_CASES];
 static int n_cases;
 
-static const char *const action_names[] = {
-    [ACT_APPLY] = "apply",
-    [ACT_CREATE] = "create",
-    [ACT_DELETE] = "delete",
-    [ACT_PATCH] = "patch",
-    [ACT_STATUS] = "status",
-    [ACT_EVENT] = "event",
-    [ACT_RELEASE] = "release",
-    [ACT_FIND_JOB] = "find-job",
-    [ACT_SUBMIT_JOB] = "submit-job",
-    [ACT_CANCEL_JOB] = "cancel-job",
-    [ACT_JOB_ERROR] = "read-job-error",
-    [ACT_STOP_JOB] = "stop-job",
-    [ACT_FIND_SAVEPOINT] = "find-savepoint",
-    [ACT_READ_STATE] = "read-state",
-};
 static const char *const pace_names[] = {"off", "fast", "active", "idle"};
 
 /* ---- the situation ---- */
