@@ -46,6 +46,8 @@ void check_job(const struct fjob *j);
 void check_submit(const char *jid);
 /** The operator stops a job with this savepoint; jid may have more behind it. */
 void check_stop(const char *jid, const char *trigger);
+/** How often it has done so. */
+int check_stops(void);
 /** A run of a job has this state from now on. final: it was stopped with it, and nothing has come
  * after. */
 void check_state(const char *jid, int64_t state, bool final);

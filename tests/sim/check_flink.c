@@ -32,6 +32,7 @@ struct durable {
 };
 
 static struct strmap states;
+static int stops;
 
 void check_recorded(const struct object *job, enum change what)
 {
@@ -135,8 +136,14 @@ void check_stop(const char *jid, const char *trigger)
     const char *id = cr ? JV_STRING(cr->at->v, "status", "jobStatus", "savepointInfo", "triggerId")
                         : NULL;
 
+    stops++;
     CHECK(!cr || str_eq(id, trigger),
           "job %.8s is stopped with savepoint %.8s, which is not recorded", jid, trigger);
+}
+
+int check_stops(void)
+{
+    return stops;
 }
 
 /* The mode of the recorded spec; NULL: none. */

@@ -338,7 +338,8 @@ struct fjob *job_submit(struct jm *jm, const struct job_wish *wish)
 void jobs_vanish(struct jm *jm)
 {
     for (int i = 0; i < jm->n_jobs; i++) {
-        halt(jm->jobs[i]);
+        if (!job_state_terminal(jm->jobs[i]->state))
+            halt(jm->jobs[i]);
         sim_cancel(jm->jobs[i]->event);
         sim_cancel(jm->jobs[i]->stopping);
         free(jm->jobs[i]);

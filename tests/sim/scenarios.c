@@ -71,14 +71,17 @@ static void stay_quiet(void)
 {
     struct kube_counts before = kube_counts;
     cleanup_arena struct arena a = {0};
+    int stops = check_stops();
     const char *wrong;
 
     TRACE("---- quiet from here on ----");
     run_for(QUIET_MS);
     wrong = check_settled(&a);
     CHECK(!wrong, "it was settled, and now: %s", wrong);
-    CHECK(kube_writes(&before) == kube_writes(&kube_counts), "%d writes in %lld minutes of quiet",
-          kube_writes(&kube_counts) - kube_writes(&before), QUIET_MS / MINUTE);
+    /* A savepoint that fails is tried again: its id is recorded, and its end. */
+    CHECK(kube_writes(&kube_counts) - kube_writes(&before) <= 2 * (check_stops() - stops),
+          "%d writes in %lld minutes of quiet", kube_writes(&kube_counts) - kube_writes(&before),
+          QUIET_MS / MINUTE);
 }
 
 static void delete_all(void)
