@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "flinkop/mem.h"
+#include "flinkop/slab.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
@@ -47,7 +48,7 @@ static size_t block_size(const struct arena *a)
 
 static struct arena_block *block_new(size_t size)
 {
-    struct arena_block *b = size == BLOCK_SIZE ? mem_pages_get() : xmalloc(sizeof(*b) + size);
+    struct arena_block *b = size == BLOCK_SIZE ? mem_pages_get() : slab_alloc(sizeof(*b) + size);
 
     *b = (struct arena_block){.size = size};
     ASAN_POISON_MEMORY_REGION(b->data, size);
@@ -60,7 +61,7 @@ static void block_free(struct arena_block *b)
     if (b->size == BLOCK_SIZE)
         mem_pages_put(b);
     else
-        free(b);
+        slab_free(b, sizeof(*b) + b->size);
 }
 
 /* Bytes to leave out so that what follows is aligned. */

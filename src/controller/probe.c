@@ -20,6 +20,7 @@
 #include "flinkop/hash.h"
 #include "flinkop/loop.h"
 #include "flinkop/mem.h"
+#include "flinkop/slab.h"
 #include "flinkop/str.h"
 #include "flinkop/strbuf.h"
 
@@ -76,7 +77,7 @@ static void ask(struct probe *p);
 struct probe *probe_new(struct loop *loop, struct flink_client *flink, struct probe_pool *pool,
                         const struct probe_owner *owner)
 {
-    struct probe *p = xcalloc(1, sizeof(*p));
+    struct probe *p = slab_calloc(sizeof(*p));
 
     p->loop = loop;
     p->flink = flink;
@@ -154,7 +155,7 @@ void probe_free(struct probe *p)
     round_forget(p);
     arena_free(&p->now_arena);
     arena_free(&p->next_arena);
-    free(p);
+    slab_free(p, sizeof(*p));
 }
 
 const struct obs_flink *probe_result(const struct probe *p)

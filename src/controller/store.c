@@ -9,6 +9,7 @@
 #include "flinkop/json.h"
 #include "flinkop/mem.h"
 #include "flinkop/plan.h"
+#include "flinkop/slab.h"
 #include "flinkop/str.h"
 #include "flinkop/strbuf.h"
 #include "flinkop/strmap.h"
@@ -61,7 +62,7 @@ struct store *store_new(enum kube_kind kind, store_change_fn changed, void *arg)
 static void entry_free(struct entry *e)
 {
     arena_free(&e->arena);
-    free(e);
+    slab_free(e, sizeof(*e));
 }
 
 void store_free(struct store *st)
@@ -74,7 +75,7 @@ void store_free(struct store *st)
         entry_free(e->value);
     strmap_foreach (e, &st->groups) {
         free(((struct group *)e->value)->items);
-        free(e->value);
+        slab_free(e->value, sizeof(struct group));
     }
     strmap_release(&st->entries);
     strmap_release(&st->groups);
@@ -208,7 +209,7 @@ static void group_add(struct store *st, struct entry *e)
         return;
     g = strmap_get(&st->groups, e->s.index);
     if (!g) {
-        g = xcalloc(1, sizeof(*g));
+        g = slab_calloc(sizeof(*g));
         strmap_put(&st->groups, e->s.index, g);
     }
     if (g->n == g->room) {
@@ -233,7 +234,7 @@ static void group_remove(struct store *st, struct entry *e)
         return;
     strmap_remove(&st->groups, e->s.index);
     free(g->items);
-    free(g);
+    slab_free(g, sizeof(*g));
 }
 
 const struct stored *const *store_by_index(const struct store *st, const char *index, size_t *ret_n)
@@ -280,7 +281,7 @@ const struct stored *store_next(const struct store *st, void **cursor)
 
 static void put(struct store *st, const char *key, jv object, struct entry *old, int64_t sure_until)
 {
-    struct entry *e = xcalloc(1, sizeof(*e));
+    struct entry *e = slab_calloc(sizeof(*e));
 
     fill(st, e, key, object);
     e->mark = st->mark;

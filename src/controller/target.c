@@ -2,6 +2,7 @@
 /* Resources under control: their memory, their probe, and where their JobManager is. */
 #include "controller_internal.h"
 #include "flinkop/mem.h"
+#include "flinkop/slab.h"
 #include "flinkop/str.h"
 
 /* ---- the JobManager of a cluster ---- */
@@ -81,7 +82,7 @@ struct target *target_get(struct controller *c, enum kube_kind kind, const char 
 
     if (t)
         return t;
-    t = xcalloc(1, sizeof(*t));
+    t = slab_calloc(sizeof(*t));
     *t = (struct target){.c = c, .kind = kind, .key = xstrdup(key)};
     arena_init_small(&t->outcome_arena, 1000);
     t->cluster = cluster_memory_initial();
@@ -104,7 +105,7 @@ void target_free(struct target *t)
     free(t->flink_version);
     free(t->jm);
     free(t->key);
-    free(t);
+    slab_free(t, sizeof(*t));
 }
 
 void target_drop(struct controller *c, struct target *t)

@@ -14,6 +14,7 @@
 #include "flinkop/log.h"
 #include "flinkop/loop.h"
 #include "flinkop/mem.h"
+#include "flinkop/slab.h"
 #include "flinkop/str.h"
 #include "flinkop/strmap.h"
 
@@ -99,7 +100,7 @@ static void entry_free(struct entry *n)
 {
     kube_drop(n->request);
     entry_rest(n);
-    free(n);
+    slab_free(n, sizeof(*n));
 }
 
 /* Forgets the oldest event that nothing waits for; maps are in order of insertion. False when there
@@ -169,7 +170,7 @@ static char *entry_name(struct arena *a, const char *component, const char *key)
 
 static struct entry *entry_new(struct kube_events *e, const char *key)
 {
-    struct entry *n = xcalloc(1, sizeof(*n));
+    struct entry *n = slab_calloc(sizeof(*n));
 
     n->events = e;
     memcpy(n->key, key, KEY_MAX);

@@ -5,6 +5,7 @@
 
 #include "flinkop/mem.h"
 #include "flinkop/metrics.h"
+#include "flinkop/slab.h"
 
 /* A closing handle is done after a turn or two; more turns mean that somebody left one open. */
 #define CLOSE_TURNS 100
@@ -167,9 +168,14 @@ static void free_closed(uv_handle_t *handle)
     free(handle);
 }
 
+static void free_closed_timer(uv_handle_t *handle)
+{
+    slab_free(handle, sizeof(struct timer));
+}
+
 struct timer *timer_new(struct loop *loop, loop_fn fn, void *arg)
 {
-    struct timer *t = xcalloc(1, sizeof(*t));
+    struct timer *t = slab_alloc(sizeof(*t));
 
     *t = (struct timer){.loop = loop, .fn = fn, .arg = arg, .next = loop->timers};
     t->link = &loop->timers;
@@ -204,7 +210,7 @@ void timer_free(struct timer *t)
     *t->link = t->next;
     if (t->next)
         t->next->link = t->link;
-    uv_close((uv_handle_t *)&t->uv, free_closed);
+    uv_close((uv_handle_t *)&t->uv, free_closed_timer);
 }
 
 /* ---- signals ---- */
