@@ -19,4 +19,10 @@ void *slab_calloc(size_t size) MUST_CHECK;
 /** size: what was asked for. p may be NULL. */
 void slab_free(void *p, size_t size);
 
+/** The same for strings, whose length is their size. NULL stays NULL. */
+char *slab_strdup(const char *s) MUST_CHECK;
+void slab_strfree(char *s);
+/** Replaces *slot by a copy of s (NULL allowed) and frees what was there. */
+void slab_str_replace(char **slot, const char *s);
+
 #endif

@@ -10,9 +10,9 @@
 #include "flinkop/mem.h"
 
 #define ALIGN alignof(max_align_t)
-#define FINE_MAX 256     /* sizes up to here in steps of ALIGN, then in eighths of a power of two */
-#define SIZE_LIMIT 2048  /* what is larger is left to malloc */
-#define STEPS 8          /* to twice the size */
+#define FINE_MAX 256    /* sizes up to here in steps of ALIGN, then in eighths of a power of two */
+#define SIZE_LIMIT 2048 /* what is larger is left to malloc */
+#define STEPS 8         /* to twice the size */
 #define CLASSES (FINE_MAX / ALIGN + STEPS * 3)
 #define SLAB_BYTES ((size_t)16 << 10) /* aligned to that, so that a piece finds its slab */
 #define REGION_BYTES ((size_t)1 << 20)
@@ -85,7 +85,8 @@ static struct slab *slab_new(size_t class)
         heap.region += SLAB_BYTES;
         heap.slabs++;
     }
-    *s = (struct slab){.class = (uint32_t)class, .fresh = sizeof(*s) + (-sizeof(*s) & (ALIGN - 1))};
+    *s =
+        (struct slab){.class = (uint32_t) class, .fresh = sizeof(*s) + (-sizeof(*s) & (ALIGN - 1))};
     return s;
 }
 
@@ -190,4 +191,25 @@ void slab_free(void *p, size_t size)
         return;
     list_remove(s);
     slab_drop(s);
+}
+
+/* ---- strings ---- */
+
+char *slab_strdup(const char *s)
+{
+    return s ? memcpy(slab_alloc(strlen(s) + 1), s, strlen(s) + 1) : NULL;
+}
+
+void slab_strfree(char *s)
+{
+    if (s)
+        slab_free(s, strlen(s) + 1);
+}
+
+void slab_str_replace(char **slot, const char *s)
+{
+    char *copy = slab_strdup(s);
+
+    slab_strfree(*slot);
+    *slot = copy;
 }

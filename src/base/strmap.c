@@ -5,13 +5,14 @@
 
 #include "flinkop/hash.h"
 #include "flinkop/mem.h"
+#include "flinkop/slab.h"
 
 #define REMOVED UINT32_MAX
 
 void strmap_release(struct strmap *m)
 {
     for (size_t i = 0; i < m->used; i++)
-        free(m->entries[i].key);
+        slab_strfree(m->entries[i].key);
     free(m->entries);
     free(m->index);
     *m = (struct strmap){0};
@@ -84,7 +85,8 @@ void *strmap_put(struct strmap *m, const char *key, void *value)
     }
     if (m->used == m->room)
         rebuild(m);
-    m->entries[m->used] = (struct strmap_entry){.key = xstrdup(key), .hash = hash, .value = value};
+    m->entries[m->used] =
+        (struct strmap_entry){.key = slab_strdup(key), .hash = hash, .value = value};
     index_add(m, m->used++);
     m->count++;
     return NULL;
@@ -100,7 +102,7 @@ void *strmap_remove(struct strmap *m, const char *key)
     void *old = e->value;
 
     *slot = REMOVED;
-    free(e->key);
+    slab_strfree(e->key);
     *e = (struct strmap_entry){0};
     m->count--;
     return old;

@@ -91,10 +91,10 @@ struct probe *probe_new(struct loop *loop, struct flink_client *flink, struct pr
 
 static void round_forget(struct probe *p)
 {
-    free(p->jm);
-    free(p->ip);
-    free(p->pod);
-    free(p->ns);
+    slab_strfree(p->jm);
+    slab_strfree(p->ip);
+    slab_strfree(p->pod);
+    slab_strfree(p->ns);
     p->jm = p->ip = p->pod = p->ns = NULL;
 }
 
@@ -332,10 +332,10 @@ static void round_begin(struct probe *p)
     }
     p->in_round = true;
     p->pool->rounds++;
-    p->jm = xstrdup(jm);
-    p->ip = xstrdup(e.ip);
-    p->pod = xstrdup(e.pod);
-    p->ns = xstrdup(e.ns);
+    p->jm = slab_strdup(jm);
+    p->ip = slab_strdup(e.ip);
+    p->pod = slab_strdup(e.pod);
+    p->ns = slab_strdup(e.ns);
     p->endpoint = (struct flink_endpoint){p->ns, p->pod, p->ip, e.port};
     new_jobmanager(p, jm);
     p->next = (struct obs_flink){.version = NULL};

@@ -11,6 +11,7 @@
 #include "flinkop/loop.h"
 #include "flinkop/mem.h"
 #include "flinkop/metrics.h"
+#include "flinkop/slab.h"
 #include "flinkop/str.h"
 
 #define TURN_KEYS 32 /* reconciled in one turn of the loop, so that it stays answerable */
@@ -178,11 +179,11 @@ static void keep_cluster(struct controller *c, struct target *t, const struct pl
     if (plan->rest_port)
         t->rest_port = plan->rest_port;
     if (!str_eq(t->summary, plan->summary))
-        str_replace(&t->summary, plan->summary);
+        slab_str_replace(&t->summary, plan->summary);
     if (another_shortage)
-        str_replace(&t->shortage, plan->shortage);
+        slab_str_replace(&t->shortage, plan->shortage);
     if (plan->flink_version && !str_eq(t->flink_version, plan->flink_version))
-        str_replace(&t->flink_version, plan->flink_version);
+        slab_str_replace(&t->flink_version, plan->flink_version);
     probe_set_pace(t->probe, plan->pace, plan->adaptive);
     watches_ask(c, t, plan->kinds);
     if (was_ready != t->ready || had_ended != t->ended || was_undecided != t->undecided ||

@@ -43,8 +43,8 @@ static bool probe_target(void *arg, struct flink_endpoint *ret, const char **ret
 
     if (!pod || !jobmanager_of(t->c, t->key, ret))
         return false;
-    free(t->jm);
-    t->jm = xasprintf("%s/%d", pod->meta.uid, pod->restarts);
+    cleanup_free char *jm = xasprintf("%s/%d", pod->meta.uid, pod->restarts);
+    slab_str_replace(&t->jm, jm);
     *ret_jm = t->jm;
     return true;
 }
@@ -83,7 +83,7 @@ struct target *target_get(struct controller *c, enum kube_kind kind, const char 
     if (t)
         return t;
     t = slab_calloc(sizeof(*t));
-    *t = (struct target){.c = c, .kind = kind, .key = xstrdup(key)};
+    *t = (struct target){.c = c, .kind = kind, .key = slab_strdup(key)};
     arena_init_small(&t->outcome_arena, 1000);
     t->cluster = cluster_memory_initial();
     t->job = job_memory_initial();
@@ -100,11 +100,11 @@ void target_free(struct target *t)
     probe_free(t->probe);
     arena_free(&t->memory_arena);
     arena_free(&t->outcome_arena);
-    free(t->summary);
-    free(t->shortage);
-    free(t->flink_version);
-    free(t->jm);
-    free(t->key);
+    slab_strfree(t->summary);
+    slab_strfree(t->shortage);
+    slab_strfree(t->flink_version);
+    slab_strfree(t->jm);
+    slab_strfree(t->key);
     slab_free(t, sizeof(*t));
 }
 

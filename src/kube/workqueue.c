@@ -11,6 +11,7 @@
 
 #include "flinkop/mem.h"
 #include "flinkop/metrics.h"
+#include "flinkop/slab.h"
 #include "flinkop/str.h"
 #include "flinkop/strmap.h"
 
@@ -144,8 +145,8 @@ static struct item *item_get(struct workqueue *q, const char *key)
 
     if (it)
         return it;
-    it = xcalloc(1, sizeof(*it));
-    *it = (struct item){.key = xstrdup(key), .list = NO_LIST, .when = NO_TIME};
+    it = slab_calloc(sizeof(*it));
+    *it = (struct item){.key = slab_strdup(key), .list = NO_LIST, .when = NO_TIME};
     strmap_put(&q->items, key, it);
     return it;
 }
@@ -155,8 +156,8 @@ static void item_free(struct workqueue *q, struct item *it)
     list_remove(q, it);
     heap_remove(q, it);
     strmap_remove(&q->items, it->key);
-    free(it->key);
-    free(it);
+    slab_strfree(it->key);
+    slab_free(it, sizeof(*it));
 }
 
 static void item_free_if_idle(struct workqueue *q, struct item *it)

@@ -4,6 +4,9 @@
 #define slab_alloc tested_alloc
 #define slab_calloc tested_calloc
 #define slab_free tested_free
+#define slab_strdup tested_strdup
+#define slab_strfree tested_strfree
+#define slab_str_replace tested_str_replace
 #include "../../src/base/slab.c"
 
 #include "unit.h"
