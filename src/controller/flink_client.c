@@ -18,7 +18,7 @@
 #define MAX_HOST_CONNECTIONS 4
 /* Hundreds of quiet clusters are asked so seldom that keeping their connections gains nothing, and
  * curl goes through all of them to find the one to close. */
-#define MAX_KEPT 64
+#define MAX_KEPT 16
 #define RECEIVE_BUFFER 4096 /* what a quiet cluster says has a few hundred bytes */
 
 struct flink_client {
