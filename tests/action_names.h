@@ -20,6 +20,7 @@ static const char *const action_names[] = {
     [ACT_STOP_JOB] = "stop-job",
     [ACT_FIND_SAVEPOINT] = "find-savepoint",
     [ACT_READ_STATE] = "read-state",
+    [ACT_READ_HA] = "read-ha",
 };
 
 #endif

@@ -68,6 +68,8 @@ struct cluster_config {
     const char *image_note; /* where the image came from when the spec has none, else NULL */
 };
 
+#define SAVEPOINT_DIR_KEY "execution.checkpointing.savepoint-dir"
+
 /**
  * Builds it; problems (with the path of the field a user would change) are added to p, and the
  * result is only usable when none were. `defaults` is the operator's configuration for this

@@ -30,6 +30,9 @@
 /* On the JobManager Deployment: whose allocator makes its TaskManagers, "Operator" or "Flink". */
 #define ANNOTATION_ALLOCATOR "flink-operator/allocator"
 
+/* Instead of a path: what high availability keeps (api-contract §1.6). */
+#define RESTORE_LAST_STATE "KUBERNETES_OPERATOR_LAST_STATE"
+
 /** Whose objects these are. */
 struct owner {
     const char *api_version, *kind, *name, *uid;
@@ -41,7 +44,7 @@ struct desired_input {
     int64_t generation;       /* of the CR when the spec was recorded */
     const char *spec_hash;    /* deployment_spec_hash of that spec, and of what follows */
     const char *job_id;       /* of an application */
-    const char *restore_path; /* what it starts from, NULL: nothing */
+    const char *restore_path; /* what it starts from, NULL: nothing, or RESTORE_LAST_STATE */
     const char *operator_ns;  /* namespace of the operator's own pod, NULL: not known */
 };
 

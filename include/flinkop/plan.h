@@ -39,6 +39,7 @@ enum action_type {
     ACT_STOP_JOB,   /* stop a job with a savepoint */
     ACT_FIND_SAVEPOINT, /* how that savepoint is */
     ACT_READ_STATE,     /* where the last state of a job is */
+    ACT_READ_HA,        /* what Flink's high availability keeps of a cluster */
 };
 
 struct submit_args {
@@ -131,6 +132,9 @@ struct refusal {
 };
 
 /* Notes kept in memory from pass to pass; losing them does no harm. */
+/* What Flink's high availability keeps of a job. */
+enum ha_kept { HA_UNKNOWN, HA_NOTHING, HA_JOB, HA_CHECKPOINT };
+
 struct cluster_memory {
     struct alloc_memory alloc;
     const char *spec_hash;   /* the notes are about pods of this spec */
@@ -144,6 +148,9 @@ struct cluster_memory {
     struct refusal refused;
     struct refusal unexposed; /* of an object that exposes it: the cluster itself works */
     struct refusal kept;      /* of a pod that was to be taken away */
+    int64_t ha_asked;         /* monotonic ms of the last ACT_READ_HA, -1 */
+    enum ha_kept ha_kept;     /* what it told of the recorded job */
+    bool ha_lost;             /* not what the next run is to go on from */
     struct stop_memory stop;  /* of the job of an application */
 };
 struct cluster_memory cluster_memory_initial(void);

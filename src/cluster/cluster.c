@@ -26,6 +26,7 @@ struct cluster_memory cluster_memory_initial(void)
         .deleting_since = -1,
         .blocked_since = -1,
         .stop = stop_memory_initial(),
+        .ha_asked = -1,
     };
 }
 
@@ -170,8 +171,12 @@ const struct obs_cause *refusal(const struct cluster_pass *p)
 }
 
 /* What is not asked for any more does not matter. */
-static void forget_refusal(const struct plan *plan, struct refusal *r)
+static void forget_refusal(const struct cluster_pass *p, struct refusal *r)
 {
+    const struct plan *plan = &p->plan;
+
+    if (p->asks_ha && r->kind == KIND_CONFIGMAP)
+        return; /* it is asked for again when that is known */
     for (size_t i = 0; i < plan->n; i++)
         if (plan->actions[i].kind == r->kind && str_eq(plan->actions[i].name, r->name))
             return;
@@ -205,6 +210,10 @@ static void look_for_former(struct cluster_pass *p)
         const struct obs_pod *pod = p->s->jm_pods[i];
 
         if (pod == current || !pod->main_running || pod->dead)
+            continue;
+        /* Of several, which stand by. */
+        if (p->usable && p->config.ha && !pod->meta.deleted_ms &&
+            str_eq(pod->meta.spec_hash, current->meta.spec_hash))
             continue;
         int64_t left = pod->meta.deleted_ms + FORMER_STUCK_MS - p->s->wall;
 
@@ -310,9 +319,9 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
         else if (p.up_to_date)
             allocate_taskmanagers(&p);
     }
-    forget_refusal(&p.plan, &p.plan.memory.refused);
-    forget_refusal(&p.plan, &p.plan.memory.unexposed);
-    forget_refusal(&p.plan, &p.plan.memory.kept);
+    forget_refusal(&p, &p.plan.memory.refused);
+    forget_refusal(&p, &p.plan.memory.unexposed);
+    forget_refusal(&p, &p.plan.memory.kept);
     if (!p.meta.deleted_ms && p.usable)
         look_at_exposure(&p);
     if (!p.plan.gone || refusal(&p)->reason)

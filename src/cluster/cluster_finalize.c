@@ -87,12 +87,18 @@ void finalize(struct cluster_pass *p)
     int64_t deadline = m->deleting_since + cleanup_timeout(p);
     bool there = p->s->deployment || p->s->n_jm_pods || p->s->n_tm_pods;
 
-    if (p->application && !job_stopped(p))
+    if (p->application && p->s->now < deadline && !job_stopped(p)) {
+        plan_wake(&p->plan, deadline);
         return;
+    }
     if (there && p->s->now < deadline) {
         delete_all(p);
         p->progress = "waiting for the pods to end";
         plan_wake(&p->plan, deadline);
+        return;
+    }
+    if (p->usable && p->config.ha_kubernetes && p->s->now < deadline && !ha_gone(p)) {
+        p->progress = "taking away what high availability has kept";
         return;
     }
     plan_finalizer(&p->plan, KIND_FLINKDEPLOYMENT, p->cr, FINALIZER_CLUSTER, false);

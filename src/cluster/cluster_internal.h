@@ -32,6 +32,9 @@ struct cluster_pass {
     /* ---- the job of an application ---- */
     bool application;
     const char *job_id, *restore_path; /* recorded; NULL: none */
+    bool asks_ha;                      /* what high availability keeps is being asked for */
+    bool never_ran;                    /* the recorded run has not been seen in Flink */
+    bool goes_on;               /* the recorded run goes on from what high availability keeps */
     bool suspended;             /* it is recorded as suspended, and nothing else is asked for */
     jv pending;                 /* spec to record as soon as the job has ended; ABSENT: none */
     const struct obs_job *job;  /* Flink's view of it, NULL: not there or not known */
@@ -40,7 +43,9 @@ struct cluster_pass {
     const char *record_restore; /* …with what it starts from */
     bool record_suspended;      /* record that it is suspended */
     bool deployed;              /* Flink has it: recorded in this pass */
-    const char *failure;        /* cause of a FAILED job, if it was read in this pass */
+    jv new_job_status;          /* jobStatus with what was begun to end the job; ABSENT: as it is */
+    struct obs_cause stop_trouble; /* why it could not be ended as asked for */
+    const char *failure;           /* cause of a FAILED job, if it was read in this pass */
 
     /* ---- found on the way ---- */
     bool held;            /* it carries our finalizer: its spec may be recorded */
@@ -95,6 +100,8 @@ bool left_over(const struct obs_meta *m, const char *owner_uid); /* cluster_roll
 void judge(struct cluster_pass *p); /* cluster_judge.c */
 /** Makes this spec what to work towards; the first problem with it, or NULL. */
 const char *judge_as(struct cluster_pass *p, jv spec); /* cluster_judge.c */
+/** The same with the recorded one, whose job.upgradeMode is not the user's and asks for nothing. */
+const char *judge_recorded(struct cluster_pass *p); /* cluster_judge.c */
 /** Takes the Deployment away, its pods first; false: there is none, or that is under way. */
 bool delete_deployment(struct cluster_pass *p);     /* cluster_rollout.c */
 void roll_out(struct cluster_pass *p);              /* cluster_rollout.c */
@@ -125,6 +132,20 @@ jv cluster_job_taskmanagers(const struct cluster_pass *p);
 struct obs_cause describe_job(const struct cluster_pass *p);
 /** What is new with it, as events. */
 void tell_job(struct cluster_pass *p);
+
+/* ---- cluster_ha.c ---- */
+
+#define LOOKING_AT_HA "looking at what high availability has kept"
+
+/** What is kept of the recorded job; HA_UNKNOWN while that is being asked. */
+enum ha_kept ha_keeps(struct cluster_pass *p);
+/** The next question is about another moment. */
+void ha_forget(struct cluster_pass *p);
+/** Takes away what must not meet the next JobManager; true when there is nothing of that, and the
+ * state to go on from is there. */
+bool ha_ready_to_start(struct cluster_pass *p);
+/** Takes away everything; true when it is gone. */
+bool ha_gone(struct cluster_pass *p);
 
 /* ---- cluster_exposure.c ---- */
 

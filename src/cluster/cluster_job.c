@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The job of an application cluster. It runs inside its JobManager, so what starts and stops it is
- * the roll-out; this file says when. A change, or a wish to suspend it, first ends the job, while
- * everything else goes on as recorded; only then is the new spec recorded, together with the id and
- * the state that the next job gets. So whatever happens, what is recorded can be rolled out.
+ * the roll-out; this file says when. A change, or a wish to suspend it, first finds out what the
+ * next run goes on from (has_left), while everything else goes on as recorded; only then is the new
+ * spec recorded, together with the id and the state that the next run gets. So whatever happens,
+ * what is recorded can be rolled out.
  *
- *   running ──cancel──► ended ──record spec, id──► UPGRADING ──roll out──► running: DEPLOYED
- *                         └───record suspended───► taken down ──record spec, id──► UPGRADING …
+ *   running ──has left──► record spec, id ──► UPGRADING ──roll out──► running: DEPLOYED
+ *               └───────► record suspended ──► taken down ──record spec, id──► UPGRADING …
  *
  * In the recorded spec job.state and job.upgradeMode are not the user's: they say how far that is
  * and how the job is restored, as the API always had it (api-contract §1.6).
@@ -44,40 +45,65 @@ static bool upgrading(const struct cluster_pass *p)
     return str_eq(JV_STRING(p->status, "reconciliationStatus", "state"), "UPGRADING");
 }
 
-/* How the next job is restored: this version can only begin anew, or where the user says. */
-static const char *restore_mode(const char *path)
+/* ---- what is recorded of the next run ---- */
+
+#define STATELESS "stateless"
+#define LAST_STATE "last-state"
+#define SAVEPOINT "savepoint"
+
+/* What a run that has ended, or is about to, can be gone on from. */
+struct leavings {
+    const char *mode; /* as job.upgradeMode of the recorded spec; NULL: it never began */
+    const char *path; /* NULL: none; RESTORE_LAST_STATE: what high availability keeps */
+};
+
+static const struct leavings nothing = {STATELESS, NULL}, never_began = {NULL, NULL};
+
+static bool wants_stateless(jv spec)
 {
-    return path ? "savepoint" : "stateless";
+    return str_eq(str_or(JV_STRING(spec, "job", "upgradeMode"), STATELESS), STATELESS);
 }
 
-/* What was recorded for a job that has not run yet goes on counting. */
-static const char *wanted_restore(const struct cluster_pass *p, jv spec)
+/* What the user says comes first; what was recorded for a run that never began goes on counting. */
+static struct leavings next_run(const struct cluster_pass *p, jv spec, struct leavings left)
 {
     const char *path = JV_STRING(spec, "job", "initialSavepointPath");
-    bool never_ran = str_eq(JV_STRING(p->recorded, "job", "state"), SUSPENDED);
+    const char *mode = str_or(JV_STRING(p->recorded, "job", "upgradeMode"), STATELESS);
 
-    if (job_redeploys(p->recorded, spec) || (never_ran && !p->job_id))
-        return str_empty(path) ? NULL : path;
-    return never_ran ? p->restore_path : NULL;
+    if (job_redeploys(p->recorded, spec) || (p->never_ran && !p->job_id))
+        return str_empty(path) ? nothing : (struct leavings){SAVEPOINT, path};
+    if (left.mode)
+        return left;
+    /* Suspended with its state, which is not wanted any more. */
+    if (wants_stateless(spec) && !strcmp(mode, LAST_STATE) && !upgrading(p))
+        return nothing;
+    return (struct leavings){mode, p->restore_path};
 }
 
-/* From the answer to this status patch on the next job is the one that runs. */
-static void record_job(struct cluster_pass *p, jv spec)
+/* From the answer to this status patch on the next run is the one that counts. One that goes on
+ * from what high availability keeps is, for Flink, the same job. */
+static void record_job(struct cluster_pass *p, jv spec, struct leavings left)
 {
+    struct leavings next = next_run(p, spec, left);
+
     p->recording = true;
-    p->record_id = p->s->fresh_job_id;
-    p->record_restore = wanted_restore(p, spec);
+    p->record_id = !strcmp(next.mode, LAST_STATE) && p->job_id ? p->job_id : p->s->fresh_job_id;
+    p->record_restore = next.path;
     p->job_state = JOB_RECONCILING;
     /* Until it is deployed it counts as suspended. */
-    p->target = recorded_form(p, spec, SUSPENDED, restore_mode(p->record_restore));
+    p->target = recorded_form(p, spec, SUSPENDED, next.mode);
 }
 
-static void record_suspended(struct cluster_pass *p, jv spec)
+static void record_suspended(struct cluster_pass *p, jv spec, struct leavings left)
 {
+    struct leavings next = next_run(p, spec, left);
+
     p->recording = true;
     p->record_suspended = true;
-    p->record_restore = wanted_restore(p, spec);
-    p->target = recorded_form(p, spec, SUSPENDED, restore_mode(p->record_restore));
+    p->record_restore = next.path;
+    if (p->job_id && !job_state_terminal(p->job_state))
+        p->job_state = JOB_CANCELED;
+    p->target = recorded_form(p, spec, SUSPENDED, next.mode);
 }
 
 static const char *recorded_id(jv js)
@@ -87,32 +113,36 @@ static const char *recorded_id(jv js)
     return flink_id_valid(id) ? id : NULL;
 }
 
-static void record(struct cluster_pass *p, jv spec)
+static void record(struct cluster_pass *p, jv spec, struct leavings left)
 {
     /* In a recorded spec that is not the user's word. */
     if (!p->invalid && str_eq(JV_STRING(spec, "job", "state"), SUSPENDED))
-        record_suspended(p, spec);
+        record_suspended(p, spec, left);
     else
-        record_job(p, spec);
+        record_job(p, spec, left);
 }
 
 void judge_job(struct cluster_pass *p)
 {
+    const struct leavings kept = {LAST_STATE, RESTORE_LAST_STATE};
     jv js = jv_get(p->status, "jobStatus"), wanted = p->target;
     bool suspend, was_suspended;
 
     p->job_id = recorded_id(js);
     p->restore_path = job_restore_path(js);
     p->job_state = job_state_parse(str_or_empty(JV_STRING(js, "state")));
+    p->never_ran = str_eq(JV_STRING(p->recorded, "job", "state"), SUSPENDED);
     if (!jv_present(p->recorded)) {
-        record(p, wanted);
+        record(p, wanted, never_began);
         return;
     }
-    was_suspended = str_eq(JV_STRING(p->recorded, "job", "state"), SUSPENDED) && !upgrading(p);
+    /* Before a new id is deployed, whatever high availability keeps is of other runs. */
+    p->goes_on = !upgrading(p) || str_eq(JV_STRING(p->recorded, "job", "upgradeMode"), LAST_STATE);
+    was_suspended = p->never_ran && !upgrading(p);
     suspend = p->invalid ? was_suspended : p->spec.job.state == JOB_DESIRED_SUSPENDED;
     p->suspended = was_suspended && suspend;
     if (p->suspended && !p->invalid && job_redeploys(p->recorded, wanted)) {
-        record_suspended(p, wanted);
+        record_suspended(p, wanted, never_began);
         return;
     }
     if (p->suspended ||
@@ -124,13 +154,13 @@ void judge_job(struct cluster_pass *p)
         return;
     }
     if (was_suspended) {
-        record_job(p, wanted);
+        record_job(p, wanted, never_began);
         return;
     }
     /* What runs is kept as it is until its job has ended, unless it can no longer be read. */
-    if (judge_as(p, p->recorded)) {
+    if (judge_recorded(p)) {
         (void)judge_as(p, wanted);
-        record(p, wanted);
+        record(p, wanted, p->never_ran ? never_began : wants_stateless(wanted) ? nothing : kept);
         return;
     }
     p->target_hash = application_hash(p->a, p->recorded, p->job_id, p->restore_path);
@@ -148,6 +178,10 @@ void look_at_job(struct cluster_pass *p)
     }
     if (p->suspended || p->record_id || p->record_suspended)
         return; /* what a JobManager that is going says of the former one does not count */
+    if (upgrading(p) && !p->up_to_date && !jv_present(p->pending)) {
+        p->job_state = JOB_RECONCILING; /* the same, of one that may have the same id */
+        return;
+    }
     p->job = jobmanager_known(p) ? obs_flink_job(p->s->flink, p->job_id) : NULL;
     if (p->job)
         p->job_state = p->job->job.state;
@@ -178,9 +212,9 @@ static void look_for_cause(struct cluster_pass *p)
                                                      .wall = p->s->wall});
 }
 
-bool job_stopped(struct cluster_pass *p)
+static struct job_stop stop_of(struct cluster_pass *p, enum upgrade_mode mode)
 {
-    struct job_stop stop = {
+    return (struct job_stop){
         .a = p->a,
         .plan = &p->plan,
         .kind = KIND_FLINKDEPLOYMENT,
@@ -192,25 +226,159 @@ bool job_stopped(struct cluster_pass *p)
         .reachable = p->s->flink->reachable,
         .state = p->job_state,
         .status = jv_get(p->status, "jobStatus"),
-        .mode = UPGRADE_STATELESS,
+        .mode = mode,
         .conf = &p->config.conf,
+        .fresh_id = p->s->fresh_job_id,
         .outcomes = p->s->outcomes,
         .n_outcomes = p->s->n_outcomes,
         .now = p->s->now,
         .wall = p->s->wall,
         .memory = &p->plan.memory.stop,
     };
+}
+
+bool job_stopped(struct cluster_pass *p)
+{
+    struct job_stop stop = stop_of(p, UPGRADE_STATELESS);
 
     job_stop(&stop);
+    p->new_job_status = stop.ended ? job_stopped_with(&stop, stop.status) : stop.new_status;
     if (!stop.ended)
         p->progress = stop.progress;
     return stop.ended;
 }
 
-/* The job has ended: what is asked for may be recorded now. */
-static void record_pending(struct cluster_pass *p)
+/* ---- what the next run goes on from (api-contract §2.4) ---- */
+
+/* High availability keeps a checkpoint: the JobManager only has to go. True as well while that is
+ * not known (ret_known). */
+static bool left_to_ha(struct cluster_pass *p, struct leavings *ret, bool *ret_known)
 {
-    record(p, p->pending);
+    enum ha_kept kept = ha_keeps(p);
+
+    *ret_known = kept != HA_UNKNOWN;
+    if (kept == HA_UNKNOWN)
+        p->progress = LOOKING_AT_HA;
+    if (kept == HA_CHECKPOINT)
+        *ret = (struct leavings){LAST_STATE, RESTORE_LAST_STATE};
+    return kept == HA_UNKNOWN || kept == HA_CHECKPOINT;
+}
+
+/* By Flink's API, while the job runs: with a savepoint, or by cancelling it. */
+static bool left_by_stopping(struct cluster_pass *p, enum upgrade_mode mode, bool by_ha,
+                             struct leavings *ret)
+{
+    struct job_stop stop = stop_of(p, mode);
+    bool known;
+
+    job_stop(&stop);
+    /* What main() throws is a job that has failed, with no checkpoint of its own, while those of
+     * the run before are kept. */
+    if (stop.no_checkpoint && by_ha && left_to_ha(p, ret, &known))
+        return known;
+    if (stop.trouble.reason)
+        p->stop_trouble = stop.trouble;
+    p->new_job_status = stop.ended ? job_stopped_with(&stop, stop.status) : stop.new_status;
+    if (!stop.ended)
+        p->progress = stop.progress;
+    *ret = stop.restore_path ? (struct leavings){SAVEPOINT, stop.restore_path} : nothing;
+    return stop.ended;
+}
+
+static bool jobmanager_ever_ran(const struct cluster_pass *p)
+{
+    for (size_t i = 0; i < p->s->n_jm_pods; i++)
+        if (p->s->jm_pods[i]->main_running || p->s->jm_pods[i]->restarts || p->s->jm_pods[i]->dead)
+            return true;
+    return false;
+}
+
+/* The recorded run, of which high availability keeps nothing, has not begun; whoever can tell is
+ * asked. */
+static bool has_not_begun(struct cluster_pass *p, bool by_ha, bool *ret_known)
+{
+    bool runs = jobmanager_instance(p) != NULL;
+
+    *ret_known = !runs || (jobmanager_known(p) && p->s->flink->reachable);
+    if (!upgrading(p) || p->job)
+        return false;
+    return runs ? *ret_known : by_ha || !jobmanager_ever_ran(p);
+}
+
+#define NEVER_SEEN_MS 60000
+
+/* A JobManager that answers and does not have the job, of which nothing is kept, either: it ended
+ * under another one. */
+static void tell_unknown(struct cluster_pass *p)
+{
+    const struct obs_flink *f = p->s->flink;
+
+    if (p->job || !jobmanager_known(p) || !f->reachable)
+        return;
+    if (p->s->now - f->since < NEVER_SEEN_MS) {
+        plan_wake(&p->plan, f->since + NEVER_SEEN_MS);
+        return;
+    }
+    p->stop_trouble = (struct obs_cause){
+        UPGRADE_FAILED,
+        "the JobManager does not have the job, and high availability has kept nothing of it: it "
+        "has ended, and the state to go on from is not known. Manual restore required: set "
+        "spec.job.initialSavepointPath and another spec.job.savepointRedeployNonce"};
+}
+
+/* True as soon as the run has left what the next one goes on from; never nothing instead of a
+ * state. */
+static bool has_left(struct cluster_pass *p, jv spec, struct leavings *ret)
+{
+    const char *recorded_mode = JV_STRING(p->recorded, "job", "upgradeMode");
+    bool saves = str_eq(JV_STRING(spec, "job", "upgradeMode"), SAVEPOINT);
+    bool changes_flink =
+        !str_eq(JV_STRING(p->recorded, "flinkVersion"), JV_STRING(spec, "flinkVersion"));
+    bool by_ha = p->config.ha_kubernetes && !changes_flink, known;
+    enum upgrade_mode mode = saves ? UPGRADE_SAVEPOINT : UPGRADE_LAST_STATE;
+    bool ending = job_state_terminal(p->job_state) || p->job_state == JOB_CANCELLING ||
+                  p->job_state == JOB_FAILING;
+    bool begun = job_stop_begun(jv_get(p->status, "jobStatus"), &p->plan.memory.stop);
+    bool running = p->job && p->job->job.state == JOB_RUNNING && p->s->flink->reachable;
+    const struct conf *conf = &p->config.conf;
+
+    if (job_redeploys(p->recorded, spec) || wants_stateless(spec)) {
+        *ret = p->never_ran && !str_eq(recorded_mode, LAST_STATE) ? never_began : nothing;
+        return job_stopped(p);
+    }
+    /* Flink takes away what it has kept of a job that ends. Without a JobManager nothing goes on.
+     */
+    if (ending || (begun && (jobmanager_instance(p) || !by_ha)))
+        return left_by_stopping(p, mode, by_ha, ret);
+    if (saves && (running || (!changes_flink && !job_falls_back(conf))))
+        return left_by_stopping(p, mode, by_ha, ret);
+    if (running && changes_flink && conf_lookup(conf, SAVEPOINT_DIR_KEY))
+        return left_by_stopping(p, UPGRADE_SAVEPOINT, by_ha, ret);
+    if (by_ha && left_to_ha(p, ret, &known))
+        return known;
+    if (by_ha && p->plan.memory.ha_kept == HA_JOB) { /* without a checkpoint it is where it began */
+        *ret = (struct leavings){LAST_STATE, p->restore_path};
+        return true;
+    }
+    if (has_not_begun(p, by_ha, &known)) {
+        *ret = never_began;
+        return true;
+    }
+    if (upgrading(p) && !known) {
+        p->progress = "waiting for the JobManager to tell of the job";
+        return false;
+    }
+    if (left_by_stopping(p, UPGRADE_LAST_STATE, by_ha, ret))
+        return true;
+    if (by_ha)
+        tell_unknown(p);
+    return false;
+}
+
+/* What is asked for may be recorded now. */
+static void record_pending(struct cluster_pass *p, struct leavings left)
+{
+    record(p, p->pending, left);
     p->pending = ABSENT;
     p->up_to_date = false;
     p->jm = JM_DEPLOYING;
@@ -222,11 +390,14 @@ void look_after_job(struct cluster_pass *p)
     if (!p->held || p->recording || !jv_present(p->recorded))
         return;
     if (jv_present(p->pending)) {
-        if (job_stopped(p))
-            record_pending(p);
+        struct leavings left;
+
+        if (has_left(p, p->pending, &left))
+            record_pending(p, left);
         return;
     }
     p->plan.memory.stop = stop_memory_initial();
+    ha_forget(p);
     if (p->job && p->up_to_date && upgrading(p)) {
         p->deployed = true;
         p->target = JV_SET_PATH(p->a, p->target, STR(RUNNING), "job", "state");
@@ -239,16 +410,15 @@ void look_after_job(struct cluster_pass *p)
 
 jv cluster_job_status(struct cluster_pass *p)
 {
-    jv js = jv_get(p->status, "jobStatus");
+    jv js = jv_present(p->new_job_status) ? p->new_job_status : jv_get(p->status, "jobStatus");
     bool none = !p->job_id && !p->record_id;
     const char *state = none || p->job_state == JOB_UNKNOWN ? NULL : job_state_name(p->job_state);
 
-    if (p->record_suspended && !none && !job_state_terminal(p->job_state))
-        state = job_state_name(JOB_CANCELED);
     if (p->record_id)
         js = job_status_begin(p->a, js, p->record_id);
     if (p->record_id || p->record_suspended)
-        js = jv_set(p->a, js, "upgradeSavepointPath", STR(p->record_restore));
+        js =
+            jv_set(p->a, job_untriggered(p->a, js), "upgradeSavepointPath", STR(p->record_restore));
     return job_status_write(p->a, js, p->record_id ? NULL : p->job, state, p->s->wall);
 }
 

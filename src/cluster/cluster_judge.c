@@ -7,6 +7,7 @@
 #include "flinkop/arena.h"
 #include "flinkop/flink_version.h"
 #include "flinkop/str.h"
+#include "job_words.h"
 #include "status.h"
 
 /* Rules that compare with what is deployed (api-contract §2.15, 26–29). */
@@ -25,6 +26,17 @@ static const char *check_change(struct cluster_pass *p, jv current)
     if (!str_eq(was, is))
         return arena_printf(
             p->a, "spec.mode: cannot change from %s to %s; delete and create it anew", was, is);
+    if (is_app && str_eq(JV_STRING(p->recorded, "job", "state"), "suspended") &&
+        str_eq(JV_STRING(p->recorded, "job", "upgradeMode"), "last-state") &&
+        !str_eq(JV_STRING(current, "job", "upgradeMode"), "stateless") &&
+        !str_eq(JV_STRING(p->recorded, "flinkVersion"), JV_STRING(current, "flinkVersion")) &&
+        !job_redeploys(p->recorded, current))
+        return arena_printf(
+            p->a,
+            "spec.flinkVersion: cannot change from %s to %s while the job is stopped with what "
+            "high availability keeps, which only the former version can read; let it run first",
+            str_or_empty(JV_STRING(p->recorded, "flinkVersion")),
+            str_or_empty(JV_STRING(current, "flinkVersion")));
     return NULL;
 }
 
@@ -41,6 +53,21 @@ const char *judge_as(struct cluster_pass *p, jv spec)
     p->spec = *kept;
     p->config.spec = kept;
     return problems_text(problems);
+}
+
+const char *judge_recorded(struct cluster_pass *p)
+{
+    const char *mode = JV_STRING(p->cr, "spec", "job", "upgradeMode"), *invalid;
+
+    if (jv_present(jv_get(p->recorded, "job")) && mode)
+        invalid = judge_as(p, JV_SET_PATH(p->a, p->recorded, STR(mode), "job", "upgradeMode"));
+    else
+        invalid = judge_as(p, p->recorded);
+    if (invalid && jv_present(jv_get(p->recorded, "job")))
+        invalid =
+            judge_as(p, JV_SET_PATH(p->a, p->recorded, STR("stateless"), "job", "upgradeMode"));
+    p->target = p->recorded;
+    return invalid;
 }
 
 void judge(struct cluster_pass *p)
@@ -60,7 +87,7 @@ void judge(struct cluster_pass *p)
         return;
     }
     if (p->invalid)
-        (void)judge_as(p, p->recorded); /* it was valid once */
+        (void)judge_recorded(p); /* it was valid once */
     p->target_hash = deployment_spec_hash(p->a, p->target);
     p->recording = !jv_present(p->recorded) ||
                    !str_eq(p->target_hash, deployment_spec_hash(p->a, p->recorded));

@@ -93,6 +93,8 @@ struct obs_cause describe(struct cluster_pass *p)
             p->unsupported_version ? "UnsupportedFlinkVersion" : "ValidationError", p->invalid};
     if (refused->reason)
         return *refused;
+    if (p->stop_trouble.reason)
+        return p->stop_trouble;
     if (p->jm == JM_ERROR)
         return p->cause;
     if (!p->up_to_date && p->progress)
@@ -143,7 +145,7 @@ static jv conditions(struct cluster_pass *p)
     bool ok = ready(p);
     bool failed = p->application && !p->recording && p->job_state == JOB_FAILED;
     bool stalled = p->invalid || refusal(p)->reason || p->jm == JM_ERROR || p->blocked ||
-                   p->former_stuck || failed;
+                   p->former_stuck || failed || str_eq(p->stop_trouble.reason, UPGRADE_FAILED);
     struct condition list[6] = {
         {"Ready", ok, why.reason, why.message},
         {"Reconciling", !ok && !stalled, why.reason, why.message},
@@ -172,6 +174,8 @@ static const char *error(struct cluster_pass *p)
     if (refused->reason)
         return error_text(p->a, ERROR_PREFIX "ReconciliationException", refused->reason,
                           refused->message);
+    if (p->stop_trouble.reason)
+        return job_trouble_error(p->a, &p->stop_trouble);
     if (p->application && !p->recording && p->job_state == JOB_FAILED)
         return p->failure ? error_text(p->a, JOB_FAILURE_TYPE, NULL, p->failure)
                           : job_failure_told(JV_STRING(p->status, "error"));
@@ -326,6 +330,9 @@ static void tell(struct cluster_pass *p, const char *error_now)
         else if (refusal(p)->reason)
             plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "Operator", refusal(p)->reason,
                        refusal(p)->message);
+        else if (p->stop_trouble.reason)
+            plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "Job", p->stop_trouble.reason,
+                       p->stop_trouble.message);
         else if (p->application && p->job_state == JOB_FAILED)
             plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "Job", "Error",
                        error_message(p->a, error_now));

@@ -121,6 +121,15 @@ static void take_down(struct cluster_pass *p)
     p->down = true;
 }
 
+static bool may_start(struct cluster_pass *p)
+{
+    bool may = !p->application || !p->config.ha_kubernetes || ha_ready_to_start(p);
+
+    if (!may)
+        wait_for(p, LOOKING_AT_HA);
+    return may;
+}
+
 static void deploy(struct cluster_pass *p)
 {
     struct desired_input in = desired_of(p);
@@ -134,6 +143,8 @@ static void deploy(struct cluster_pass *p)
         apply_configmap(p);
         return;
     }
+    if (!may_start(p))
+        return;
     plan_apply(p, KIND_DEPLOYMENT, p->meta.name, p->s->deployment ? &p->s->deployment->meta : NULL,
                desired_jobmanager(p->a, &in));
 }
@@ -161,7 +172,7 @@ static void start_again(struct cluster_pass *p)
         return;
     if (!current(p, p->s->configmap))
         apply_configmap(p);
-    else
+    else if (may_start(p))
         scale(p, p->config.jm_replicas);
 }
 
@@ -195,8 +206,8 @@ void roll_out(struct cluster_pass *p)
 {
     const struct obs_deployment *d = p->s->deployment;
 
-    /* What is about to be replaced is kept, but not made. */
-    if (jv_present(p->pending) && !(d && current(p, &d->meta) && d->replicas))
+    /* What has never run and is about to be replaced is kept, but not made. */
+    if (jv_present(p->pending) && p->never_ran && !(d && current(p, &d->meta) && d->replicas))
         return;
     if (p->suspended)
         take_down(p);

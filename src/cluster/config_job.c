@@ -18,14 +18,36 @@ static int parallelism(struct problems *p, const struct cluster_config *c)
     return (int)config_int(p, &c->conf, PARALLELISM_KEY, 1, 1, 32768);
 }
 
+#define CHECKPOINT_DIR "execution.checkpointing.dir"
+
+/* A job whose state is kept (api-contract §2.15, 11 and 12). Without high availability a JobManager
+ * that restarts would begin it again from the last upgrade. */
+static void check_state(struct problems *p, const struct cluster_config *c)
+{
+    int mode = c->spec->job.upgrade_mode;
+
+    if (mode != UPGRADE_LAST_STATE && mode != UPGRADE_SAVEPOINT)
+        return;
+    if (!c->ha)
+        problem_add(p, "spec.job.upgradeMode",
+                    "last-state and savepoint need high-availability.type: kubernetes (and a "
+                    "serviceAccount that may keep ConfigMaps) in this version");
+    if (!conf_lookup(&c->conf, CHECKPOINT_DIR))
+        problem_add(p, "spec.job.upgradeMode", "needs flinkConfiguration." CHECKPOINT_DIR);
+    if (mode == UPGRADE_SAVEPOINT && !conf_lookup(&c->conf, SAVEPOINT_DIR_KEY))
+        problem_add(p, "spec.job.upgradeMode",
+                    "savepoint needs flinkConfiguration." SAVEPOINT_DIR_KEY);
+}
+
 void choose_job(struct problems *p, struct cluster_config *c)
 {
     if (!c->spec->application)
         return;
     c->job_parallelism = parallelism(p, c);
-    if (c->ha)
+    if (c->ha && !c->ha_kubernetes)
         problem_add(p, config_path(p, "high-availability.type"),
-                    "is not supported by this version for application clusters; leave it out");
+                    "only kubernetes is supported by this version for application clusters");
+    check_state(p, c);
     if (c->allocator == ALLOCATOR_FLINK)
         problem_add(p, "spec.allocator.type",
                     "Flink's own allocator is not supported by this version for application "
@@ -47,6 +69,14 @@ void enforce_job(struct conf *conf, const struct cluster_config *c)
                  "RETAIN_ON_CANCELLATION");
     /* Where JARs are fetched to, writable for any user id. */
     conf_default(conf, "user.artifacts.base-dir", "/tmp/flink-operator/artifacts");
+    if (c->spec->job.upgrade_mode == UPGRADE_LAST_STATE)
+        conf_default(conf, "execution.checkpointing.interval", "5 min");
+    if (c->ha) {
+        /* What main() throws is a failed job, not a JobManager that tries again for ever; and a
+         * JobManager that takes over must find that the job has ended. */
+        conf_set(conf, "execution.submit-failed-job-on-application-error", "true");
+        conf_set(conf, "job-result-store.delete-on-commit", "false");
+    }
     /* Who cancels it in the UI would see it as failed here: it belongs to the resource. */
     conf_default(conf, "web.cancel.enable", "false");
 }

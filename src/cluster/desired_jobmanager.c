@@ -116,7 +116,8 @@ static void add_job(struct jv_list *args, const struct desired_input *in)
     if (in->config->spec->version->fetches_jars)
         add_option(args, "--jars", j->jar_uri);
     add_option(args, "--job-classname", j->entry_class);
-    add_option(args, "--fromSavepoint", in->restore_path);
+    if (!str_eq(in->restore_path, RESTORE_LAST_STATE))
+        add_option(args, "--fromSavepoint", in->restore_path);
     if (j->allow_non_restored_state.v)
         jv_list_add(args, STR("--allowNonRestoredState"));
     jv_list_add(args, STR("--"));
@@ -140,6 +141,13 @@ static jv jobmanager_args(struct arena *a, const struct desired_input *in)
     jm_memory_properties(&c->jm_memory, add_property, &args);
     if (c->ha) /* TaskManagers find the leader's address in the HA store */
         add_property(&args, "jobmanager.rpc.address", "$(_POD_IP_ADDRESS)");
+    if (c->spec->application &&
+        c->ha) /* of each run its own: results of others mean nothing to it */
+        add_property(
+            &args, "job-result-store.storage-path",
+            arena_printf(a, "%s/job-result-store/%s/%s",
+                         str_or_empty(conf_lookup(&c->conf, "high-availability.storageDir")),
+                         c->name, str_or_empty(in->job_id)));
     if (c->spec->application)
         add_job(&args, in);
     return jv_list_arr(&args);

@@ -92,12 +92,6 @@ static struct obs_cause standing_trouble(struct job_pass *p)
     return none;
 }
 
-static const char *error_type(const char *reason)
-{
-    return strcmp(reason, "UpgradeFailed") ? ERROR_PREFIX "ReconciliationException"
-                                           : ERROR_PREFIX "UpgradeFailureException";
-}
-
 static const char *error(struct job_pass *p, struct obs_cause trouble)
 {
     const char *before = JV_STRING(p->status, "error");
@@ -107,7 +101,7 @@ static const char *error(struct job_pass *p, struct obs_cause trouble)
     if (trouble.reason && !strcmp(trouble.reason, "Missing")) /* a plain string, §1.7 */
         return p->record_id ? NULL : trouble.message;
     if (trouble.reason && strcmp(trouble.reason, "ClusterNotFound"))
-        return error_text(p->a, error_type(trouble.reason), trouble.reason, trouble.message);
+        return job_trouble_error(p->a, &trouble);
     if (p->state == JOB_FAILED && !p->record_id)
         return p->failure ? error_text(p->a, JOB_FAILURE_TYPE, NULL, p->failure)
                           : job_failure_told(before);
@@ -157,7 +151,7 @@ static jv conditions(struct job_pass *p, struct obs_cause trouble)
     bool stalled = p->invalid || p->out.memory.refused.reason ||
                    (!p->record_id && p->state == JOB_FAILED) ||
                    (trouble.reason && (!strcmp(trouble.reason, "SubmitFailed") ||
-                                       !strcmp(trouble.reason, "UpgradeFailed"))) ||
+                                       !strcmp(trouble.reason, UPGRADE_FAILED))) ||
                    (trouble.reason && !strcmp(trouble.reason, "Missing") && !p->record_id);
     struct condition list[] = {
         {"Ready", ok, why.reason, why.message},

@@ -15,7 +15,9 @@
 
 #include "flinkop/arena.h"
 #include "flinkop/clock.h"
+#include "flinkop/desired.h"
 #include "flinkop/str.h"
+#include "job_words.h"
 #include "status.h"
 
 #define OPTION "kubernetes.operator."
@@ -86,7 +88,7 @@ static void cancel(struct job_stop *s)
 static void unknown_state(struct job_stop *s, const char *why)
 {
     s->trouble = (struct obs_cause){
-        "UpgradeFailed",
+        UPGRADE_FAILED,
         arena_printf(
             s->a,
             "the job has ended, and the state to go on from is not known: %s. Manual restore "
@@ -103,9 +105,13 @@ static void read_state(struct job_stop *s)
     const char *began_with = JV_STRING(s->status, "upgradeSavepointPath");
 
     s->progress = "looking for the last state of the job";
+    s->no_checkpoint = o && o->ok && !o->text;
     if (s->memory->ended < 0)
         s->memory->ended = s->now;
-    if (o && o->ok && (o->text || !o->found)) {
+    /* What high availability kept was told as restored, if it was there. */
+    bool nowhere = o && o->ok && !o->found && str_eq(began_with, RESTORE_LAST_STATE);
+
+    if (o && o->ok && (o->text || !o->found) && !nowhere) {
         /* One that never got as far as a checkpoint is where it began. */
         found_end(s, o->text ? o->text : str_empty(began_with) ? NULL : began_with);
         return;
@@ -119,7 +125,7 @@ static void read_state(struct job_stop *s)
         s->progress = "waiting for the JobManager, which knows the last state of the job";
     if (s->now - s->memory->ended < CACHED_MS)
         plan_wake(s->plan, s->memory->ended + CACHED_MS);
-    else if (due(s, &s->memory->sent, AGAIN_MS) && s->reachable)
+    else if (s->reachable && due(s, &s->memory->sent, AGAIN_MS))
         ask(s, ACT_READ_STATE);
 }
 
@@ -205,7 +211,7 @@ static void send_stop(struct job_stop *s, const char *trigger)
         drain = false;
     *args = (struct stop_args){
         .trigger = trigger,
-        .directory = conf_lookup(s->conf, "execution.checkpointing.savepoint-dir"),
+        .directory = conf_lookup(s->conf, SAVEPOINT_DIR_KEY),
         .format = format_name(s),
         .drain = drain,
     };
@@ -241,7 +247,7 @@ static void follow_savepoint(struct job_stop *s, const char *trigger)
         send_stop(s, trigger);
     else if (forgotten) /* it was never taken, and now it cannot be */
         s->new_status = job_untriggered(s->a, s->status);
-    else if (due(s, &s->memory->looked, LOOK_MS) && s->reachable) {
+    else if (s->reachable && due(s, &s->memory->looked, LOOK_MS)) {
         struct stop_args *args = arena_new(s->a, struct stop_args);
 
         *args = (struct stop_args){.trigger = trigger};
@@ -249,13 +255,12 @@ static void follow_savepoint(struct job_stop *s, const char *trigger)
     }
 }
 
-static bool falls_back(const struct job_stop *s)
+bool job_falls_back(const struct conf *conf)
 {
     struct error err;
     bool v;
 
-    return conf_bool(s->conf, OPTION "job.upgrade.last-state-fallback.enabled", true, &v, &err) ||
-           v;
+    return conf_bool(conf, OPTION "job.upgrade.last-state-fallback.enabled", true, &v, &err) || v;
 }
 
 static void stop_with_savepoint(struct job_stop *s)
@@ -264,7 +269,7 @@ static void stop_with_savepoint(struct job_stop *s)
 
     if (state == JOB_CANCELLING || state == JOB_FAILING)
         s->progress = "waiting for the job to end";
-    else if (state != JOB_RUNNING && falls_back(s))
+    else if (state != JOB_RUNNING && job_falls_back(s->conf))
         cancel(s);
     else if (state != JOB_RUNNING)
         s->progress = "waiting for the job to run, to take a savepoint";
@@ -288,11 +293,16 @@ static bool patience_over(struct job_stop *s)
     return false;
 }
 
+/* The JobManager of an application goes with its job, so there it need not be waited for. */
+static bool can_just_go(struct job_stop *s)
+{
+    return terminal(s) ||
+           (s->kind == KIND_FLINKDEPLOYMENT && (!s->job || !s->reachable || patience_over(s)));
+}
+
 static void stop_stateless(struct job_stop *s)
 {
-    bool own_jobmanager = s->kind == KIND_FLINKDEPLOYMENT;
-
-    if (terminal(s) || (own_jobmanager && (!s->job || !s->reachable || patience_over(s))))
+    if (can_just_go(s))
         found_end(s, NULL);
     else
         cancel(s);
@@ -327,6 +337,8 @@ void job_stop(struct job_stop *s)
         found_end(s, NULL); /* the savepoint was forgotten, and its state is not wanted any more */
     else if (terminal(s) && (outcome_of(s, ACT_READ_STATE) || (trigger && s->memory->ended >= 0)))
         read_state(s);
+    else if (trigger && !stateful(s) && s->kind == KIND_FLINKDEPLOYMENT && can_just_go(s))
+        found_end(s, NULL);
     else if (trigger) /* whatever is asked for by now */
         follow_savepoint(s, trigger);
     else if (!stateful(s))

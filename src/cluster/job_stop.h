@@ -33,6 +33,7 @@ struct job_stop {
     bool saved;               /* …with a savepoint that was taken for it, and… */
     const char *restore_path; /* …the next one goes on from here; NULL: from nothing */
     jv new_status;        /* status.jobStatus with what was begun or given up; ABSENT: the same */
+    bool no_checkpoint;   /* Flink tells of none that could be gone on from */
     const char *progress; /* what is waited for */
     struct obs_cause trouble; /* what went wrong, to be told */
 };
@@ -43,6 +44,9 @@ void job_stop(struct job_stop *s);
 /** Whether the job is being ended already. Then there is no way back: it will not run on, whatever
  * is asked for by now. status: status.jobStatus */
 bool job_stop_begun(jv status, const struct stop_memory *m);
+/** Whether a job that should be stopped with a savepoint, and does not run, may go on from its last
+ * checkpoint. */
+bool job_falls_back(const struct conf *conf);
 /** status.jobStatus without a savepoint that is being taken. */
 jv job_untriggered(struct arena *a, jv status);
 

@@ -5,6 +5,7 @@
 
 #include "flinkop/arena.h"
 #include "flinkop/str.h"
+#include "status.h"
 
 bool job_all_run(const struct flink_job *j)
 {
@@ -70,6 +71,15 @@ struct obs_cause job_state_cause(struct arena *a, const struct obs_job *job, enu
     if (waits_for_slots(j, shortage))
         return (struct obs_cause){"WaitingForSlots", arena_printf(a, "%s: %s", run, shortage)};
     return (struct obs_cause){word, run};
+}
+
+const char *job_trouble_error(struct arena *a, const struct obs_cause *trouble)
+{
+    const char *type = strcmp(trouble->reason, UPGRADE_FAILED) ? "ReconciliationException"
+                                                               : "UpgradeFailureException";
+
+    return error_text(a, arena_printf(a, ERROR_PREFIX "%s", type), trouble->reason,
+                      trouble->message);
 }
 
 const char *job_failure_told(const char *error)

@@ -38,6 +38,11 @@ struct failure_look {
  * may be some seconds old, and tell none at first. */
 const char *job_failure(struct plan *plan, const struct failure_look *l);
 
+/** The reason when a job has ended, or cannot be ended, without a state to go on from. */
+#define UPGRADE_FAILED "UpgradeFailed"
+/** status.error of what went wrong with a job. */
+const char *job_trouble_error(struct arena *a, const struct obs_cause *trouble);
+
 /** status.error if it tells why a job failed, NULL if it is about something else. */
 const char *job_failure_told(const char *error);
 

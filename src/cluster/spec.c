@@ -258,10 +258,6 @@ static void check_application(struct problems *p, const struct deployment_spec *
 
     if (!str_empty(uri))
         jar_uri_check_application(p, "spec.job.jarURI", uri, s->version);
-    if (s->job.upgrade_mode == UPGRADE_LAST_STATE || s->job.upgrade_mode == UPGRADE_SAVEPOINT)
-        problem_add(p, "spec.job.upgradeMode",
-                    "last-state and savepoint are not supported by this version for application "
-                    "clusters; use stateless");
 }
 
 void deployment_spec_check(struct problems *p, const struct deployment_spec *s)

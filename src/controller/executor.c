@@ -52,6 +52,7 @@ static const char *const verbs[] = {
     [ACT_STOP_JOB] = "job stopped",
     [ACT_FIND_SAVEPOINT] = "savepoint looked up",
     [ACT_READ_STATE] = "last state read",
+    [ACT_READ_HA] = "high availability read",
 };
 
 /* ---- ends ---- */
@@ -198,6 +199,53 @@ static void emit(struct op *op)
     op->outcome.ok = true;
     if (!--op->e->pending)
         loop_defer(op->e->x->loop, op->e, finish, op->e);
+}
+
+/* ---- what high availability keeps ---- */
+
+static jv ha_item(struct arena *a, jv object)
+{
+    struct jv_list graphs = JV_LIST(a);
+    int64_t checkpoints = 0;
+
+    jv_foreach_kv (kv, jv_get(object, "data")) {
+        checkpoints += str_has_prefix(kv->key, "checkpointID-");
+        if (str_has_prefix(kv->key, "jobGraph-") || str_has_prefix(kv->key, "executionPlan-"))
+            jv_list_add(&graphs, STR(kv->key));
+    }
+    return jv_dup(a, OBJ({"name", STR(JV_STRING(object, "metadata", "name"))},
+                         {"uid", STR(JV_STRING(object, "metadata", "uid"))},
+                         {"graphs", jv_list_arr(&graphs)}, {"checkpoints", INT(checkpoints)}));
+}
+
+/* Flink gives its ConfigMaps the labels of the cluster, as ours have: names tell them apart. */
+static void on_ha(void *arg, const struct kube_reply *reply)
+{
+    struct op *op = arg;
+    struct jv_list list = JV_LIST(&op->e->a);
+
+    op->kube = NULL;
+    jv_foreach (item, jv_get(reply->object, "items"))
+        if (str_has_suffix(str_or_empty(JV_STRING(*item, "metadata", "name")), "-config-map"))
+            jv_list_add(&list, ha_item(&op->e->a, *item));
+    if (reply->err->code == ERR_NONE)
+        op->outcome.text = json_text(&op->e->a, jv_list_arr(&list));
+    op_end(op, reply->err);
+}
+
+static void read_ha(struct op *op)
+{
+    struct arena *a = &op->e->a;
+
+    op->kube =
+        kube_send(op->e->x->kube,
+                  &(struct kube_call){.verb = KUBE_LIST,
+                                      .kind = KIND_CONFIGMAP,
+                                      .ns = op->act->ns,
+                                      .limit = 500,
+                                      .label_selector = arena_printf(
+                                          a, "app=%s,type=flink-native-kubernetes", op->act->name)},
+                  on_ha, op);
 }
 
 /* ---- Flink ---- */
@@ -415,6 +463,9 @@ static void start(struct op *op)
     case ACT_FIND_SAVEPOINT:
         ask(op, "GET", arena_printf(a, "/jobs/%s/savepoints/%s", job, op->act->stop->trigger),
             on_savepoint);
+        break;
+    case ACT_READ_HA:
+        read_ha(op);
         break;
     case ACT_READ_STATE:
         ask(op, "GET", arena_printf(a, "/jobs/%s/checkpoints", job), on_state);

@@ -77,7 +77,7 @@ def change(run, series):
     equal(job_id(run), second, "job after a change in place")
 
 
-@test("suspended: the job ends and nothing is left but the resource; resumed: it runs again")
+@test("suspended: the job ends and nothing is left but the resource; resumed: it runs again", full=True)
 def suspend(run):
     run.kube.apply(application(run.ns))
     _, first = running(run)

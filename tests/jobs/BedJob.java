@@ -1,4 +1,7 @@
 import java.io.File;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import org.apache.flink.api.common.functions.MapFunction;
 import org.apache.flink.api.common.state.ListState;
 import org.apache.flink.api.common.state.ListStateDescriptor;
@@ -23,6 +26,7 @@ import org.apache.flink.util.Collector;
  * --fail-after N       a counting subtask throws after this many records, in every attempt (never)
  * --fail-file PATH     a counting subtask throws while this file exists (no file)
  * --fail-main TEXT     main() throws this
+ * --out PATH           a file that what is printed is appended to, "key=n" for each hundredth record of a key (none)
  * --name S             name of the job (bed-job)
  * --slot-groups "4,1"  parallelism of the slot sharing groups, one stage of the job in each: this one needs 5 slots
  *                      (default: one group, parallelism as submitted)
@@ -35,7 +39,8 @@ import org.apache.flink.util.Collector;
 public final class BedJob {
     public static void main(String[] args) throws Exception {
         Options options =
-                new Options(args, "rate", "keys", "count", "fail-after", "fail-file", "fail-main", "name", "slot-groups");
+                new Options(args, "rate", "keys", "count", "fail-after", "fail-file", "fail-main", "name", "slot-groups",
+                        "out");
         String failMain = options.text("fail-main", "");
         if (!failMain.isEmpty()) {
             throw new IllegalStateException(failMain);
@@ -49,7 +54,7 @@ public final class BedJob {
         numbers = numbers.map(new Throttle(options.number("rate", 100))).returns(Types.LONG);
         numbers = place(numbers.uid("throttle").name("throttle"), groups, 0);
         SingleOutputStreamOperator<String> counts = numbers.keyBy(number -> number % keys, Types.LONG)
-                .process(new Count(options.number("fail-after", 0), options.text("fail-file", "")));
+                .process(new Count(options.number("fail-after", 0), options.text("fail-file", ""), options.text("out", "")));
         counts = place(counts.uid("count").name("count"), groups, 0);
         for (int group = 1; group < groups.length; group++) {
             counts = counts.map(text -> text).returns(Types.STRING);
@@ -96,14 +101,16 @@ public final class BedJob {
     private static final class Count extends KeyedProcessFunction<Long, Long, String> implements CheckpointedFunction {
         private final long failAfter;
         private final String failFile;
+        private final String out;
         private transient ListState<Long> totals;
         private transient ValueState<Long> count;
         private transient long total;
         private transient long seen;
 
-        Count(long failAfter, String failFile) {
+        Count(long failAfter, String failFile, String out) {
             this.failAfter = failAfter;
             this.failFile = failFile;
+            this.out = out;
         }
 
         @Override
@@ -124,7 +131,7 @@ public final class BedJob {
         }
 
         @Override
-        public void processElement(Long number, Context context, Collector<String> out) throws Exception {
+        public void processElement(Long number, Context context, Collector<String> output) throws Exception {
             if (count == null) {
                 count = getRuntimeContext().getState(new ValueStateDescriptor<>("count", Types.LONG));
             }
@@ -139,7 +146,11 @@ public final class BedJob {
                 throw new IllegalStateException("BedJob: told to fail by the file " + failFile);
             }
             if (n % 100 == 0) {
-                out.collect(context.getCurrentKey() + "=" + n);
+                String line = context.getCurrentKey() + "=" + n;
+                output.collect(line);
+                if (!out.isEmpty()) {
+                    Files.writeString(Path.of(out), line + "\n", StandardOpenOption.CREATE, StandardOpenOption.APPEND);
+                }
             }
         }
     }

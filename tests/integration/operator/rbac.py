@@ -97,7 +97,8 @@ def releases_taskmanagers(run):
 
 def rolls_out(run):
     before = sorted(pods(run, "jobmanager"))
-    change(run, flinkConfiguration={"pipeline.name": "changed", "kubernetes.operator.exposure.controller-namespaces": "edge"})
+    change(run, flinkConfiguration={"pipeline.name": "changed", "kubernetes.operator.exposure.controller-namespaces": "edge",
+                                    "high-availability.type": "kubernetes", "high-availability.storageDir": "file:///ha"})
     cluster_ready(run)
     check(sorted(pods(run, "jobmanager")) != before, "the same JobManager as before")
 
@@ -135,6 +136,10 @@ def warns_twice(run):
 
 
 def deletes_it(run):
+    """With what Flink's high availability has kept, which has no owner."""
+    run.kube.create("configmap", run.namespaces[0], {
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "demo-cluster-config-map", "labels": {
+            "app": "demo", "type": "flink-native-kubernetes"}}})
     delete(run, "flinkdep", "demo")
     nothing_left(run)
 

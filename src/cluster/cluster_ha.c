@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What Flink's Kubernetes high availability keeps of a cluster: ConfigMaps without an owner, which
+ * outlive the JobManager so that the next one goes on where it was (flink-internals §4). They hold
+ * the checkpoints of each job, and the graphs of jobs, which must go before a changed job can take
+ * a job's place. They are listed when a decision hangs on them, never watched: leaders renew them
+ * every few seconds.
+ */
+#include <string.h>
+
+#include "cluster_internal.h"
+#include "flinkop/arena.h"
+#include "flinkop/json.h"
+#include "flinkop/str.h"
+#include "job_words.h"
+
+#define AGAIN_MS 1000
+#define CALM_MS 10000 /* when the answer was no good */
+
+/* What Flink keeps, as ACT_READ_HA tells it; false while that is being asked. */
+static bool read_items(struct cluster_pass *p, int64_t every, jv *ret)
+{
+    struct cluster_memory *m = &p->plan.memory;
+    struct error err;
+    jv v;
+
+    for (size_t i = 0; i < p->s->n_outcomes; i++) {
+        const struct outcome *o = &p->s->outcomes[i];
+
+        if (o->type != ACT_READ_HA || !o->ok || !o->text ||
+            json_parse(p->a, o->text, strlen(o->text), &v, &err))
+            continue;
+        *ret = v;
+        return true;
+    }
+    p->asks_ha = true;
+    if (m->refused.cause.reason)
+        every = MAX(every, CALM_MS);
+    if (m->ha_asked < 0 || p->s->now - m->ha_asked >= every) {
+        m->ha_asked = p->s->now;
+        plan_add(&p->plan, ACT_READ_HA, KIND_CONFIGMAP, p->meta.ns, p->meta.name);
+    }
+    plan_wake(&p->plan, m->ha_asked + every);
+    return false;
+}
+
+/* "<cluster>-<job id>-config-map" */
+static bool is_of_job(const struct cluster_pass *p, jv item)
+{
+    return p->job_id && str_eq(JV_STRING(item, "name"),
+                               arena_printf(p->a, "%s-%s-config-map", p->meta.name, p->job_id));
+}
+
+static enum ha_kept kept_of_job(const struct cluster_pass *p, jv items)
+{
+    jv_foreach (item, items)
+        if (is_of_job(p, *item))
+            return jv_int64_or(jv_get(*item, "checkpoints"), 0) > 0 ? HA_CHECKPOINT : HA_JOB;
+    return HA_NOTHING;
+}
+
+enum ha_kept ha_keeps(struct cluster_pass *p)
+{
+    struct cluster_memory *m = &p->plan.memory;
+    jv items;
+
+    if (read_items(p, m->ha_kept == HA_UNKNOWN ? AGAIN_MS : CALM_MS, &items))
+        m->ha_kept = kept_of_job(p, items);
+    return m->ha_kept;
+}
+
+void ha_forget(struct cluster_pass *p)
+{
+    p->plan.memory.ha_kept = HA_UNKNOWN;
+}
+
+static void remove_item(struct cluster_pass *p, jv item)
+{
+    plan_add(&p->plan, ACT_DELETE, KIND_CONFIGMAP, p->meta.ns, JV_STRING(item, "name"))->uid =
+        JV_STRING(item, "uid");
+}
+
+/* Takes the graphs of former jobs out of an item; true if there were any. */
+static bool drop_graphs(struct cluster_pass *p, jv item)
+{
+    jv graphs = jv_get(item, "graphs");
+    struct jv_list gone = JV_LIST(p->a);
+
+    if (!jv_len(graphs))
+        return false;
+    jv_foreach (key, graphs)
+        jv_list_put(&gone, jv_string(*key), NULLV);
+    plan_add(&p->plan, ACT_PATCH, KIND_CONFIGMAP, p->meta.ns, JV_STRING(item, "name"))->body =
+        jv_dup(p->a, OBJ({"data", jv_list_obj(&gone)}));
+    return true;
+}
+
+/* The state to go on from is not there any more. A job that has ended needs none: its result says
+ * so to Flink. */
+static bool lost(const struct cluster_pass *p, jv items)
+{
+    enum ha_kept kept = kept_of_job(p, items);
+    bool stateful = p->spec.job.upgrade_mode == UPGRADE_LAST_STATE ||
+                    p->spec.job.upgrade_mode == UPGRADE_SAVEPOINT;
+
+    if (job_state_terminal(p->job_state) || !p->goes_on)
+        return false;
+    if (str_eq(p->restore_path, RESTORE_LAST_STATE))
+        return kept != HA_CHECKPOINT;
+    return kept == HA_NOTHING && (p->never_ran || stateful);
+}
+
+bool ha_ready_to_start(struct cluster_pass *p)
+{
+    struct cluster_memory *m = &p->plan.memory;
+    bool changed = false, known;
+    jv items;
+
+    known = read_items(p, m->ha_lost ? CALM_MS : AGAIN_MS, &items);
+    if (known)
+        m->ha_lost = lost(p, items);
+    if (m->ha_lost)
+        p->stop_trouble = (struct obs_cause){
+            UPGRADE_FAILED,
+            "high availability has not kept the state that the job is to go on from; it may have "
+            "ended while it was stopped. Manual restore required: set "
+            "spec.job.initialSavepointPath and another spec.job.savepointRedeployNonce"};
+    if (!known || m->ha_lost)
+        return false;
+    jv_foreach (item, items) {
+        if (is_of_job(p, *item) || p->goes_on) {
+            /* Of an unchanged run it is what Flink recovers the job from. */
+            if (p->never_ran)
+                changed |= drop_graphs(p, *item);
+            continue;
+        }
+        remove_item(p, *item);
+        changed = true;
+    }
+    return !changed;
+}
+
+bool ha_gone(struct cluster_pass *p)
+{
+    jv items;
+
+    if (!read_items(p, AGAIN_MS, &items))
+        return false;
+    jv_foreach (item, items)
+        remove_item(p, *item);
+    return !jv_len(items);
+}
