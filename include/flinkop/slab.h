@@ -19,6 +19,9 @@ void *slab_calloc(size_t size) MUST_CHECK;
 /** size: what was asked for. p may be NULL. */
 void slab_free(void *p, size_t size);
 
+/** Gives back to the system what is kept for the next burst. */
+void slab_trim(void);
+
 /** The same for strings, whose length is their size. NULL stays NULL. */
 char *slab_strdup(const char *s) MUST_CHECK;
 void slab_strfree(char *s);

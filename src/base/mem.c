@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "flinkop/slab.h"
+
 static void *or_die(void *p)
 {
     if (!p) {
@@ -73,6 +75,7 @@ void mem_trim(void)
 {
     while (pages.n)
         pages_unmap(pages.free[--pages.n]);
+    slab_trim();
     malloc_trim(0);
 }
 

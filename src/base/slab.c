@@ -102,6 +102,18 @@ static void slab_drop(struct slab *s)
     heap.slabs--;
 }
 
+void slab_trim(void)
+{
+    while (heap.empty) {
+        struct slab *s = heap.empty;
+
+        heap.empty = s->next;
+        munmap(s, SLAB_BYTES);
+        heap.slabs--;
+    }
+    heap.n_empty = 0;
+}
+
 static void list_add(struct slab *s)
 {
     struct slab **head = &heap.with_room[s->class];

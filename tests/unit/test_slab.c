@@ -4,6 +4,7 @@
 #define slab_alloc tested_alloc
 #define slab_calloc tested_calloc
 #define slab_free tested_free
+#define slab_trim tested_trim
 #define slab_strdup tested_strdup
 #define slab_strfree tested_strfree
 #define slab_str_replace tested_str_replace
@@ -64,6 +65,8 @@ START_TEST(pieces_do_not_meet_and_empty_slabs_are_given_back)
         ck_assert_uint_le(heap.slabs, KEEP_EMPTY);
     }
     slab_free(NULL, 10);
+    slab_trim();
+    ck_assert_uint_eq(heap.slabs, 0);
 }
 END_TEST
 
