@@ -131,10 +131,10 @@ struct refusal {
     const char *name;
 };
 
-/* Notes kept in memory from pass to pass; losing them does no harm. */
 /* What Flink's high availability keeps of a job. */
 enum ha_kept { HA_UNKNOWN, HA_NOTHING, HA_JOB, HA_CHECKPOINT };
 
+/* Notes kept in memory from pass to pass; losing them does no harm. */
 struct cluster_memory {
     struct alloc_memory alloc;
     const char *spec_hash;   /* the notes are about pods of this spec */

@@ -123,8 +123,7 @@ bool ha_ready_to_start(struct cluster_pass *p)
         p->stop_trouble = (struct obs_cause){
             UPGRADE_FAILED,
             "high availability has not kept the state that the job is to go on from; it may have "
-            "ended while it was stopped. Manual restore required: set "
-            "spec.job.initialSavepointPath and another spec.job.savepointRedeployNonce"};
+            "ended while it was stopped. " MANUAL_RESTORE};
     if (!known || m->ha_lost)
         return false;
     jv_foreach (item, items) {

@@ -237,15 +237,21 @@ static struct job_stop stop_of(struct cluster_pass *p, enum upgrade_mode mode)
     };
 }
 
+/* What a step of it has begun is recorded; true when the job has ended. */
+static bool take_over(struct cluster_pass *p, struct job_stop *stop)
+{
+    p->new_job_status = stop->ended ? job_stopped_with(stop, stop->status) : stop->new_status;
+    if (!stop->ended)
+        p->progress = stop->progress;
+    return stop->ended;
+}
+
 bool job_stopped(struct cluster_pass *p)
 {
     struct job_stop stop = stop_of(p, UPGRADE_STATELESS);
 
     job_stop(&stop);
-    p->new_job_status = stop.ended ? job_stopped_with(&stop, stop.status) : stop.new_status;
-    if (!stop.ended)
-        p->progress = stop.progress;
-    return stop.ended;
+    return take_over(p, &stop);
 }
 
 /* ---- what the next run goes on from (api-contract §2.4) ---- */
@@ -278,11 +284,8 @@ static bool left_by_stopping(struct cluster_pass *p, enum upgrade_mode mode, boo
         return known;
     if (stop.trouble.reason)
         p->stop_trouble = stop.trouble;
-    p->new_job_status = stop.ended ? job_stopped_with(&stop, stop.status) : stop.new_status;
-    if (!stop.ended)
-        p->progress = stop.progress;
     *ret = stop.restore_path ? (struct leavings){SAVEPOINT, stop.restore_path} : nothing;
-    return stop.ended;
+    return take_over(p, &stop);
 }
 
 static bool jobmanager_ever_ran(const struct cluster_pass *p)
@@ -322,8 +325,7 @@ static void tell_unknown(struct cluster_pass *p)
     p->stop_trouble = (struct obs_cause){
         UPGRADE_FAILED,
         "the JobManager does not have the job, and high availability has kept nothing of it: it "
-        "has ended, and the state to go on from is not known. Manual restore required: set "
-        "spec.job.initialSavepointPath and another spec.job.savepointRedeployNonce"};
+        "has ended, and the state to go on from is not known. " MANUAL_RESTORE};
 }
 
 /* True as soon as the run has left what the next one goes on from; never nothing instead of a

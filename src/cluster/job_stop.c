@@ -91,9 +91,7 @@ static void unknown_state(struct job_stop *s, const char *why)
         UPGRADE_FAILED,
         arena_printf(
             s->a,
-            "the job has ended, and the state to go on from is not known: %s. Manual restore "
-            "required: set spec.job.initialSavepointPath and another "
-            "spec.job.savepointRedeployNonce",
+            "the job has ended, and the state to go on from is not known: %s. " MANUAL_RESTORE,
             why)};
 }
 

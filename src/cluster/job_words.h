@@ -40,6 +40,10 @@ const char *job_failure(struct plan *plan, const struct failure_look *l);
 
 /** The reason when a job has ended, or cannot be ended, without a state to go on from. */
 #define UPGRADE_FAILED "UpgradeFailed"
+/** What helps then, as the end of a message. */
+#define MANUAL_RESTORE                                                        \
+    "Manual restore required: set spec.job.initialSavepointPath and another " \
+    "spec.job.savepointRedeployNonce"
 /** status.error of what went wrong with a job. */
 const char *job_trouble_error(struct arena *a, const struct obs_cause *trouble);
 

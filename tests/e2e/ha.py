@@ -9,7 +9,7 @@ from lib.manifests import application, hold
 from lib.suite import test
 from applications import job_id, running, told
 from matrix import each_series
-from scene import SOON, UP, condition, gone, jobmanager, state
+from scene import SOON, UP, condition, gone, jobmanager, state, suspended
 from world import need_bed
 
 
@@ -17,16 +17,16 @@ def folder(run):
     return f"/flink-data/{run.ns}"
 
 
-def counting(run, mode, series="1.20", rate=1000, conf=None):
+def counting(run, mode, series):
     path = "file://" + folder(run)
     return application(
         run.ns, version=series, serviceAccount="flink", podTemplate=hold(),
-        args=["--keys", "1", "--rate", str(rate), "--out", folder(run) + "/out"], conf={
+        args=["--keys", "1", "--rate", "1000", "--out", folder(run) + "/out"], conf={
             "high-availability.type": "kubernetes", "high-availability.storageDir": path + "/ha",
             "execution.checkpointing.interval": "1 s",
             "execution.checkpointing.dir": path + "/checkpoints", "state.checkpoints.dir": path + "/checkpoints",
-            "execution.checkpointing.savepoint-dir": path + "/savepoints", "state.savepoints.dir": path + "/savepoints",
-            **(conf or {})}, job={"upgradeMode": mode})
+            "execution.checkpointing.savepoint-dir": path + "/savepoints", "state.savepoints.dir": path + "/savepoints"},
+        job={"upgradeMode": mode})
 
 
 def numbers(run):
@@ -70,7 +70,7 @@ def last_state(run, series):
     equal(second, first, "job id after a change")
     goes_on(run, at, exactly=False)
     run.kube.patch("flinkdep", run.ns, "demo", {"spec": {"job": {"state": "suspended"}}})
-    told(run, "SUSPENDED", lifecycleState="SUSPENDED")
+    suspended(run, "demo", "flinkdep", UP)
     wait("Ready", lambda: condition(run.kube.get("flinkdep", run.ns, "demo"))["status"] == "True", 60)
     check(kept(run), "nothing is kept")
     at = len(numbers(run))
