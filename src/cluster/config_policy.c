@@ -180,9 +180,12 @@ static void enforce_operators(struct conf *conf, const struct cluster_config *c)
     set_ms(conf, PENDING_KEY, ms);
     if (v->resource_wait_key && !conf_lookup(conf, v->resource_wait_key))
         set_ms(conf, v->resource_wait_key, ms);
-    /* A TaskManager that is gone is noticed within seconds (flink-internals §3.5). */
+    /* A TaskManager that is gone is noticed within seconds. The address of a pod that has died
+     * does not answer, not even with a refusal: heartbeats that wait for a connection fail, and are
+     * counted, only when that times out (flink-internals §3.5). */
     conf_default(conf, "heartbeat.interval", "3000");
     conf_default(conf, "heartbeat.timeout", "20000");
+    conf_default(conf, flink_at_least(v, 1, 18) ? "pekko.tcp.timeout" : "akka.tcp.timeout", "5 s");
     /* TaskManagers are started beside the JobManager: they ask again soon. */
     conf_default(conf, "cluster.registration.error-delay", "500");
 }

@@ -92,6 +92,7 @@ static const struct {
     {"kubernetes.taskmanager.service-account", {"kubernetes.service-account"}},
     {"pekko.ask.timeout", {"akka.ask.timeout"}},
     {"pekko.framesize", {"akka.framesize"}},
+    {"pekko.tcp.timeout", {"akka.tcp.timeout"}},
     {"pipeline.operator-chaining.enabled", {"pipeline.operator-chaining"}},
     {"process.jobmanager.working-dir", {"process.working-dir"}},
     {"process.taskmanager.working-dir", {"process.working-dir"}},

@@ -315,6 +315,31 @@ START_TEST(honoured_and_translated_keys_have_their_effect)
 }
 END_TEST
 
+/* By which a dead TaskManager is noticed soon. */
+START_TEST(the_users_time_outs_win)
+{
+    static const struct {
+        const char *set, *key, *expected;
+    } cases[] = {
+        {"unrelated", "heartbeat.interval", "3000"},
+        {"unrelated", "heartbeat.timeout", "20000"},
+        {"unrelated", "pekko.tcp.timeout", "5 s"},
+        {"heartbeat.interval", "heartbeat.interval", "9 s"},
+        {"heartbeat.timeout", "heartbeat.timeout", "9 s"},
+        {"pekko.tcp.timeout", "pekko.tcp.timeout", "9 s"},
+        {"akka.tcp.timeout", "pekko.tcp.timeout", "9 s"},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        CLEANUP(built_clear) struct built b = {0};
+
+        build(&b, cases[i].set, "9 s");
+        ck_assert_msg(!b.p.n, "%s: %s", cases[i].set, problems_text(&b.p));
+        ck_assert_str_eq(conf_lookup(&b.config.flink, cases[i].key), cases[i].expected);
+    }
+}
+END_TEST
+
 START_TEST(keys_that_flink_reads_reach_it)
 {
     size_t n;
@@ -391,6 +416,7 @@ void suite_flink_keys(TCase *tc)
     T(every_key_of_flink_is_in_the_table);
     T(the_table_of_the_readme_is_this_one);
     T(honoured_and_translated_keys_have_their_effect);
+    T(the_users_time_outs_win);
     T(keys_that_flink_reads_reach_it);
     T(refused_keys_say_what_does_the_same);
     T(keys_only_flink_can_serve_choose_its_allocator);
