@@ -42,6 +42,10 @@ enum action_type {
     ACT_READ_HA,        /* what Flink's high availability keeps of a cluster */
 };
 
+/* Where a ConfigMap of Flink's high availability names the leader: JSON (client-go's
+ * LeaderElectionRecord). */
+#define HA_LEADER_ANNOTATION "control-plane.alpha.kubernetes.io/leader"
+
 struct submit_args {
     const char *jar_uri, *entry_class, *savepoint_path;
     jv args;         /* array of strings, or ABSENT */

@@ -308,7 +308,8 @@ static struct alloc_input allocation_input(struct cluster_pass *p)
     struct alloc_input in = {.policy = p->config.alloc,
                              .n_tms = s->n_tm_pods,
                              .now = s->now,
-                             .hold = s->submitting,
+                             /* An application starts its job by itself. */
+                             .hold = s->submitting || job_expected(p),
                              /* A TaskManager that the new JobManager does not know may still serve
                               * the former one. */
                              .flink_known = jobmanager_known(p) && !p->former};

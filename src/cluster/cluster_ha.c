@@ -80,18 +80,49 @@ static void remove_item(struct cluster_pass *p, jv item)
         JV_STRING(item, "uid");
 }
 
-/* Takes the graphs of former jobs out of an item; true if there were any. */
-static bool drop_graphs(struct cluster_pass *p, jv item)
+/* What takes the graphs of former jobs out of an item; ABSENT if there are none. */
+static jv without_graphs(struct arena *a, jv item)
 {
-    jv graphs = jv_get(item, "graphs");
-    struct jv_list gone = JV_LIST(p->a);
+    struct jv_list gone = JV_LIST(a);
 
-    if (!jv_len(graphs))
-        return false;
-    jv_foreach (key, graphs)
+    jv_foreach (key, jv_get(item, "graphs"))
         jv_list_put(&gone, jv_string(*key), NULLV);
-    plan_add(&p->plan, ACT_PATCH, KIND_CONFIGMAP, p->meta.ns, JV_STRING(item, "name"))->body =
-        jv_dup(p->a, OBJ({"data", jv_list_obj(&gone)}));
+    return IF(jv_len(jv_get(item, "graphs")) > 0, jv_list_obj(&gone));
+}
+
+/* What takes the lock from a JobManager that is gone; ABSENT if nobody has it. Flink's JobManagers
+ * do not give it back: the next one would wait until it runs out, 15 s after the last renewal. A
+ * record without a holder is free to be taken (client-go's and fabric8's leader election); the
+ * record itself stays, for without one Flink takes the ConfigMap for another's. */
+static jv without_leader(struct arena *a, jv item)
+{
+    const char *text = JV_STRING(item, "leader");
+    struct error err;
+    jv record;
+
+    if (!text || json_parse(a, text, strlen(text), &record, &err) ||
+        !*str_or_empty(JV_STRING(record, "holderIdentity")))
+        return ABSENT;
+    record = jv_set(a, record, "holderIdentity", STR(""));
+    return jv_dup(a, OBJ({HA_LEADER_ANNOTATION, STR(json_text(a, record))}));
+}
+
+/* Makes what is kept fit for the next JobManager; true if there was something to do. Of an
+ * unchanged run the graphs are what Flink recovers the job from. */
+static bool pass_on(struct cluster_pass *p, jv item)
+{
+    jv leader = without_leader(p->a, item);
+    jv graphs = p->never_ran ? without_graphs(p->a, item) : ABSENT;
+    struct action *patch;
+
+    if (!jv_present(leader) && !jv_present(graphs))
+        return false;
+    patch = plan_add(&p->plan, ACT_PATCH, KIND_CONFIGMAP, p->meta.ns, JV_STRING(item, "name"));
+    /* With its version: who renews the lock in this moment is not gone. */
+    patch->body = jv_dup(
+        p->a, OBJ({"metadata", OBJ({"resourceVersion", STR(JV_STRING(item, "version"))},
+                                   {"annotations", leader})},
+                  {"data", graphs}));
     return true;
 }
 
@@ -128,9 +159,7 @@ bool ha_ready_to_start(struct cluster_pass *p)
         return false;
     jv_foreach (item, items) {
         if (is_of_job(p, *item) || p->goes_on) {
-            /* Of an unchanged run it is what Flink recovers the job from. */
-            if (p->never_ran)
-                changed |= drop_graphs(p, *item);
+            changed |= pass_on(p, *item);
             continue;
         }
         remove_item(p, *item);

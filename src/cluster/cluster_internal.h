@@ -45,6 +45,7 @@ struct cluster_pass {
     bool deployed;              /* Flink has it: recorded in this pass */
     jv new_job_status;          /* jobStatus with what was begun to end the job; ABSENT: as it is */
     struct obs_cause stop_trouble; /* why it could not be ended as asked for */
+    bool job_missing;              /* it has ended, and nobody can tell how */
     const char *failure;           /* cause of a FAILED job, if it was read in this pass */
 
     /* ---- found on the way ---- */

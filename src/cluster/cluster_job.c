@@ -192,7 +192,7 @@ void look_at_job(struct cluster_pass *p)
 bool job_expected(const struct cluster_pass *p)
 {
     return p->application && p->job_id && !p->suspended && !job_state_terminal(p->job_state) &&
-           !p->job;
+           !p->job && !p->job_missing;
 }
 
 /* ---- steps ---- */
@@ -309,19 +309,30 @@ static bool has_not_begun(struct cluster_pass *p, bool by_ha, bool *ret_known)
 }
 
 #define NEVER_SEEN_MS 60000
+#define JOB_HAS_ENDED                                                                         \
+    ": it has ended while its JobManager was being replaced, so how is not known; to run it " \
+    "again, change the spec. With state: set spec.job.initialSavepointPath and another "      \
+    "spec.job.savepointRedeployNonce"
 
-/* A JobManager that answers and does not have the job, of which nothing is kept, either: it ended
- * under another one. */
-static void tell_unknown(struct cluster_pass *p)
+/* A JobManager answers and does not have the job, for so long that it will not come. */
+static bool never_seen(struct cluster_pass *p)
 {
     const struct obs_flink *f = p->s->flink;
 
     if (p->job || !jobmanager_known(p) || !f->reachable)
+        return false;
+    if (p->s->now - f->since >= NEVER_SEEN_MS)
+        return true;
+    plan_wake(&p->plan, f->since + NEVER_SEEN_MS);
+    return false;
+}
+
+/* Nothing is kept of it, either: it ended under another JobManager. */
+static void tell_unknown(struct cluster_pass *p)
+{
+    if (!never_seen(p))
         return;
-    if (p->s->now - f->since < NEVER_SEEN_MS) {
-        plan_wake(&p->plan, f->since + NEVER_SEEN_MS);
-        return;
-    }
+    p->job_missing = true;
     p->stop_trouble = (struct obs_cause){
         UPGRADE_FAILED,
         "the JobManager does not have the job, and high availability has kept nothing of it: it "
@@ -377,6 +388,20 @@ static bool has_left(struct cluster_pass *p, jv spec, struct leavings *ret)
     return false;
 }
 
+/* The end of a job that nobody saw: its JobManager went before it could tell, and the next one
+ * only knows that it need not run the job. */
+static void look_for_end(struct cluster_pass *p)
+{
+    bool missing = job_expected(p) && p->config.ha_kubernetes && !upgrading(p) && never_seen(p);
+
+    if (!missing)
+        ha_forget(p);
+    else if (p->plan.memory.ha_kept == HA_NOTHING || ha_keeps(p) == HA_NOTHING) {
+        p->job_missing = true;
+        p->stop_trouble = (struct obs_cause){JOB_MISSING, JOB_NOT_FOUND JOB_HAS_ENDED};
+    }
+}
+
 /* What is asked for may be recorded now. */
 static void record_pending(struct cluster_pass *p, struct leavings left)
 {
@@ -399,7 +424,7 @@ void look_after_job(struct cluster_pass *p)
         return;
     }
     p->plan.memory.stop = stop_memory_initial();
-    ha_forget(p);
+    look_for_end(p);
     if (p->job && p->up_to_date && upgrading(p)) {
         p->deployed = true;
         p->target = JV_SET_PATH(p->a, p->target, STR(RUNNING), "job", "state");

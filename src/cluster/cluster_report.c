@@ -145,7 +145,7 @@ static jv conditions(struct cluster_pass *p)
     bool ok = ready(p);
     bool failed = p->application && !p->recording && p->job_state == JOB_FAILED;
     bool stalled = p->invalid || refusal(p)->reason || p->jm == JM_ERROR || p->blocked ||
-                   p->former_stuck || failed || str_eq(p->stop_trouble.reason, UPGRADE_FAILED);
+                   p->former_stuck || failed || p->job_missing || str_eq(p->stop_trouble.reason, UPGRADE_FAILED);
     struct condition list[6] = {
         {"Ready", ok, why.reason, why.message},
         {"Reconciling", !ok && !stalled, why.reason, why.message},
@@ -174,6 +174,8 @@ static const char *error(struct cluster_pass *p)
     if (refused->reason)
         return error_text(p->a, ERROR_PREFIX "ReconciliationException", refused->reason,
                           refused->message);
+    if (str_eq(p->stop_trouble.reason, JOB_MISSING))
+        return JOB_NOT_FOUND;
     if (p->stop_trouble.reason)
         return job_trouble_error(p->a, &p->stop_trouble);
     if (p->application && !p->recording && p->job_state == JOB_FAILED)

@@ -23,7 +23,6 @@
 #include "status.h"
 
 #define OPTION "kubernetes.operator."
-#define JOB_NOT_FOUND "Job Not Found" /* a plain string, api-contract §1.7 */
 #define LOST_MS 5000  /* Flink must not know a job for so long before it counts as lost */
 #define RETRY_MS 5000 /* after a failed submission, doubled up to the maximum */
 #define RETRY_MAX_MS 300000
@@ -358,7 +357,7 @@ static void lost(struct job_pass *p)
 
     /* It stays told until it is overcome. */
     if (str_eq(JV_STRING(p->status, "error"), JOB_NOT_FOUND))
-        p->trouble = (struct obs_cause){"Missing", JOB_NOT_FOUND};
+        p->trouble = (struct obs_cause){JOB_MISSING, JOB_NOT_FOUND};
     if (!p->s->flink->known || !p->s->flink->reachable || !p->s->cluster_ready) {
         m->lost_since = -1;
         cluster_ready(p);
@@ -376,7 +375,7 @@ static void lost(struct job_pass *p)
         flink_action(p, ACT_FIND_JOB);
         return;
     }
-    p->trouble = (struct obs_cause){"Missing", JOB_NOT_FOUND};
+    p->trouble = (struct obs_cause){JOB_MISSING, JOB_NOT_FOUND};
     if (!p->stateless && !p->redeploy)
         return; /* nobody knows its state */
     if (p->suspend)

@@ -98,7 +98,7 @@ static const char *error(struct job_pass *p, struct obs_cause trouble)
 
     if (p->invalid)
         return error_text(p->a, ERROR_PREFIX "ValidationException", NULL, p->invalid);
-    if (trouble.reason && !strcmp(trouble.reason, "Missing")) /* a plain string, §1.7 */
+    if (trouble.reason && !strcmp(trouble.reason, JOB_MISSING)) /* a plain string, §1.7 */
         return p->record_id ? NULL : trouble.message;
     if (trouble.reason && strcmp(trouble.reason, "ClusterNotFound"))
         return job_trouble_error(p->a, &trouble);
@@ -110,7 +110,7 @@ static const char *error(struct job_pass *p, struct obs_cause trouble)
 
 /* status.error stays as the API has always had it. */
 #define LOST_STATE                                                                          \
-    "Job Not Found: its JobManager has lost it, and only you know where its state is; set " \
+    JOB_NOT_FOUND ": its JobManager has lost it, and only you know where its state is; set " \
     "spec.job.initialSavepointPath and another spec.job.savepointRedeployNonce"
 
 static struct obs_cause summary(struct job_pass *p, struct obs_cause trouble)
@@ -121,7 +121,7 @@ static struct obs_cause summary(struct job_pass *p, struct obs_cause trouble)
         return (struct obs_cause){"Deleting", str_or(p->progress, "deleting")};
     if (p->invalid)
         return (struct obs_cause){"ValidationError", p->invalid};
-    if (trouble.reason && !strcmp(trouble.reason, "Missing") && !p->record_id && !p->stateless)
+    if (trouble.reason && !strcmp(trouble.reason, JOB_MISSING) && !p->record_id && !p->stateless)
         return (struct obs_cause){trouble.reason, LOST_STATE};
     if (trouble.reason && !p->record_id)
         return trouble;
@@ -152,7 +152,7 @@ static jv conditions(struct job_pass *p, struct obs_cause trouble)
                    (!p->record_id && p->state == JOB_FAILED) ||
                    (trouble.reason && (!strcmp(trouble.reason, "SubmitFailed") ||
                                        !strcmp(trouble.reason, UPGRADE_FAILED))) ||
-                   (trouble.reason && !strcmp(trouble.reason, "Missing") && !p->record_id);
+                   (trouble.reason && !strcmp(trouble.reason, JOB_MISSING) && !p->record_id);
     struct condition list[] = {
         {"Ready", ok, why.reason, why.message},
         {"Reconciling", !ok && !stalled, why.reason, why.message},

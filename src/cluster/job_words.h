@@ -44,6 +44,10 @@ const char *job_failure(struct plan *plan, const struct failure_look *l);
 #define MANUAL_RESTORE                                                        \
     "Manual restore required: set spec.job.initialSavepointPath and another " \
     "spec.job.savepointRedeployNonce"
+/** The reason when Flink does not have a job any more, and status.error then: a plain string
+ * (api-contract §1.7). */
+#define JOB_MISSING "Missing"
+#define JOB_NOT_FOUND "Job Not Found"
 /** status.error of what went wrong with a job. */
 const char *job_trouble_error(struct arena *a, const struct obs_cause *trouble);
 

@@ -213,9 +213,12 @@ static jv ha_item(struct arena *a, jv object)
         if (str_has_prefix(kv->key, "jobGraph-") || str_has_prefix(kv->key, "executionPlan-"))
             jv_list_add(&graphs, STR(kv->key));
     }
-    return jv_dup(a, OBJ({"name", STR(JV_STRING(object, "metadata", "name"))},
-                         {"uid", STR(JV_STRING(object, "metadata", "uid"))},
-                         {"graphs", jv_list_arr(&graphs)}, {"checkpoints", INT(checkpoints)}));
+    return jv_dup(
+        a, OBJ({"name", STR(JV_STRING(object, "metadata", "name"))},
+               {"uid", STR(JV_STRING(object, "metadata", "uid"))},
+               {"version", STR(JV_STRING(object, "metadata", "resourceVersion"))},
+               {"leader", STR(JV_STRING(object, "metadata", "annotations", HA_LEADER_ANNOTATION))},
+               {"graphs", jv_list_arr(&graphs)}, {"checkpoints", INT(checkpoints)}));
 }
 
 /* Flink gives its ConfigMaps the labels of the cluster, as ours have: names tell them apart. */

@@ -14,13 +14,17 @@
 #include "flinkop/mem.h"
 #include "flinkop/str.h"
 
+/* Those of Flink's high availability have the labels of the cluster, too, and change every few
+ * seconds (KubernetesUtils.getConfigMapLabels). */
+#define OUR_CONFIGMAPS "app,type,configmap-type!=high-availability"
+
 static const struct kube_watch_spec watched[] = {
     {.kind = KIND_FLINKDEPLOYMENT},
     {.kind = KIND_FLINKSESSIONJOB},
     {.kind = KIND_DEPLOYMENT, .label_selector = "app,component=jobmanager,type"},
     {.kind = KIND_POD, .label_selector = "app,component in (jobmanager,taskmanager),type"},
     {.kind = KIND_SERVICE, .label_selector = "app,type", .metadata_only = true},
-    {.kind = KIND_CONFIGMAP, .label_selector = "app,type", .metadata_only = true},
+    {.kind = KIND_CONFIGMAP, .label_selector = OUR_CONFIGMAPS, .metadata_only = true},
     {.kind = KIND_INGRESS, .label_selector = EXPOSURE_SELECTOR},
     {.kind = KIND_ROUTE, .label_selector = EXPOSURE_SELECTOR},
     {.kind = KIND_NETWORKPOLICY, .label_selector = EXPOSURE_SELECTOR, .metadata_only = true},

@@ -75,7 +75,9 @@ struct object *api_next(int kind, void **cursor)
 
 const char *kind_name(int kind)
 {
-    return kind == KIND_REPLICASET ? "ReplicaSet" : kube_resource((enum kube_kind)kind)->kind;
+    return kind == KIND_REPLICASET ? "ReplicaSet"
+           : kind == KIND_HA       ? "ConfigMap"
+                                   : kube_resource((enum kube_kind)kind)->kind;
 }
 
 const char *object_label(const struct object *o, const char *key)
@@ -227,6 +229,19 @@ int api_create(enum actor by, int kind, jv body, struct version **ret, struct er
     commit(o, jv_set(&a, body, "metadata", new_metadata(&a, o, body)), by);
     *ret = version_ref(o->at);
     return 0;
+}
+
+struct version *api_list(int kind, const char *label, const char *value)
+{
+    cleanup_arena struct arena a = {0};
+    struct jv_list list = JV_LIST(&a);
+    struct object *o;
+    void *at = NULL;
+
+    while ((o = api_next(kind, &at)))
+        if (str_eq(object_label(o, label), value))
+            jv_list_add(&list, o->at->v);
+    return version_new(OBJ({"items", jv_list_arr(&list)}));
 }
 
 /* Server-side apply by the only applier: what it gives replaces what it gave before, and labels and

@@ -15,7 +15,8 @@
 #define NAMESPACE "sim"
 
 /* Besides the operator's kinds: what a Deployment makes of itself. */
-enum { KIND_REPLICASET = KIND_COUNT, SIM_KINDS };
+/* KIND_HA: ConfigMaps of Flink's high availability, which no watch of the operator matches. */
+enum { KIND_REPLICASET = KIND_COUNT, KIND_HA, SIM_KINDS };
 
 /* One state of an object. Immutable; watches hold on to it until it is delivered. */
 struct version {
@@ -52,6 +53,8 @@ const char *kind_name(int kind);
  * object; the object itself may be gone by then ---- */
 
 int api_create(enum actor by, int kind, jv body, struct version **ret, struct error *err);
+/** A list of all with this label; a reference. */
+struct version *api_list(int kind, const char *label, const char *value);
 int api_apply(enum actor by, int kind, const char *name, jv body, struct version **ret,
               struct error *err);
 /** subresource: "status" or NULL. */

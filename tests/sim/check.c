@@ -41,6 +41,7 @@ static bool belongs(const char *name, const struct action *act)
 {
     static const char *const forms[] = {"%s", "%s-rest", "flink-config-%s", "%s-ui",
                                         "%s-taskmanager-"};
+    cleanup_arena struct arena a = {0};
     char text[256];
 
     for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
@@ -48,6 +49,8 @@ static bool belongs(const char *name, const struct action *act)
         if (i == 4 ? str_has_prefix(act->name, text) : !strcmp(act->name, text))
             return true;
     }
+    if (act->kind == KIND_CONFIGMAP && str_has_suffix(act->name, "-config-map"))
+        return str_has_prefix(act->name, arena_printf(&a, "%s-", name));
     return act->kind == KIND_POD &&
            (!api_get(KIND_POD, act->name) ||
             str_eq(object_label(api_get(KIND_POD, act->name), LABEL_APP), name));
@@ -78,11 +81,30 @@ jv check_recorded_spec(struct arena *a, const struct object *cr)
     return jv_get(v, "spec");
 }
 
+const char *check_hash(struct arena *a, const struct object *cr, jv spec)
+{
+    jv job = JV_PATH(cr->at->v, "status", "jobStatus");
+
+    if (!jv_present(spec))
+        return NULL;
+    return jv_present(jv_get(spec, "job"))
+               ? application_hash(a, spec, JV_STRING(job, "jobId"),
+                                  JV_STRING(job, "upgradeSavepointPath"))
+               : deployment_spec_hash(a, spec);
+}
+
 static const char *recorded_hash(struct arena *a, const struct object *cr)
 {
-    jv spec = check_recorded_spec(a, cr);
+    return check_hash(a, cr, check_recorded_spec(a, cr));
+}
 
-    return jv_present(spec) ? deployment_spec_hash(a, spec) : NULL;
+/* Whoever suspends an application takes its JobManager away. */
+static bool suspended(const struct object *cr)
+{
+    cleanup_arena struct arena a = {0};
+    jv job = jv_get(check_recorded_spec(&a, cr), "job");
+
+    return jv_present(job) && str_eq(JV_STRING(job, "state"), "suspended");
 }
 
 /* ---- pods ---- */
@@ -185,7 +207,7 @@ void check_changed(struct object *o, const struct version *old, enum change what
             check_taskmanager(o);
         CHECK(is_taskmanager(o) == (by == BY_OPERATOR), "who made pod %s?", o->name);
     }
-    if (o->kind == KIND_FLINKSESSIONJOB)
+    if (o->kind == KIND_FLINKSESSIONJOB || o->kind == KIND_FLINKDEPLOYMENT)
         check_recorded(o, what);
 }
 
@@ -241,6 +263,21 @@ static bool still_asked_for(const struct object *o)
            user_asks_for(check_recorded_spec(&a, cr), o->kind);
 }
 
+/* What high availability keeps is touched only while no JobManager runs that the operator could
+ * know of. */
+static void check_kept(const char *name)
+{
+    const struct object *o = api_get(KIND_HA, name);
+
+    for (struct jm *jm = jm_next(NULL); o && jm; jm = jm_next(jm)) {
+        const struct object *pod = api_by_id(jm->pod);
+
+        if (!strcmp(jm->cluster, str_or_empty(object_label(o, LABEL_APP))))
+            CHECK(pod && pod_of(pod)->meddled, "the operator touches %s while %s runs", name,
+                  jm->name);
+    }
+}
+
 static void check_delete(int kind, const char *name)
 {
     const struct object *o = api_get(kind, name);
@@ -251,7 +288,7 @@ static void check_delete(int kind, const char *name)
               kind_name(kind), name);
         return;
     }
-    CHECK(!o || (kind == KIND_DEPLOYMENT && (!cr || cr->deleted)), "the operator deletes %s %s",
+    CHECK(!o || (kind == KIND_DEPLOYMENT && (!cr || cr->deleted || suspended(cr))), "the operator deletes %s %s",
           kind_name(kind), name);
 }
 
@@ -265,7 +302,7 @@ static void check_scale(const char *name, jv body)
 
     if (!d || !cr || jv_int64_or(JV_PATH(body, "spec", "replicas"), -1) != 0)
         return;
-    CHECK(!str_eq(object_hash(d), recorded_hash(&a, cr)),
+    CHECK(suspended(cr) || !str_eq(object_hash(d), recorded_hash(&a, cr)),
           "Deployment %s is stopped although it runs the recorded specification", name);
 }
 
@@ -280,7 +317,7 @@ static void check_made(int kind, const char *name, jv body)
     if (!cr)
         return;
     if (!user_spec_valid(cr))
-        CHECK(!str_eq(hash, deployment_spec_hash(&a, jv_get(cr->at->v, "spec"))),
+        CHECK(!str_eq(hash, check_hash(&a, cr, jv_get(cr->at->v, "spec"))),
               "%s %s is made from a bad specification", kind_name(kind), name);
     if (kind == KIND_DEPLOYMENT || kind == KIND_POD)
         CHECK(str_eq(hash, recorded_hash(&a, cr)),
@@ -290,7 +327,9 @@ static void check_made(int kind, const char *name, jv body)
 void check_write(enum kube_verb verb, int kind, const char *name, const char *subresource, jv body,
                  const struct delete_context *context)
 {
-    if (verb == KUBE_DELETE && kind == KIND_POD)
+    if (kind == KIND_HA)
+        check_kept(name);
+    else if (verb == KUBE_DELETE && kind == KIND_POD)
         check_delete_pod(name, context);
     else if (verb == KUBE_DELETE)
         check_delete(kind, name);

@@ -18,6 +18,9 @@ struct tm;
 /** The spec in status.reconciliationStatus.lastReconciledSpec, ABSENT if there is none. */
 jv check_recorded_spec(struct arena *a, const struct object *cr);
 
+/** What objects that are made of a spec bear; NULL: there is no spec. */
+const char *check_hash(struct arena *a, const struct object *cr, jv spec);
+
 void check_reset(void);
 void check_release(void);
 void check_operator_started(void);
@@ -57,9 +60,9 @@ int64_t check_state_of(const char *uid);
 void check_found(const char *jid, bool found);
 /** The operator has got the TaskManagers of a cluster, as they were at `when`. */
 void check_taskmanagers(const char *cluster, int64_t when);
-/** A FlinkSessionJob was written. */
+/** A FlinkSessionJob or FlinkDeployment was written. */
 void check_recorded(const struct object *job, enum change what);
-/** Uid of the FlinkSessionJob that recorded this id; NULL: none did. */
+/** Uid of the resource that recorded this id; NULL: none did. */
 const char *check_owner(const char *jid);
 /** The deletion of its FlinkSessionJob ended without it, as this event's text says. */
 void check_given_up(const char *text);

@@ -166,9 +166,10 @@ static const char *exposed(struct arena *a, const struct object *cr, jv spec)
     return NULL;
 }
 
-static const char *cluster_runs(struct arena *a, const struct object *cr, jv spec)
+/* Its objects are of the specification, and a JobManager runs that was made of it. */
+static const char *objects_are(struct arena *a, const struct object *cr, jv spec)
 {
-    const char *hash = deployment_spec_hash(a, spec), *wrong;
+    const char *hash = check_hash(a, cr, spec), *wrong;
     const struct jm *jm = jm_of(cr->name);
 
     if (!(wrong =
@@ -180,8 +181,14 @@ static const char *cluster_runs(struct arena *a, const struct object *cr, jv spe
         return wrong;
     if (!jm || !str_eq(jm->hash, hash))
         return arena_printf(a, "%s has no JobManager of its specification", cr->name);
-    wrong = exposed(a, cr, spec);
-    return wrong ? wrong : taskmanagers_are(a, cr, spec, jm);
+    return exposed(a, cr, spec);
+}
+
+static const char *cluster_runs(struct arena *a, const struct object *cr, jv spec)
+{
+    const char *wrong = objects_are(a, cr, spec);
+
+    return wrong ? wrong : taskmanagers_are(a, cr, spec, jm_of(cr->name));
 }
 
 static const char *cluster_settled(struct arena *a, const struct object *cr)
@@ -194,7 +201,7 @@ static const char *cluster_settled(struct arena *a, const struct object *cr)
         return arena_printf(a, "%s is still being deleted", cr->name);
     wrong = works ? cluster_runs(a, cr, spec)
             : jv_present(spec)
-                ? object_is(a, KIND_DEPLOYMENT, cr->name, deployment_spec_hash(a, spec))
+                ? object_is(a, KIND_DEPLOYMENT, cr->name, check_hash(a, cr, spec))
                 : NULL;
     if (!wrong && !works && !JV_STRING(cr->at->v, "status", "error"))
         wrong = arena_printf(a, "%s does not work, and no error is told", cr->name);
@@ -214,6 +221,9 @@ static const char *job_runs(struct arena *a, const struct object *cr, struct jm 
     if (j && !str_eq(state, job_state_name(j->state)))
         return arena_printf(a, "%s: its state is said to be %s and is %s", cr->name, state,
                             job_state_name(j->state));
+    /* Nobody saw its end, and nobody can tell of it any more. */
+    if (!j && jm->app && str_eq(JV_STRING(cr->at->v, "status", "error"), "Job Not Found"))
+        return ready_is(a, cr, "False");
     if (!j && !str_eq(state, "FINISHED") && !str_eq(state, "FAILED") && !str_eq(state, "CANCELED"))
         return arena_printf(a, "%s: Flink does not have its job %.8s (%s)", cr->name,
                             str_or_empty(jid), str_or_empty(state));
@@ -244,6 +254,43 @@ static const char *job_settled(struct arena *a, const struct object *cr)
                    ? ready_is(a, cr, "False")
                    : arena_printf(a, "%s: its error is said to be \"%s\"", cr->name, error);
     return job_runs(a, cr, jm_of(name));
+}
+
+/* ---- applications ---- */
+
+/* Nothing of it runs. */
+static const char *taken_down(struct arena *a, const struct object *cr)
+{
+    struct object *o;
+    void *at = NULL;
+
+    while ((o = api_next(KIND_POD, &at)))
+        if (str_eq(object_label(o, LABEL_APP), cr->name))
+            return arena_printf(a, "%s is suspended, and pod %s is there", cr->name, o->name);
+    return api_get(KIND_DEPLOYMENT, cr->name)
+               ? arena_printf(a, "%s is suspended, and its Deployment is there", cr->name)
+               : ready_is(a, cr, "True");
+}
+
+static const char *application_settled(struct arena *a, const struct object *cr)
+{
+    jv spec = effective(a, cr);
+    const char *error = str_or_empty(JV_STRING(cr->at->v, "status", "error")), *wrong;
+
+    if (cr->deleted)
+        return arena_printf(a, "%s is still being deleted", cr->name);
+    /* It runs as recorded, or not at all. A version cannot change while high availability keeps the
+     * state of a job that is stopped. */
+    if (!user_spec_valid(cr) || strstr(error, "let it run first"))
+        return ready_is(a, cr, "False");
+    if (str_eq(JV_STRING(cr->at->v, "spec", "job", "state"), "suspended"))
+        return taken_down(a, cr);
+    if (!user_spec_works(cr))
+        return *error ? ready_is(a, cr, "False")
+                      : arena_printf(a, "%s does not work, and no error is told", cr->name);
+    if ((wrong = objects_are(a, cr, spec)) || (wrong = job_runs(a, cr, jm_of(cr->name))))
+        return wrong;
+    return taskmanagers_are(a, cr, spec, jm_of(cr->name));
 }
 
 /* Jobs that will soon end by themselves. */
@@ -299,7 +346,7 @@ const char *check_settled(struct arena *a)
     void *at = NULL;
 
     while ((o = api_next(KIND_FLINKDEPLOYMENT, &at)))
-        if ((wrong = cluster_settled(a, o)))
+        if ((wrong = user_has_job(o) ? application_settled(a, o) : cluster_settled(a, o)))
             return wrong;
     at = NULL;
     while ((o = api_next(KIND_FLINKSESSIONJOB, &at)))

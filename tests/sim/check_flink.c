@@ -6,14 +6,15 @@
 #include "check.h"
 #include "flink.h"
 #include "flinkop/arena.h"
+#include "flinkop/desired.h"
 #include "flinkop/mem.h"
 #include "flinkop/str.h"
 #include "flinkop/strmap.h"
 #include "nodes.h"
 
-/* A job id that a FlinkSessionJob has recorded. */
+/* A job id that a resource has recorded. */
 struct known {
-    char *uid, *name;   /* of the FlinkSessionJob */
+    char *uid, *name;   /* of the resource */
     int64_t sent;       /* when it was submitted last; -1 never */
     int64_t looked_for; /* when the operator learned last that Flink does not have it; -1: does not
                            know */
@@ -24,11 +25,13 @@ static struct strmap ids;
 
 static void check_restore(const struct object *cr);
 static void check_suspended(const struct object *cr);
+static void note_mode(const struct object *cr);
 
-/* The state of a FlinkSessionJob, through all of its runs, by uid. */
+/* The state of the job of a resource, through all of its runs, by uid. */
 struct durable {
     int64_t state;
     bool final;
+    bool waived; /* of an application: it was stateless at some time since its last run began */
 };
 
 static struct strmap states;
@@ -41,6 +44,7 @@ void check_recorded(const struct object *job, enum change what)
 
     if (what == REMOVED)
         return;
+    note_mode(job);
     check_suspended(job);
     if (str_empty(jid))
         return;
@@ -50,7 +54,7 @@ void check_recorded(const struct object *job, enum change what)
         strmap_put(&ids, jid, k);
         check_restore(job);
     }
-    CHECK(!strcmp(k->uid, job->uid), "job id %s is recorded by two FlinkSessionJobs", jid);
+    CHECK(!strcmp(k->uid, job->uid), "job id %s is recorded by two resources", jid);
 }
 
 void check_operator_started(void)
@@ -120,7 +124,7 @@ void check_state(const char *jid, int64_t state, bool final)
     if (!cr || !str_eq(JV_STRING(cr->at->v, "status", "jobStatus", "jobId"), jid))
         return;
     if (state >= d->state)
-        *d = (struct durable){state, final || (d->final && state == d->state)};
+        *d = (struct durable){state, final || (d->final && state == d->state), d->waived};
 }
 
 int64_t check_state_of(const char *uid)
@@ -154,19 +158,45 @@ static const char *recorded_mode(struct arena *a, const struct object *cr)
     return jv_present(spec) ? str_or(JV_STRING(spec, "job", "upgradeMode"), "stateless") : NULL;
 }
 
+static bool asks_for_stateless(const struct object *cr)
+{
+    return str_eq(JV_STRING(cr->at->v, "spec", "job", "upgradeMode"), "stateless");
+}
+
+/* What an application has recorded as its mode is how its job is restored, not what was asked for. */
+static bool is_application(const struct object *cr)
+{
+    return cr->kind == KIND_FLINKDEPLOYMENT;
+}
+
+static void note_mode(const struct object *cr)
+{
+    if (is_application(cr) && asks_for_stateless(cr))
+        durable_of(cr->uid)->waived = true;
+}
+
+/* Whether the next run must go on from the state of the former one. */
+static bool stateful(const struct object *cr)
+{
+    cleanup_arena struct arena a = {0};
+
+    return is_application(cr) ? !durable_of(cr->uid)->waived
+                              : !str_eq(recorded_mode(&a, cr), "stateless");
+}
+
 /* A job with state begins where its resource says. */
 static void check_begins(const struct fjob *job, const char *uid)
 {
-    cleanup_arena struct arena a = {0};
     const struct object *cr = api_by_uid(uid);
     struct durable *d = durable_of(uid);
-
-    bool wanted = cr && !str_eq(recorded_mode(&a, cr), "stateless") &&
-                  !str_eq(JV_STRING(cr->at->v, "spec", "job", "upgradeMode"), "stateless");
+    const struct app *app = job->jm->app;
+    bool keeps = !app || app->ha; /* else it is of a time before state was asked for */
+    bool wanted = cr && keeps && stateful(cr) && !asks_for_stateless(cr);
 
     CHECK(job->base == d->state || !wanted, "job %.8s begins with %lld instead of %lld", job->jid,
           (long long)job->base, (long long)d->state);
-    *d = (struct durable){job->base, d->final && d->state == job->base};
+    *d = (struct durable){job->base, d->final && d->state == job->base,
+                          !keeps || (cr && asks_for_stateless(cr))};
 }
 
 /* What the next run goes on from is recorded: all of the state of the former one, unless that is
@@ -182,13 +212,14 @@ static void check_restore(const struct object *cr)
     int64_t state = 0;
 
     CHECK(mode, "%s has recorded an id, and no specification", cr->name);
+    CHECK(!str_eq(path, RESTORE_LAST_STATE), "%s goes on under another id", cr->name);
     CHECK(!path || (number && str_to_int64(number + 1, &state)), "%s has recorded the path %s",
           cr->name, path);
-    if (strcmp(mode, "stateless") != 0)
+    if (stateful(cr))
         CHECK(state >= d->state && (!d->final || state == d->state),
               "%s goes on from %lld, and had %lld", cr->name, (long long)state,
               (long long)d->state);
-    *d = (struct durable){state, d->final && state == d->state};
+    *d = (struct durable){state, d->final && state == d->state, d->waived};
 }
 
 /* Who suspends a stateless job does not want its state. */
@@ -197,8 +228,8 @@ static void check_suspended(const struct object *cr)
     cleanup_arena struct arena a = {0};
 
     if (str_eq(JV_STRING(check_recorded_spec(&a, cr), "job", "state"), "suspended") &&
-        str_eq(recorded_mode(&a, cr), "stateless"))
-        *durable_of(cr->uid) = (struct durable){0};
+        str_eq(recorded_mode(&a, cr), "stateless") && (!is_application(cr) || !stateful(cr)))
+        *durable_of(cr->uid) = (struct durable){.waived = durable_of(cr->uid)->waived};
 }
 
 const char *check_owner(const char *jid)
@@ -206,6 +237,20 @@ const char *check_owner(const char *jid)
     const struct known *k = strmap_get(&ids, jid);
 
     return k ? k->uid : NULL;
+}
+
+static bool meddled(const struct jm *jm)
+{
+    const struct object *pod = api_by_id(jm->pod);
+
+    return !pod || pod_of(pod)->meddled;
+}
+
+/* Without high availability nothing keeps two JobManagers of an application apart when somebody
+ * makes the one appear beside the other. */
+static bool excused(const struct jm *jm, const struct jm *other)
+{
+    return jm != other && jm->app && !jm->app->ha && (meddled(jm) || meddled(other));
 }
 
 void check_job(const struct fjob *job)
@@ -220,7 +265,7 @@ void check_job(const struct fjob *job)
         for (int i = 0; i < jm->n_jobs; i++) {
             const struct fjob *other = jm->jobs[i];
 
-            if (other != job && !job_state_terminal(other->state))
+            if (other != job && !job_state_terminal(other->state) && !excused(job->jm, jm))
                 CHECK(!str_eq(check_owner(other->jid), uid),
                       "%s runs twice: as %.8s in %s and "
                       "as %.8s in %s",

@@ -139,8 +139,8 @@ static struct jm *leader(const char *cluster)
     if (!api_get(KIND_SERVICE, cluster)) /* the name does not resolve */
         return NULL;
     for (int i = 0; i < n_jms; i++)
-        if (jms[i]->up && !jms[i]->stopping && !strcmp(jms[i]->cluster, cluster) &&
-            !any(R_FLINK, ++n))
+        if (jms[i]->up && !jms[i]->stopping && (!jms[i]->app || jms[i]->app->leads) &&
+            !strcmp(jms[i]->cluster, cluster) && !any(R_FLINK, ++n))
             found = jms[i];
     return found;
 }
@@ -199,6 +199,8 @@ static void rest_up(void *arg)
     jm->up = true;
     TRACE("jobmanager %s is up", jm->name);
     kubelet_process_ready(jm->pod);
+    if (jm->app)
+        app_up(jm);
 }
 
 static const char *image_tag(const struct object *pod)
@@ -220,7 +222,8 @@ static void start_jm(struct object *pod, const char *hash)
                       .cluster = xstrdup(str_or_empty(object_label(pod, LABEL_APP))),
                       .hash = xstrdup_or_null(hash),
                       .ip = xstrdup(pod_of(pod)->ip),
-                      .groups_told = strcmp(image_tag(pod), ":1.18") != 0};
+                      .groups_told = strcmp(image_tag(pod), ":1.18") != 0,
+                      .app = app_new(pod)};
     jms[n_jms++] = jm;
     check_jobmanager(jm, pod);
     sim_after(between(R_FLINK, 2 * SECOND, 7 * SECOND), rest_up, sim_id(jm->id));
@@ -283,6 +286,7 @@ static void jm_end(struct jm *jm)
     free(jm->hash);
     free(jm->ip);
     free(jm->jars);
+    free(jm->app);
     free(jm);
 }
 
@@ -354,4 +358,5 @@ void flink_release(void)
         tms[0]->jm = NULL;
         tm_end(tms[0], false);
     }
+    app_release();
 }

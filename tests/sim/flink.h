@@ -27,6 +27,7 @@ struct jm {
     int id, pod; /* numbers of the process and of its pod */
     char *name, *uid, *cluster, *hash, *ip;
     bool up, stopping, groups_told; /* groups_told: 1.20 and later */
+    struct app *app;                /* NULL: a session cluster */
     int64_t hung_until;
     struct reg *regs[MAX_REGS];
     int n_regs;
@@ -94,10 +95,13 @@ struct job_wish {
     const char *jid;
     int parallelism, second;
     bool batch, ours;
-    int64_t work; /* -1: endless */
+    bool stillborn; /* main() failed: it is there, and has failed */
+    int64_t work;   /* -1: endless */
     int64_t base; /* state to begin with */
 };
 
+/** What a path of flink_rest.c stands for; 0 of none. */
+int64_t state_of_path(const char *path);
 /** NULL if there is or was a job of this id, or there are too many. */
 struct fjob *job_submit(struct jm *jm, const struct job_wish *wish);
 struct fjob *job_find(struct jm *jm, const char *jid);
@@ -114,6 +118,26 @@ void jobs_kick(struct jm *jm);
 void jobs_lost(struct jm *jm, struct reg *reg);
 /** All of them vanish with their JobManager. */
 void jobs_vanish(struct jm *jm);
+
+/* ---- applications (flink_app.c) ---- */
+
+struct app {
+    char jid[FLINK_ID_LEN + 1];
+    bool ha, leads; /* leads: it runs its job, or has */
+    struct job_wish wish;
+};
+
+/** What the pod's arguments ask for; NULL: no application. */
+struct app *app_new(const struct object *pod);
+/** Its REST API is up. */
+void app_up(struct jm *jm);
+/** Keeps the last checkpoint of a job, of all that run in a cluster. */
+void app_checkpoint(struct fjob *j);
+void app_keep_all(const char *cluster);
+/** Keeps that it has ended, and nothing else of it. */
+void app_ended(struct fjob *j);
+bool app_lock_held(const char *cluster, const struct jm *by);
+void app_release(void);
 
 /* ---- REST (flink_rest.c: what is said, seam_flink.c: how it travels) ---- */
 

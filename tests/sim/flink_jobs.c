@@ -105,6 +105,7 @@ static void halt(struct fjob *j)
     if (j->running)
         j->at += sim.now - j->runs_since;
     j->deploying = j->running = false;
+    app_checkpoint(j);
     check_state(j->jid, MAX(j->checkpoint, j->base), false);
 }
 
@@ -122,6 +123,7 @@ static void end(struct fjob *j, enum job_state state)
     halt(j);
     j->ended = sim.now;
     set_state(j, state);
+    app_ended(j);
     jobs_kick(jm);
 }
 
@@ -330,6 +332,11 @@ struct fjob *job_submit(struct jm *jm, const struct job_wish *wish)
     jm->jobs[jm->n_jobs++] = j;
     TRACE("flink %s: job %.8s is there, needs %d slots%s", jm->cluster, j->jid, j->need,
           j->batch ? ", batch" : "");
+    if (wish->stillborn) {
+        j->ended = sim.now;
+        set_state(j, JOB_FAILED);
+        return j;
+    }
     check_job(j);
     next(j, skewed(R_FLINK, 10, SECOND), initialized);
     return j;

@@ -121,6 +121,15 @@ static const char *path_of(struct arena *a, const struct fjob *j, int64_t state)
     return arena_printf(a, "s3://state/%s/%lld", j->jid, (long long)state);
 }
 
+int64_t state_of_path(const char *path)
+{
+    const char *number = path ? strrchr(path, '/') : NULL;
+    int64_t state = 0;
+
+    CHECK(!path || (number && str_to_int64(number + 1, &state)), "a job begins with %s", path);
+    return state;
+}
+
 static jv snapshot(struct arena *a, const struct fjob *j, int id, int64_t state)
 {
     return state < 0 ? NULLV

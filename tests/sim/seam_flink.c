@@ -198,16 +198,6 @@ static bool has_jar(const struct jm *jm, const char *id)
     return str_has_prefix(id, "usrlib_") || strstr(str_or_empty(jm->jars), id);
 }
 
-/* What a path of flink_rest.c stands for; 0 of none. */
-static int64_t state_of(const char *path)
-{
-    const char *number = path ? strrchr(path, '/') : NULL;
-    int64_t state = 0;
-
-    CHECK(!path || (number && str_to_int64(number + 1, &state)), "a job begins with %s", path);
-    return state;
-}
-
 static void run(struct flink_call *c, struct jm *jm)
 {
     const char *jar = arena_strdup(&c->a, c->path + strlen("/jars/"));
@@ -231,7 +221,7 @@ static void run(struct flink_call *c, struct jm *jm)
                  .second = !strcmp(kind, "Wide"),
                  .batch = !strcmp(kind, "Batch"),
                  .ours = true,
-                 .base = state_of(JV_STRING(c->body, "savepointPath")),
+                 .base = state_of_path(JV_STRING(c->body, "savepointPath")),
                  .work = strcmp(kind, "Batch") ? -1 : between(R_FLINK, 20, 200) * SECOND},
     };
     if (r->next)
@@ -286,6 +276,8 @@ static void handle(void *arg)
     c->travelling = false;
     if (!jm) {
         fail(c, 1, ERR_SERVER, 0, "the connection broke");
+    } else if (jm->app && !jm->app->leads) {
+        fail(c, 1, ERR_SERVER, 503, "Service temporarily unavailable due to an ongoing leader election.");
     } else if (c->part) {
         upload(c);
     } else if (!strcmp(c->method, "POST") && !str_has_suffix(c->path, "/stop")) {

@@ -10,6 +10,8 @@
 
 #include "api.h"
 #include "check.h"
+#include "flink.h"
+#include "flinkop/desired.h"
 #include "flinkop/json.h"
 #include "flinkop/kube_config.h"
 #include "flinkop/kube_events.h"
@@ -27,7 +29,7 @@ struct kube_request {
     struct arena a;
     enum kube_verb verb;
     int kind;
-    const char *name, *subresource, *uid, *version, *propagation;
+    const char *name, *subresource, *uid, *version, *propagation, *selector;
     jv body;
     struct delete_context context;
     kube_done_fn done;
@@ -41,6 +43,7 @@ struct kube_request {
 };
 
 static const char *const verbs[] = {
+    [KUBE_LIST] = "list",
     [KUBE_CREATE] = "create",
     [KUBE_APPLY] = "apply",
     [KUBE_MERGE_PATCH] = "patch",
@@ -61,7 +64,7 @@ static void request_free(struct kube_request *r)
 
 static const char *what(struct kube_request *r)
 {
-    return arena_printf(&r->a, "%s %s %s%s%s", verbs[r->verb], kind_name(r->kind), r->name,
+    return arena_printf(&r->a, "%s %s %s%s%s", verbs[r->verb], kind_name(r->kind), str_or_empty(r->name),
                         r->subresource ? " " : "", str_or_empty(r->subresource));
 }
 
@@ -108,9 +111,26 @@ static const char *gist(struct arena *a, jv body)
     return json_text(a, status);
 }
 
+/* The selector is "app=<cluster>,…". */
+static struct version *list_kept(struct kube_request *r)
+{
+    const char *app = str_skip_prefix(r->selector, LABEL_APP "=");
+    char *cluster = app ? arena_strndup(&r->a, app, strcspn(app, ",")) : NULL;
+
+    CHECK(r->kind == KIND_HA && cluster, "the operator lists %s by %s", kind_name(r->kind),
+          r->selector);
+    app_keep_all(cluster);
+    return api_list(KIND_HA, LABEL_APP, cluster);
+}
+
 static int carry_out(struct kube_request *r)
 {
     enum actor by = BY_OPERATOR;
+
+    if (r->verb == KUBE_LIST) {
+        r->answer = list_kept(r);
+        return 0;
+    }
 
     if (!r->version || !api_get(r->kind, r->name) ||
         str_eq(r->version, object_version(api_get(r->kind, r->name))))
@@ -178,6 +198,8 @@ static void count(const struct kube_request *r)
     struct kube_counts *c = &kube_counts;
 
     switch (r->verb) {
+    case KUBE_LIST:
+        break;
     case KUBE_APPLY:
         c->applies++;
         break;
@@ -193,6 +215,15 @@ static void count(const struct kube_request *r)
     default:
         sim_fail("the operator reads %s %s", kind_name(r->kind), str_or_empty(r->name));
     }
+}
+
+/* Which ConfigMaps the operator means. */
+static int model_kind(const struct kube_call *call)
+{
+    bool kept = call->kind == KIND_CONFIGMAP && (call->verb == KUBE_LIST ||
+                                                 str_has_suffix(call->name, "-config-map"));
+
+    return kept ? KIND_HA : (int)call->kind;
 }
 
 static const char *copy(struct arena *a, const char *s)
@@ -214,12 +245,13 @@ struct kube_request *kube_send(struct kube_client *c, const struct kube_call *ca
         r->next->link = &r->next;
     requests = r;
     r->verb = call->verb;
-    r->kind = (int)call->kind;
+    r->kind = model_kind(call);
     r->name = copy(&r->a, call->name);
     r->subresource = copy(&r->a, call->subresource);
     r->uid = copy(&r->a, call->uid);
     r->version = copy(&r->a, call->version);
     r->propagation = copy(&r->a, call->propagation);
+    r->selector = copy(&r->a, call->label_selector);
     r->done = done;
     r->arg = arg;
     r->body = ABSENT;

@@ -11,6 +11,7 @@
 #include "nodes.h"
 
 static const char *const cluster_names[] = {"ant", "bee", "cat"};
+static const char *const application_names[] = {"dog", "elk"};
 static const char *const job_names[] = {"j1", "j2", "j3", "j4", "j5", "j6"};
 
 static jv annotation(const struct object *o, const char *key)
@@ -80,6 +81,39 @@ void user_apply_cluster(const struct user_cluster *c)
         {"restartNonce", c->nonce ? INT(c->nonce) : ABSENT});
 
     apply(KIND_FLINKDEPLOYMENT, c->name, spec, c->invalid, !strcmp(c->tag, "bad"));
+}
+
+void user_apply_application(const struct user_application *u)
+{
+    cleanup_arena struct arena a = {0};
+    const char *version = strcmp(u->tag, "1.18") ? "v1_20" : "v1_18";
+    bool there = api_get(KIND_FLINKDEPLOYMENT, u->name) != NULL;
+    bool stateful = strcmp(u->mode, "stateless") != 0;
+    jv gone = there ? NULLV : ABSENT;
+    jv exposure = OBJ({"type", STR(u->route ? "Auto" : "None")},
+                      {"auth", OBJ({"type", STR("None")})});
+    jv configuration =
+        OBJ({"taskmanager.numberOfTaskSlots", STR(arena_printf(&a, "%d", u->slots))},
+            {"high-availability.type", u->unavailable ? gone : STR("kubernetes")},
+            {"high-availability.storageDir", u->unavailable ? gone : STR("s3://state/ha")},
+            {"state.checkpoints.dir", STR("s3://state")}, {"state.savepoints.dir", STR("s3://state")});
+    jv args = ARR(STR("--parallelism"), STR(arena_printf(&a, "%d", u->parallelism)));
+    jv job = OBJ({"jarURI", STR("local:///opt/flink/usrlib/job.jar")},
+                 {"entryClass", STR(u->entry_class)}, {"parallelism", INT(u->parallelism)},
+                 {"args", args}, {"upgradeMode", STR(u->mode)},
+                 {"state", STR(u->suspended ? "suspended" : "running")});
+    jv spec = OBJ(
+        {"image", STR(arena_printf(&a, "flink:%s", u->tag))}, {"flinkVersion", STR(version)},
+        {"flinkConfiguration", configuration}, {"serviceAccount", STR("flink")},
+        {"jobManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})})},
+        {"taskManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})})},
+        {"ingress", u->ingress ? OBJ({"template", STR("/{{name}}")}) : gone},
+        {"exposure", u->route ? exposure : gone}, {"job", job},
+        {"restartNonce", u->nonce ? INT(u->nonce) : ABSENT});
+
+    /* Without high availability nothing would keep the state. */
+    apply(KIND_FLINKDEPLOYMENT, u->name, spec, stateful && u->unavailable,
+          !strcmp(u->tag, "bad") || !strcmp(u->entry_class, "Bad"));
 }
 
 bool user_asks_for(jv spec, int kind)
@@ -190,11 +224,37 @@ static void random_job(const char *name, const char *cluster)
     user_apply_job(&j);
 }
 
+static void random_application(const char *name)
+{
+    static const char *const tags[] = {"1.20", "1.20.1", "1.18", "bad"};
+    static const char *const classes[] = {"Plain", "Wide", "Plain", "Batch", "Bad"};
+    static const char *const modes[] = {"stateless", "savepoint", "last-state", "last-state"};
+    struct user_application u = {
+        .name = name,
+        .tag = tags[dice(dice(4) ? 2 : 4)],
+        .entry_class = classes[dice(dice(5) ? 3 : 5)],
+        .mode = modes[dice(ARRAY_SIZE(modes))],
+        .slots = 1 + dice(3),
+        .parallelism = 1 + dice(5),
+        .nonce = dice(3) ? 0 : 1 + dice(1000),
+        .suspended = !dice(6),
+        .unavailable = !dice(8),
+        .ingress = !dice(4),
+        .route = !dice(4),
+    };
+
+    user_apply_application(&u);
+}
+
 void user_create_something(void)
 {
     const char *name;
 
-    if (dice(3)) {
+    if (!dice(4)) {
+        name = application_names[dice(ARRAY_SIZE(application_names))];
+        if (!api_get(KIND_FLINKDEPLOYMENT, name))
+            random_application(name);
+    } else if (dice(3)) {
         name = job_names[dice(ARRAY_SIZE(job_names))];
         if (!api_get(KIND_FLINKSESSIONJOB, name))
             random_job(name, any_cluster());
@@ -203,6 +263,11 @@ void user_create_something(void)
         if (!api_get(KIND_FLINKDEPLOYMENT, name))
             random_cluster(name);
     }
+}
+
+bool user_has_job(const struct object *cr)
+{
+    return jv_present(JV_PATH(cr->at->v, "spec", "job"));
 }
 
 static struct object *any_of(int kind)
@@ -221,7 +286,9 @@ void user_change_cluster(void)
 {
     struct object *o = any_of(KIND_FLINKDEPLOYMENT);
 
-    if (o)
+    if (o && user_has_job(o))
+        random_application(o->name);
+    else if (o)
         random_cluster(o->name);
 }
 
@@ -258,13 +325,13 @@ static void move_job(const struct object *o, const char *home)
 void user_change_job(void)
 {
     cleanup_arena struct arena a = {0};
-    struct object *o = any_of(KIND_FLINKSESSIONJOB);
+    struct object *o = any_of(dice(3) ? KIND_FLINKSESSIONJOB : KIND_FLINKDEPLOYMENT);
     const char *home = o ? home_of(&a, o) : NULL;
     bool suspended = o && str_eq(JV_STRING(o->at->v, "spec", "job", "state"), "suspended");
 
-    if (!o)
+    if (!o || !user_has_job(o))
         return;
-    if (dice(2))
+    if (o->kind == KIND_FLINKDEPLOYMENT || dice(2))
         set_state(o, suspended ? "running" : "suspended");
     else if (home && !dice(8))
         move_job(o, home);
@@ -312,12 +379,12 @@ static bool restore_wanted(const struct object *o)
            (strstr(error, "Job Not Found") || strstr(error, "Manual restore required"));
 }
 
-void user_restore_jobs(void)
+static void restore_jobs(int kind)
 {
     void *at = NULL;
     struct object *o;
 
-    while ((o = api_next(KIND_FLINKSESSIONJOB, &at))) {
+    while ((o = api_next(kind, &at))) {
         cleanup_arena struct arena a = {0};
         struct version *v = NULL;
         struct error err;
@@ -335,13 +402,30 @@ void user_restore_jobs(void)
     }
 }
 
+void user_restore_jobs(void)
+{
+    restore_jobs(KIND_FLINKSESSIONJOB);
+    restore_jobs(KIND_FLINKDEPLOYMENT);
+}
+
 void user_be_reasonable(void)
 {
     void *at = NULL;
     struct object *o;
 
     /* A job of a cluster that was never made waits for ever, which is right but never at rest. */
-    while ((o = api_next(KIND_FLINKDEPLOYMENT, &at)))
-        if (!o->deleted && !user_spec_works(o) && dice(2))
+    while ((o = api_next(KIND_FLINKDEPLOYMENT, &at))) {
+        if (o->deleted || user_spec_works(o) || !dice(2))
+            continue;
+        if (user_has_job(o))
+            user_apply_application(&(struct user_application){
+                .name = o->name,
+                .tag = "1.20",
+                .entry_class = "Plain",
+                .mode = JV_STRING(o->at->v, "spec", "job", "upgradeMode"),
+                .slots = 2,
+                .parallelism = 2});
+        else
             user_apply_cluster(&(struct user_cluster){.name = o->name, .tag = "1.20", .slots = 2});
+    }
 }

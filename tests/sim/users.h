@@ -12,6 +12,8 @@
 #define SIM_BROKEN "sim/broken"   /* it is valid, but cannot work (no such image, no such JAR) */
 
 bool user_spec_valid(const struct object *cr);
+/** It is an application, or a FlinkSessionJob. */
+bool user_has_job(const struct object *cr);
 bool user_spec_works(const struct object *cr);
 
 struct user_cluster {
@@ -22,6 +24,14 @@ struct user_cluster {
 };
 /** Creates or changes it. */
 void user_apply_cluster(const struct user_cluster *c);
+
+struct user_application {
+    const char *name, *tag, *entry_class, *mode;
+    int slots, parallelism, nonce;
+    bool suspended, unavailable; /* unavailable: without high availability */
+    bool ingress, route;
+};
+void user_apply_application(const struct user_application *u);
 
 struct user_job {
     const char *name, *cluster, *entry_class, *jar, *mode;
