@@ -154,6 +154,7 @@ struct cluster_memory {
     struct refusal kept;      /* of a pod that was to be taken away */
     int64_t ha_asked;         /* monotonic ms of the last ACT_READ_HA, -1 */
     enum ha_kept ha_kept;     /* what it told of the recorded job */
+    int ha_leaders;           /* how many JobManagers have led since the first thing was kept */
     bool ha_lost;             /* not what the next run is to go on from */
     struct stop_memory stop;  /* of the job of an application */
 };
@@ -282,6 +283,8 @@ struct job_plan reconcile_session_job(struct arena *a, const struct job_snapshot
 
 struct action *plan_add(struct plan *p, enum action_type type, enum kube_kind kind, const char *ns,
                         const char *name);
+/** Takes the first n actions out. */
+void plan_drop_first(struct plan *p, size_t n);
 /** Asks for another pass at this time at the latest. */
 void plan_wake(struct plan *p, int64_t when);
 

@@ -311,6 +311,7 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
         p.recording &= p.held;
         if (p.held && !p.recording)
             roll_out(&p);
+        p.n_rolled_out = p.plan.n;
         look_at_jobmanager(&p);
         if (p.application)
             look_after_job(&p);

@@ -97,7 +97,7 @@ void finalize(struct cluster_pass *p)
         plan_wake(&p->plan, deadline);
         return;
     }
-    if (p->usable && p->config.ha_kubernetes && p->s->now < deadline && !ha_gone(p)) {
+    if (p->application && p->s->now < deadline && !ha_gone(p)) {
         p->progress = "taking away what high availability has kept";
         return;
     }

@@ -14,7 +14,6 @@
 #include "flinkop/str.h"
 #include "job_words.h"
 
-#define AGAIN_MS 1000
 #define CALM_MS 10000 /* when the answer was no good */
 
 /* What Flink keeps, as ACT_READ_HA tells it; false while that is being asked. */
@@ -59,13 +58,34 @@ static enum ha_kept kept_of_job(const struct cluster_pass *p, jv items)
     return HA_NOTHING;
 }
 
+/* Of the ConfigMap that is the lock, once somebody has had it. */
+static bool lock_record(struct arena *a, jv item, jv *ret)
+{
+    const char *text = JV_STRING(item, "leader");
+    struct error err;
+
+    return text && !json_parse(a, text, strlen(text), ret, &err);
+}
+
+static int count_leaders(struct cluster_pass *p, jv items)
+{
+    jv record;
+
+    jv_foreach (item, items)
+        if (lock_record(p->a, *item, &record))
+            return 1 + (int)MIN(jv_int64_or(jv_get(record, "leaderTransitions"), 1), 1000);
+    return 0;
+}
+
 enum ha_kept ha_keeps(struct cluster_pass *p)
 {
     struct cluster_memory *m = &p->plan.memory;
     jv items;
 
-    if (read_items(p, m->ha_kept == HA_UNKNOWN ? AGAIN_MS : CALM_MS, &items))
+    if (read_items(p, m->ha_kept == HA_UNKNOWN ? HA_AGAIN_MS : CALM_MS, &items)) {
         m->ha_kept = kept_of_job(p, items);
+        m->ha_leaders = count_leaders(p, items);
+    }
     return m->ha_kept;
 }
 
@@ -96,12 +116,9 @@ static jv without_graphs(struct arena *a, jv item)
  * record itself stays, for without one Flink takes the ConfigMap for another's. */
 static jv without_leader(struct arena *a, jv item)
 {
-    const char *text = JV_STRING(item, "leader");
-    struct error err;
     jv record;
 
-    if (!text || json_parse(a, text, strlen(text), &record, &err) ||
-        !*str_or_empty(JV_STRING(record, "holderIdentity")))
+    if (!lock_record(a, item, &record) || str_empty(JV_STRING(record, "holderIdentity")))
         return ABSENT;
     record = jv_set(a, record, "holderIdentity", STR(""));
     return jv_dup(a, OBJ({HA_LEADER_ANNOTATION, STR(json_text(a, record))}));
@@ -119,10 +136,10 @@ static bool pass_on(struct cluster_pass *p, jv item)
         return false;
     patch = plan_add(&p->plan, ACT_PATCH, KIND_CONFIGMAP, p->meta.ns, JV_STRING(item, "name"));
     /* With its version: who renews the lock in this moment is not gone. */
-    patch->body = jv_dup(
-        p->a, OBJ({"metadata", OBJ({"resourceVersion", STR(JV_STRING(item, "version"))},
-                                   {"annotations", leader})},
-                  {"data", graphs}));
+    patch->body =
+        jv_dup(p->a, OBJ({"metadata", OBJ({"resourceVersion", STR(JV_STRING(item, "version"))},
+                                          {"annotations", leader})},
+                         {"data", graphs}));
     return true;
 }
 
@@ -134,7 +151,7 @@ static bool lost(const struct cluster_pass *p, jv items)
     bool stateful = p->spec.job.upgrade_mode == UPGRADE_LAST_STATE ||
                     p->spec.job.upgrade_mode == UPGRADE_SAVEPOINT;
 
-    if (job_state_terminal(p->job_state) || !p->goes_on)
+    if (job_state_terminal(p->job_state) || !p->goes_on || !p->config.ha_kubernetes)
         return false;
     if (str_eq(p->restore_path, RESTORE_LAST_STATE))
         return kept != HA_CHECKPOINT;
@@ -147,7 +164,7 @@ bool ha_ready_to_start(struct cluster_pass *p)
     bool changed = false, known;
     jv items;
 
-    known = read_items(p, m->ha_lost ? CALM_MS : AGAIN_MS, &items);
+    known = read_items(p, m->ha_lost ? CALM_MS : HA_AGAIN_MS, &items);
     if (known)
         m->ha_lost = lost(p, items);
     if (m->ha_lost)
@@ -158,7 +175,8 @@ bool ha_ready_to_start(struct cluster_pass *p)
     if (!known || m->ha_lost)
         return false;
     jv_foreach (item, items) {
-        if (is_of_job(p, *item) || p->goes_on) {
+        /* What is left of a time with high availability is not even looked at without. */
+        if (p->config.ha_kubernetes && (is_of_job(p, *item) || p->goes_on)) {
             changed |= pass_on(p, *item);
             continue;
         }
@@ -172,7 +190,7 @@ bool ha_gone(struct cluster_pass *p)
 {
     jv items;
 
-    if (!read_items(p, AGAIN_MS, &items))
+    if (!read_items(p, HA_AGAIN_MS, &items))
         return false;
     jv_foreach (item, items)
         remove_item(p, *item);

@@ -48,6 +48,8 @@ struct cluster_pass {
     bool job_missing;              /* it has ended, and nobody can tell how */
     const char *failure;           /* cause of a FAILED job, if it was read in this pass */
 
+    size_t n_rolled_out; /* so many first actions make what is recorded */
+
     /* ---- found on the way ---- */
     bool held;            /* it carries our finalizer: its spec may be recorded */
     bool recording;       /* the target is being recorded in this pass: act in the next */
@@ -136,6 +138,7 @@ void tell_job(struct cluster_pass *p);
 
 /* ---- cluster_ha.c ---- */
 
+#define HA_AGAIN_MS 1000 /* between two looks */
 #define LOOKING_AT_HA "looking at what high availability has kept"
 
 /** What is kept of the recorded job; HA_UNKNOWN while that is being asked. */

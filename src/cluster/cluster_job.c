@@ -59,9 +59,18 @@ struct leavings {
 
 static const struct leavings nothing = {STATELESS, NULL}, never_began = {NULL, NULL};
 
-static bool wants_stateless(jv spec)
+/* The mode is the user's word; instead of a spec that is bad the recorded one counts, whose mode
+ * says something else. */
+static const char *asked_mode(const struct cluster_pass *p, jv spec)
 {
-    return str_eq(str_or(JV_STRING(spec, "job", "upgradeMode"), STATELESS), STATELESS);
+    jv mode = JV_PATH(p->invalid ? jv_get(p->cr, "spec") : spec, "job", "upgradeMode");
+
+    return jv_present(mode) ? str_or(jv_string(mode), LAST_STATE) : STATELESS;
+}
+
+static bool wants_stateless(const struct cluster_pass *p, jv spec)
+{
+    return !strcmp(asked_mode(p, spec), STATELESS);
 }
 
 /* What the user says comes first; what was recorded for a run that never began goes on counting. */
@@ -75,7 +84,7 @@ static struct leavings next_run(const struct cluster_pass *p, jv spec, struct le
     if (left.mode)
         return left;
     /* Suspended with its state, which is not wanted any more. */
-    if (wants_stateless(spec) && !strcmp(mode, LAST_STATE) && !upgrading(p))
+    if (wants_stateless(p, spec) && !strcmp(mode, LAST_STATE) && !upgrading(p))
         return nothing;
     return (struct leavings){mode, p->restore_path};
 }
@@ -160,7 +169,7 @@ void judge_job(struct cluster_pass *p)
     /* What runs is kept as it is until its job has ended, unless it can no longer be read. */
     if (judge_recorded(p)) {
         (void)judge_as(p, wanted);
-        record(p, wanted, p->never_ran ? never_began : wants_stateless(wanted) ? nothing : kept);
+        record(p, wanted, p->never_ran ? never_began : wants_stateless(p, wanted) ? nothing : kept);
         return;
     }
     p->target_hash = application_hash(p->a, p->recorded, p->job_id, p->restore_path);
@@ -296,16 +305,26 @@ static bool jobmanager_ever_ran(const struct cluster_pass *p)
     return false;
 }
 
-/* The recorded run, of which high availability keeps nothing, has not begun; whoever can tell is
- * asked. */
-static bool has_not_begun(struct cluster_pass *p, bool by_ha, bool *ret_known)
+/* The recorded run has not begun; whoever can tell is asked. High availability keeps nothing of a
+ * job before it begins, and after it has ended: it has not ended if no JobManager has led yet, or
+ * only the one that does not have the job. */
+static bool has_not_begun(struct cluster_pass *p, bool *ret_known)
 {
     bool runs = jobmanager_instance(p) != NULL;
 
     *ret_known = !runs || (jobmanager_known(p) && p->s->flink->reachable);
     if (!upgrading(p) || p->job)
         return false;
-    return runs ? *ret_known : by_ha || !jobmanager_ever_ran(p);
+    if (!p->config.ha_kubernetes)
+        return runs ? *ret_known : !jobmanager_ever_ran(p);
+    /* What was told before this JobManager led says nothing of it. */
+    if (runs && *ret_known && p->plan.memory.ha_asked < p->s->flink->since) {
+        ha_forget(p);
+        plan_wake(&p->plan, p->s->now + HA_AGAIN_MS);
+        *ret_known = false;
+    }
+    return ha_keeps(p) != HA_UNKNOWN && *ret_known && p->plan.memory.ha_kept == HA_NOTHING &&
+           p->plan.memory.ha_leaders <= (runs ? 1 : 0);
 }
 
 #define NEVER_SEEN_MS 60000
@@ -327,10 +346,18 @@ static bool never_seen(struct cluster_pass *p)
     return false;
 }
 
+/* What has never run is not made any more when something else is asked for (roll_out). */
+static bool no_jobmanager_comes(const struct cluster_pass *p)
+{
+    const struct obs_deployment *d = p->s->deployment;
+
+    return !d || d->meta.deleted_ms || !d->replicas || p->jm == JM_ERROR;
+}
+
 /* Nothing is kept of it, either: it ended under another JobManager. */
 static void tell_unknown(struct cluster_pass *p)
 {
-    if (!never_seen(p))
+    if (!never_seen(p) && !no_jobmanager_comes(p))
         return;
     p->job_missing = true;
     p->stop_trouble = (struct obs_cause){
@@ -344,7 +371,7 @@ static void tell_unknown(struct cluster_pass *p)
 static bool has_left(struct cluster_pass *p, jv spec, struct leavings *ret)
 {
     const char *recorded_mode = JV_STRING(p->recorded, "job", "upgradeMode");
-    bool saves = str_eq(JV_STRING(spec, "job", "upgradeMode"), SAVEPOINT);
+    bool saves = !strcmp(asked_mode(p, spec), SAVEPOINT);
     bool changes_flink =
         !str_eq(JV_STRING(p->recorded, "flinkVersion"), JV_STRING(spec, "flinkVersion"));
     bool by_ha = p->config.ha_kubernetes && !changes_flink, known;
@@ -355,7 +382,7 @@ static bool has_left(struct cluster_pass *p, jv spec, struct leavings *ret)
     bool running = p->job && p->job->job.state == JOB_RUNNING && p->s->flink->reachable;
     const struct conf *conf = &p->config.conf;
 
-    if (job_redeploys(p->recorded, spec) || wants_stateless(spec)) {
+    if (job_redeploys(p->recorded, spec) || wants_stateless(p, spec)) {
         *ret = p->never_ran && !str_eq(recorded_mode, LAST_STATE) ? never_began : nothing;
         return job_stopped(p);
     }
@@ -373,7 +400,7 @@ static bool has_left(struct cluster_pass *p, jv spec, struct leavings *ret)
         *ret = (struct leavings){LAST_STATE, p->restore_path};
         return true;
     }
-    if (has_not_begun(p, by_ha, &known)) {
+    if (has_not_begun(p, &known)) {
         *ret = never_began;
         return true;
     }
@@ -383,7 +410,7 @@ static bool has_left(struct cluster_pass *p, jv spec, struct leavings *ret)
     }
     if (left_by_stopping(p, UPGRADE_LAST_STATE, by_ha, ret))
         return true;
-    if (by_ha)
+    if (!p->job && p->config.ha_kubernetes && ha_keeps(p) == HA_NOTHING)
         tell_unknown(p);
     return false;
 }
@@ -405,6 +432,8 @@ static void look_for_end(struct cluster_pass *p)
 /* What is asked for may be recorded now. */
 static void record_pending(struct cluster_pass *p, struct leavings left)
 {
+    /* What is recorded in this pass is made in the next one, and what was recorded no more. */
+    plan_drop_first(&p->plan, p->n_rolled_out);
     record(p, p->pending, left);
     p->pending = ABSENT;
     p->up_to_date = false;

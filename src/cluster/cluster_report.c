@@ -145,7 +145,8 @@ static jv conditions(struct cluster_pass *p)
     bool ok = ready(p);
     bool failed = p->application && !p->recording && p->job_state == JOB_FAILED;
     bool stalled = p->invalid || refusal(p)->reason || p->jm == JM_ERROR || p->blocked ||
-                   p->former_stuck || failed || p->job_missing || str_eq(p->stop_trouble.reason, UPGRADE_FAILED);
+                   p->former_stuck || failed || p->job_missing ||
+                   str_eq(p->stop_trouble.reason, UPGRADE_FAILED);
     struct condition list[6] = {
         {"Ready", ok, why.reason, why.message},
         {"Reconciling", !ok && !stalled, why.reason, why.message},

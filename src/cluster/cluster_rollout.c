@@ -123,7 +123,7 @@ static void take_down(struct cluster_pass *p)
 
 static bool may_start(struct cluster_pass *p)
 {
-    bool may = !p->application || !p->config.ha_kubernetes || ha_ready_to_start(p);
+    bool may = !p->application || ha_ready_to_start(p);
 
     if (!may)
         wait_for(p, LOOKING_AT_HA);

@@ -109,9 +109,9 @@ static const char *error(struct job_pass *p, struct obs_cause trouble)
 }
 
 /* status.error stays as the API has always had it. */
-#define LOST_STATE                                                                          \
+#define LOST_STATE                                                                           \
     JOB_NOT_FOUND ": its JobManager has lost it, and only you know where its state is; set " \
-    "spec.job.initialSavepointPath and another spec.job.savepointRedeployNonce"
+                  "spec.job.initialSavepointPath and another spec.job.savepointRedeployNonce"
 
 static struct obs_cause summary(struct job_pass *p, struct obs_cause trouble)
 {

@@ -145,6 +145,13 @@ struct action *plan_add(struct plan *p, enum action_type type, enum kube_kind ki
     return &p->actions[p->n++];
 }
 
+void plan_drop_first(struct plan *p, size_t n)
+{
+    if (n)
+        memmove(p->actions, p->actions + n, (p->n - n) * sizeof(*p->actions));
+    p->n -= n;
+}
+
 void plan_wake(struct plan *p, int64_t when)
 {
     p->next = MIN(p->next, when);

@@ -26,6 +26,7 @@ struct op {
     bool ended;
     struct outcome outcome;
     int64_t started;
+    size_t burials; /* of the store, when it was sent */
 };
 
 struct execution {
@@ -142,8 +143,11 @@ static void on_written(void *arg, const struct kube_reply *reply)
     op->kube = NULL;
     if (err.code == ERR_NONE && st && JV_STRING(reply->object, "metadata", "resourceVersion"))
         store_write_through(st, reply->object, loop_now(op->e->x->loop));
-    /* The name of a pod is never used twice: one that exists is the one we made. */
-    if (op->act->type == ACT_CREATE && err.code == ERR_EXISTS)
+    /* The name of a pod is never used twice: one that exists is the one we made, and so was one
+     * that has come and gone while its creation was not answered. */
+    if (op->act->type == ACT_CREATE &&
+        (err.code == ERR_EXISTS || (error_is_transient(&err) && st &&
+                                    store_had(st, op->act->ns, op->act->name, op->burials))))
         err.code = ERR_NONE;
     /* What is to be deleted or changed and is not there needs nothing more. */
     if (err.code == ERR_NOT_FOUND && !strcmp(err.reason, "NotFound") &&
@@ -164,6 +168,7 @@ static void send(struct op *op, struct kube_call *call)
     call->kind = op->act->kind;
     call->ns = op->act->ns;
     call->name = op->act->name;
+    op->burials = store_of(op) ? store_burials(store_of(op)) : 0;
     op->kube = kube_send(op->e->x->kube, call, on_written, op);
 }
 

@@ -43,8 +43,8 @@ struct store {
     uint64_t mark;
     struct arena scratch;
     struct strbuf text, packed; /* of the object that is being put */
-    /* Hashes of the uids that went last: an answer to a write of ours that comes after the watch
-     * has told of the deletion must not bring the object back. */
+    /* Hashes of the uids and keys that went last: an answer to a write of ours that comes after the
+     * watch has told of the deletion must not bring the object back. */
     uint64_t graves[GRAVES];
     size_t next_grave;
 };
@@ -342,9 +342,37 @@ static bool is_buried(const struct store *st, const char *uid)
     return false;
 }
 
+static void bury(struct store *st, const char *uid_or_key)
+{
+    st->graves[st->next_grave++ % GRAVES] = hash_str(uid_or_key);
+}
+
+size_t store_burials(const struct store *st)
+{
+    return st->next_grave;
+}
+
+bool store_had(const struct store *st, const char *ns, const char *name, size_t since)
+{
+    char key[512];
+    uint64_t hash;
+
+    if (store_get(st, ns, name))
+        return true;
+    if ((size_t)snprintf(key, sizeof(key), "%s/%s", ns, name) >= sizeof(key))
+        return false;
+    hash = hash_str(key);
+    for (size_t i = MAX(since, st->next_grave - MIN(st->next_grave, (size_t)GRAVES));
+         i < st->next_grave; i++)
+        if (st->graves[i % GRAVES] == hash)
+            return true;
+    return false;
+}
+
 static void drop(struct store *st, struct entry *e)
 {
-    st->graves[st->next_grave++ % GRAVES] = hash_str(str_or_empty(e->s.meta->uid));
+    bury(st, str_or_empty(e->s.meta->uid));
+    bury(st, e->s.key);
     group_remove(st, e);
     strmap_remove(&st->entries, e->s.key);
     st->changed(st->arg, st->kind, &e->s, NULL);

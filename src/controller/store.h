@@ -40,6 +40,10 @@ struct store *store_new(enum kube_kind kind, store_change_fn changed, void *arg)
 void store_free(struct store *st);
 
 const struct stored *store_get(const struct store *st, const char *ns, const char *name);
+/** Whether one of this name is there, or has gone after store_burials() was `since`. */
+bool store_had(const struct store *st, const char *ns, const char *name, size_t since);
+/** Grows with each object that goes. */
+size_t store_burials(const struct store *st);
 const struct stored *store_get_key(const struct store *st, const char *key);
 /** All pods or FlinkSessionJobs with this index; ret_n may be 0. Valid until the store changes. */
 const struct stored *const *store_by_index(const struct store *st, const char *index,

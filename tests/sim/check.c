@@ -288,8 +288,8 @@ static void check_delete(int kind, const char *name)
               kind_name(kind), name);
         return;
     }
-    CHECK(!o || (kind == KIND_DEPLOYMENT && (!cr || cr->deleted || suspended(cr))), "the operator deletes %s %s",
-          kind_name(kind), name);
+    CHECK(!o || (kind == KIND_DEPLOYMENT && (!cr || cr->deleted || suspended(cr))),
+          "the operator deletes %s %s", kind_name(kind), name);
 }
 
 /* ---- writes ---- */

@@ -199,10 +199,9 @@ static const char *cluster_settled(struct arena *a, const struct object *cr)
 
     if (cr->deleted)
         return arena_printf(a, "%s is still being deleted", cr->name);
-    wrong = works ? cluster_runs(a, cr, spec)
-            : jv_present(spec)
-                ? object_is(a, KIND_DEPLOYMENT, cr->name, check_hash(a, cr, spec))
-                : NULL;
+    wrong = works              ? cluster_runs(a, cr, spec)
+            : jv_present(spec) ? object_is(a, KIND_DEPLOYMENT, cr->name, check_hash(a, cr, spec))
+                               : NULL;
     if (!wrong && !works && !JV_STRING(cr->at->v, "status", "error"))
         wrong = arena_printf(a, "%s does not work, and no error is told", cr->name);
     if (wrong)

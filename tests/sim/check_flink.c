@@ -163,7 +163,8 @@ static bool asks_for_stateless(const struct object *cr)
     return str_eq(JV_STRING(cr->at->v, "spec", "job", "upgradeMode"), "stateless");
 }
 
-/* What an application has recorded as its mode is how its job is restored, not what was asked for. */
+/* What an application has recorded as its mode is how its job is restored, not what was asked for.
+ */
 static bool is_application(const struct object *cr)
 {
     return cr->kind == KIND_FLINKDEPLOYMENT;

@@ -343,6 +343,8 @@ void flink_process_stop(int pod, int64_t ms)
 
     if (jm)
         jm->stopping = true;
+    if (jm && jm->app) /* the first that a JobManager ends */
+        jobs_vanish(jm);
     if (tm) {
         tm->stopping = true;
         leave(tm, true);

@@ -97,7 +97,7 @@ struct job_wish {
     bool batch, ours;
     bool stillborn; /* main() failed: it is there, and has failed */
     int64_t work;   /* -1: endless */
-    int64_t base; /* state to begin with */
+    int64_t base;   /* state to begin with */
 };
 
 /** What a path of flink_rest.c stands for; 0 of none. */
@@ -136,7 +136,6 @@ void app_checkpoint(struct fjob *j);
 void app_keep_all(const char *cluster);
 /** Keeps that it has ended, and nothing else of it. */
 void app_ended(struct fjob *j);
-bool app_lock_held(const char *cluster, const struct jm *by);
 void app_release(void);
 
 /* ---- REST (flink_rest.c: what is said, seam_flink.c: how it travels) ---- */

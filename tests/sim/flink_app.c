@@ -51,10 +51,10 @@ static void write_kept(const char *cluster, const char *name, jv annotations, jv
 {
     bool there = api_get(KIND_HA, name) != NULL;
     jv labels = OBJ({LABEL_APP, STR(cluster)}, {LABEL_TYPE, STR(TYPE_NATIVE)});
-    jv body = OBJ({"apiVersion", STR("v1")}, {"kind", STR("ConfigMap")},
-                  {"metadata", OBJ({"name", STR(name)}, {"labels", labels},
-                                   {"annotations", annotations})},
-                  {"data", data});
+    jv body = OBJ(
+        {"apiVersion", STR("v1")}, {"kind", STR("ConfigMap")},
+        {"metadata", OBJ({"name", STR(name)}, {"labels", labels}, {"annotations", annotations})},
+        {"data", data});
     struct version *v = NULL;
     struct error err;
 
@@ -164,7 +164,8 @@ static void serve(struct jm *jm)
 }
 
 /* Holder and last renewal; the holder is empty when the lock is free. */
-static const char *holder(struct arena *a, const char *cluster, int64_t *ret_renewed)
+static const char *holder(struct arena *a, const char *cluster, int64_t *ret_renewed,
+                          int64_t *ret_transitions)
 {
     const struct object *o = api_get(KIND_HA, lock_name(a, cluster));
     const char *text = o ? JV_STRING(o->at->v, "metadata", "annotations", HA_LEADER_ANNOTATION)
@@ -173,11 +174,14 @@ static const char *holder(struct arena *a, const char *cluster, int64_t *ret_ren
     jv record;
 
     *ret_renewed = 0;
+    *ret_transitions = -1;
     if (!text)
         return "";
     if (json_parse(a, text, strlen(text), &record, &err))
         sim_fail("%s: the leader is said to be %s", o->name, text);
     *ret_renewed = jv_int64_or(jv_get(record, "renewTime"), 0);
+    *ret_transitions = jv_int64_or(jv_get(record, "leaderTransitions"), -1);
+    CHECK(*ret_transitions >= 0, "%s: the leader is said to be %s", o->name, text);
     return str_or_empty(JV_STRING(record, "holderIdentity"));
 }
 
@@ -186,10 +190,11 @@ static const char *identity(struct arena *a, const struct jm *jm)
     return arena_printf(a, "jm-%d", jm->id);
 }
 
-static void write_lock(struct jm *jm)
+static void write_lock(struct jm *jm, int64_t transitions)
 {
     cleanup_arena struct arena a = {0};
-    jv record = OBJ({"holderIdentity", STR(identity(&a, jm))}, {"renewTime", INT(sim.now)});
+    jv record = OBJ({"holderIdentity", STR(identity(&a, jm))}, {"renewTime", INT(sim.now)},
+                    {"leaderTransitions", INT(transitions)});
 
     write_kept(jm->cluster, lock_name(&a, jm->cluster),
                OBJ({HA_LEADER_ANNOTATION, STR(json_text(&a, record))}), ABSENT);
@@ -199,16 +204,16 @@ static void renew(void *arg)
 {
     cleanup_arena struct arena a = {0};
     struct jm *jm = jm_by_id(sim_id_of(arg));
-    int64_t renewed;
+    int64_t renewed, transitions;
 
     if (!jm || jm->stopping)
         return;
-    if (!str_eq(holder(&a, jm->cluster, &renewed), identity(&a, jm))) {
+    if (!str_eq(holder(&a, jm->cluster, &renewed, &transitions), identity(&a, jm))) {
         TRACE("jobmanager %s does not lead any more", jm->name);
         flink_process_crash(jm->pod, 2, "Error");
         return;
     }
-    write_lock(jm);
+    write_lock(jm, transitions);
     sim_after(RENEW_MS, renew, arg);
 }
 
@@ -216,25 +221,17 @@ static void contend(void *arg)
 {
     cleanup_arena struct arena a = {0};
     struct jm *jm = jm_by_id(sim_id_of(arg));
-    int64_t renewed;
+    int64_t renewed, transitions;
 
     if (!jm || jm->stopping)
         return;
-    if (*holder(&a, jm->cluster, &renewed) && sim.now < renewed + LEASE_MS) {
+    if (*holder(&a, jm->cluster, &renewed, &transitions) && sim.now < renewed + LEASE_MS) {
         sim_after(between(R_FLINK, SECOND, RENEW_MS), contend, arg);
         return;
     }
-    write_lock(jm);
+    write_lock(jm, transitions + 1);
     sim_after(RENEW_MS, renew, arg);
     serve(jm);
-}
-
-bool app_lock_held(const char *cluster, const struct jm *by)
-{
-    cleanup_arena struct arena a = {0};
-    int64_t renewed;
-
-    return str_eq(holder(&a, cluster, &renewed), identity(&a, by));
 }
 
 void app_up(struct jm *jm)

@@ -347,6 +347,7 @@ void jobs_vanish(struct jm *jm)
     for (int i = 0; i < jm->n_jobs; i++) {
         if (!job_state_terminal(jm->jobs[i]->state))
             halt(jm->jobs[i]);
+        give_back(jm->jobs[i]);
         sim_cancel(jm->jobs[i]->event);
         sim_cancel(jm->jobs[i]->stopping);
         free(jm->jobs[i]);

@@ -277,7 +277,8 @@ static void handle(void *arg)
     if (!jm) {
         fail(c, 1, ERR_SERVER, 0, "the connection broke");
     } else if (jm->app && !jm->app->leads) {
-        fail(c, 1, ERR_SERVER, 503, "Service temporarily unavailable due to an ongoing leader election.");
+        fail(c, 1, ERR_SERVER, 503,
+             "Service temporarily unavailable due to an ongoing leader election.");
     } else if (c->part) {
         upload(c);
     } else if (!strcmp(c->method, "POST") && !str_has_suffix(c->path, "/stop")) {

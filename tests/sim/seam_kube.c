@@ -43,11 +43,8 @@ struct kube_request {
 };
 
 static const char *const verbs[] = {
-    [KUBE_LIST] = "list",
-    [KUBE_CREATE] = "create",
-    [KUBE_APPLY] = "apply",
-    [KUBE_MERGE_PATCH] = "patch",
-    [KUBE_DELETE] = "delete",
+    [KUBE_LIST] = "list",         [KUBE_CREATE] = "create", [KUBE_APPLY] = "apply",
+    [KUBE_MERGE_PATCH] = "patch", [KUBE_DELETE] = "delete",
 };
 
 static struct kube_request *requests;
@@ -64,8 +61,9 @@ static void request_free(struct kube_request *r)
 
 static const char *what(struct kube_request *r)
 {
-    return arena_printf(&r->a, "%s %s %s%s%s", verbs[r->verb], kind_name(r->kind), str_or_empty(r->name),
-                        r->subresource ? " " : "", str_or_empty(r->subresource));
+    return arena_printf(&r->a, "%s %s %s%s%s", verbs[r->verb], kind_name(r->kind),
+                        str_or_empty(r->name), r->subresource ? " " : "",
+                        str_or_empty(r->subresource));
 }
 
 /* ---- the way back ---- */
@@ -220,8 +218,8 @@ static void count(const struct kube_request *r)
 /* Which ConfigMaps the operator means. */
 static int model_kind(const struct kube_call *call)
 {
-    bool kept = call->kind == KIND_CONFIGMAP && (call->verb == KUBE_LIST ||
-                                                 str_has_suffix(call->name, "-config-map"));
+    bool kept = call->kind == KIND_CONFIGMAP &&
+                (call->verb == KUBE_LIST || str_has_suffix(call->name, "-config-map"));
 
     return kept ? KIND_HA : (int)call->kind;
 }

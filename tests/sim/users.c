@@ -90,26 +90,26 @@ void user_apply_application(const struct user_application *u)
     bool there = api_get(KIND_FLINKDEPLOYMENT, u->name) != NULL;
     bool stateful = strcmp(u->mode, "stateless") != 0;
     jv gone = there ? NULLV : ABSENT;
-    jv exposure = OBJ({"type", STR(u->route ? "Auto" : "None")},
-                      {"auth", OBJ({"type", STR("None")})});
-    jv configuration =
-        OBJ({"taskmanager.numberOfTaskSlots", STR(arena_printf(&a, "%d", u->slots))},
-            {"high-availability.type", u->unavailable ? gone : STR("kubernetes")},
-            {"high-availability.storageDir", u->unavailable ? gone : STR("s3://state/ha")},
-            {"state.checkpoints.dir", STR("s3://state")}, {"state.savepoints.dir", STR("s3://state")});
+    jv exposure =
+        OBJ({"type", STR(u->route ? "Auto" : "None")}, {"auth", OBJ({"type", STR("None")})});
+    jv configuration = OBJ(
+        {"taskmanager.numberOfTaskSlots", STR(arena_printf(&a, "%d", u->slots))},
+        {"high-availability.type", u->unavailable ? gone : STR("kubernetes")},
+        {"high-availability.storageDir", u->unavailable ? gone : STR("s3://state/ha")},
+        {"state.checkpoints.dir", STR("s3://state")}, {"state.savepoints.dir", STR("s3://state")});
     jv args = ARR(STR("--parallelism"), STR(arena_printf(&a, "%d", u->parallelism)));
     jv job = OBJ({"jarURI", STR("local:///opt/flink/usrlib/job.jar")},
                  {"entryClass", STR(u->entry_class)}, {"parallelism", INT(u->parallelism)},
                  {"args", args}, {"upgradeMode", STR(u->mode)},
                  {"state", STR(u->suspended ? "suspended" : "running")});
-    jv spec = OBJ(
-        {"image", STR(arena_printf(&a, "flink:%s", u->tag))}, {"flinkVersion", STR(version)},
-        {"flinkConfiguration", configuration}, {"serviceAccount", STR("flink")},
-        {"jobManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})})},
-        {"taskManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})})},
-        {"ingress", u->ingress ? OBJ({"template", STR("/{{name}}")}) : gone},
-        {"exposure", u->route ? exposure : gone}, {"job", job},
-        {"restartNonce", u->nonce ? INT(u->nonce) : ABSENT});
+    jv spec = OBJ({"image", STR(arena_printf(&a, "flink:%s", u->tag))},
+                  {"flinkVersion", STR(version)}, {"flinkConfiguration", configuration},
+                  {"serviceAccount", STR("flink")},
+                  {"jobManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})})},
+                  {"taskManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})})},
+                  {"ingress", u->ingress ? OBJ({"template", STR("/{{name}}")}) : gone},
+                  {"exposure", u->route ? exposure : gone}, {"job", job},
+                  {"restartNonce", u->nonce ? INT(u->nonce) : ABSENT});
 
     /* Without high availability nothing would keep the state. */
     apply(KIND_FLINKDEPLOYMENT, u->name, spec, stateful && u->unavailable,

@@ -128,6 +128,21 @@ START_TEST(an_answer_after_the_deletion_raises_no_dead)
 }
 END_TEST
 
+START_TEST(names_that_went_lately_are_known)
+{
+    size_t before = store_burials(st);
+
+    ck_assert(!store_had(st, "ns", "a", before));
+    store_observe(st, pod("a", "u1", "1"), 0);
+    ck_assert(store_had(st, "ns", "a", before));
+    store_forget(st, "ns", "a", "u1");
+    ck_assert(store_had(st, "ns", "a", before));
+    ck_assert(!store_had(st, "ns", "a", store_burials(st)));
+    ck_assert(!store_had(st, "ns", "b", before));
+    ck_assert(!store_had(st, "other", "a", before));
+}
+END_TEST
+
 START_TEST(taking_the_last_finalizer_off_ends_it)
 {
     jv dying = JV_SET_PATH(&a, pod("a", "u1", "1"), STR("2026-01-01T00:00:00Z"), "metadata",
@@ -218,6 +233,7 @@ void suite_store(TCase *tc)
     T(a_list_that_skips_the_version_of_our_write_is_believed);
     T(a_control_plane_restored_from_a_backup_is_believed_later);
     T(an_answer_after_the_deletion_raises_no_dead);
+    T(names_that_went_lately_are_known);
     T(taking_the_last_finalizer_off_ends_it);
     T(a_list_sweeps_what_it_does_not_show);
     T(text_of_custom_resources_comes_back_as_it_was);
