@@ -362,8 +362,8 @@ static void tell_unknown(struct cluster_pass *p)
     p->job_missing = true;
     p->stop_trouble = (struct obs_cause){
         UPGRADE_FAILED,
-        "the JobManager does not have the job, and high availability has kept nothing of it: it "
-        "has ended, and the state to go on from is not known. " MANUAL_RESTORE};
+        "high availability has kept nothing of the job: it has ended unseen, and the state to go "
+        "on from is not known. " MANUAL_RESTORE};
 }
 
 /* True as soon as the run has left what the next one goes on from; never nothing instead of a

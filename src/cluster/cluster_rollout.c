@@ -123,11 +123,11 @@ static void take_down(struct cluster_pass *p)
 
 static bool may_start(struct cluster_pass *p)
 {
-    bool may = !p->application || ha_ready_to_start(p);
-
-    if (!may)
+    if (!p->application || ha_ready_to_start(p))
+        return true;
+    if (p->config.ha_kubernetes)
         wait_for(p, LOOKING_AT_HA);
-    return may;
+    return false;
 }
 
 static void deploy(struct cluster_pass *p)

@@ -279,12 +279,13 @@ const struct stored *store_next(const struct store *st, void **cursor)
 
 /* ---- writing ---- */
 
-static void put(struct store *st, const char *key, jv object, struct entry *old, int64_t sure_until)
+static void put(struct store *st, const char *key, jv object, struct entry *old, int64_t sure_until,
+                uint64_t mark)
 {
     struct entry *e = slab_calloc(sizeof(*e));
 
     fill(st, e, key, object);
-    e->mark = st->mark;
+    e->mark = mark;
     e->sure_until = sure_until;
     if (old)
         group_remove(st, old);
@@ -329,7 +330,7 @@ void store_observe(struct store *st, jv object, int64_t now)
         if (str_eq(version, known) || (now < old->sure_until && is_older(version, known)))
             return;
     }
-    put(st, key, object, old, 0);
+    put(st, key, object, old, 0, st->mark);
 }
 
 static bool is_buried(const struct store *st, const char *uid)
@@ -407,7 +408,7 @@ void store_write_through(struct store *st, jv object, int64_t now)
     if (old && (str_eq(version, old->s.meta->resource_version) ||
                 is_older(version, old->s.meta->resource_version)))
         return; /* nothing changed by it, or the watch was faster */
-    put(st, key, object, old, now + SURE_MS);
+    put(st, key, object, old, now + SURE_MS, old ? old->mark : 0);
 }
 
 void store_forget(struct store *st, const char *ns, const char *name, const char *uid)
@@ -423,14 +424,16 @@ uint64_t store_list_begin(struct store *st)
     return ++st->mark;
 }
 
-void store_list_end(struct store *st, uint64_t mark, const char *ns)
+void store_list_end(struct store *st, uint64_t mark, const char *ns, const char *resource_version,
+                    int64_t now)
 {
     struct strmap_entry *at;
 
     strmap_foreach (at, &st->entries) {
         struct entry *e = at->value;
 
-        if (e->mark < mark && (!ns || str_eq(ns, e->s.meta->ns)))
+        if (e->mark < mark && (!ns || str_eq(ns, e->s.meta->ns)) &&
+            !(now < e->sure_until && is_older(resource_version, e->s.meta->resource_version)))
             drop(st, e);
     }
 }

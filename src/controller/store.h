@@ -59,8 +59,10 @@ void store_write_through(struct store *st, jv object, int64_t now);
 /** It is gone; ignored if another object has that name by now. uid may be NULL. */
 void store_forget(struct store *st, const char *ns, const char *name, const char *uid);
 
-/** Mark and sweep around a list of one namespace (NULL: all). */
+/** Mark and sweep around a list of one namespace (NULL: all). What we have written ourselves after
+ * resource_version, of which the list is, stays: it could not be in it. NULL: nothing stays. */
 uint64_t store_list_begin(struct store *st);
-void store_list_end(struct store *st, uint64_t mark, const char *ns);
+void store_list_end(struct store *st, uint64_t mark, const char *ns, const char *resource_version,
+                    int64_t now);
 
 #endif

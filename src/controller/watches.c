@@ -95,11 +95,11 @@ static void on_deleted(void *arg, jv object)
                  JV_STRING(object, "metadata", "uid"));
 }
 
-static void on_list_end(void *arg)
+static void on_list_end(void *arg, const char *resource_version)
 {
     struct watcher *w = arg;
 
-    store_list_end(w->store, w->mark, w->ns);
+    store_list_end(w->store, w->mark, w->ns, resource_version, loop_now(w->c->loop));
     if (on_demand(w))
         tell_askers(w);
     pump_soon(w->c);
@@ -171,7 +171,7 @@ void watches_ask(struct controller *c, struct target *t, unsigned kinds)
                 watch_start(w);
         } else if (!--w->askers) {
             watch_stop(w);
-            store_list_end(w->store, store_list_begin(w->store), w->ns);
+            store_list_end(w->store, store_list_begin(w->store), w->ns, NULL, 0);
         }
     }
 }

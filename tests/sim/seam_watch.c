@@ -5,6 +5,7 @@
  */
 #include "flinkop/kube_watch.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,6 +30,7 @@ struct kube_watch {
     struct sim_event *event;
     struct version **list; /* of the list under way */
     size_t n, given;
+    int64_t list_version;
 };
 
 static struct kube_watch *watches;
@@ -117,6 +119,7 @@ static void list_page(void *arg)
 {
     struct kube_watch *w = arg;
     size_t page = (size_t)between(R_LATENCY, 1, 20), until = MIN(w->n, w->given + page);
+    char version[32];
 
     w->event = NULL;
     if (!w->given)
@@ -130,7 +133,8 @@ static void list_page(void *arg)
     free(TAKE_PTR(w->list));
     w->n = w->given = 0;
     w->synced = true;
-    w->sink.list_end(w->sink.arg);
+    snprintf(version, sizeof(version), "%lld", (long long)w->list_version);
+    w->sink.list_end(w->sink.arg, version);
     schedule(w);
 }
 
@@ -144,6 +148,7 @@ static void list(void *arg)
 
     w->event = NULL;
     w->n = w->given = 0;
+    w->list_version = api_version();
     while ((o = api_next(w->kind, &at))) {
         if (w->n == room) {
             room = room ? room * 2 : 16;

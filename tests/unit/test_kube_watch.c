@@ -37,7 +37,8 @@ static struct {
     size_t n, next;
     struct strbuf log; /* what the sink was told */
     const char *stop_at;
-    int64_t at[64]; /* when the requests came */
+    int64_t at[64];        /* when the requests came */
+    char list_version[32]; /* of the last list */
     char dir[SCRATCH_ROOM];
 } t;
 
@@ -127,9 +128,10 @@ static void deleted(void *arg, jv o)
     note("-%s", JV_STRING(o, "metadata", "name"));
 }
 
-static void list_end(void *arg)
+static void list_end(void *arg, const char *resource_version)
 {
     (void)arg;
+    snprintf(t.list_version, sizeof(t.list_version), "%s", resource_version);
     note("end");
 }
 
@@ -234,6 +236,7 @@ START_TEST(a_list_is_followed_by_a_watch_from_there)
     ASSERT_TOLD(run_spec((struct kube_watch_spec){.ns = "team", .label_selector = "a=b"}, steps,
                          ARRAY_SIZE(steps)),
                 "begin a=1* b=1* end c=1 a=2 -b d=1 ");
+    ck_assert_str_eq(t.list_version, "10");
     ck_assert(kube_watch_synced(t.watch));
     ck_assert_int_gt(kube_watch_last_byte(t.watch), 0);
 }

@@ -167,15 +167,31 @@ START_TEST(a_list_sweeps_what_it_does_not_show)
     uint64_t mark = store_list_begin(st);
     store_observe(st, pod("b", "u2", "2"), 0);
     store_write_through(st, pod("c", "u3", "9"), 0); /* made meanwhile */
-    store_list_end(st, mark, "ns");
+    store_list_end(st, mark, "ns", "5", 0);
     ck_assert_ptr_null(version_of("a"));
     ck_assert_str_eq(version_of("b"), "2");
     ck_assert_str_eq(version_of("c"), "9");
     mark = store_list_begin(st);
-    store_list_end(st, mark, "elsewhere");
+    store_list_end(st, mark, "elsewhere", "10", 0);
     ck_assert_uint_eq(store_count(st), 2);
-    store_list_end(st, mark, NULL);
+    store_list_end(st, mark, NULL, "10", 0);
     ck_assert_uint_eq(store_count(st), 0);
+}
+END_TEST
+
+START_TEST(a_list_that_is_older_than_our_own_write_does_not_sweep_it)
+{
+    store_write_through(st, pod("a", "u1", "9"), 0);
+    uint64_t mark = store_list_begin(st); /* the server made the list before it made the pod */
+    store_list_end(st, mark, "ns", "8", 10);
+    ck_assert_str_eq(version_of("a"), "9");
+    mark = store_list_begin(st);
+    store_list_end(st, mark, "ns", "9", 20); /* it has gone since */
+    ck_assert_ptr_null(version_of("a"));
+    store_write_through(st, pod("b", "u2", "500"), 0);
+    mark = store_list_begin(st);
+    store_list_end(st, mark, "ns", "480", 6000); /* restored from a backup */
+    ck_assert_ptr_null(version_of("b"));
 }
 END_TEST
 
@@ -236,5 +252,6 @@ void suite_store(TCase *tc)
     T(names_that_went_lately_are_known);
     T(taking_the_last_finalizer_off_ends_it);
     T(a_list_sweeps_what_it_does_not_show);
+    T(a_list_that_is_older_than_our_own_write_does_not_sweep_it);
     T(text_of_custom_resources_comes_back_as_it_was);
 }

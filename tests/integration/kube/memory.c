@@ -138,9 +138,10 @@ static void on_deleted(void *arg, jv o)
     free(strmap_remove(&kept, JV_STRING(o, "metadata", "name")));
 }
 
-static void on_list_end(void *arg)
+static void on_list_end(void *arg, const char *resource_version)
 {
     (void)arg;
+    (void)resource_version;
     loop_stop(loop);
 }
 
