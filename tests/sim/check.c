@@ -181,8 +181,13 @@ static bool name_recorded(const struct object *cr, const char *pod)
             (its_attempt == attempt && index <= jv_int64_or(jv_get(recorded, "lastIndex"), 0)));
 }
 
+static bool going(const struct object *pod)
+{
+    return !pod || pod->deleted;
+}
+
 /* A name that the operator died too early to record, of a pod that was gone before the next one
- * came, is known to nobody. */
+ * came and listed pods, is known to nobody. */
 void check_names_forgotten(void)
 {
     struct strmap_entry *e;
@@ -193,7 +198,7 @@ void check_names_forgotten(void)
         strmap_foreach (e, &state.names) {
             const char *pod = str_skip_prefix(e->key, cr->uid);
 
-            if (pod && *pod++ == '/' && !api_get(KIND_POD, pod) && !name_recorded(cr, pod))
+            if (pod && *pod++ == '/' && going(api_get(KIND_POD, pod)) && !name_recorded(cr, pod))
                 strmap_remove(&state.names, e->key);
         }
 }

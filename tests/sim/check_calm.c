@@ -318,6 +318,20 @@ static const char *orphans(struct arena *a)
     return NULL;
 }
 
+/* Applications whose job has ended, with TaskManagers that will go. */
+static const char *leftovers(struct arena *a)
+{
+    for (struct jm *jm = jm_next(NULL); jm; jm = jm_next(jm)) {
+        bool works = !jm->app || !jm->app->leads;
+
+        for (int i = 0; i < jm->n_jobs; i++)
+            works |= !job_state_terminal(jm->jobs[i]->state);
+        if (!works && jm->n_regs)
+            return arena_printf(a, "%s has no job, and TaskManagers", jm->name);
+    }
+    return NULL;
+}
+
 /* What the world itself has not come to an end with. */
 static const char *world_settled(struct arena *a)
 {
@@ -354,6 +368,8 @@ const char *check_settled(struct arena *a)
     wrong = orphans(a);
     if (!wrong)
         wrong = world_settled(a);
+    if (!wrong)
+        wrong = leftovers(a);
     return wrong ? wrong : bounded(a);
 }
 
