@@ -416,14 +416,17 @@ static bool has_left(struct cluster_pass *p, jv spec, struct leavings *ret)
 }
 
 /* The end of a job that nobody saw: its JobManager went before it could tell, and the next one
- * only knows that it need not run the job. */
+ * only knows that it need not run the job. While a job is still to begin, that is a JobManager
+ * other than the first. */
 static void look_for_end(struct cluster_pass *p)
 {
-    bool missing = job_expected(p) && p->config.ha_kubernetes && !upgrading(p) && never_seen(p);
+    const struct cluster_memory *m = &p->plan.memory;
+    bool missing = job_expected(p) && p->config.ha_kubernetes && never_seen(p);
 
-    if (!missing)
+    if (!missing) {
         ha_forget(p);
-    else if (p->plan.memory.ha_kept == HA_NOTHING || ha_keeps(p) == HA_NOTHING) {
+    } else if ((m->ha_kept == HA_NOTHING || ha_keeps(p) == HA_NOTHING) &&
+               (!upgrading(p) || m->ha_leaders > 1)) {
         p->job_missing = true;
         p->stop_trouble = (struct obs_cause){JOB_MISSING, JOB_NOT_FOUND JOB_HAS_ENDED};
     }
