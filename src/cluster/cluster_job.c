@@ -366,6 +366,20 @@ static void tell_unknown(struct cluster_pass *p)
         "on from is not known. " MANUAL_RESTORE};
 }
 
+/* The job has ended, and its JobManager, which could tell of its last state, is gone. What was
+ * kept of a job that failed before it began is still there. */
+static bool left_by_the_dead(struct cluster_pass *p, bool by_ha, struct leavings *ret)
+{
+    bool known;
+
+    if (by_ha && p->job_state != JOB_FINISHED && left_to_ha(p, ret, &known))
+        return known;
+    p->stop_trouble = (struct obs_cause){
+        UPGRADE_FAILED, "the job has ended, and its JobManager, which knew its last state, is "
+                        "gone. " MANUAL_RESTORE};
+    return false;
+}
+
 /* True as soon as the run has left what the next one goes on from; never nothing instead of a
  * state. */
 static bool has_left(struct cluster_pass *p, jv spec, struct leavings *ret)
@@ -386,6 +400,8 @@ static bool has_left(struct cluster_pass *p, jv spec, struct leavings *ret)
         *ret = p->never_ran && !str_eq(recorded_mode, LAST_STATE) ? never_began : nothing;
         return job_stopped(p);
     }
+    if (job_state_terminal(p->job_state) && !p->job && no_jobmanager_comes(p))
+        return left_by_the_dead(p, by_ha, ret);
     /* Flink takes away what it has kept of a job that ends. Without a JobManager nothing goes on.
      */
     if (ending || (begun && (jobmanager_instance(p) || !by_ha)))
