@@ -58,6 +58,15 @@ static const char *const verbs[] = {
 
 /* ---- ends ---- */
 
+/* A pod whose creation was not answered, but which has come, and perhaps gone, meanwhile. */
+static bool made_after_all(const struct op *op)
+{
+    const struct action *act = op->act;
+
+    return act->type == ACT_CREATE && error_is_transient(&op->outcome.error) &&
+           store_had(op->e->x->stores[act->kind], act->ns, act->name, op->burials);
+}
+
 static void finish(void *arg)
 {
     struct execution *e = arg;
@@ -68,6 +77,8 @@ static void finish(void *arg)
     for (size_t i = 0; i < e->n; i++) {
         if (e->ops[i].act->type == ACT_EVENT)
             continue;
+        if (!e->ops[i].outcome.ok && made_after_all(&e->ops[i]))
+            e->ops[i].outcome.ok = true;
         outcomes[n++] = e->ops[i].outcome;
         failed |= !e->ops[i].outcome.ok;
     }
@@ -143,11 +154,8 @@ static void on_written(void *arg, const struct kube_reply *reply)
     op->kube = NULL;
     if (err.code == ERR_NONE && st && JV_STRING(reply->object, "metadata", "resourceVersion"))
         store_write_through(st, reply->object, loop_now(op->e->x->loop));
-    /* The name of a pod is never used twice: one that exists is the one we made, and so was one
-     * that has come and gone while its creation was not answered. */
-    if (op->act->type == ACT_CREATE &&
-        (err.code == ERR_EXISTS || (error_is_transient(&err) && st &&
-                                    store_had(st, op->act->ns, op->act->name, op->burials))))
+    /* The name of a pod is never used twice: one that exists is the one we made. */
+    if (op->act->type == ACT_CREATE && err.code == ERR_EXISTS)
         err.code = ERR_NONE;
     /* What is to be deleted or changed and is not there needs nothing more. */
     if (err.code == ERR_NOT_FOUND && !strcmp(err.reason, "NotFound") &&

@@ -275,14 +275,15 @@ void check_job(const struct fjob *job)
         }
 }
 
-/* Somebody took a slot between the last look and the deletion. */
+/* Somebody took a slot between the last look and the deletion. A job that waits for more slots
+ * loses nothing with it. */
 void check_race(const struct tm *tm, int64_t ms)
 {
     const struct jm *jm = tm->jm;
 
     for (int i = 0; i < jm->n_jobs; i++)
         for (int k = 0; k < jm->jobs[i]->n_parts; k++)
-            if (jm->jobs[i]->parts[k].reg->tm == tm)
+            if (jm->jobs[i]->parts[k].reg->tm == tm && jm->jobs[i]->have >= jm->jobs[i]->need)
                 CHECK(!jm->jobs[i]->ours,
                       "TaskManager %s is deleted under job %.8s, which the "
                       "operator itself submitted, %lld ms after the look",
