@@ -145,6 +145,30 @@ static void name_right(const struct op *op, struct error *err)
                  res->plural, (int)strcspn(api, "/"), api, op->act->ns);
 }
 
+static void on_looked_up(void *arg, const struct kube_reply *reply)
+{
+    struct op *op = arg;
+
+    op->kube = NULL;
+    jv_foreach (item, jv_get(reply->object, "items"))
+        store_write_through(store_of(op), *item, loop_now(op->e->x->loop));
+    op_end(op, reply->err);
+}
+
+/* The name of a pod is never used twice: one that exists is the one we made. Its watch may be late,
+ * and a pod that is not known would be made once more. */
+static void look_up(struct op *op)
+{
+    op->kube = kube_send(op->e->x->kube,
+                         &(struct kube_call){.verb = KUBE_LIST,
+                                             .kind = op->act->kind,
+                                             .ns = op->act->ns,
+                                             .limit = 1,
+                                             .field_selector = arena_printf(
+                                                 &op->e->a, "metadata.name=%s", op->act->name)},
+                         on_looked_up, op);
+}
+
 static void on_written(void *arg, const struct kube_reply *reply)
 {
     struct op *op = arg;
@@ -154,9 +178,10 @@ static void on_written(void *arg, const struct kube_reply *reply)
     op->kube = NULL;
     if (err.code == ERR_NONE && st && JV_STRING(reply->object, "metadata", "resourceVersion"))
         store_write_through(st, reply->object, loop_now(op->e->x->loop));
-    /* The name of a pod is never used twice: one that exists is the one we made. */
-    if (op->act->type == ACT_CREATE && err.code == ERR_EXISTS)
-        err.code = ERR_NONE;
+    if (op->act->type == ACT_CREATE && err.code == ERR_EXISTS) {
+        look_up(op);
+        return;
+    }
     /* What is to be deleted or changed and is not there needs nothing more. */
     if (err.code == ERR_NOT_FOUND && !strcmp(err.reason, "NotFound") &&
         op->act->type != ACT_CREATE && op->act->type != ACT_APPLY) {

@@ -239,7 +239,7 @@ struct version *api_list(int kind, const char *label, const char *value)
     void *at = NULL;
 
     while ((o = api_next(kind, &at)))
-        if (str_eq(object_label(o, label), value))
+        if (str_eq(label ? object_label(o, label) : o->name, value))
             jv_list_add(&list, o->at->v);
     return version_new(OBJ({"items", jv_list_arr(&list)}));
 }

@@ -55,7 +55,7 @@ const char *kind_name(int kind);
  * object; the object itself may be gone by then ---- */
 
 int api_create(enum actor by, int kind, jv body, struct version **ret, struct error *err);
-/** A list of all with this label; a reference. */
+/** A list of all with this label (NULL: with this name); a reference. */
 struct version *api_list(int kind, const char *label, const char *value);
 int api_apply(enum actor by, int kind, const char *name, jv body, struct version **ret,
               struct error *err);

@@ -144,7 +144,8 @@ void app_release(void);
 int flink_rest(struct jm *jm, const char *method, const char *path, jv body, struct arena *a,
                jv *ret_body, const char **ret_error);
 void flink_calls_release(void);
-/** Whether the main() of a submitted JAR will still bring a job to a JobManager that runs. */
+/** Whether the main() of a submitted JAR will still bring a job to a JobManager that runs, or an
+ * answer of its that gets lost is still to come. */
 bool flink_runs_to_come(void);
 
 #endif

@@ -109,6 +109,15 @@ static const char *gist(struct arena *a, jv body)
     return json_text(a, status);
 }
 
+/* The selector is "metadata.name=<name>". */
+static const char *pod_name(struct kube_request *r)
+{
+    const char *name = str_skip_prefix(r->selector, "metadata.name=");
+
+    CHECK(name, "the operator lists pods by %s", r->selector);
+    return name;
+}
+
 /* The selector is "app=<cluster>,…". */
 static struct version *list_kept(struct kube_request *r)
 {
@@ -126,7 +135,7 @@ static int carry_out(struct kube_request *r)
     enum actor by = BY_OPERATOR;
 
     if (r->verb == KUBE_LIST) {
-        r->answer = list_kept(r);
+        r->answer = r->kind == KIND_POD ? api_list(KIND_POD, NULL, pod_name(r)) : list_kept(r);
         return 0;
     }
 
@@ -249,7 +258,7 @@ struct kube_request *kube_send(struct kube_client *c, const struct kube_call *ca
     r->uid = copy(&r->a, call->uid);
     r->version = copy(&r->a, call->version);
     r->propagation = copy(&r->a, call->propagation);
-    r->selector = copy(&r->a, call->label_selector);
+    r->selector = copy(&r->a, str_or(call->label_selector, call->field_selector));
     r->done = done;
     r->arg = arg;
     r->body = ABSENT;
