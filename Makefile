@@ -7,6 +7,7 @@
 #   make unit            unit and golden tests under ASan and UBSan
 #   make hostile         what `validate` says to resources that no one should have written
 #   make sim             the simulator for a million passes of the operator (SIM_SEED, SIM_STEPS, SIM_BUILD=asan)
+#   make mutants         bugs put in on purpose, each of which the simulator must find
 #   make fuzz            libFuzzer, each parser for ten minutes (FUZZ_SECONDS)
 #   make bench           figures beside their targets
 #   make lint            format, warnings, clang-tidy, include direction

@@ -63,10 +63,11 @@ def kept(run):
 def last_state(run, series):
     _, first = start(run, "last-state", series)
     time.sleep(3)
-    at = len(numbers(run))
+    at, since = len(numbers(run)), time.time()
     run.kube.patch("flinkdep", run.ns, "demo", {"spec": {"restartNonce": 1}})
     told(run, "UPGRADING", lifecycleState="UPGRADING")
     _, second = running(run)
+    run.note(f"RUNNING again {time.time() - since:.1f} s after a change")
     equal(second, first, "job id after a change")
     goes_on(run, at, exactly=False)
     run.kube.patch("flinkdep", run.ns, "demo", {"spec": {"job": {"state": "suspended"}}})

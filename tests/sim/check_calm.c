@@ -344,6 +344,8 @@ static const char *world_settled(struct arena *a)
         if (is_taskmanager(o) && !pod_finished(o) && jm_of(object_label(o, LABEL_APP)) &&
             !(tm && tm->jm))
             return arena_printf(a, "TaskManager %s is starting", o->name);
+        if (o->deleted)
+            return arena_printf(a, "pod %s is going", o->name);
         if (pod_of(o)->unschedulable && !pod_of(o)->evicted)
             return arena_printf(a, "pod %s waits for a node", o->name);
     }

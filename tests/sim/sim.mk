@@ -13,7 +13,10 @@ $(OUT)/sim: $(SIM_OBJS)
 	@echo "  LD    $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(SIM_WRAP:%=-Wl,--wrap=%) -o $@ $^ $(PKG_LIBS)
 
-.PHONY: sim
+.PHONY: sim mutants
 sim:
 	$(Q)$(MAKE) --no-print-directory BUILD=$(SIM_BUILD) build/$(SIM_BUILD)/sim
 	$(Q)SIM_STEPS=$(or $(SIM_STEPS),1000000) tests/run-unit build/$(SIM_BUILD)/sim
+
+mutants:
+	$(Q)tests/sim/mutants
