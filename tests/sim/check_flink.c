@@ -31,7 +31,8 @@ static void note_mode(const struct object *cr);
 struct durable {
     int64_t state;
     bool final;
-    bool waived; /* of an application: it was stateless at some time since its last run began */
+    bool waived; /* it was stateless at some time since its last run began; of a FlinkSessionJob:
+                    when that began, and it has not been seen since it is not any more */
 };
 
 static struct strmap states;
@@ -172,8 +173,13 @@ static bool is_application(const struct object *cr)
 
 static void note_mode(const struct object *cr)
 {
+    cleanup_arena struct arena a = {0};
+
     if (is_application(cr) && asks_for_stateless(cr))
         durable_of(cr->uid)->waived = true;
+    else if (!is_application(cr) && !str_eq(recorded_mode(&a, cr), "stateless") &&
+             !str_eq(JV_STRING(cr->at->v, "status", "jobStatus", "state"), "RECONCILING"))
+        durable_of(cr->uid)->waived = false;
 }
 
 /* Whether the next run must go on from the state of the former one. */
@@ -181,8 +187,16 @@ static bool stateful(const struct object *cr)
 {
     cleanup_arena struct arena a = {0};
 
-    return is_application(cr) ? !durable_of(cr->uid)->waived
-                              : !str_eq(recorded_mode(&a, cr), "stateless");
+    return !durable_of(cr->uid)->waived &&
+           (is_application(cr) || !str_eq(recorded_mode(&a, cr), "stateless"));
+}
+
+/* By the mode that counts for a run that begins. */
+static bool was_stateless(const struct object *cr)
+{
+    cleanup_arena struct arena a = {0};
+
+    return is_application(cr) ? asks_for_stateless(cr) : str_eq(recorded_mode(&a, cr), "stateless");
 }
 
 /* A job with state begins where its resource says. */
@@ -197,7 +211,7 @@ static void check_begins(const struct fjob *job, const char *uid)
     CHECK(job->base == d->state || !wanted, "job %.8s begins with %lld instead of %lld", job->jid,
           (long long)job->base, (long long)d->state);
     *d = (struct durable){job->base, d->final && d->state == job->base,
-                          !keeps || (cr && asks_for_stateless(cr))};
+                          !keeps || (cr && was_stateless(cr))};
 }
 
 /* What the next run goes on from is recorded: all of the state of the former one, unless that is
