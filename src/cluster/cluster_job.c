@@ -328,6 +328,10 @@ static bool has_not_begun(struct cluster_pass *p, bool *ret_known)
 }
 
 #define NEVER_SEEN_MS 60000
+#define NEVER_CAME_MS 300000
+#define JOB_NEVER_CAME                                                                             \
+    ": the JobManager has not had it for 5 minutes; main() has not come that far, or the job has " \
+    "ended unseen. The JobManager's log tells; to run it again, change the spec"
 #define JOB_HAS_ENDED                                                                         \
     ": it has ended while its JobManager was being replaced, so how is not known; to run it " \
     "again, change the spec. With state: set spec.job.initialSavepointPath and another "      \
@@ -432,20 +436,28 @@ static bool has_left(struct cluster_pass *p, jv spec, struct leavings *ret)
 }
 
 /* The end of a job that nobody saw: its JobManager went before it could tell, and the next one
- * only knows that it need not run the job. While a job is still to begin, that is a JobManager
- * other than the first. */
+ * only knows that it need not run the job. The first one of a job that is still to begin may only
+ * be slow. */
 static void look_for_end(struct cluster_pass *p)
 {
     const struct cluster_memory *m = &p->plan.memory;
-    bool missing = job_expected(p) && p->config.ha_kubernetes && never_seen(p);
+    int64_t patience_ends = p->s->flink->since + NEVER_CAME_MS;
+    bool missing = job_expected(p) && p->config.ha_kubernetes && never_seen(p), ended;
 
     if (!missing) {
         ha_forget(p);
-    } else if ((m->ha_kept == HA_NOTHING || ha_keeps(p) == HA_NOTHING) &&
-               (!upgrading(p) || m->ha_leaders > 1)) {
-        p->job_missing = true;
-        p->stop_trouble = (struct obs_cause){JOB_MISSING, JOB_NOT_FOUND JOB_HAS_ENDED};
+        return;
     }
+    if (m->ha_kept != HA_NOTHING && ha_keeps(p) != HA_NOTHING)
+        return;
+    ended = !upgrading(p) || m->ha_leaders > 1;
+    if (!ended && p->s->now < patience_ends) {
+        plan_wake(&p->plan, patience_ends);
+        return;
+    }
+    p->job_missing = true;
+    p->stop_trouble = (struct obs_cause){JOB_MISSING, ended ? JOB_NOT_FOUND JOB_HAS_ENDED
+                                                            : JOB_NOT_FOUND JOB_NEVER_CAME};
 }
 
 /* What is asked for may be recorded now. */
