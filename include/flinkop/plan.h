@@ -155,6 +155,7 @@ struct cluster_memory {
     int64_t ha_asked;         /* monotonic ms of the last ACT_READ_HA, -1 */
     enum ha_kept ha_kept;     /* what it told of the recorded job */
     int ha_leaders;           /* how many JobManagers have led since the first thing was kept */
+    bool ha_ready;            /* nothing of others is kept, only its start is not recorded yet */
     bool ha_lost;             /* not what the next run is to go on from */
     struct stop_memory stop;  /* of the job of an application */
 };

@@ -158,12 +158,21 @@ static bool lost(const struct cluster_pass *p, jv items)
     return kept == HA_NOTHING && (p->never_ran || stateful);
 }
 
+bool ha_has_started(const struct cluster_pass *p)
+{
+    return p->job_id && str_eq(JV_STRING(p->status, STARTED_JOB), p->job_id);
+}
+
 bool ha_ready_to_start(struct cluster_pass *p)
 {
     struct cluster_memory *m = &p->plan.memory;
     bool changed = false, known;
     jv items;
 
+    known = m->ha_ready && ha_has_started(p);
+    m->ha_ready = false;
+    if (known)
+        return true;
     known = read_items(p, m->ha_lost ? CALM_MS : HA_AGAIN_MS, &items);
     if (known)
         m->ha_lost = lost(p, items);
@@ -176,14 +185,16 @@ bool ha_ready_to_start(struct cluster_pass *p)
         return false;
     jv_foreach (item, items) {
         /* What is left of a time with high availability is not even looked at without. */
-        if (p->config.ha_kubernetes && (is_of_job(p, *item) || p->goes_on)) {
+        if (p->config.ha_kubernetes && (is_of_job(p, *item) || p->goes_on || ha_has_started(p))) {
             changed |= pass_on(p, *item);
             continue;
         }
         remove_item(p, *item);
         changed = true;
     }
-    return !changed;
+    p->starts_job = !changed && p->config.ha_kubernetes && !ha_has_started(p);
+    m->ha_ready = p->starts_job;
+    return !changed && !p->starts_job;
 }
 
 bool ha_gone(struct cluster_pass *p)

@@ -48,6 +48,7 @@ struct cluster_pass {
     bool job_missing;              /* it has ended, and nobody can tell how */
     const char *failure;           /* cause of a FAILED job, if it was read in this pass */
 
+    bool starts_job;     /* record that its first JobManager is about to start */
     size_t n_rolled_out; /* so many first actions make what is recorded */
 
     /* ---- found on the way ---- */
@@ -139,10 +140,15 @@ void tell_job(struct cluster_pass *p);
 /* ---- cluster_ha.c ---- */
 
 #define HA_AGAIN_MS 1000 /* between two looks */
+/* In status: the id of the job for which JobManagers have been started. What high availability
+ * keeps from then on is of that job; what it kept before was of others. */
+#define STARTED_JOB "startedJobId"
 #define LOOKING_AT_HA "looking at what high availability has kept"
 
 /** What is kept of the recorded job; HA_UNKNOWN while that is being asked. */
 enum ha_kept ha_keeps(struct cluster_pass *p);
+/** A JobManager has been started for the recorded job, or is about to be. */
+bool ha_has_started(const struct cluster_pass *p);
 /** The next question is about another moment. */
 void ha_forget(struct cluster_pass *p);
 /** Takes away what must not meet the next JobManager; true when there is nothing of that, and the

@@ -306,8 +306,8 @@ static bool jobmanager_ever_ran(const struct cluster_pass *p)
 }
 
 /* The recorded run has not begun; whoever can tell is asked. High availability keeps nothing of a
- * job before it begins, and after it has ended: it has not ended if no JobManager has led yet, or
- * only the one that does not have the job. */
+ * job before it begins, and after it has ended: it has not ended if no JobManager was started for
+ * it, none has led yet, or only the one that does not have the job. */
 static bool has_not_begun(struct cluster_pass *p, bool *ret_known)
 {
     bool runs = jobmanager_instance(p) != NULL;
@@ -317,6 +317,10 @@ static bool has_not_begun(struct cluster_pass *p, bool *ret_known)
         return false;
     if (!p->config.ha_kubernetes)
         return runs ? *ret_known : !jobmanager_ever_ran(p);
+    if (!ha_has_started(p)) {
+        *ret_known = true;
+        return true;
+    }
     /* What was told before this JobManager led says nothing of it. */
     if (runs && *ret_known && p->plan.memory.ha_asked < p->s->flink->since) {
         ha_forget(p);
@@ -442,7 +446,8 @@ static void look_for_end(struct cluster_pass *p)
 {
     const struct cluster_memory *m = &p->plan.memory;
     int64_t patience_ends = p->s->flink->since + NEVER_CAME_MS;
-    bool missing = job_expected(p) && p->config.ha_kubernetes && never_seen(p), ended;
+    bool missing = p->up_to_date && job_expected(p) && p->config.ha_kubernetes && never_seen(p),
+         ended;
 
     if (!missing) {
         ha_forget(p);

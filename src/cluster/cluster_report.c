@@ -374,6 +374,8 @@ void report(struct cluster_pass *p)
     if (p->application) {
         status = jv_set(p->a, status, "jobStatus", cluster_job_status(p));
         status = jv_set(p->a, status, "taskManager", cluster_job_taskmanagers(p));
+        if (p->starts_job)
+            status = jv_set(p->a, status, STARTED_JOB, STR(p->job_id));
     }
     status = jv_set(p->a, status, "clusterInfo", cluster_info(p));
     status = jv_set(p->a, status, "error", STR(error_now));
