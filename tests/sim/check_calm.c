@@ -233,6 +233,17 @@ static const char *job_runs(struct arena *a, const struct object *cr, struct jm 
                                                                                         : "False");
 }
 
+/* It waits for slots that it does not get, so no savepoint of it can be taken, and it is told. */
+static bool cannot_be_saved(const struct object *cr, const char *cluster)
+{
+    struct jm *jm = jm_of(cluster);
+    const char *jid = JV_STRING(cr->at->v, "status", "jobStatus", "jobId");
+    const struct fjob *j = jm && jid ? job_find(jm, jid) : NULL;
+
+    return j && !job_state_terminal(j->state) && !j->running &&
+           strstr(str_or_empty(JV_STRING(cr->at->v, "status", "error")), "SavepointError");
+}
+
 static const char *job_settled(struct arena *a, const struct object *cr)
 {
     const char *name = JV_STRING(cr->at->v, "spec", "deploymentName");
@@ -246,6 +257,8 @@ static const char *job_settled(struct arena *a, const struct object *cr)
         return ready_is(a, cr, "False"); /* it runs as recorded, or not at all */
     if (!cluster || !user_spec_works(cluster))
         return observed(a, cr);
+    if (cannot_be_saved(cr, name))
+        return ready_is(a, cr, "False");
     if (suspended)
         return ready_is(a, cr, "True");
     if (!user_spec_works(cr)) /* it has been tried, and the status says what came of it */
