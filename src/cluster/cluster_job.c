@@ -60,12 +60,12 @@ struct leavings {
 static const struct leavings nothing = {STATELESS, NULL}, never_began = {NULL, NULL};
 
 /* The mode is the user's word; instead of a spec that is bad the recorded one counts, whose mode
- * says something else. */
+ * says something else. What a bad spec leaves out does not do away with state. */
 static const char *asked_mode(const struct cluster_pass *p, jv spec)
 {
-    jv mode = JV_PATH(p->invalid ? jv_get(p->cr, "spec") : spec, "job", "upgradeMode");
-
-    return jv_present(mode) ? str_or(jv_string(mode), LAST_STATE) : STATELESS;
+    if (p->invalid)
+        return str_or(JV_STRING(p->cr, "spec", "job", "upgradeMode"), LAST_STATE);
+    return str_or(JV_STRING(spec, "job", "upgradeMode"), STATELESS);
 }
 
 static bool wants_stateless(const struct cluster_pass *p, jv spec)
@@ -370,8 +370,8 @@ static void tell_unknown(struct cluster_pass *p)
     p->job_missing = true;
     p->stop_trouble = (struct obs_cause){
         UPGRADE_FAILED,
-        "high availability has kept nothing of the job: it has ended unseen, and the state to go "
-        "on from is not known. " MANUAL_RESTORE};
+        "high availability has kept nothing of the job: it has ended unseen, or never begun; the "
+        "state to go on from is not known. " MANUAL_RESTORE};
 }
 
 /* The job has ended, and its JobManager, which could tell of its last state, is gone. What was

@@ -259,7 +259,16 @@ static jv ha_item(struct arena *a, jv object)
                {"graphs", jv_list_arr(&graphs)}, {"checkpoints", INT(checkpoints)}));
 }
 
-/* Flink gives its ConfigMaps the labels of the cluster, as ours have: names tell them apart. */
+/* Flink gives its ConfigMaps the labels of the cluster, as ours have: "<cluster>-…-config-map" is
+ * one of Flink's. */
+static bool is_flinks(struct op *op, jv configmap)
+{
+    const char *name = str_or_empty(JV_STRING(configmap, "metadata", "name"));
+
+    return str_has_suffix(name, "-config-map") &&
+           str_has_prefix(name, arena_printf(&op->e->a, "%s-", op->act->name));
+}
+
 static void on_ha(void *arg, const struct kube_reply *reply)
 {
     struct op *op = arg;
@@ -267,7 +276,7 @@ static void on_ha(void *arg, const struct kube_reply *reply)
 
     op->kube = NULL;
     jv_foreach (item, jv_get(reply->object, "items"))
-        if (str_has_suffix(str_or_empty(JV_STRING(*item, "metadata", "name")), "-config-map"))
+        if (is_flinks(op, *item))
             jv_list_add(&list, ha_item(&op->e->a, *item));
     if (reply->err->code == ERR_NONE)
         op->outcome.text = json_text(&op->e->a, jv_list_arr(&list));

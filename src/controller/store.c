@@ -279,13 +279,13 @@ const struct stored *store_next(const struct store *st, void **cursor)
 
 /* ---- writing ---- */
 
-static void put(struct store *st, const char *key, jv object, struct entry *old, int64_t sure_until,
-                uint64_t mark)
+/* What is written while a list is under way is as good as given by it. */
+static void put(struct store *st, const char *key, jv object, struct entry *old, int64_t sure_until)
 {
     struct entry *e = slab_calloc(sizeof(*e));
 
     fill(st, e, key, object);
-    e->mark = mark;
+    e->mark = st->mark;
     e->sure_until = sure_until;
     if (old)
         group_remove(st, old);
@@ -330,7 +330,7 @@ void store_observe(struct store *st, jv object, int64_t now)
         if (str_eq(version, known) || (now < old->sure_until && is_older(version, known)))
             return;
     }
-    put(st, key, object, old, 0, st->mark);
+    put(st, key, object, old, 0);
 }
 
 static bool is_buried(const struct store *st, const char *uid)
@@ -408,7 +408,7 @@ void store_write_through(struct store *st, jv object, int64_t now)
     if (old && (str_eq(version, old->s.meta->resource_version) ||
                 is_older(version, old->s.meta->resource_version)))
         return; /* nothing changed by it, or the watch was faster */
-    put(st, key, object, old, now + SURE_MS, old ? old->mark : 0);
+    put(st, key, object, old, now + SURE_MS);
 }
 
 void store_forget(struct store *st, const char *ns, const char *name, const char *uid)

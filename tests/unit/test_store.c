@@ -179,6 +179,16 @@ START_TEST(a_list_sweeps_what_it_does_not_show)
 }
 END_TEST
 
+START_TEST(a_list_that_takes_long_does_not_sweep_what_was_made_meanwhile)
+{
+    uint64_t mark = store_list_begin(st);
+
+    store_write_through(st, pod("a", "u1", "9"), 1000);
+    store_list_end(st, mark, "ns", "8", 60000);
+    ck_assert_str_eq(version_of("a"), "9");
+}
+END_TEST
+
 START_TEST(a_list_that_is_older_than_our_own_write_does_not_sweep_it)
 {
     store_write_through(st, pod("a", "u1", "9"), 0);
@@ -252,6 +262,7 @@ void suite_store(TCase *tc)
     T(names_that_went_lately_are_known);
     T(taking_the_last_finalizer_off_ends_it);
     T(a_list_sweeps_what_it_does_not_show);
+    T(a_list_that_takes_long_does_not_sweep_what_was_made_meanwhile);
     T(a_list_that_is_older_than_our_own_write_does_not_sweep_it);
     T(text_of_custom_resources_comes_back_as_it_was);
 }
