@@ -97,7 +97,10 @@ void finalize(struct cluster_pass *p)
         plan_wake(&p->plan, deadline);
         return;
     }
-    if (p->application && p->s->now < deadline && !ha_gone(p)) {
+    /* An application may have had it before. */
+    bool kept = p->application || (p->usable && p->config.ha_kubernetes);
+
+    if (kept && p->s->now < deadline && !ha_gone(p)) {
         p->progress = "taking away what high availability has kept";
         return;
     }
