@@ -56,6 +56,11 @@ static const char *const verbs[] = {
     [ACT_READ_HA] = "high availability read",
 };
 
+static struct store *store_of(const struct op *op)
+{
+    return op->e->x->stores[op->act->kind];
+}
+
 /* ---- ends ---- */
 
 /* A pod whose creation was not answered, but which has come, and perhaps gone, meanwhile. */
@@ -64,7 +69,7 @@ static bool made_after_all(const struct op *op)
     const struct action *act = op->act;
 
     return act->type == ACT_CREATE && error_is_transient(&op->outcome.error) &&
-           store_had(op->e->x->stores[act->kind], act->ns, act->name, op->burials);
+           store_had(store_of(op), act->ns, act->name, op->burials);
 }
 
 static void finish(void *arg)
@@ -124,11 +129,6 @@ static void op_fail(struct op *op, enum errc code, const char *text)
 }
 
 /* ---- Kubernetes ---- */
-
-static struct store *store_of(struct op *op)
-{
-    return op->e->x->stores[op->act->kind];
-}
 
 /* Where admission asks for a right on the owner, it does not name it in its answer. */
 static void name_right(const struct op *op, struct error *err)

@@ -255,13 +255,16 @@ const struct stored *store_get_key(const struct store *st, const char *key)
     return e ? &e->s : NULL;
 }
 
+static bool key_put(const char *ns, const char *name, char *key, size_t size)
+{
+    return (size_t)snprintf(key, size, "%s/%s", ns, name) < size;
+}
+
 const struct stored *store_get(const struct store *st, const char *ns, const char *name)
 {
     char key[512];
 
-    if ((size_t)snprintf(key, sizeof(key), "%s/%s", ns, name) >= sizeof(key))
-        return NULL;
-    return store_get_key(st, key);
+    return key_put(ns, name, key, sizeof(key)) ? store_get_key(st, key) : NULL;
 }
 
 size_t store_count(const struct store *st)
@@ -301,7 +304,7 @@ static bool key_of(jv object, char *key, size_t size)
     const char *ns = JV_STRING(object, "metadata", "namespace");
     const char *name = JV_STRING(object, "metadata", "name");
 
-    return ns && name && (size_t)snprintf(key, size, "%s/%s", ns, name) < size;
+    return ns && name && key_put(ns, name, key, size);
 }
 
 /* Versions of one resource are decimal numbers that grow with every write (Kubernetes' API
@@ -333,12 +336,14 @@ void store_observe(struct store *st, jv object, int64_t now)
     put(st, key, object, old, 0);
 }
 
-static bool is_buried(const struct store *st, const char *uid)
+/* since: as store_burials() told; 0: as far back as is known. */
+static bool is_buried(const struct store *st, const char *uid_or_key, size_t since)
 {
-    uint64_t hash = hash_str(uid);
+    size_t first = st->next_grave - MIN(st->next_grave, (size_t)GRAVES);
+    uint64_t hash = hash_str(uid_or_key);
 
-    for (size_t i = 0; i < GRAVES; i++)
-        if (st->graves[i] == hash)
+    for (size_t i = MAX(since, first); i < st->next_grave; i++)
+        if (st->graves[i % GRAVES] == hash)
             return true;
     return false;
 }
@@ -356,18 +361,9 @@ size_t store_burials(const struct store *st)
 bool store_had(const struct store *st, const char *ns, const char *name, size_t since)
 {
     char key[512];
-    uint64_t hash;
 
-    if (store_get(st, ns, name))
-        return true;
-    if ((size_t)snprintf(key, sizeof(key), "%s/%s", ns, name) >= sizeof(key))
-        return false;
-    hash = hash_str(key);
-    for (size_t i = MAX(since, st->next_grave - MIN(st->next_grave, (size_t)GRAVES));
-         i < st->next_grave; i++)
-        if (st->graves[i % GRAVES] == hash)
-            return true;
-    return false;
+    return key_put(ns, name, key, sizeof(key)) &&
+           (store_get_key(st, key) || is_buried(st, key, since));
 }
 
 static void drop(struct store *st, struct entry *e)
@@ -397,7 +393,7 @@ void store_write_through(struct store *st, jv object, int64_t now)
     char key[512];
     struct entry *old;
 
-    if (!version || !key_of(object, key, sizeof(key)) || is_buried(st, uid))
+    if (!version || !key_of(object, key, sizeof(key)) || is_buried(st, uid, 0))
         return;
     old = strmap_get(&st->entries, key);
     if (is_final(object)) {
