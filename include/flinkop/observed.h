@@ -41,6 +41,7 @@ struct obs_pod {
     const char *ip, *phase;
     bool scheduled, ready;
     bool main_running, main_started; /* of the main container; started: startup probe passed */
+    int64_t running_ms;              /* since when it runs (epoch ms), 0: not known */
     bool dead;      /* the main container has ended for good, or the pod failed (sidecars do not
                        count) */
     int restarts;   /* of the main container */

@@ -138,6 +138,18 @@ struct refusal {
 /* What Flink's high availability keeps of a job. */
 enum ha_kept { HA_UNKNOWN, HA_NOTHING, HA_JOB, HA_CHECKPOINT };
 
+/* What it was found to keep, and when it was asked. */
+struct ha_notes {
+    int64_t asked;     /* monotonic ms of the last ACT_READ_HA, -1 */
+    int64_t told;      /* of the one that was answered last, -1 */
+    const char *asker; /* JobManagers that there were then: of others it says nothing */
+    enum ha_kept kept; /* of the recorded job */
+    int leaders;       /* how many JobManagers may have led since the first thing was kept */
+    bool contested;    /* somebody has renewed the lock that was to be taken from the dead */
+    bool ready;        /* nothing of others is kept, only its start is not recorded yet */
+    bool lost;         /* not what the next run is to go on from */
+};
+
 /* Notes kept in memory from pass to pass; losing them does no harm. */
 struct cluster_memory {
     struct alloc_memory alloc;
@@ -152,12 +164,8 @@ struct cluster_memory {
     struct refusal refused;
     struct refusal unexposed; /* of an object that exposes it: the cluster itself works */
     struct refusal kept;      /* of a pod that was to be taken away */
-    int64_t ha_asked;         /* monotonic ms of the last ACT_READ_HA, -1 */
-    enum ha_kept ha_kept;     /* what it told of the recorded job */
-    int ha_leaders;           /* how many JobManagers have led since the first thing was kept */
-    bool ha_ready;            /* nothing of others is kept, only its start is not recorded yet */
-    bool ha_lost;             /* not what the next run is to go on from */
-    struct stop_memory stop;  /* of the job of an application */
+    struct ha_notes ha;
+    struct stop_memory stop; /* of the job of an application */
 };
 struct cluster_memory cluster_memory_initial(void);
 /** A copy with everything it points to in this arena. */

@@ -26,7 +26,7 @@ struct cluster_memory cluster_memory_initial(void)
         .deleting_since = -1,
         .blocked_since = -1,
         .stop = stop_memory_initial(),
-        .ha_asked = -1,
+        .ha = {.asked = -1, .told = -1},
     };
 }
 
@@ -48,6 +48,7 @@ struct cluster_memory cluster_memory_copy(struct arena *a, const struct cluster_
     for (size_t i = 0; i < m->n_retries; i++)
         copy.retries[i] = arena_strdup(a, m->retries[i]);
     copy.stop = stop_memory_copy(a, &m->stop);
+    copy.ha.asker = m->ha.asker ? arena_strdup(a, m->ha.asker) : NULL;
     copy.spec_hash = m->spec_hash ? arena_strdup(a, m->spec_hash) : NULL;
     alloc->jobmanager = m->alloc.jobmanager ? arena_strdup(a, m->alloc.jobmanager) : NULL;
     alloc->start_cause = obs_cause_copy(a, m->alloc.start_cause);
@@ -154,7 +155,7 @@ static void learn(struct cluster_pass *p)
         bool same = r->kind == o->kind && str_eq(r->name, o->name);
 
         if (o->type != ACT_APPLY && o->type != ACT_PATCH && o->type != ACT_DELETE &&
-            o->type != ACT_RELEASE)
+            o->type != ACT_RELEASE && o->type != ACT_READ_HA)
             continue;
         if (r->cause.reason && !same)
             continue;

@@ -10,36 +10,54 @@
 
 #include "cluster_internal.h"
 #include "flinkop/arena.h"
+#include "flinkop/flink_version.h"
 #include "flinkop/json.h"
 #include "flinkop/str.h"
 #include "job_words.h"
 
 #define CALM_MS 10000 /* when the answer was no good */
 
+/* Who may write there: every JobManager, and whether it runs. */
+static const char *jobmanagers(struct cluster_pass *p)
+{
+    const char *all = "";
+
+    for (size_t i = 0; i < p->s->n_jm_pods; i++) {
+        const struct obs_pod *pod = p->s->jm_pods[i];
+
+        all = arena_printf(p->a, "%s%s/%d/%d ", all, str_or_empty(pod->meta.uid), pod->restarts,
+                           pod->main_running);
+    }
+    return all;
+}
+
 /* What Flink keeps, as ACT_READ_HA tells it; false while that is being asked. */
 static bool read_items(struct cluster_pass *p, int64_t every, jv *ret)
 {
-    struct cluster_memory *m = &p->plan.memory;
+    struct ha_notes *m = &p->plan.memory.ha;
+    const char *now = jobmanagers(p);
     struct error err;
     jv v;
 
-    for (size_t i = 0; i < p->s->n_outcomes; i++) {
+    for (size_t i = 0; i < p->s->n_outcomes && str_eq(m->asker, now); i++) {
         const struct outcome *o = &p->s->outcomes[i];
 
         if (o->type != ACT_READ_HA || !o->ok || !o->text ||
             json_parse(p->a, o->text, strlen(o->text), &v, &err))
             continue;
+        m->told = m->asked;
         *ret = v;
         return true;
     }
     p->asks_ha = true;
-    if (m->refused.cause.reason)
+    if (p->plan.memory.refused.cause.reason)
         every = MAX(every, CALM_MS);
-    if (m->ha_asked < 0 || p->s->now - m->ha_asked >= every) {
-        m->ha_asked = p->s->now;
+    if (m->asked < 0 || p->s->now - m->asked >= every) {
+        m->asked = p->s->now;
+        m->asker = now;
         plan_add(&p->plan, ACT_READ_HA, KIND_CONFIGMAP, p->meta.ns, p->meta.name);
     }
-    plan_wake(&p->plan, m->ha_asked + every);
+    plan_wake(&p->plan, m->asked + every);
     return false;
 }
 
@@ -67,31 +85,39 @@ static bool lock_record(struct arena *a, jv item, jv *ret)
     return text && !json_parse(a, text, strlen(text), ret, &err);
 }
 
+#define MANY 1000
+
+/* The clients of Flink before 1.18 (fabric8's up to 5.12) begin the count anew with every holder
+ * and add to it with every renewal: there a record only tells that there was one. */
 static int count_leaders(struct cluster_pass *p, jv items)
 {
     jv record;
 
     jv_foreach (item, items)
         if (lock_record(p->a, *item, &record))
-            return 1 + (int)MIN(jv_int64_or(jv_get(record, "leaderTransitions"), 1), 1000);
+            return flink_at_least(p->spec.version, 1, 18)
+                       ? 1 + (int)MIN(jv_int64_or(jv_get(record, "leaderTransitions"), 1), MANY)
+                       : MANY;
     return 0;
 }
 
 enum ha_kept ha_keeps(struct cluster_pass *p)
 {
-    struct cluster_memory *m = &p->plan.memory;
+    struct ha_notes *m = &p->plan.memory.ha;
     jv items;
 
-    if (read_items(p, m->ha_kept == HA_UNKNOWN ? HA_AGAIN_MS : CALM_MS, &items)) {
-        m->ha_kept = kept_of_job(p, items);
-        m->ha_leaders = count_leaders(p, items);
+    if (!str_eq(m->asker, jobmanagers(p)))
+        ha_forget(p);
+    if (read_items(p, m->kept == HA_UNKNOWN ? HA_AGAIN_MS : CALM_MS, &items)) {
+        m->kept = kept_of_job(p, items);
+        m->leaders = count_leaders(p, items);
     }
-    return m->ha_kept;
+    return m->kept;
 }
 
 void ha_forget(struct cluster_pass *p)
 {
-    p->plan.memory.ha_kept = HA_UNKNOWN;
+    p->plan.memory.ha.kept = HA_UNKNOWN;
 }
 
 static void remove_item(struct cluster_pass *p, jv item)
@@ -110,10 +136,12 @@ static jv without_graphs(struct arena *a, jv item)
     return IF(jv_len(jv_get(item, "graphs")) > 0, jv_list_obj(&gone));
 }
 
-/* What takes the lock from a JobManager that is gone; ABSENT if nobody has it. Flink's JobManagers
- * do not give it back: the next one would wait until it runs out, 15 s after the last renewal. A
+/* What takes the lock from a JobManager that is gone; ABSENT if nobody has it. One that is killed
+ * does not give it back: the next one would wait until it runs out, 15 s after the last renewal. A
  * record without a holder is free to be taken (client-go's and fabric8's leader election); the
- * record itself stays, for without one Flink takes the ConfigMap for another's. */
+ * record itself stays, for without one Flink takes the ConfigMap for another's. Should a JobManager
+ * live of which no pod tells, it loses nothing but its turn: Flink writes what it keeps only while
+ * the record names it. */
 static jv without_leader(struct arena *a, jv item)
 {
     jv record;
@@ -128,7 +156,7 @@ static jv without_leader(struct arena *a, jv item)
  * unchanged run the graphs are what Flink recovers the job from. */
 static bool pass_on(struct cluster_pass *p, jv item)
 {
-    jv leader = without_leader(p->a, item);
+    jv leader = p->plan.memory.ha.contested ? ABSENT : without_leader(p->a, item);
     jv graphs = p->never_ran ? without_graphs(p->a, item) : ABSENT;
     struct action *patch;
 
@@ -163,25 +191,39 @@ bool ha_has_started(const struct cluster_pass *p)
     return p->job_id && str_eq(JV_STRING(p->status, STARTED_JOB), p->job_id);
 }
 
+/* The lock was renewed between the look and the write: whoever did that lives and keeps it. */
+static bool was_contested(const struct cluster_pass *p)
+{
+    for (size_t i = 0; i < p->s->n_outcomes; i++) {
+        const struct outcome *o = &p->s->outcomes[i];
+
+        if (o->type == ACT_PATCH && o->kind == KIND_CONFIGMAP && !o->ok &&
+            o->error.code == ERR_CONFLICT)
+            return true;
+    }
+    return false;
+}
+
 bool ha_ready_to_start(struct cluster_pass *p)
 {
-    struct cluster_memory *m = &p->plan.memory;
+    struct ha_notes *m = &p->plan.memory.ha;
     bool changed = false, known;
     jv items;
 
-    known = m->ha_ready && ha_has_started(p);
-    m->ha_ready = false;
+    known = m->ready && ha_has_started(p);
+    m->ready = false;
+    m->contested = !known && (m->contested || was_contested(p));
     if (known)
         return true;
-    known = read_items(p, m->ha_lost ? CALM_MS : HA_AGAIN_MS, &items);
+    known = read_items(p, m->lost ? CALM_MS : HA_AGAIN_MS, &items);
     if (known)
-        m->ha_lost = lost(p, items);
-    if (m->ha_lost)
+        m->lost = lost(p, items);
+    if (m->lost)
         p->stop_trouble = (struct obs_cause){
             UPGRADE_FAILED,
             "high availability has not kept the state that the job is to go on from; it may have "
             "ended while it was stopped. " MANUAL_RESTORE};
-    if (!known || m->ha_lost)
+    if (!known || m->lost)
         return false;
     jv_foreach (item, items) {
         /* What is left of a time with high availability is not even looked at without. */
@@ -193,7 +235,7 @@ bool ha_ready_to_start(struct cluster_pass *p)
         changed = true;
     }
     p->starts_job = !changed && p->config.ha_kubernetes && !ha_has_started(p);
-    m->ha_ready = p->starts_job;
+    m->ready = p->starts_job;
     return !changed && !p->starts_job;
 }
 

@@ -37,6 +37,7 @@ struct cluster_pass {
     bool goes_on;               /* the recorded run goes on from what high availability keeps */
     bool suspended;             /* it is recorded as suspended, and nothing else is asked for */
     jv pending;                 /* spec to record as soon as the job has ended; ABSENT: none */
+    struct conf pending_conf;   /* its effective configuration */
     const struct obs_job *job;  /* Flink's view of it, NULL: not there or not known */
     enum job_state job_state;   /* what the status shall say */
     const char *record_id;      /* a new job id to be recorded in this pass… */
@@ -128,7 +129,7 @@ void look_after_job(struct cluster_pass *p);
 /** Cancels it; true as soon as it does not run or there was time enough. Else p->progress tells. */
 bool job_stopped(struct cluster_pass *p);
 /** Whether TaskManagers are to be there for it although Flink does not have it yet. */
-bool job_expected(const struct cluster_pass *p);
+bool job_expected(struct cluster_pass *p);
 /** status.jobStatus and status.taskManager */
 jv cluster_job_status(struct cluster_pass *p);
 jv cluster_job_taskmanagers(const struct cluster_pass *p);

@@ -51,6 +51,8 @@ static bool upgrading(const struct cluster_pass *p)
 #define LAST_STATE "last-state"
 #define SAVEPOINT "savepoint"
 
+#define CANCELS_KEY "kubernetes.operator.job.upgrade.last-state.job-cancel.enabled"
+
 /* What a run that has ended, or is about to, can be gone on from. */
 struct leavings {
     const char *mode; /* as job.upgradeMode of the recorded spec; NULL: it never began */
@@ -166,6 +168,7 @@ void judge_job(struct cluster_pass *p)
         record_job(p, wanted, never_began);
         return;
     }
+    p->pending_conf = p->config.conf;
     /* What runs is kept as it is until its job has ended, unless it can no longer be read. */
     if (judge_recorded(p)) {
         (void)judge_as(p, wanted);
@@ -198,10 +201,45 @@ void look_at_job(struct cluster_pass *p)
         p->job_state = JOB_RECONCILING;
 }
 
-bool job_expected(const struct cluster_pass *p)
+#define JOBSTORE_S 3600 /* jobstore.expiration-time */
+
+/* For how long a JobManager tells of a job that has ended. */
+static int64_t jobstore_ms(const struct cluster_pass *p)
 {
-    return p->application && p->job_id && !p->suspended && !job_state_terminal(p->job_state) &&
-           !p->job && !p->job_missing;
+    int64_t s;
+    struct error err;
+
+    if (conf_int(&p->config.conf, "jobstore.expiration-time", JOBSTORE_S, &s, &err))
+        s = JOBSTORE_S;
+    return s * 1000;
+}
+
+#define COMES_MS 60000 /* main() of a JobManager that has just started may take so long */
+
+/* Without high availability nobody remembers that the job has ended: the next JobManager runs it
+ * again. That there is another one shows in its pod, or before that in what it has forgotten. */
+static bool runs_anew(struct cluster_pass *p)
+{
+    const struct obs_pod *jm = current_jm(p);
+    int64_t ended;
+
+    if (p->config.ha_kubernetes || !p->up_to_date || !jm || !jm->main_running)
+        return false;
+    if (!str_to_int64(str_or_empty(JV_STRING(p->status, "jobStatus", "updateTime")), &ended))
+        ended = 0;
+    int64_t until = MAX(jm->running_ms + COMES_MS, ended + jobstore_ms(p) - COMES_MS);
+
+    if (p->s->wall >= until)
+        return false;
+    plan_wake(&p->plan, p->s->now + until - p->s->wall);
+    return true;
+}
+
+bool job_expected(struct cluster_pass *p)
+{
+    if (!p->application || !p->job_id || p->suspended || p->job || p->job_missing)
+        return false;
+    return !job_state_terminal(p->job_state) || runs_anew(p);
 }
 
 /* ---- steps ---- */
@@ -305,11 +343,20 @@ static bool jobmanager_ever_ran(const struct cluster_pass *p)
     return false;
 }
 
+/* It runs for so long that it may have had a job and does not tell of it any more. */
+static bool may_have_forgotten(const struct cluster_pass *p)
+{
+    const struct obs_pod *jm = current_jm(p);
+
+    return !jm || p->s->wall - jm->running_ms >= jobstore_ms(p);
+}
+
 /* The recorded run has not begun; whoever can tell is asked. High availability keeps nothing of a
  * job before it begins, and after it has ended: it has not ended if no JobManager was started for
  * it, none has led yet, or only the one that does not have the job. */
 static bool has_not_begun(struct cluster_pass *p, bool *ret_known)
 {
+    const struct ha_notes *m = &p->plan.memory.ha;
     bool runs = jobmanager_instance(p) != NULL;
 
     *ret_known = !runs || (jobmanager_known(p) && p->s->flink->reachable);
@@ -321,14 +368,16 @@ static bool has_not_begun(struct cluster_pass *p, bool *ret_known)
         *ret_known = true;
         return true;
     }
+    if (ha_keeps(p) != HA_NOTHING || !*ret_known)
+        return false;
     /* What was told before this JobManager led says nothing of it. */
-    if (runs && *ret_known && p->plan.memory.ha_asked < p->s->flink->since) {
+    if (runs && m->told < p->s->flink->since) {
         ha_forget(p);
         plan_wake(&p->plan, p->s->now + HA_AGAIN_MS);
         *ret_known = false;
+        return false;
     }
-    return ha_keeps(p) != HA_UNKNOWN && *ret_known && p->plan.memory.ha_kept == HA_NOTHING &&
-           p->plan.memory.ha_leaders <= (runs ? 1 : 0);
+    return !m->leaders || (m->leaders == 1 && runs && !may_have_forgotten(p));
 }
 
 #define NEVER_SEEN_MS 60000
@@ -338,8 +387,7 @@ static bool has_not_begun(struct cluster_pass *p, bool *ret_known)
     "ended unseen. The JobManager's log tells; to run it again, change the spec"
 #define JOB_HAS_ENDED                                                                         \
     ": it has ended while its JobManager was being replaced, so how is not known; to run it " \
-    "again, change the spec. With state: set spec.job.initialSavepointPath and another "      \
-    "spec.job.savepointRedeployNonce"
+    "again, change the spec. With state: " HOW_TO_RESTORE
 
 /* A JobManager answers and does not have the job, for so long that it will not come. */
 static bool never_seen(struct cluster_pass *p)
@@ -370,8 +418,11 @@ static void tell_unknown(struct cluster_pass *p)
     p->job_missing = true;
     p->stop_trouble = (struct obs_cause){
         UPGRADE_FAILED,
-        "high availability has kept nothing of the job: it has ended unseen, or never begun; the "
-        "state to go on from is not known. " MANUAL_RESTORE};
+        arena_printf(p->a,
+                     "high availability has kept nothing of the job: it has ended unseen, or never "
+                     "begun; the state to go on from is not known. " MANUAL_RESTORE "%s%s",
+                     p->jm == JM_ERROR ? ". The JobManager: " : "",
+                     p->jm == JM_ERROR ? str_or_empty(p->cause.message) : "")};
 }
 
 /* The job has ended, and its JobManager, which could tell of its last state, is gone. What was
@@ -388,41 +439,74 @@ static bool left_by_the_dead(struct cluster_pass *p, bool by_ha, struct leavings
     return false;
 }
 
+/* What the change and the user ask of the end of this run. */
+struct farewell {
+    bool saves, only_saves; /* with a savepoint; only: with nothing else */
+    bool cancels;           /* through Flink's API although what high availability keeps would do */
+    bool changes_flink;     /* another version of Flink, which does not read that */
+    bool by_ha;             /* it does */
+};
+
+static struct farewell farewell_of(const struct cluster_pass *p, jv spec)
+{
+    struct farewell w = {.saves = !strcmp(asked_mode(p, spec), SAVEPOINT)};
+    struct error err;
+
+    w.changes_flink =
+        !str_eq(JV_STRING(p->recorded, "flinkVersion"), JV_STRING(spec, "flinkVersion"));
+    w.by_ha = p->config.ha_kubernetes && !w.changes_flink;
+    w.only_saves = w.saves && !w.changes_flink && !job_falls_back(&p->pending_conf);
+    if (conf_bool(&p->pending_conf, CANCELS_KEY, false, &w.cancels, &err))
+        w.cancels = false;
+    w.cancels &= !w.saves;
+    return w;
+}
+
+/* The job is ended by Flink's API: it runs, or ends already, and Flink takes away what it has kept
+ * of a job that ends. Without a JobManager nothing goes on. */
+static bool ends_by_api(const struct cluster_pass *p, const struct farewell *w,
+                        enum upgrade_mode *ret_mode)
+{
+    bool ending = job_state_terminal(p->job_state) || p->job_state == JOB_CANCELLING ||
+                  p->job_state == JOB_FAILING;
+    bool begun = job_stop_begun(jv_get(p->status, "jobStatus"), &p->plan.memory.stop);
+    bool running = p->job && p->job->job.state == JOB_RUNNING && p->s->flink->reachable;
+
+    *ret_mode = w->saves ? UPGRADE_SAVEPOINT : UPGRADE_LAST_STATE;
+    if (ending || (begun && (jobmanager_instance(p) || !w->by_ha)))
+        return true;
+    if ((w->saves && running) || (w->only_saves && p->job) || (w->cancels && running))
+        return true;
+    if (!running || !w->changes_flink || !conf_lookup(&p->config.conf, SAVEPOINT_DIR_KEY))
+        return false;
+    *ret_mode = UPGRADE_SAVEPOINT;
+    return true;
+}
+
 /* True as soon as the run has left what the next one goes on from; never nothing instead of a
  * state. */
 static bool has_left(struct cluster_pass *p, jv spec, struct leavings *ret)
 {
     const char *recorded_mode = JV_STRING(p->recorded, "job", "upgradeMode");
-    bool saves = !strcmp(asked_mode(p, spec), SAVEPOINT);
-    bool changes_flink =
-        !str_eq(JV_STRING(p->recorded, "flinkVersion"), JV_STRING(spec, "flinkVersion"));
-    bool by_ha = p->config.ha_kubernetes && !changes_flink, known;
-    enum upgrade_mode mode = saves ? UPGRADE_SAVEPOINT : UPGRADE_LAST_STATE;
-    bool ending = job_state_terminal(p->job_state) || p->job_state == JOB_CANCELLING ||
-                  p->job_state == JOB_FAILING;
-    bool begun = job_stop_begun(jv_get(p->status, "jobStatus"), &p->plan.memory.stop);
-    bool running = p->job && p->job->job.state == JOB_RUNNING && p->s->flink->reachable;
-    const struct conf *conf = &p->config.conf;
+    struct farewell w = farewell_of(p, spec);
+    enum upgrade_mode mode;
+    bool known;
 
     if (job_redeploys(p->recorded, spec) || wants_stateless(p, spec)) {
         *ret = p->never_ran && !str_eq(recorded_mode, LAST_STATE) ? never_began : nothing;
         return job_stopped(p);
     }
     if (job_state_terminal(p->job_state) && !p->job && no_jobmanager_comes(p))
-        return left_by_the_dead(p, by_ha, ret);
-    /* Flink takes away what it has kept of a job that ends. Without a JobManager nothing goes on.
-     */
-    if (ending || (begun && (jobmanager_instance(p) || !by_ha)))
-        return left_by_stopping(p, mode, by_ha, ret);
-    if (saves && (running || (!changes_flink && !job_falls_back(conf))))
-        return left_by_stopping(p, mode, by_ha, ret);
-    if (running && changes_flink && conf_lookup(conf, SAVEPOINT_DIR_KEY))
-        return left_by_stopping(p, UPGRADE_SAVEPOINT, by_ha, ret);
-    if (by_ha && left_to_ha(p, ret, &known))
-        return known;
-    if (by_ha && p->plan.memory.ha_kept == HA_JOB) { /* without a checkpoint it is where it began */
-        *ret = (struct leavings){LAST_STATE, p->restore_path};
-        return true;
+        return left_by_the_dead(p, w.by_ha, ret);
+    if (ends_by_api(p, &w, &mode))
+        return left_by_stopping(p, mode, w.by_ha, ret);
+    if (w.by_ha && !w.only_saves) {
+        if (left_to_ha(p, ret, &known))
+            return known;
+        if (p->plan.memory.ha.kept == HA_JOB) { /* without a checkpoint it is where it began */
+            *ret = (struct leavings){LAST_STATE, p->restore_path};
+            return true;
+        }
     }
     if (has_not_begun(p, &known)) {
         *ret = never_began;
@@ -432,7 +516,7 @@ static bool has_left(struct cluster_pass *p, jv spec, struct leavings *ret)
         p->progress = "waiting for the JobManager to tell of the job";
         return false;
     }
-    if (left_by_stopping(p, UPGRADE_LAST_STATE, by_ha, ret))
+    if (left_by_stopping(p, w.only_saves ? mode : UPGRADE_LAST_STATE, w.by_ha, ret))
         return true;
     if (!p->job && p->config.ha_kubernetes && ha_keeps(p) == HA_NOTHING)
         tell_unknown(p);
@@ -444,23 +528,26 @@ static bool has_left(struct cluster_pass *p, jv spec, struct leavings *ret)
  * be slow. */
 static void look_for_end(struct cluster_pass *p)
 {
-    const struct cluster_memory *m = &p->plan.memory;
+    const struct ha_notes *m = &p->plan.memory.ha;
     int64_t patience_ends = p->s->flink->since + NEVER_CAME_MS;
-    bool missing = p->up_to_date && job_expected(p) && p->config.ha_kubernetes && never_seen(p),
-         ended;
+    bool missing = p->up_to_date && job_expected(p) && p->config.ha_kubernetes && never_seen(p);
+    bool patient = p->s->now < patience_ends, ended;
 
     if (!missing) {
         ha_forget(p);
         return;
     }
-    if (m->ha_kept != HA_NOTHING && ha_keeps(p) != HA_NOTHING)
+    /* Something is kept until the job ends: that may change while there is hope. */
+    if (m->kept == HA_UNKNOWN || (m->kept != HA_NOTHING && patient))
+        (void)ha_keeps(p);
+    if (m->kept == HA_UNKNOWN)
         return;
-    ended = !upgrading(p) || m->ha_leaders > 1;
-    if (!ended && p->s->now < patience_ends) {
+    ended = m->kept == HA_NOTHING && (!upgrading(p) || m->leaders > 1);
+    if (!ended && patient) {
         plan_wake(&p->plan, patience_ends);
         return;
     }
-    p->job_missing = true;
+    p->job_missing = m->kept == HA_NOTHING;
     p->stop_trouble = (struct obs_cause){JOB_MISSING, ended ? JOB_NOT_FOUND JOB_HAS_ENDED
                                                             : JOB_NOT_FOUND JOB_NEVER_CAME};
 }
@@ -468,8 +555,11 @@ static void look_for_end(struct cluster_pass *p)
 /* What is asked for may be recorded now. */
 static void record_pending(struct cluster_pass *p, struct leavings left)
 {
-    /* What is recorded in this pass is made in the next one, and what was recorded no more. */
+    /* What is recorded in this pass is made in the next one, and what was recorded no more; what of
+     * that was a question is asked again. */
     plan_drop_first(&p->plan, p->n_rolled_out);
+    p->plan.memory.ha.asked = -1;
+    ha_forget(p);
     record(p, p->pending, left);
     p->pending = ABSENT;
     p->up_to_date = false;

@@ -125,6 +125,7 @@ static bool may_start(struct cluster_pass *p)
 {
     if (!p->application || ha_ready_to_start(p))
         return true;
+    /* Not told without: the look takes a moment, and what keeps it from happening is told. */
     if (p->config.ha_kubernetes)
         wait_for(p, LOOKING_AT_HA);
     return false;

@@ -41,9 +41,9 @@ const char *job_failure(struct plan *plan, const struct failure_look *l);
 /** The reason when a job has ended, or cannot be ended, without a state to go on from. */
 #define UPGRADE_FAILED "UpgradeFailed"
 /** What helps then, as the end of a message. */
-#define MANUAL_RESTORE                                                        \
-    "Manual restore required: set spec.job.initialSavepointPath and another " \
-    "spec.job.savepointRedeployNonce"
+#define HOW_TO_RESTORE \
+    "set spec.job.initialSavepointPath and another spec.job.savepointRedeployNonce"
+#define MANUAL_RESTORE "Manual restore required: " HOW_TO_RESTORE
 /** The reason when Flink does not have a job any more, and status.error then: a plain string
  * (api-contract §1.7). */
 #define JOB_MISSING "Missing"

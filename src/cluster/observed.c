@@ -215,6 +215,7 @@ void obs_pod_read(struct arena *a, jv object, struct obs_pod *ret)
     jv ended = jv_present(now) ? now : last;
 
     ret->main_running = jv_present(JV_PATH(main, "state", "running"));
+    ret->running_ms = time_of(JV_PATH(main, "state", "running", "startedAt"));
     ret->main_started = jv_bool_or(jv_get(main, "started"), false);
     ret->restarts = (int)jv_int64_or(jv_get(main, "restartCount"), 0);
     if (jv_present(ended)) {

@@ -316,13 +316,24 @@ static bool is_older(const char *version, const char *than)
     return str_to_int64(version, &a) && str_to_int64(than, &b) && a < b;
 }
 
+/* Flink's high availability renews its ConfigMaps, which have the labels of the cluster, every few
+ * seconds; only Flink before 2.0 marks them so that the watch leaves them out. */
+static bool is_flinks(const struct store *st, jv object)
+{
+    jv m = jv_get(object, "metadata");
+
+    return st->kind == KIND_CONFIGMAP &&
+           str_has_suffix(str_or_empty(JV_STRING(m, "name")), "-config-map") &&
+           !JV_STRING(m, "annotations", ANNOTATION_SPEC_HASH);
+}
+
 void store_observe(struct store *st, jv object, int64_t now)
 {
     const char *version = str_or_empty(JV_STRING(object, "metadata", "resourceVersion"));
     char key[512];
     struct entry *old;
 
-    if (!key_of(object, key, sizeof(key)))
+    if (!key_of(object, key, sizeof(key)) || is_flinks(st, object))
         return;
     old = strmap_get(&st->entries, key);
     if (old) {
@@ -393,7 +404,8 @@ void store_write_through(struct store *st, jv object, int64_t now)
     char key[512];
     struct entry *old;
 
-    if (!version || !key_of(object, key, sizeof(key)) || is_buried(st, uid, 0))
+    if (!version || !key_of(object, key, sizeof(key)) || is_buried(st, uid, 0) ||
+        is_flinks(st, object))
         return;
     old = strmap_get(&st->entries, key);
     if (is_final(object)) {

@@ -15,7 +15,8 @@
 #include "flinkop/str.h"
 
 /* Those of Flink's high availability have the labels of the cluster, too, and change every few
- * seconds (KubernetesUtils.getConfigMapLabels). */
+ * seconds (KubernetesUtils.getConfigMapLabels). What Flink 2 does not mark so any more the store
+ * leaves out. */
 #define OUR_CONFIGMAPS "app,type,configmap-type!=high-availability"
 
 static const struct kube_watch_spec watched[] = {

@@ -262,6 +262,22 @@ static const struct flink_defaults *defaults_of(struct situation *s)
     return d;
 }
 
+/* An answer about high availability that counts is one that was asked for in this situation. */
+static struct ha_notes asked_before(struct situation *s, const struct cluster_snapshot *now)
+{
+    struct cluster_memory none = cluster_memory_initial();
+    struct outcome *others = arena_new_array(s->a, struct outcome, s->n_outcomes + 1);
+    struct cluster_snapshot before = *now;
+
+    before.memory = &none;
+    before.outcomes = others;
+    before.n_outcomes = 0;
+    for (size_t i = 0; i < s->n_outcomes; i++)
+        if (s->outcomes[i].type != ACT_READ_HA)
+            others[before.n_outcomes++] = s->outcomes[i];
+    return before.n_outcomes < s->n_outcomes ? reconcile_cluster(s->a, &before).memory.ha : none.ha;
+}
+
 static struct plan plan_cluster(struct situation *s, jv cr)
 {
     const char *name = JV_STRING(cr, "metadata", "name");
@@ -294,8 +310,9 @@ static struct plan plan_cluster(struct situation *s, jv cr)
     add_jobs(s, &snap);
     /* Waiting times need a first look: the case says how long ago that was. */
     int64_t before = jv_int64_or(jv_get(s->doc, "firstLook"), 0);
+    snap.now -= before;
+    memory.ha = asked_before(s, &snap);
     if (before) {
-        snap.now -= before;
         memory = reconcile_cluster(s->a, &snap).memory;
         snap.now += before;
     }
