@@ -69,6 +69,7 @@ struct cluster_config {
 };
 
 #define SAVEPOINT_DIR_KEY "execution.checkpointing.savepoint-dir"
+#define CHECKPOINT_AGE_KEY "kubernetes.operator.job.upgrade.last-state.max.allowed.checkpoint.age"
 
 /**
  * Builds it; problems (with the path of the field a user would change) are added to p, and the

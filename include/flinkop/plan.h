@@ -97,7 +97,20 @@ struct outcome {
      * ACT_FIND_SAVEPOINT, ACT_READ_STATE: the path, NULL: none yet, or none outside of the
      * JobManager. */
     const char *text;
+    /* ACT_READ_STATE: when the newest checkpoint was triggered, and the newest that is still in
+     * progress (epoch ms, -1: there is none) */
+    int64_t taken_ms, pending_ms;
 };
+
+/* What Flink tells of the checkpoints of a job. */
+struct checkpoint_notes {
+    const char *job_id;           /* of that one */
+    int64_t asked, told;          /* monotonic ms, -1 */
+    const char *path;             /* of the newest, NULL: there is none to be told of */
+    int64_t taken_ms, pending_ms; /* as in struct outcome */
+};
+struct checkpoint_notes checkpoint_notes_initial(void);
+struct checkpoint_notes checkpoint_notes_copy(struct arena *a, const struct checkpoint_notes *m);
 
 /* Notes about a job that is to end. */
 struct stop_memory {
@@ -166,6 +179,7 @@ struct cluster_memory {
     struct refusal kept;      /* of a pod that was to be taken away */
     struct ha_notes ha;
     struct stop_memory stop; /* of the job of an application */
+    struct checkpoint_notes checkpoints;
 };
 struct cluster_memory cluster_memory_initial(void);
 /** A copy with everything it points to in this arena. */
@@ -251,6 +265,7 @@ struct job_memory {
     const char *looked_for; /* job id that a live look-up did not find… */
     int64_t deleting_since; /* -1 */
     struct stop_memory stop;
+    struct checkpoint_notes checkpoints;
     const char *lost_id; /* job id that the JobManager no longer knows… */
     int64_t lost_since;  /* …since, -1 */
     struct obs_cause

@@ -26,6 +26,7 @@ struct cluster_memory cluster_memory_initial(void)
         .deleting_since = -1,
         .blocked_since = -1,
         .stop = stop_memory_initial(),
+        .checkpoints = checkpoint_notes_initial(),
         .ha = {.asked = -1, .told = -1},
     };
 }
@@ -48,6 +49,7 @@ struct cluster_memory cluster_memory_copy(struct arena *a, const struct cluster_
     for (size_t i = 0; i < m->n_retries; i++)
         copy.retries[i] = arena_strdup(a, m->retries[i]);
     copy.stop = stop_memory_copy(a, &m->stop);
+    copy.checkpoints = checkpoint_notes_copy(a, &m->checkpoints);
     copy.ha.asker = m->ha.asker ? arena_strdup(a, m->ha.asker) : NULL;
     copy.spec_hash = m->spec_hash ? arena_strdup(a, m->spec_hash) : NULL;
     alloc->jobmanager = m->alloc.jobmanager ? arena_strdup(a, m->alloc.jobmanager) : NULL;

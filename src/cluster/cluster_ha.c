@@ -221,8 +221,10 @@ bool ha_ready_to_start(struct cluster_pass *p)
     if (m->lost)
         p->stop_trouble = (struct obs_cause){
             UPGRADE_FAILED,
-            "high availability has not kept the state that the job is to go on from; it may have "
-            "ended while it was stopped. " MANUAL_RESTORE};
+            arena_printf(p->a,
+                         "high availability has not kept the state that the job is to go on from; "
+                         "it may have ended while it was stopped. " MANUAL_RESTORE "%s",
+                         job_last_seen(p->a, jv_get(p->status, "jobStatus")))};
     if (!known || m->lost)
         return false;
     jv_foreach (item, items) {

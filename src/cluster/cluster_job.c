@@ -274,13 +274,14 @@ static struct job_stop stop_of(struct cluster_pass *p, enum upgrade_mode mode)
         .state = p->job_state,
         .status = jv_get(p->status, "jobStatus"),
         .mode = mode,
-        .conf = &p->config.conf,
+        .conf = jv_present(p->pending) ? &p->pending_conf : &p->config.conf,
         .fresh_id = p->s->fresh_job_id,
         .outcomes = p->s->outcomes,
         .n_outcomes = p->s->n_outcomes,
         .now = p->s->now,
         .wall = p->s->wall,
         .memory = &p->plan.memory.stop,
+        .checkpoints = &p->plan.memory.checkpoints,
     };
 }
 
@@ -420,7 +421,8 @@ static void tell_unknown(struct cluster_pass *p)
         UPGRADE_FAILED,
         arena_printf(p->a,
                      "high availability has kept nothing of the job: it has ended unseen, or never "
-                     "begun; the state to go on from is not known. " MANUAL_RESTORE "%s%s",
+                     "begun; the state to go on from is not known. " MANUAL_RESTORE "%s%s%s",
+                     job_last_seen(p->a, jv_get(p->status, "jobStatus")),
                      p->jm == JM_ERROR ? ". The JobManager: " : "",
                      p->jm == JM_ERROR ? str_or_empty(p->cause.message) : "")};
 }
@@ -434,8 +436,11 @@ static bool left_by_the_dead(struct cluster_pass *p, bool by_ha, struct leavings
     if (by_ha && p->job_state != JOB_FINISHED && left_to_ha(p, ret, &known))
         return known;
     p->stop_trouble = (struct obs_cause){
-        UPGRADE_FAILED, "the job has ended, and its JobManager, which knew its last state, is "
-                        "gone. " MANUAL_RESTORE};
+        UPGRADE_FAILED,
+        arena_printf(p->a,
+                     "the job has ended, and its JobManager, which knew its last state, is "
+                     "gone. " MANUAL_RESTORE "%s",
+                     job_last_seen(p->a, jv_get(p->status, "jobStatus")))};
     return false;
 }
 
@@ -464,16 +469,19 @@ static struct farewell farewell_of(const struct cluster_pass *p, jv spec)
 
 /* The job is ended by Flink's API: it runs, or ends already, and Flink takes away what it has kept
  * of a job that ends. Without a JobManager nothing goes on. */
-static bool ends_by_api(const struct cluster_pass *p, const struct farewell *w,
+static bool ends_by_api(struct cluster_pass *p, const struct farewell *w,
                         enum upgrade_mode *ret_mode)
 {
     bool ending = job_state_terminal(p->job_state) || p->job_state == JOB_CANCELLING ||
                   p->job_state == JOB_FAILING;
     bool begun = job_stop_begun(jv_get(p->status, "jobStatus"), &p->plan.memory.stop);
     bool running = p->job && p->job->job.state == JOB_RUNNING && p->s->flink->reachable;
+    struct job_stop stop = stop_of(p, UPGRADE_LAST_STATE);
 
     *ret_mode = w->saves ? UPGRADE_SAVEPOINT : UPGRADE_LAST_STATE;
     if (ending || (begun && (jobmanager_instance(p) || !w->by_ha)))
+        return true;
+    if (running && w->by_ha && !w->saves && job_checkpoint_age(&stop) != CHECKPOINT_YOUNG)
         return true;
     if ((w->saves && running) || (w->only_saves && p->job) || (w->cancels && running))
         return true;
@@ -548,8 +556,10 @@ static void look_for_end(struct cluster_pass *p)
         return;
     }
     p->job_missing = m->kept == HA_NOTHING;
-    p->stop_trouble = (struct obs_cause){JOB_MISSING, ended ? JOB_NOT_FOUND JOB_HAS_ENDED
-                                                            : JOB_NOT_FOUND JOB_NEVER_CAME};
+    p->stop_trouble = (struct obs_cause){
+        JOB_MISSING,
+        arena_printf(p->a, JOB_NOT_FOUND "%s%s", ended ? JOB_HAS_ENDED : JOB_NEVER_CAME,
+                     ended ? job_last_seen(p->a, jv_get(p->status, "jobStatus")) : "")};
 }
 
 /* What is asked for may be recorded now. */
@@ -571,6 +581,9 @@ void look_after_job(struct cluster_pass *p)
     look_at_job(p);
     if (!p->held || p->recording || !jv_present(p->recorded))
         return;
+    struct job_stop job = stop_of(p, UPGRADE_LAST_STATE);
+
+    p->status = jv_set(p->a, p->status, "jobStatus", job_told_checkpoint(&job));
     if (jv_present(p->pending)) {
         struct leavings left;
 
@@ -580,6 +593,8 @@ void look_after_job(struct cluster_pass *p)
     }
     p->plan.memory.stop = stop_memory_initial();
     look_for_end(p);
+    if (p->up_to_date && !wants_stateless(p, jv_get(p->cr, "spec")))
+        job_look_at_checkpoint(&job);
     if (p->job && p->up_to_date && upgrading(p)) {
         p->deployed = true;
         p->target = JV_SET_PATH(p->a, p->target, STR(RUNNING), "job", "state");

@@ -37,6 +37,11 @@ static void check_state(struct problems *p, const struct cluster_config *c)
     if (mode == UPGRADE_SAVEPOINT && !conf_lookup(&c->conf, SAVEPOINT_DIR_KEY))
         problem_add(p, "spec.job.upgradeMode",
                     "savepoint needs flinkConfiguration." SAVEPOINT_DIR_KEY);
+    if (mode == UPGRADE_LAST_STATE && conf_lookup(&c->conf, CHECKPOINT_AGE_KEY) &&
+        !conf_lookup(&c->conf, SAVEPOINT_DIR_KEY))
+        problem_add(p, config_path(p, CHECKPOINT_AGE_KEY),
+                    "needs " SAVEPOINT_DIR_KEY
+                    ": a savepoint is taken instead of a checkpoint that is older");
 }
 
 void choose_job(struct problems *p, struct cluster_config *c)

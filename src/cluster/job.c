@@ -29,8 +29,10 @@
 
 struct job_memory job_memory_initial(void)
 {
-    return (struct job_memory){
-        .deleting_since = -1, .lost_since = -1, .stop = stop_memory_initial()};
+    return (struct job_memory){.deleting_since = -1,
+                               .lost_since = -1,
+                               .stop = stop_memory_initial(),
+                               .checkpoints = checkpoint_notes_initial()};
 }
 
 struct job_memory job_memory_copy(struct arena *a, const struct job_memory *m)
@@ -43,6 +45,7 @@ struct job_memory job_memory_copy(struct arena *a, const struct job_memory *m)
     copy.looked_for = m->looked_for ? arena_strdup(a, m->looked_for) : NULL;
     copy.lost_id = m->lost_id ? arena_strdup(a, m->lost_id) : NULL;
     copy.stop = stop_memory_copy(a, &m->stop);
+    copy.checkpoints = checkpoint_notes_copy(a, &m->checkpoints);
     copy.refused = obs_cause_copy(a, m->refused);
     return copy;
 }
@@ -266,10 +269,9 @@ static void submit(struct job_pass *p)
     p->out.memory.sure_id = NULL;
 }
 
-/* True as soon as the job has ended; ret_restore: what another one goes on from. */
-static bool end_job(struct job_pass *p, const char **ret_restore)
+static struct job_stop stop_of(struct job_pass *p)
 {
-    struct job_stop stop = {
+    return (struct job_stop){
         .a = p->a,
         .plan = &p->out.plan,
         .kind = KIND_FLINKSESSIONJOB,
@@ -290,7 +292,14 @@ static bool end_job(struct job_pass *p, const char **ret_restore)
         .now = p->s->now,
         .wall = p->s->wall,
         .memory = &p->out.memory.stop,
+        .checkpoints = &p->out.memory.checkpoints,
     };
+}
+
+/* True as soon as the job has ended; ret_restore: what another one goes on from. */
+static bool end_job(struct job_pass *p, const char **ret_restore)
+{
+    struct job_stop stop = stop_of(p);
 
     job_stop(&stop);
     p->progress = stop.progress;
@@ -469,8 +478,21 @@ static void look_for_cause(struct job_pass *p)
                                                          .wall = p->s->wall});
 }
 
+/* Nothing that it would have to end for. */
+static void goes_on(struct job_pass *p)
+{
+    struct job_stop look = stop_of(p);
+
+    p->out.memory.stop = stop_memory_initial();
+    if (!p->stateless)
+        job_look_at_checkpoint(&look);
+}
+
 static void follow(struct job_pass *p)
 {
+    struct job_stop job = stop_of(p);
+
+    p->status = jv_set(p->a, p->status, "jobStatus", job_told_checkpoint(&job));
     bool ended = job_state_terminal(p->state), was_suspended = recorded_suspended(p);
     const char *restore = recorded_restore(p);
 
@@ -485,7 +507,7 @@ static void follow(struct job_pass *p)
     if ((p->suspend || p->changed || begun) && !(was_suspended && ended) && !end_job(p, &restore))
         return;
     if (!p->suspend && !p->changed && !begun)
-        p->out.memory.stop = stop_memory_initial();
+        goes_on(p);
     p->progress = NULL;
     if (was_suspended && p->stateless && !recorded_stateless(p))
         restore = NULL; /* its state is not wanted any more */

@@ -109,9 +109,9 @@ static const char *error(struct job_pass *p, struct obs_cause trouble)
 }
 
 /* status.error stays as the API has always had it. */
-#define LOST_STATE                                                                           \
-    JOB_NOT_FOUND ": its JobManager has lost it, and only you know where its state is; set " \
-                  "spec.job.initialSavepointPath and another spec.job.savepointRedeployNonce"
+#define LOST_STATE \
+    JOB_NOT_FOUND  \
+        ": its JobManager has lost it, and only you know where its state is; " HOW_TO_RESTORE
 
 static struct obs_cause summary(struct job_pass *p, struct obs_cause trouble)
 {
@@ -122,7 +122,9 @@ static struct obs_cause summary(struct job_pass *p, struct obs_cause trouble)
     if (p->invalid)
         return (struct obs_cause){"ValidationError", p->invalid};
     if (trouble.reason && !strcmp(trouble.reason, JOB_MISSING) && !p->record_id && !p->stateless)
-        return (struct obs_cause){trouble.reason, LOST_STATE};
+        return (struct obs_cause){
+            trouble.reason, arena_printf(p->a, LOST_STATE "%s",
+                                         job_last_seen(p->a, jv_get(p->status, "jobStatus")))};
     if (trouble.reason && !p->record_id)
         return trouble;
     if (p->state == JOB_FAILED && !p->record_id)

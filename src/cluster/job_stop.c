@@ -2,7 +2,8 @@
 /*
  *   stateless    cancel, go on from nothing
  *   savepoint    record a trigger id, stop with that savepoint, ask until it is there
- *   last-state   cancel, read the path of the last completed checkpoint
+ *   last-state   cancel, read the path of the last completed checkpoint; with a savepoint if that
+ *                one is older than the user allows
  *
  * A savepoint's id is recorded before it is asked for, so a second request is the same one, and an
  * operator that was away finds out how it ended: from the trigger, or, when Flink has forgotten
@@ -42,7 +43,7 @@ static bool stateful(const struct job_stop *s)
     return s->mode == UPGRADE_LAST_STATE || s->mode == UPGRADE_SAVEPOINT;
 }
 
-static const struct outcome *outcome_of(const struct job_stop *s, enum action_type type)
+const struct outcome *job_outcome(const struct job_stop *s, enum action_type type)
 {
     for (size_t i = 0; i < s->n_outcomes; i++)
         if (s->outcomes[i].type == type && str_eq(s->outcomes[i].job_id, s->job_id))
@@ -50,7 +51,7 @@ static const struct outcome *outcome_of(const struct job_stop *s, enum action_ty
     return NULL;
 }
 
-static struct action *ask(struct job_stop *s, enum action_type type)
+struct action *job_ask(struct job_stop *s, enum action_type type)
 {
     struct action *act = plan_add(s->plan, type, s->kind, s->ns, s->name);
 
@@ -80,7 +81,7 @@ static void cancel(struct job_stop *s)
 {
     s->progress = "cancelling the job";
     if (due(s, &s->memory->sent, AGAIN_MS))
-        ask(s, ACT_CANCEL_JOB);
+        job_ask(s, ACT_CANCEL_JOB);
 }
 
 /* ---- the state that an ended job has left ---- */
@@ -91,15 +92,15 @@ static void unknown_state(struct job_stop *s, const char *why)
         UPGRADE_FAILED,
         arena_printf(
             s->a,
-            "the job has ended, and the state to go on from is not known: %s. " MANUAL_RESTORE,
-            why)};
+            "the job has ended, and the state to go on from is not known: %s. " MANUAL_RESTORE "%s",
+            why, job_last_seen(s->a, s->status))};
 }
 
 /* Flink keeps the checkpoints of jobs that have ended for jobstore.expiration-time, as long as its
  * JobManager lives. */
 static void read_state(struct job_stop *s)
 {
-    const struct outcome *o = outcome_of(s, ACT_READ_STATE);
+    const struct outcome *o = job_outcome(s, ACT_READ_STATE);
     const char *began_with = JV_STRING(s->status, "upgradeSavepointPath");
 
     s->progress = "looking for the last state of the job";
@@ -124,7 +125,7 @@ static void read_state(struct job_stop *s)
     if (s->now - s->memory->ended < CACHED_MS)
         plan_wake(s->plan, s->memory->ended + CACHED_MS);
     else if (s->reachable && due(s, &s->memory->sent, AGAIN_MS))
-        ask(s, ACT_READ_STATE);
+        job_ask(s, ACT_READ_STATE);
 }
 
 /* ---- a savepoint ---- */
@@ -213,14 +214,14 @@ static void send_stop(struct job_stop *s, const char *trigger)
         .format = format_name(s),
         .drain = drain,
     };
-    ask(s, ACT_STOP_JOB)->stop = args;
+    job_ask(s, ACT_STOP_JOB)->stop = args;
 }
 
 /* A savepoint was triggered: how is it? */
 static void follow_savepoint(struct job_stop *s, const char *trigger)
 {
-    const struct outcome *stop = outcome_of(s, ACT_STOP_JOB),
-                         *look = outcome_of(s, ACT_FIND_SAVEPOINT);
+    const struct outcome *stop = job_outcome(s, ACT_STOP_JOB),
+                         *look = job_outcome(s, ACT_FIND_SAVEPOINT);
     bool forgotten = look && look->ok && !look->found;
 
     s->progress = "taking a savepoint";
@@ -249,7 +250,7 @@ static void follow_savepoint(struct job_stop *s, const char *trigger)
         struct stop_args *args = arena_new(s->a, struct stop_args);
 
         *args = (struct stop_args){.trigger = trigger};
-        ask(s, ACT_FIND_SAVEPOINT)->stop = args;
+        job_ask(s, ACT_FIND_SAVEPOINT)->stop = args;
     }
 }
 
@@ -275,6 +276,24 @@ static void stop_with_savepoint(struct job_stop *s)
         plan_wake(s->plan, s->memory->retry_at);
     else
         record_trigger(s);
+}
+
+/* Cancelled, unless that would throw away more than the user allows. */
+static void stop_with_last_state(struct job_stop *s)
+{
+    switch (job_checkpoint_age(s)) {
+    case CHECKPOINT_UNKNOWN:
+        s->progress = "looking at how old the last checkpoint is";
+        break;
+    case CHECKPOINT_COMES:
+        s->progress = "waiting for a checkpoint: the last one is older than is allowed";
+        break;
+    case CHECKPOINT_OLD:
+        stop_with_savepoint(s);
+        break;
+    case CHECKPOINT_YOUNG:
+        cancel(s);
+    }
 }
 
 /* ---- the whole ---- */
@@ -333,7 +352,7 @@ void job_stop(struct job_stop *s)
         found_end(s, NULL);
     else if (trigger && terminal(s) && s->memory->ended >= 0 && !stateful(s))
         found_end(s, NULL); /* the savepoint was forgotten, and its state is not wanted any more */
-    else if (terminal(s) && (outcome_of(s, ACT_READ_STATE) || (trigger && s->memory->ended >= 0)))
+    else if (terminal(s) && (job_outcome(s, ACT_READ_STATE) || (trigger && s->memory->ended >= 0)))
         read_state(s);
     else if (trigger && !stateful(s) && s->kind == KIND_FLINKDEPLOYMENT && can_just_go(s))
         found_end(s, NULL);
@@ -348,7 +367,7 @@ void job_stop(struct job_stop *s)
     else if (s->mode == UPGRADE_SAVEPOINT)
         stop_with_savepoint(s);
     else
-        cancel(s);
+        stop_with_last_state(s);
     /* It stays told until it is overcome. */
     if (s->trouble.reason)
         s->memory->trouble = s->trouble;

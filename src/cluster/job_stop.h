@@ -27,6 +27,7 @@ struct job_stop {
     size_t n_outcomes;
     int64_t now, wall;
     struct stop_memory *memory;
+    struct checkpoint_notes *checkpoints;
 
     /* ---- found ---- */
     bool ended;               /* it runs no more, and… */
@@ -40,6 +41,30 @@ struct job_stop {
 
 /** Takes the next step of it, or finds that it has ended. */
 void job_stop(struct job_stop *s);
+/** Plans an action about the job. */
+struct action *job_ask(struct job_stop *s, enum action_type type);
+/** How such an action of the pass before ended, NULL: there was none. */
+const struct outcome *job_outcome(const struct job_stop *s, enum action_type type);
+
+/* ---- job_checkpoint.c ---- */
+
+/** Looks at the checkpoints of a job that runs on, now and then. */
+void job_look_at_checkpoint(struct job_stop *s);
+/** status.jobStatus with the newest one that was seen, of a job that does not run any more or whose
+ * JobManager does not answer. */
+jv job_told_checkpoint(struct job_stop *s);
+
+enum checkpoint_age {
+    CHECKPOINT_UNKNOWN, /* Flink is being asked */
+    CHECKPOINT_YOUNG,   /* young enough to go on from, or nobody cares */
+    CHECKPOINT_COMES,   /* one that would be is under way */
+    CHECKPOINT_OLD,
+};
+/** How old the newest checkpoint of a job that runs is, against what the user allows
+ * (last-state.max.allowed.checkpoint.age). */
+enum checkpoint_age job_checkpoint_age(struct job_stop *s);
+
+/* ---- job_stop.c ---- */
 
 /** Whether the job is being ended already. Then there is no way back: it will not run on, whatever
  * is asked for by now. status: status.jobStatus */

@@ -122,6 +122,13 @@ const char *job_failure(struct plan *plan, const struct failure_look *l)
     return NULL;
 }
 
+const char *job_last_seen(struct arena *a, jv status)
+{
+    const char *path = JV_STRING(status, LAST_CHECKPOINT, "location");
+
+    return path ? arena_printf(a, ". The newest checkpoint that was seen: %s", path) : "";
+}
+
 jv job_status_write(struct arena *a, jv old, const struct obs_job *job, const char *state,
                     int64_t wall)
 {
@@ -141,5 +148,8 @@ jv job_status_begin(struct arena *a, jv old, const char *id)
 {
     jv js = jv_set(a, old, "jobId", STR(id));
 
+    /* One that goes on under the same id goes on from there, too. */
+    if (!str_eq(id, JV_STRING(old, "jobId")))
+        js = jv_set(a, js, LAST_CHECKPOINT, ABSENT);
     return jv_set(a, js, "startTime", ABSENT);
 }

@@ -44,6 +44,11 @@ const char *job_failure(struct plan *plan, const struct failure_look *l);
 #define HOW_TO_RESTORE \
     "set spec.job.initialSavepointPath and another spec.job.savepointRedeployNonce"
 #define MANUAL_RESTORE "Manual restore required: " HOW_TO_RESTORE
+/** In status.jobStatus: {location, timeStamp} of the newest checkpoint that was seen. */
+#define LAST_CHECKPOINT "lastCheckpoint"
+/** Behind that: what the status tells of the newest checkpoint, "" if nothing. status:
+ * status.jobStatus */
+const char *job_last_seen(struct arena *a, jv status);
 /** The reason when Flink does not have a job any more, and status.error then: a plain string
  * (api-contract §1.7). */
 #define JOB_MISSING "Missing"

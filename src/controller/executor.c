@@ -437,6 +437,7 @@ static void on_state(void *arg, const struct flink_answer *answer)
     struct error err = *answer->err;
     struct flink_checkpoints c;
 
+    op->outcome.taken_ms = op->outcome.pending_ms = -1;
     if (err.code == ERR_NOT_FOUND && strstr(err.text, NO_CHECKPOINTS)) {
         op_ok(op);
         return;
@@ -446,6 +447,8 @@ static void on_state(void *arg, const struct flink_answer *answer)
 
         op->outcome.found = last->id >= 0;
         op->outcome.text = last->path;
+        op->outcome.taken_ms = c.latest.id >= 0 ? c.latest.trigger_ms : -1;
+        op->outcome.pending_ms = c.pending_ms;
     }
     op_end(op, &err);
 }

@@ -213,6 +213,21 @@ static struct flink_snapshot read_snapshot(struct decoder *d, struct arena *a,
     return s;
 }
 
+static int64_t newest_pending(struct decoder *d, jv checkpoints)
+{
+    const struct place *history = AT(NULL, "history");
+    int64_t newest = -1;
+    size_t i = 0;
+
+    jv_foreach (item, jv_get(checkpoints, "history")) {
+        int64_t ms = decode_time(d, NTH(history, i++), *item, "trigger_timestamp");
+
+        if (str_eq(JV_STRING(*item, "status"), "IN_PROGRESS"))
+            newest = MAX(newest, ms);
+    }
+    return newest;
+}
+
 int flink_decode_checkpoints(struct arena *a, jv v, struct flink_checkpoints *ret,
                              struct error *err)
 {
@@ -229,6 +244,7 @@ int flink_decode_checkpoints(struct arena *a, jv v, struct flink_checkpoints *re
     ret->latest = read_snapshot(&d, a, AT(latest, "completed"), newest);
     ret->savepoint = read_snapshot(&d, a, AT(latest, "savepoint"), savepoint);
     ret->restored = read_snapshot(&d, a, AT(latest, "restored"), restored);
+    ret->pending_ms = newest_pending(&d, obj);
     if (ret->savepoint.id > ret->latest.id)
         ret->latest = ret->savepoint;
     if (ret->latest.discarded)

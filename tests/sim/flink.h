@@ -86,6 +86,7 @@ struct fjob {
     int64_t base, at;          /* what it began with; where it is, or was when it ran last */
     int64_t runs_since;        /* while it runs */
     int64_t checkpoint, saved; /* the last completed one; the savepoint it was stopped with; -1 */
+    int64_t checkpoint_at;     /* when it was taken */
     char trigger[FLINK_ID_LEN + 1];
     int64_t trigger_done; /* -1: under way */
     struct sim_event *stopping;

@@ -93,8 +93,10 @@ int64_t job_checkpoint(struct fjob *j)
 {
     int64_t n = j->running ? (sim.now - j->runs_since) / CHECKPOINT_MS : 0;
 
-    if (n && !j->batch)
+    if (n && !j->batch) {
         j->checkpoint = j->at + n * CHECKPOINT_MS;
+        j->checkpoint_at = j->runs_since + n * CHECKPOINT_MS;
+    }
     return j->checkpoint;
 }
 

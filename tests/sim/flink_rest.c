@@ -134,6 +134,7 @@ static jv snapshot(struct arena *a, const struct fjob *j, int id, int64_t state)
 {
     return state < 0 ? NULLV
                      : jv_dup(a, OBJ({"id", INT(id)}, {"external_path", STR(path_of(a, j, state))},
+                                     {"trigger_timestamp", INT(SIM_EPOCH + j->checkpoint_at)},
                                      {"discarded", BOOL(false)}));
 }
 

@@ -96,7 +96,11 @@ void user_apply_application(const struct user_application *u)
         {"taskmanager.numberOfTaskSlots", STR(arena_printf(&a, "%d", u->slots))},
         {"high-availability.type", u->unavailable ? gone : STR("kubernetes")},
         {"high-availability.storageDir", u->unavailable ? gone : STR("s3://state/ha")},
-        {"state.checkpoints.dir", STR("s3://state")}, {"state.savepoints.dir", STR("s3://state")});
+        {"state.checkpoints.dir", STR("s3://state")}, {"state.savepoints.dir", STR("s3://state")},
+        {"kubernetes.operator.job.upgrade.last-state.max.allowed.checkpoint.age",
+         u->max_age ? STR(arena_printf(&a, "%d s", u->max_age)) : gone},
+        {"kubernetes.operator.job.upgrade.last-state.job-cancel.enabled",
+         u->cancels ? STR("true") : gone});
     jv args = ARR(STR("--parallelism"), STR(arena_printf(&a, "%d", u->parallelism)));
     jv job = OBJ({"jarURI", STR("local:///opt/flink/usrlib/job.jar")},
                  {"entryClass", STR(u->entry_class)}, {"parallelism", INT(u->parallelism)},
@@ -239,6 +243,8 @@ static void random_application(const char *name)
         .nonce = dice(3) ? 0 : 1 + dice(1000),
         .suspended = !dice(6),
         .unavailable = !dice(8),
+        .cancels = !dice(4),
+        .max_age = dice(4) ? 0 : dice(10),
         .ingress = !dice(4),
         .route = !dice(4),
     };

@@ -28,7 +28,9 @@ void user_apply_cluster(const struct user_cluster *c);
 struct user_application {
     const char *name, *tag, *entry_class, *mode;
     int slots, parallelism, nonce;
+    int max_age;                 /* of the checkpoint to go on from, in s; 0: any */
     bool suspended, unavailable; /* unavailable: without high availability */
+    bool cancels;                /* the job, to go on from its last state */
     bool ingress, route;
 };
 void user_apply_application(const struct user_application *u);

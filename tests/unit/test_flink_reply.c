@@ -261,8 +261,10 @@ START_TEST(operations)
     ck_assert(c.latest.id == -1 && !c.latest.path && c.savepoint.id == -1);
     OK(flink_decode_checkpoints(&a, reply(&a, _i, "running-checkpoints"), &c, &err));
     ck_assert(c.completed > 0 && str_has_prefix(c.latest.path, "file:/tmp/flink/"));
+    ck_assert_int_eq(c.pending_ms > c.latest.trigger_ms, c.in_progress > 0);
     OK(flink_decode_checkpoints(&a, reply(&a, _i, "stopped-checkpoints"), &c, &err));
     ck_assert_int_eq(c.latest.id, c.savepoint.id);
+    ck_assert_int_eq(c.pending_ms, -1);
     ck_assert(str_has_prefix(c.latest.path, "file:/tmp/flink/savepoints/") && !c.latest.discarded);
 }
 END_TEST

@@ -120,7 +120,9 @@ static void read_outcomes(struct situation *s)
                                 .job_id = JV_STRING(*o, "jobId"),
                                 .ok = !error,
                                 .found = jv_bool_or(jv_get(*o, "found"), false),
-                                .text = JV_STRING(*o, "text")};
+                                .text = JV_STRING(*o, "text"),
+                                .taken_ms = jv_int64_or(jv_get(*o, "takenMs"), -1),
+                                .pending_ms = jv_int64_or(jv_get(*o, "pendingMs"), -1)};
         if (!error)
             continue;
         error_set(&out->error, ERR_SERVER, "%s", error);
@@ -278,6 +280,18 @@ static struct ha_notes asked_before(struct situation *s, const struct cluster_sn
     return before.n_outcomes < s->n_outcomes ? reconcile_cluster(s->a, &before).memory.ha : none.ha;
 }
 
+/* The newest checkpoint that was seen of the job. */
+static struct checkpoint_notes seen_before(struct situation *s, jv cr)
+{
+    struct checkpoint_notes notes = checkpoint_notes_initial();
+
+    notes.path = JV_STRING(s->doc, "memory", "checkpoint");
+    notes.taken_ms = s->wall - 5000;
+    if (notes.path)
+        notes.job_id = JV_STRING(cr, "status", "jobStatus", "jobId");
+    return notes;
+}
+
 static struct plan plan_cluster(struct situation *s, jv cr)
 {
     const char *name = JV_STRING(cr, "metadata", "name");
@@ -312,6 +326,7 @@ static struct plan plan_cluster(struct situation *s, jv cr)
     int64_t before = jv_int64_or(jv_get(s->doc, "firstLook"), 0);
     snap.now -= before;
     memory.ha = asked_before(s, &snap);
+    memory.checkpoints = seen_before(s, cr);
     if (before) {
         memory = reconcile_cluster(s->a, &snap).memory;
         snap.now += before;
@@ -344,6 +359,7 @@ static struct plan plan_job(struct situation *s, jv cr)
     };
     jv m = jv_get(s->doc, "memory");
 
+    memory.checkpoints = seen_before(s, cr);
     memory.looked_for = JV_STRING(m, "lookedFor");
     memory.lost_id = JV_STRING(m, "lostId");
     memory.lost_since = jv_int64_or(jv_get(m, "lostSince"), -1);

@@ -112,7 +112,7 @@ static int load_text(const char *text, struct error *err)
     cleanup_free char *path = path_of("config");
 
     scratch_write(t.dir, "config", text);
-    return load((struct kube_config_options){.kubeconfig = path, .exec_timeout_ms = 300}, err);
+    return load((struct kube_config_options){.kubeconfig = path, .exec_timeout_ms = 1000}, err);
 }
 
 static void must_load(const char *text)
@@ -568,8 +568,8 @@ START_TEST(bad_exec_plugins_are_errors_that_say_why)
         {"echo first >&2; echo 'no session: log in' >&2; exit 3",
          "ended with status 3: no session: log in", ERR_INTERNAL},
         {"kill -9 $$", "was ended by signal 9", ERR_INTERNAL},
-        {"sleep 30", "did not end within 300 ms", ERR_TIMEOUT},
-        {"sleep 30 & exit 0", "did not end within 300 ms", ERR_TIMEOUT},
+        {"sleep 30", "did not end within 1000 ms", ERR_TIMEOUT},
+        {"sleep 30 & exit 0", "did not end within 1000 ms", ERR_TIMEOUT},
         {"yes", "wrote more than 262144 bytes", ERR_TOO_LARGE},
         {"echo hello", "malformed JSON", ERR_PARSE},
         {"echo '{}'", "its output is no ExecCredential", ERR_INVALID},

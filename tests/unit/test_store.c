@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../../src/controller/store.h"
+#include "flinkop/desired.h"
 #include "flinkop/json.h"
 #include "flinkop/str.h"
 #include "unit.h"
@@ -250,6 +251,34 @@ START_TEST(text_of_custom_resources_comes_back_as_it_was)
 }
 END_TEST
 
+static void ignore(void *arg, enum kube_kind kind, const struct stored *old,
+                   const struct stored *now)
+{
+    (void)arg, (void)kind, (void)old, (void)now;
+}
+
+/* What a JobManager keeps has the labels of its cluster; one of our own may be called the same. */
+START_TEST(what_high_availability_keeps_is_not_stored)
+{
+    struct store *maps = store_new(KIND_CONFIGMAP, ignore, NULL);
+    jv labels = OBJ({"app", STR("c")});
+    jv flinks =
+        OBJ({"metadata", OBJ({"name", STR("c-cluster-config-map")}, {"namespace", STR("ns")},
+                             {"resourceVersion", STR("1")}, {"labels", labels})});
+    jv ours =
+        OBJ({"metadata", OBJ({"name", STR("flink-config-a-config-map")}, {"namespace", STR("ns")},
+                             {"resourceVersion", STR("2")}, {"labels", labels},
+                             {"annotations", OBJ({ANNOTATION_SPEC_HASH, STR("1")})})});
+
+    store_observe(maps, flinks, 0);
+    store_write_through(maps, flinks, 0);
+    ck_assert_uint_eq(store_count(maps), 0);
+    store_observe(maps, ours, 0);
+    ck_assert_uint_eq(store_count(maps), 1);
+    store_free(maps);
+}
+END_TEST
+
 void suite_store(TCase *tc)
 {
     tcase_add_checked_fixture(tc, setup, teardown);
@@ -265,4 +294,5 @@ void suite_store(TCase *tc)
     T(a_list_that_takes_long_does_not_sweep_what_was_made_meanwhile);
     T(a_list_that_is_older_than_our_own_write_does_not_sweep_it);
     T(text_of_custom_resources_comes_back_as_it_was);
+    T(what_high_availability_keeps_is_not_stored);
 }
