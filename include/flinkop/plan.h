@@ -307,8 +307,8 @@ struct job_plan reconcile_session_job(struct arena *a, const struct job_snapshot
 
 struct action *plan_add(struct plan *p, enum action_type type, enum kube_kind kind, const char *ns,
                         const char *name);
-/** Takes the first n actions out. */
-void plan_drop_first(struct plan *p, size_t n);
+/** Takes the actions from `from` up to, and without, `to` out. */
+void plan_drop(struct plan *p, size_t from, size_t to);
 /** Asks for another pass at this time at the latest. */
 void plan_wake(struct plan *p, int64_t when);
 

@@ -391,11 +391,12 @@ static void release_idle(struct pass *p, int surplus)
     wake_at(p, in->now + 1000);
 }
 
-/* It has no slot that could be in use. While Flink does not tell, that is certain only of one that
- * does not run yet: others may serve a JobManager that is just being replaced. */
+/* It has no slot that could be in use. While Flink does not tell, or a job waits for slots, that is
+ * certain only of one that does not run yet: others may serve a JobManager that is just being
+ * replaced, or register, and have a slot taken, before they are gone. */
 static bool never_served(const struct pass *p, const struct alloc_tm *tm)
 {
-    return usable(tm) && !tm->registered && (p->in->flink_known || !tm->running);
+    return usable(tm) && !tm->registered && (!tm->running || (p->in->flink_known && !p->waiting));
 }
 
 static void go_down(struct pass *p, int surplus)

@@ -312,9 +312,10 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
             p.progress = STOPPING;
         p.held = p.usable && prepare(&p);
         p.recording &= p.held;
+        p.roll_out_from = p.plan.n;
         if (p.held && !p.recording)
             roll_out(&p);
-        p.n_rolled_out = p.plan.n;
+        p.roll_out_to = p.plan.n;
         look_at_jobmanager(&p);
         if (p.application)
             look_after_job(&p);

@@ -46,11 +46,11 @@ struct cluster_pass {
     bool deployed;              /* Flink has it: recorded in this pass */
     jv new_job_status;          /* jobStatus with what was begun to end the job; ABSENT: as it is */
     struct obs_cause stop_trouble; /* why it could not be ended as asked for */
-    bool job_missing;              /* it has ended, and nobody can tell how */
+    bool job_missing;              /* Flink does not have it and nothing is kept of it */
     const char *failure;           /* cause of a FAILED job, if it was read in this pass */
 
-    bool starts_job;     /* record that its first JobManager is about to start */
-    size_t n_rolled_out; /* so many first actions make what is recorded */
+    bool starts_job;                   /* record that its first JobManager is about to start */
+    size_t roll_out_from, roll_out_to; /* these actions make what is recorded */
 
     /* ---- found on the way ---- */
     bool held;            /* it carries our finalizer: its spec may be recorded */

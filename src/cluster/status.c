@@ -145,11 +145,11 @@ struct action *plan_add(struct plan *p, enum action_type type, enum kube_kind ki
     return &p->actions[p->n++];
 }
 
-void plan_drop_first(struct plan *p, size_t n)
+void plan_drop(struct plan *p, size_t from, size_t to)
 {
-    if (n)
-        memmove(p->actions, p->actions + n, (p->n - n) * sizeof(*p->actions));
-    p->n -= n;
+    if (from < to)
+        memmove(p->actions + from, p->actions + to, (p->n - to) * sizeof(*p->actions));
+    p->n -= to - from;
 }
 
 void plan_wake(struct plan *p, int64_t when)

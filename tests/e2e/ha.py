@@ -2,14 +2,15 @@
 each hundredth of its count to a file that all of its runs share: a gap or a repetition shows there."""
 import os
 import shutil
+import threading
 import time
 
-from lib.check import check, dig, equal, wait
+from lib.check import check, dig, equal, holds, wait
 from lib.manifests import application, hold
 from lib.suite import test
 from applications import job_id, running, told
 from matrix import each_series
-from scene import SOON, UP, condition, gone, jobmanager, state, suspended
+from scene import SOON, UP, condition, gone, jobmanager, pods, state, suspended
 from world import need_bed
 
 
@@ -112,6 +113,35 @@ def takes_over(run):
     wait("it runs again", again, UP)
     run.note(f"RUNNING again after {time.time() - since:.1f} s")
     goes_on(run, at, exactly=False)
+
+
+@test("a JobManager that answers slowly for minutes: nothing is touched, and a change with a savepoint is made", full=True, timeout=600)
+def slow(run):
+    bed = need_bed(run)
+    _, first = start(run, "savepoint")
+    pids = bed.jvms(jobmanager(run)["metadata"]["name"])
+    stop = threading.Event()
+
+    def stutter():
+        for _ in range(60):  # 180 s: it stands still for 2.5 of 3 s
+            bed("in", "kill", "-s", "STOP", *map(str, pids), fail=False)
+            stop.wait(2.5)
+            bed("in", "kill", "-s", "CONT", *map(str, pids), fail=False)
+            if stop.wait(0.5):
+                return
+    thread = threading.Thread(target=stutter)
+    thread.start()
+    run.cleanup(lambda: (stop.set(), thread.join()))
+    before = {p["metadata"]["uid"] for c in ("jobmanager", "taskmanager") for p in pods(run, c).values()}
+    holds("the same pods", lambda: {p["metadata"]["uid"] for c in ("jobmanager", "taskmanager")
+                                    for p in pods(run, c).values()} == before, 90)
+    at, since = len(numbers(run)), time.time()
+    run.kube.patch("flinkdep", run.ns, "demo", {"spec": {"restartNonce": 1}})
+    wait("another job is recorded", lambda: job_id(run) not in (None, first), 180)
+    stop.set()  # the next JobManager is another process
+    running(run, former=first)
+    run.note(f"the change took {time.time() - since:.1f} s")
+    goes_on(run, at, exactly=True)
 
 
 @test("a state that is asked for and cannot be kept is refused", full=True)
