@@ -1,11 +1,13 @@
 """spec.allocator.type: Flink: the JobManager makes the TaskManagers itself."""
+import time
+
 from lib.check import check, dig, equal, wait
 from lib.manifests import application, cluster, job
 from lib.suite import test
 import ha
 from applications import again, running, told
 from matrix import each_series
-from scene import (SOON, condition, delete_jobs, gone, job_running, jobmanager, no_taskmanagers, pods, session, state, taskmanagers)
+from scene import (SOON, UP, condition, delete_jobs, gone, job_running, jobmanager, no_taskmanagers, pods, session, state, taskmanagers)
 
 FLINK = {"type": "Flink", "idleTimeout": "5s"}
 # For Flink an argument of a job is an element of a list in its configuration, which Kubernetes and two shells have seen.
@@ -128,6 +130,37 @@ def last_state(run, series):
 def batch(run):
     account(run)
     again(run, serviceAccount="flink", allocator=FLINK)
+
+
+@test("an application by Flink's own allocation that fails tells why, and its JobManager stays", full=True)
+def fails(run):
+    account(run)
+    run.kube.apply(application(run.ns, args=["--fail-after", "20"], serviceAccount="flink", allocator=FLINK))
+    told(run, "FAILED", jobState="FAILED", lifecycleState="FAILED")
+    wait("the cause", lambda: "told to fail after 20" in condition(run.kube.get("flinkdep", run.ns, "demo"))["message"], SOON)
+    no_taskmanagers(run)
+    jobmanager(run)
+
+
+def leader(run):
+    """The pod of the JobManager that leads."""
+    lock = run.kube.get("configmap", run.ns, "demo-cluster-config-map")
+    address = lock["data"].get("org.apache.flink.k8s.leader.dispatcher", "")
+    return next((n for n, p in pods(run, "jobmanager").items() if f"@{p['status'].get('podIP')}:" in address), None)
+
+
+@test("two JobManagers and Flink's own allocation: when the one that leads is killed the job goes on", full=True)
+def two(run):
+    _, first = ha.start(run, "last-state", allocator=FLINK, jobManager={"replicas": 2})
+    time.sleep(3)
+    equal(len(pods(run, "jobmanager")), 2, "JobManagers")
+    former, since = wait("one leads", lambda: leader(run), SOON), time.time()
+    run.kube.delete("pod", run.ns, former, now=True)
+    wait("the other one leads", lambda: leader(run) not in (None, former), UP)
+    ha.goes_on(run, len(ha.numbers(run)), exactly=False)
+    run.note(f"goes on after {time.time() - since:.1f} s")
+    _, second = running(run)
+    equal(second, first, "job id")
 
 
 @test("an application goes from the operator's allocator to Flink's with a savepoint, and back", full=True)
