@@ -103,6 +103,10 @@ int conf_map_list(const struct conf *c, const char *key, jv *ret, struct error *
 
 /* ---- rendering ---- */
 
+/** An array of strings as the text of a list that every version of Flink reads exactly as it is:
+ * all elements quoted, with ';' between them. Flink 2.x tries YAML first, but a list never begins
+ * with a quote there. */
+const char *conf_list_text(struct arena *a, jv list);
 /** flink-conf.yaml for Flink < 2.0: one "key: value" line each. What that file cannot hold is
  * written as near as possible and never becomes another key: see conf_check_flat. Entries with an
  * empty value are left out (Flink would skip them with a warning). */

@@ -21,7 +21,7 @@ struct flink_version {
     bool has_slot_sharing_group; /* REST tells vertices[].slotSharingGroupId */
     /* adaptive scheduler: name of "wait for resources at submission" */
     const char *resource_wait_key;
-    bool fetches_jars; /* the standalone entrypoint of applications has --jars */
+    bool fetches_jars; /* the entrypoints of applications do; the standalone one has --jars */
 };
 
 /** NULL for an unknown name. */

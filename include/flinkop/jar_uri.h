@@ -10,9 +10,10 @@
 void jar_uri_check(struct problems *p, const char *path, const char *uri, const char *allowed);
 struct flink_version;
 /** The same for the JAR of an application, which Flink fetches itself: any scheme that its file
- * systems know, from the version on that can; local:// is any file of the image. */
+ * systems know, from the version on that can; local:// is any file of the image. Before that its
+ * entrypoint for its own allocator (`flinks`) takes the latter, the other one what is in usrlib. */
 void jar_uri_check_application(struct problems *p, const char *path, const char *uri,
-                               const struct flink_version *v);
+                               const struct flink_version *v, bool flinks);
 /** The schemes an admin allows for downloads (kubernetes.operator.user.artifacts.allowed-schemes).
  */
 const char *jar_allowed_schemes(const struct conf *c);

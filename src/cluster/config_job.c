@@ -2,6 +2,8 @@
 /* The job of an application cluster, as far as Flink's configuration is concerned. */
 #include "config_internal.h"
 #include "flinkop/arena.h"
+#include "flinkop/flink_version.h"
+#include "flinkop/str.h"
 
 #define PARALLELISM_KEY "parallelism.default"
 
@@ -44,6 +46,30 @@ static void check_state(struct problems *p, const struct cluster_config *c)
                     ": a savepoint is taken instead of a checkpoint that is older");
 }
 
+/* PackagedProgramUtils#isPython */
+static bool is_python(const struct job_spec *j)
+{
+    static const char *const options[] = {"-py", "-pym", "--python", "--pyModule"};
+
+    jv_foreach (arg, j->args)
+        if (str_index(options, ARRAY_SIZE(options), str_or_empty(jv_string(*arg))) >= 0)
+            return true;
+    return str_eq(j->entry_class, "org.apache.flink.client.python.PythonDriver") ||
+           str_eq(j->entry_class, "org.apache.flink.client.python.PythonGatewayServer");
+}
+
+/* KubernetesApplicationClusterEntrypoint of Flink 1.x ends when it is given none. */
+static void check_jar(struct problems *p, const struct cluster_config *c)
+{
+    const struct job_spec *j = &c->spec->job;
+
+    if (c->allocator == ALLOCATOR_FLINK && c->spec->version->major < 2 && str_empty(j->jar_uri) &&
+        !conf_get(&c->conf, "pipeline.jars") && !is_python(j))
+        problem_add(p, "spec.job.jarURI",
+                    "must be given where Flink's own allocator makes the TaskManagers, before "
+                    "Flink 2.0");
+}
+
 void choose_job(struct problems *p, struct cluster_config *c)
 {
     if (!c->spec->application)
@@ -53,12 +79,7 @@ void choose_job(struct problems *p, struct cluster_config *c)
         problem_add(p, config_path(p, "high-availability.type"),
                     "only kubernetes is supported by this version for application clusters");
     check_state(p, c);
-    if (c->allocator == ALLOCATOR_FLINK)
-        problem_add(p, "spec.allocator.type",
-                    "Flink's own allocator is not supported by this version for application "
-                    "clusters%s%s",
-                    c->allocator_note ? ": " : "; use Operator",
-                    c->allocator_note ? c->allocator_note : "");
+    check_jar(p, c);
 }
 
 void enforce_job(struct conf *conf, const struct cluster_config *c)

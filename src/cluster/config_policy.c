@@ -31,10 +31,6 @@
 #define SLOTS_MIN_KEY "slotmanager.number-of-slots.min"
 #define SPARE_KEY "slotmanager.redundant-taskmanager-num"
 
-/* What runs the JobManager when Flink's own allocator serves the cluster. */
-#define NATIVE_ENTRYPOINT \
-    "org.apache.flink.kubernetes.entrypoint.KubernetesSessionClusterEntrypoint"
-
 /* ---- whose ---- */
 
 static void choose_allocator(struct problems *p, struct cluster_config *c)
@@ -197,8 +193,11 @@ static void enforce_flinks(struct conf *conf, const struct cluster_config *c)
     const struct allocator_spec *s = &spec->allocator;
     long long slots = c->alloc.slots;
 
-    conf_set(conf, "execution.target", "kubernetes-session");
-    conf_set(conf, "kubernetes.internal.jobmanager.entrypoint.class", NATIVE_ENTRYPOINT);
+    conf_set(conf, "execution.target",
+             spec->application ? "kubernetes-application" : "kubernetes-session");
+    conf_setf(conf, "kubernetes.internal.jobmanager.entrypoint.class",
+              "org.apache.flink.kubernetes.entrypoint.Kubernetes%sClusterEntrypoint",
+              spec->application ? "Application" : "Session");
     conf_set(conf, "internal.cluster.execution-mode", "NORMAL");
     conf_set(conf, "kubernetes.container.image.ref", c->image);
     if (spec->image_pull_policy)

@@ -125,11 +125,43 @@ static void add_job(struct jv_list *args, const struct desired_input *in)
         jv_list_add(args, STR(not_expanded(args->a, str_or_empty(jv_string(*arg)))));
 }
 
+static void add_given(struct jv_list *args, const char *key, const char *value)
+{
+    if (!str_empty(value))
+        add_property(args, key, not_expanded(args->a, value));
+}
+
+/* What Flink's own client writes into the configuration for KubernetesApplicationClusterEntrypoint
+ * (ApplicationConfiguration, PipelineOptionsInternal). Here it is given in the command, because
+ * flink-conf.yaml has no room for '#' and line breaks. */
+static void add_flinks_job(struct jv_list *args, const struct desired_input *in)
+{
+    const struct deployment_spec *s = in->config->spec;
+    const struct job_spec *j = &s->job;
+    bool renamed = flink_at_least(s->version, 1, 20);
+
+    add_given(args, "$internal.pipeline.job-id", in->job_id);
+    if (!str_empty(j->jar_uri))
+        add_given(args, "pipeline.jars", conf_list_text(args->a, ARR(STR(j->jar_uri))));
+    add_given(args, "$internal.application.main", j->entry_class);
+    add_given(args, "$internal.application.program-args", conf_list_text(args->a, j->args));
+    if (!str_eq(in->restore_path, RESTORE_LAST_STATE))
+        add_given(args, renamed ? "execution.state-recovery.path" : "execution.savepoint.path",
+                  in->restore_path);
+    if (j->allow_non_restored_state.v)
+        add_given(args,
+                  renamed ? "execution.state-recovery.ignore-unclaimed-state"
+                          : "execution.savepoint.ignore-unclaimed-state",
+                  "true");
+}
+
 static const char *role_name(const struct cluster_config *c)
 {
+    bool flinks = c->allocator == ALLOCATOR_FLINK;
+
     if (c->spec->application)
-        return "application";
-    return c->allocator == ALLOCATOR_FLINK ? "kubernetes-session" : "jobmanager";
+        return flinks ? "kubernetes-application" : "application";
+    return flinks ? "kubernetes-session" : "jobmanager";
 }
 
 static jv jobmanager_args(struct arena *a, const struct desired_input *in)
@@ -148,7 +180,9 @@ static jv jobmanager_args(struct arena *a, const struct desired_input *in)
             arena_printf(a, "%s/job-result-store/%s/%s",
                          str_or_empty(conf_lookup(&c->conf, "high-availability.storageDir")),
                          c->name, str_or_empty(in->job_id)));
-    if (c->spec->application)
+    if (c->spec->application && c->allocator == ALLOCATOR_FLINK)
+        add_flinks_job(&args, in);
+    else if (c->spec->application)
         add_job(&args, in);
     return jv_list_arr(&args);
 }

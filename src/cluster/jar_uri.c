@@ -85,7 +85,7 @@ static const char *check_uri(struct problems *p, const char *path, const char *u
 }
 
 void jar_uri_check_application(struct problems *p, const char *path, const char *uri,
-                               const struct flink_version *v)
+                               const struct flink_version *v, bool flinks)
 {
     const char *scheme = check_uri(p, path, uri);
     const char *file = str_skip_prefix(uri, "local://");
@@ -99,11 +99,12 @@ void jar_uri_check_application(struct problems *p, const char *path, const char 
     else if (file && (*file != '/' || !str_has_suffix(file, ".jar")))
         problem_add(p, path, "must name a .jar of the image, local:///path/to/job.jar, found %s",
                     jv_describe(p->a, STR(uri)));
-    else if (!v->fetches_jars && (!file || !strstr(file, "/usrlib/")))
+    else if (!v->fetches_jars && (!file || (!flinks && !strstr(file, "/usrlib/"))))
         problem_add(p, path,
-                    "Flink %d.%d runs only JARs that are in /opt/flink/usrlib of the image "
+                    "Flink %d.%d runs only JARs that are in %sthe image "
                     "(1.19 and later fetch others), found %s",
-                    v->major, v->minor, jv_describe(p->a, STR(uri)));
+                    v->major, v->minor, flinks ? "" : "/opt/flink/usrlib of ",
+                    jv_describe(p->a, STR(uri)));
 }
 
 void jar_uri_check(struct problems *p, const char *path, const char *uri, const char *allowed)

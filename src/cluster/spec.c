@@ -257,7 +257,8 @@ static void check_application(struct problems *p, const struct deployment_spec *
     const char *uri = s->job.jar_uri;
 
     if (!str_empty(uri))
-        jar_uri_check_application(p, "spec.job.jarURI", uri, s->version);
+        jar_uri_check_application(p, "spec.job.jarURI", uri, s->version,
+                                  s->allocator.type == ALLOCATOR_FLINK);
 }
 
 void deployment_spec_check(struct problems *p, const struct deployment_spec *s)

@@ -11,6 +11,7 @@
 
 /* The text of one value may not be longer; the object it comes from is far smaller. */
 #define VALUE_MAX ((size_t)1 << 20)
+#define LIST_MAX ((size_t)4 << 20) /* etcd takes 1.5 MiB, and a quote is doubled */
 
 /* ---- the sorted array ---- */
 
@@ -126,14 +127,8 @@ struct conf conf_dup(struct arena *a, const struct conf *c)
 
 /* ---- reading what users write ---- */
 
-/* Whether an element must be quoted to come back whole from Flink's list or map parser
- * (StructuredOptionsSplitter#escapeWithSingleQuote). */
-static void add_escaped(struct strbuf *sb, const char *s, const char *specials)
+static void add_quoted(struct strbuf *sb, const char *s)
 {
-    if (!s[strcspn(s, specials)]) {
-        strbuf_adds(sb, s);
-        return;
-    }
     strbuf_addc(sb, '\'');
     for (; *s; s++) {
         if (*s == '\'')
@@ -141,6 +136,28 @@ static void add_escaped(struct strbuf *sb, const char *s, const char *specials)
         strbuf_addc(sb, *s);
     }
     strbuf_addc(sb, '\'');
+}
+
+/* Whether an element must be quoted to come back whole from Flink's list or map parser
+ * (StructuredOptionsSplitter#escapeWithSingleQuote). */
+static void add_escaped(struct strbuf *sb, const char *s, const char *specials)
+{
+    if (s[strcspn(s, specials)])
+        add_quoted(sb, s);
+    else
+        strbuf_adds(sb, s);
+}
+
+const char *conf_list_text(struct arena *a, jv list)
+{
+    cleanup_strbuf struct strbuf sb = STRBUF_INIT(LIST_MAX);
+
+    jv_foreach (item, list) {
+        if (sb.len)
+            strbuf_addc(&sb, ';');
+        add_quoted(&sb, str_or_empty(jv_string(*item)));
+    }
+    return arena_strndup(a, sb.buf, sb.len);
 }
 
 static int bad_value(const char *path, const char *what, struct error *err)

@@ -8,9 +8,9 @@ from lib.bed import ROOT, Bed
 from lib.check import check, dig, wait
 from lib.flink import Flink
 from lib.kube import Kube
-from lib.manifests import cluster, job
+from lib.manifests import application, cluster, job
 from lib.operator import Deployed, build_image, overlay
-from native import Native
+from native import ACCOUNT, Native
 
 NS = "bench"
 OURS = "ours"
@@ -140,6 +140,34 @@ class OnFlink:
         self.report.add("session job from no TaskManager, ours / Flink's own",
                         statistics.median(ours) / statistics.median(native), "×")
 
+    # ---- applications ----
+
+    def application(self, name, allocator):
+        """Seconds from apply to all tasks RUNNING, and to the status that says so; nothing is left."""
+        start = time.time()
+        self.kube.create("flinkdep", NS, application(NS, name, parallelism=2, slots=2, conf=HARDY, serviceAccount=ACCOUNT,
+                                                     allocator={"type": allocator}))
+        told = self.first(self.clusters, name, "RUNNING", lambda s: dig(s, "jobStatus.state") == "RUNNING" and is_ready(s))
+        found = self.kube.get("flinkdep", NS, name)["status"]["jobStatus"]["jobId"]
+        _, running = self.running(Flink(self.kube, NS, name), found)
+        self.kube.delete("flinkdep", NS, name)
+        self.no_pod(name, "jobmanager")
+        self.no_pod(name, "taskmanager")
+        return running - start, told - start
+
+    def compare_applications(self, rounds):
+        """Each with one TaskManager, from nothing but the image; all is the same but who makes it."""
+        seen = {"Operator": [], "Flink": []}
+        for i in range(rounds):
+            for allocator, samples in seen.items():
+                samples.append(self.application(f"{allocator.lower()}-{i}", allocator))
+        (ours, ours_told), (native, native_told) = (zip(*samples) for samples in seen.values())
+        self.report.median("application, apply to RUNNING", ours, "s")
+        self.report.median("Flink's own, application, apply to RUNNING", native, "s")
+        self.report.add("application, ours / Flink's own", statistics.median(ours) / statistics.median(native), "×")
+        self.report.median("application, apply to RUNNING in its status", ours_told, "s")
+        self.report.median("Flink's own, application, apply to RUNNING in its status", native_told, "s")
+
     # ---- TaskManagers that die ----
 
     def kill(self, flink, name, job_id):
@@ -206,6 +234,7 @@ def measure(report, options, folder):
     try:
         on.start()
         on.compare_clusters(2 if options.quick else 5)
+        on.compare_applications(2 if options.quick else 5)
         on.native.put_jar()
         on.cluster(OURS)
         on.compare_jobs(2 if options.quick else 7)

@@ -29,6 +29,8 @@ TARGETS = {
     "restart with 1,000 clusters, writes": 0,
     "session cluster, apply to READY": 0.30 * 26.9,
     "session job from no TaskManager, ours / Flink's own": 0.55,
+    "application, apply to RUNNING": 0.40 * 27.7,
+    "application, apply to RUNNING in its status": 0.30 * 39.0,
     "job RUNNING in Flink to RUNNING in its status, p99": 1,
     "all tasks RUNNING in Flink to Ready in the status, p99": 1,
 }

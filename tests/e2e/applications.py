@@ -115,6 +115,25 @@ def ends(run):
     equal(len(pods(run, "jobmanager")), 1, "JobManagers of a job that has ended")
 
 
+def again(run, **spec):
+    """A batch job that ends, and runs again when its resource changes."""
+    run.kube.apply(application(run.ns, slots=2, parallelism=2, entryClass="BedBatchJob", args=["--records", "40"], **spec))
+    told(run, "FINISHED", jobState="FINISHED", lifecycleState="STABLE")
+    first = job_id(run)
+    run.kube.patch("flinkdep", run.ns, "demo", {"spec": {"job": {"args": ["--name", "again", "--records", "60"]}}})
+    wait("another job is recorded", lambda: job_id(run) not in (None, first), UP)
+    cr = told(run, "FINISHED again", jobState="FINISHED", lifecycleState="STABLE")
+    equal(dig(cr, "status.jobStatus.jobName"), "again", "name of the job")
+    equal(condition(cr)["status"], "True", "Ready")
+    wait("no TaskManager left", lambda: not taskmanagers(run), 60)
+    equal(len(pods(run, "jobmanager")), 1, "JobManagers of a job that has ended")
+
+
+@test("a batch job runs to FINISHED, and again on a change", full=True)
+def batch(run):
+    again(run)
+
+
 @test("a main() that throws: the cause is in the status, and a change mends it", full=True)
 def throws(run):
     run.kube.apply(application(run.ns, entryClass="NoSuchJob"))

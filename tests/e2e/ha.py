@@ -18,7 +18,7 @@ def folder(run):
     return f"/flink-data/{run.ns}"
 
 
-def counting(run, mode, series):
+def counting(run, mode, series, **spec):
     path = "file://" + folder(run)
     return application(
         run.ns, version=series, serviceAccount="flink", podTemplate=hold(),
@@ -27,7 +27,7 @@ def counting(run, mode, series):
             "execution.checkpointing.interval": "1 s",
             "execution.checkpointing.dir": path + "/checkpoints", "state.checkpoints.dir": path + "/checkpoints",
             "execution.checkpointing.savepoint-dir": path + "/savepoints", "state.savepoints.dir": path + "/savepoints"},
-        job={"upgradeMode": mode})
+        job={"upgradeMode": mode}, **spec)
 
 
 def numbers(run):
@@ -35,13 +35,14 @@ def numbers(run):
         return [int(line.partition("=")[2]) for line in f if line.endswith("\n")]
 
 
-def start(run, mode, series="1.20"):
+def start(run, mode, series="1.20", **spec):
+    """(Flink, the job's id) of one that runs and counts; further arguments are members of its spec."""
     bed = need_bed(run)
     shutil.rmtree(bed.state + folder(run), ignore_errors=True)  # of a bed that was kept
     os.makedirs(bed.state + folder(run))
     os.chmod(bed.state + folder(run), 0o777)
     run.kube.kubectl("apply", "-n", run.ns, "-k", "deploy/flink-account")
-    run.kube.apply(counting(run, mode, series))
+    run.kube.apply(counting(run, mode, series, **spec))
     flink, first = running(run)
     wait("some numbers", lambda: len(numbers(run)) > 5, 60)
     return flink, first
@@ -88,9 +89,8 @@ def last_state(run, series):
     equal(kept(run), [], "ConfigMaps left")
 
 
-@each_series("savepoint: a change goes on exactly where the job was stopped", full=True)
-def savepoint(run, series):
-    _, first = start(run, "savepoint", series)
+def saved(run, first):
+    """A change with a savepoint."""
     at = len(numbers(run))
     run.kube.patch("flinkdep", run.ns, "demo", {"spec": {"restartNonce": 1}})
     running(run, former=first)
@@ -99,9 +99,14 @@ def savepoint(run, series):
     check("/savepoints/" in path, f"upgradeSavepointPath {path}")
 
 
-@test("the JobManager is killed: another one takes over with the same job and its state", full=True)
-def takes_over(run):
-    _, first = start(run, "last-state")
+@each_series("savepoint: a change goes on exactly where the job was stopped", full=True)
+def savepoint(run, series):
+    _, first = start(run, "savepoint", series)
+    saved(run, first)
+
+
+def killed(run, first):
+    """Another JobManager after the one that is killed."""
     time.sleep(3)
     pod, at, since = jobmanager(run), len(numbers(run)), time.time()
     run.kube.delete("pod", run.ns, pod["metadata"]["name"], now=True)
@@ -142,6 +147,12 @@ def slow(run):
     running(run, former=first)
     run.note(f"the change took {time.time() - since:.1f} s")
     goes_on(run, at, exactly=True)
+
+
+@test("the JobManager is killed: another one takes over with the same job and its state", full=True)
+def takes_over(run):
+    _, first = start(run, "last-state")
+    killed(run, first)
 
 
 @test("a state that is asked for and cannot be kept is refused", full=True)

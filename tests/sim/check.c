@@ -147,6 +147,9 @@ static void check_taskmanager(const struct object *pod)
     int64_t n = 0, max;
 
     CHECK(cr, "TaskManager %s is made for no cluster", pod->name);
+    for (struct jm *jm = jm_next(NULL); jm && !native_taskmanager(pod); jm = jm_next(jm))
+        CHECK(!jm->native || strcmp(jm->cluster, cr->name),
+              "TaskManager %s is made beside Flink's own allocation", pod->name);
     max = MAX(limit(jv_get(cr->at->v, "spec")), limit(check_recorded_spec(&a, cr)));
     while ((other = api_next(KIND_POD, &at)))
         n += is_taskmanager(other) && same_cluster(other, pod) && !other->deleted &&
@@ -210,7 +213,8 @@ void check_changed(struct object *o, const struct version *old, enum change what
         check_meeting(o);
         if (is_taskmanager(o))
             check_taskmanager(o);
-        CHECK(is_taskmanager(o) == (by == BY_OPERATOR), "who made pod %s?", o->name);
+        CHECK((is_taskmanager(o) && !native_taskmanager(o)) == (by == BY_OPERATOR),
+              "who made pod %s?", o->name);
     }
     if (o->kind == KIND_FLINKSESSIONJOB || o->kind == KIND_FLINKDEPLOYMENT)
         check_recorded(o, what);
@@ -248,6 +252,7 @@ static void check_delete_pod(const char *name, const struct delete_context *cont
     if (!reg || pod->deleted || !cr || cr->deleted)
         return;
     CHECK(is_taskmanager(pod), "the operator deletes pod %s", name);
+    CHECK(!tm->jm->native, "the operator deletes TaskManager %s of Flink's own allocation", name);
     CHECK(!rolling_out(cr), "TaskManager %s is deleted before its JobManager is gone", name);
     if (!reg->used)
         return;

@@ -306,7 +306,8 @@ void check_race(const struct tm *tm, int64_t ms)
 
 void check_registration(const struct jm *jm, const struct tm *tm)
 {
-    check_name(jm->cluster, tm->name, tm->pod);
+    if (!jm->native) /* which counts anew when it starts */
+        check_name(jm->cluster, tm->name, tm->pod);
     CHECK(str_eq(jm->hash, tm->hash), "TaskManager %s registers with %s of another specification",
           tm->name, jm->name);
 }

@@ -168,7 +168,11 @@ static void seek(void *arg)
         }
     struct reg *reg = xcalloc(1, sizeof(*reg));
 
-    *reg = (struct reg){.tm = tm, .number = ++next_id, .id = xstrdup(tm->name), .slots = tm->slots};
+    *reg = (struct reg){.tm = tm,
+                        .number = ++next_id,
+                        .id = xstrdup(tm->name),
+                        .slots = tm->slots,
+                        .idle_since = sim.now};
     jm->regs[jm->n_regs++] = reg;
     tm->jm = jm;
     TRACE("taskmanager %s registers with %s", tm->name, jm->name);
@@ -210,6 +214,13 @@ static const char *image_tag(const struct object *pod)
     return str_or_empty(strchr(str_or(image, ":"), ':'));
 }
 
+static bool is_native(const struct object *pod)
+{
+    jv args = jv_get(jv_at(JV_PATH(pod->at->v, "spec", "containers"), 0), "args");
+
+    return str_eq(jv_string(jv_at(args, 1)), "kubernetes-application");
+}
+
 static void start_jm(struct object *pod, const char *hash)
 {
     struct jm *jm = xcalloc(1, sizeof(*jm));
@@ -223,9 +234,12 @@ static void start_jm(struct object *pod, const char *hash)
                       .hash = xstrdup_or_null(hash),
                       .ip = xstrdup(pod_of(pod)->ip),
                       .groups_told = strcmp(image_tag(pod), ":1.18") != 0,
-                      .app = app_new(pod)};
+                      .app = app_new(pod),
+                      .native = is_native(pod)};
     jms[n_jms++] = jm;
     check_jobmanager(jm, pod);
+    if (jm->native)
+        native_start(jm);
     sim_after(between(R_FLINK, 2 * SECOND, 7 * SECOND), rest_up, sim_id(jm->id));
 }
 

@@ -16,8 +16,8 @@ struct reg {
     struct tm *tm; /* NULL: it is dead, which the JobManager has not noticed yet */
     char *id;
     int number, slots, used;
-    int partitions; /* results of unfinished batch jobs that lie there */
-    int64_t used_since;
+    int partitions;                 /* results of unfinished batch jobs that lie there */
+    int64_t used_since, idle_since; /* idle_since: what Flink's own allocation has noted */
 };
 
 #define MAX_REGS 200
@@ -33,7 +33,9 @@ struct jm {
     int n_regs;
     struct fjob *jobs[MAX_JOBS];
     int n_jobs;
-    char *jars; /* space-separated ids of what was uploaded */
+    char *jars;              /* space-separated ids of what was uploaded */
+    bool native;             /* it makes its TaskManagers by itself… */
+    int attempt, last_index; /* …with these numbers in their names */
     bool kicked;
 };
 
@@ -138,6 +140,12 @@ void app_keep_all(const char *cluster);
 /** Keeps that it has ended, and nothing else of it. */
 void app_ended(struct fjob *j);
 void app_release(void);
+
+/* ---- Flink's own allocation (flink_native.c) ---- */
+
+void native_start(struct jm *jm);
+/** Whether it was made by that. */
+bool native_taskmanager(const struct object *pod);
 
 /* ---- REST (flink_rest.c: what is said, seam_flink.c: how it travels) ---- */
 

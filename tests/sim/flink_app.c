@@ -12,6 +12,8 @@
 #include "check.h"
 #include "flink.h"
 #include "flinkop/desired.h"
+#include "flinkop/error.h"
+#include "flinkop/flink_conf.h"
 #include "flinkop/json.h"
 #include "flinkop/mem.h"
 #include "flinkop/plan.h"
@@ -265,35 +267,59 @@ static int number_after(jv args, const char *option, int fallback)
     return n;
 }
 
-static bool has_property(jv args, const char *name)
+static const char *property(jv args, const char *name)
 {
-    cleanup_arena struct arena a = {0};
+    jv_foreach (arg, args) {
+        const char *text = str_skip_prefix(str_or_empty(jv_string(*arg)), name);
 
-    jv_foreach (arg, args)
-        if (str_has_prefix(str_or_empty(jv_string(*arg)), arena_printf(&a, "%s=", name)))
-            return true;
-    return false;
+        if (text && *text == '=')
+            return text + 1;
+    }
+    return NULL;
+}
+
+/* Of StandaloneApplicationClusterEntryPoint as an option, else as a property. */
+static const char *told(jv args, const char *option, const char *key)
+{
+    return str_or(after(args, option), property(args, key));
+}
+
+/* The job's own arguments. */
+static jv job_args(struct arena *a, jv args)
+{
+    const char *text = property(args, "$internal.application.program-args");
+    struct conf conf = CONF_INIT(a);
+    struct error err;
+
+    if (!text)
+        return args; /* they stand behind the entrypoint's */
+    conf_set(&conf, "args", text);
+    CHECK(!conf_list(&conf, "args", &args, &err), "%s", err.text);
+    return args;
 }
 
 struct app *app_new(const struct object *pod)
 {
+    cleanup_arena struct arena a = {0};
     jv args = jv_get(jv_at(JV_PATH(pod->at->v, "spec", "containers"), 0), "args");
-    const char *jid = after(args, "--job-id"), *kind = after(args, "--job-classname");
+    const char *jid = told(args, "--job-id", "$internal.pipeline.job-id"),
+               *kind = told(args, "--job-classname", "$internal.application.main"),
+               *path = told(args, "--fromSavepoint", "execution.state-recovery.path");
     struct app *app;
 
     if (!jid)
         return NULL;
     app = xcalloc(1, sizeof(*app));
     snprintf(app->jid, sizeof(app->jid), "%s", jid);
-    app->ha = has_property(args, "job-result-store.storage-path");
+    app->ha = property(args, "job-result-store.storage-path") != NULL;
     app->wish = (struct job_wish){
         .jid = app->jid,
-        .parallelism = number_after(args, "--parallelism", 1),
+        .parallelism = number_after(job_args(&a, args), "--parallelism", 1),
         .second = str_eq(kind, "Wide"),
         .batch = str_eq(kind, "Batch"),
         .ours = true,
         .stillborn = str_eq(kind, "Bad"),
-        .base = state_of_path(after(args, "--fromSavepoint")),
+        .base = state_of_path(str_or(path, property(args, "execution.savepoint.path"))),
         .work = str_eq(kind, "Batch") ? between(R_FLINK, 20, 200) * SECOND : -1,
     };
     return app;

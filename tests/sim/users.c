@@ -113,6 +113,7 @@ void user_apply_application(const struct user_application *u)
                   {"taskManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})})},
                   {"ingress", u->ingress ? OBJ({"template", STR("/{{name}}")}) : gone},
                   {"exposure", u->route ? exposure : gone}, {"job", job},
+                  {"allocator", OBJ({"type", STR(u->native ? "Flink" : "Operator")})},
                   {"restartNonce", u->nonce ? INT(u->nonce) : ABSENT});
 
     /* Without high availability nothing would keep the state. */
@@ -247,6 +248,7 @@ static void random_application(const char *name)
         .max_age = dice(4) ? 0 : dice(10),
         .ingress = !dice(4),
         .route = !dice(4),
+        .native = !dice(3),
     };
 
     user_apply_application(&u);
@@ -430,7 +432,8 @@ void user_be_reasonable(void)
                 .entry_class = "Plain",
                 .mode = JV_STRING(o->at->v, "spec", "job", "upgradeMode"),
                 .slots = 2,
-                .parallelism = 2});
+                .parallelism = 2,
+                .native = str_eq(JV_STRING(o->at->v, "spec", "allocator", "type"), "Flink")});
         else
             user_apply_cluster(&(struct user_cluster){.name = o->name, .tag = "1.20", .slots = 2});
     }

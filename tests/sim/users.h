@@ -31,6 +31,7 @@ struct user_application {
     int max_age;                 /* of the checkpoint to go on from, in s; 0: any */
     bool suspended, unavailable; /* unavailable: without high availability */
     bool cancels;                /* the job, to go on from its last state */
+    bool native;                 /* by Flink's own allocation */
     bool ingress, route;
 };
 void user_apply_application(const struct user_application *u);

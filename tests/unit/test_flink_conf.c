@@ -287,6 +287,22 @@ START_TEST(lists_are_read_as_in_flink)
 }
 END_TEST
 
+START_TEST(a_list_comes_back_as_it_was)
+{
+    static const char *const text = "'a';'';' b;c ';'it''s \"#\"';'[x, y]';'- z\n: '";
+    cleanup_arena struct arena a = {0};
+    struct conf c = CONF_INIT(&a);
+    struct error err = {0};
+    jv list = json(&a, "['a','',' b;c ','it\\u0027s \\\"#\\\"','[x, y]','- z\\n: ']"), v;
+
+    ck_assert_str_eq(conf_list_text(&a, list), text);
+    conf_set(&c, "l", text);
+    ck_assert_int_eq(conf_list(&c, "l", &v, &err), 0);
+    ck_assert_msg(jv_equal(v, list), "%s", json_text(&a, v));
+    ck_assert_str_eq(conf_list_text(&a, ABSENT), "");
+}
+END_TEST
+
 static const struct {
     const char *text, *json;
 } maps[] = {
@@ -440,6 +456,7 @@ void suite_flink_conf(TCase *tc)
     T(values_have_types);
     T(a_bad_value_names_key_value_and_what_is_right);
     tcase_add_loop_test(tc, lists_are_read_as_in_flink, 0, ARRAY_SIZE(lists));
+    T(a_list_comes_back_as_it_was);
     tcase_add_loop_test(tc, maps_are_read_as_in_flink, 0, ARRAY_SIZE(maps));
     T(maps_may_be_spread_over_keys);
     T(lists_of_maps_survive_the_way_through_text);

@@ -402,6 +402,43 @@ START_TEST(keys_only_flink_can_serve_choose_its_allocator)
 }
 END_TEST
 
+static const struct {
+    const char *version, *jar, *entry_class, *args;
+    bool good;
+} applications[] = {
+    {"v1_20", "local:///opt/flink/usrlib/job.jar", "demo.Job", "[]", true},
+    {"v1_20", NULL, "demo.Job", "[]", false},
+    {"v2_2", NULL, "demo.Job", "[]", true},
+    {"v1_20", NULL, "org.apache.flink.client.python.PythonDriver", "[]", true},
+    {"v1_20", NULL, NULL, "['-pym','job']", true},
+};
+
+START_TEST(applications_are_given_to_flinks_allocator_with_their_jar)
+{
+    CLEANUP(built_clear) struct built b = {0};
+
+    build(&b, "execution.batch.speculative.enabled", "true");
+    b.spec.application = true;
+    b.spec.version = flink_version_find(applications[_i].version);
+    b.spec.job = (struct job_spec){.jar_uri = applications[_i].jar,
+                                   .entry_class = applications[_i].entry_class,
+                                   .args = json(&b.a, applications[_i].args)};
+    cluster_config_build(&b.p, "team", "demo", &b.spec, &(struct conf){.a = &b.a}, &b.config);
+    if (!applications[_i].good) {
+        ck_assert_msg(b.p.n == 1 && strstr(problems_text(&b.p), "spec.job.jarURI: must be given"),
+                      "%s", str_or_empty(problems_text(&b.p)));
+        return;
+    }
+    ck_assert_msg(!b.p.n, "%s", str_or_empty(problems_text(&b.p)));
+    ck_assert_str_eq(conf_get(&b.config.flink, "execution.target"), "kubernetes-application");
+    ck_assert_str_eq(
+        conf_get(&b.config.flink, "kubernetes.internal.jobmanager.entrypoint.class"),
+        "org.apache.flink.kubernetes.entrypoint.KubernetesApplicationClusterEntrypoint");
+    ck_assert_str_eq(conf_get(&b.config.flink, "execution.shutdown-on-application-finish"),
+                     "false");
+}
+END_TEST
+
 START_TEST(a_switch_that_is_off_needs_no_other_allocator)
 {
     CLEANUP(built_clear) struct built b = {0};
@@ -420,5 +457,7 @@ void suite_flink_keys(TCase *tc)
     T(keys_that_flink_reads_reach_it);
     T(refused_keys_say_what_does_the_same);
     T(keys_only_flink_can_serve_choose_its_allocator);
+    tcase_add_loop_test(tc, applications_are_given_to_flinks_allocator_with_their_jar, 0,
+                        ARRAY_SIZE(applications));
     T(a_switch_that_is_off_needs_no_other_allocator);
 }

@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
 # Starts a Flink process in a pod of the operator:
 #
-#   launch.sh ENTRYPOINT jobmanager|application|kubernetes-session|taskmanager [-D key=value]... [-- OPTION...]
+#   launch.sh ENTRYPOINT ROLE [-D key=value]... [-- OPTION...]
 #
-# application is the JobManager of one job, with the options of its entrypoint, -- and the job's arguments;
-# kubernetes-session that of a cluster whose TaskManagers Flink's own allocator makes.
+# ROLE is taskmanager, or which JobManager it is:
+#
+#   jobmanager               of a session cluster
+#   application              of one job, with the options of its entrypoint, -- and the job's arguments
+#   kubernetes-session       the same where Flink's own allocator makes the TaskManagers
+#   kubernetes-application   which has the job in its properties
 #
 # First it runs the image's entrypoint, which sets up jemalloc, built-in plugins and the user, and
 # hands over to the second half of this file; that ends in the same java command as Flink's
@@ -99,6 +103,11 @@ kubernetes-session)
     class=org.apache.flink.kubernetes.entrypoint.KubernetesSessionClusterEntrypoint
     where=() # it reads FLINK_CONF_DIR, and no argument behind one that it does not know
     link_jars
+    ;;
+kubernetes-application)
+    service=$role
+    class=org.apache.flink.kubernetes.entrypoint.KubernetesApplicationClusterEntrypoint
+    where=()
     ;;
 taskmanager)
     service=taskexecutor

@@ -111,6 +111,8 @@ CHOICES = [
     api("an unknown mode", {"mode": "magic"}, "mode", "must be one of native, standalone", "Unsupported value"),
     api("an unknown allocator", {"allocator": {"type": "Magic"}}, "allocator.type", "must be one of Operator, Flink",
         "Unsupported value"),
+    op("Flink's own allocator for an application without a JAR", {"allocator": {"type": "Flink"}, "job": {"entryClass": "a.B"}},
+       "job.jarURI", "must be given where Flink's own allocator"),
     op("an unknown pull policy", {"imagePullPolicy": "Sometimes"}, "imagePullPolicy", "must be one of IfNotPresent, Always, Never"),
 ]
 
