@@ -93,7 +93,9 @@ static bool render(struct arena *a, const struct manifest *m, const struct flink
     print(desired_internal_service(a, &in, &deployment), NULL);
     print(desired_rest_service(a, &in, &deployment), NULL);
     print_exposure(a, &in);
-    if (o->taskmanager)
+    if (s.mode == MODE_STANDALONE)
+        print(desired_taskmanagers(a, &in, &deployment), NULL);
+    else if (o->taskmanager)
         print(desired_taskmanager(a, &in, taskmanager_pod_name(a, name, 1, 1), &deployment), NULL);
     return true;
 }

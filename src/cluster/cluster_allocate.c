@@ -323,15 +323,34 @@ static struct alloc_input allocation_input(struct cluster_pass *p)
     return in;
 }
 
-/* Flink's own allocator decides; this only tells what there is. */
+/* Why there are not as many as in the spec of a cluster in mode standalone, or not enough. */
+static struct obs_cause fixed_cause(struct cluster_pass *p, const struct alloc_input *in)
+{
+    struct obs_cause cause = p->alloc.problem;
+
+    if (!cause.reason || p->config.reactive) /* which does with what there is */
+        cause = starting_cause(p, in);
+    return cause.reason || !p->s->tm_deployment ? cause : p->s->tm_deployment->cause;
+}
+
+/* Flink's own allocator decides, or the user: this only tells what there is. */
 void count_taskmanagers(struct cluster_pass *p)
 {
     struct alloc_memory none = alloc_memory_initial();
     struct alloc_input in = allocation_input(p);
 
-    p->alloc = allocate(p->a, &in, &none);
-    p->alloc.desired = p->alloc.live + p->alloc.starting;
-    p->alloc.problem = starting_cause(p, &in);
+    if (is_standalone(p)) {
+        struct cluster_memory *m = &p->plan.memory;
+
+        p->alloc = allocate(p->a, &in, &m->alloc);
+        p->alloc.problem = fixed_cause(p, &in);
+        m->alloc = p->alloc.memory;
+        plan_wake(&p->plan, p->alloc.next);
+    } else {
+        p->alloc = allocate(p->a, &in, &none);
+        p->alloc.desired = p->alloc.live + p->alloc.starting;
+        p->alloc.problem = starting_cause(p, &in);
+    }
     p->alloc_instance = p->jm_instance ? p->jm_instance
                                        : JV_STRING(p->status, "allocator", "jobManager");
     p->has_alloc = true;
