@@ -86,11 +86,18 @@ static int slots_of(jv spec)
     return text && str_to_int(text, &n) ? n : 1;
 }
 
+/* In mode standalone. */
+static int replicas_of(jv spec)
+{
+    return (int)jv_int64_or(JV_PATH(spec, "taskManager", "replicas"), 1);
+}
+
 /* TaskManagers that its jobs need, as far as Flink tells, by the specification's policy. */
 static int wanted(jv spec, const struct jm *jm, bool *ret_fits)
 {
     int need = 0, all = 0, jobs = 0, slots = slots_of(spec), n,
-        max = policy(spec, "maxTaskManagers", 1000000);
+        fixed = user_is_standalone(jm->cluster) ? replicas_of(spec) : 0,
+        max = fixed ? fixed : policy(spec, "maxTaskManagers", 1000000);
 
     for (int i = 0; i < jm->n_jobs; i++) {
         const struct fjob *j = jm->jobs[i];
@@ -103,7 +110,7 @@ static int wanted(jv spec, const struct jm *jm, bool *ret_fits)
     }
     n = (need + slots - 1) / slots + (jobs ? policy(spec, "spareTaskManagers", 0) : 0);
     *ret_fits = (all + slots - 1) / slots <= max;
-    return MIN(MAX(n, policy(spec, "minTaskManagers", 0)), max);
+    return fixed ? fixed : MIN(MAX(n, policy(spec, "minTaskManagers", 0)), max);
 }
 
 static const char *jobs_run(struct arena *a, const struct jm *jm)
@@ -121,7 +128,7 @@ static const char *jobs_run(struct arena *a, const struct jm *jm)
 static const char *taskmanagers_are(struct arena *a, const struct object *cr, jv spec,
                                     const struct jm *jm)
 {
-    bool fits, batch = false;
+    bool fits, batch = false, fixed = user_is_standalone(cr->name);
     int n = 0, idle = 0, expected = wanted(spec, jm, &fits);
     const char *wrong = fits ? jobs_run(a, jm) : NULL;
     struct object *o;
@@ -135,6 +142,8 @@ static const char *taskmanagers_are(struct arena *a, const struct object *cr, jv
 
         if (!is_taskmanager(o) || !str_eq(object_label(o, LABEL_APP), cr->name))
             continue;
+        if (fixed && pod_finished(o)) /* a ReplicaSet leaves them */
+            continue;
         if (!reg || tm->jm != jm)
             return arena_printf(a, "TaskManager %s is not registered", o->name);
         n++;
@@ -143,7 +152,7 @@ static const char *taskmanagers_are(struct arena *a, const struct object *cr, jv
     if (n < expected)
         wrong = arena_printf(a, "%s has %d TaskManagers and should have %d", cr->name, n, expected);
     /* Jobs that are spread over more than they need keep them. */
-    if (n > expected && idle && !batch && fits)
+    if (n > expected && (fixed || (idle && !batch && fits)))
         wrong = arena_printf(a, "%s has %d TaskManagers, %d of them idle, and should have %d",
                              cr->name, n, idle, expected);
     return wrong;
@@ -184,10 +193,25 @@ static const char *objects_are(struct arena *a, const struct object *cr, jv spec
     return exposed(a, cr, spec);
 }
 
+/* What the scale subresource shows in mode standalone. */
+static const char *scaled(struct arena *a, const struct object *cr, jv spec)
+{
+    int64_t told = jv_int64_or(JV_PATH(cr->at->v, "status", "taskManager", "replicas"), -1);
+    const char *name = desired_taskmanagers_name(a, cr->name);
+    const char *wrong = object_is(a, KIND_DEPLOYMENT, name, check_hash(a, cr, spec));
+
+    if (wrong || told == replicas_of(spec))
+        return wrong;
+    return arena_printf(a, "%s: status.taskManager.replicas is %lld, %d are asked for", cr->name,
+                        (long long)told, replicas_of(spec));
+}
+
 static const char *cluster_runs(struct arena *a, const struct object *cr, jv spec)
 {
     const char *wrong = objects_are(a, cr, spec);
 
+    if (!wrong && user_is_standalone(cr->name))
+        wrong = scaled(a, cr, spec);
     return wrong ? wrong : taskmanagers_are(a, cr, spec, jm_of(cr->name));
 }
 

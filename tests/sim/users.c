@@ -14,6 +14,12 @@ static const char *const cluster_names[] = {"ant", "bee", "cat"};
 static const char *const application_names[] = {"dog", "elk"};
 static const char *const job_names[] = {"j1", "j2", "j3", "j4", "j5", "j6"};
 
+/* The mode of a cluster cannot change, so it goes by the name. */
+bool user_is_standalone(const char *cluster)
+{
+    return !strcmp(cluster, "cat");
+}
+
 static jv annotation(const struct object *o, const char *key)
 {
     return JV_PATH(o->at->v, "metadata", "annotations", key);
@@ -66,19 +72,22 @@ void user_apply_cluster(const struct user_cluster *c)
     jv ingress = OBJ({"template", STR(c->slots % 2 ? "{{name}}.example.com" : "/{{name}}")});
     jv exposure = OBJ({"type", STR(c->route ? "Auto" : "None")},
                       {"auth", OBJ({"type", STR("None")})}, {"networkPolicy", BOOL(c->policy)});
-    jv spec = OBJ(
-        {"image", STR(arena_printf(&a, "flink:%s", c->tag))},
-        {"flinkVersion", STR(c->invalid ? "v1_13" : version)},
-        {"flinkConfiguration",
-         OBJ({"taskmanager.numberOfTaskSlots", STR(arena_printf(&a, "%d", c->slots))})},
-        {"serviceAccount", STR("flink")},
-        {"jobManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})})},
-        {"taskManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})})},
-        {"ingress", c->ingress ? ingress : gone},
-        {"exposure", c->route || c->policy ? exposure : gone},
-        {"allocator", OBJ({"maxTaskManagers", c->max ? INT(c->max) : gone},
-                          {"minTaskManagers", INT(c->min)}, {"spareTaskManagers", INT(c->spare)})},
-        {"restartNonce", c->nonce ? INT(c->nonce) : ABSENT});
+    jv allocator = OBJ({"maxTaskManagers", c->max ? INT(c->max) : gone},
+                       {"minTaskManagers", INT(c->min)}, {"spareTaskManagers", INT(c->spare)});
+    bool standalone = user_is_standalone(c->name);
+    jv spec =
+        OBJ({"image", STR(arena_printf(&a, "flink:%s", c->tag))},
+            {"flinkVersion", STR(c->invalid ? "v1_13" : version)},
+            {"flinkConfiguration",
+             OBJ({"taskmanager.numberOfTaskSlots", STR(arena_printf(&a, "%d", c->slots))})},
+            {"serviceAccount", STR("flink")},
+            {"jobManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})})},
+            {"taskManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})},
+                                {"replicas", standalone && c->replicas ? INT(c->replicas) : gone})},
+            {"mode", IF(standalone, STR("standalone"))}, {"ingress", c->ingress ? ingress : gone},
+            {"exposure", c->route || c->policy ? exposure : gone},
+            {"allocator", IF(!standalone, allocator)},
+            {"restartNonce", c->nonce ? INT(c->nonce) : ABSENT});
 
     apply(KIND_FLINKDEPLOYMENT, c->name, spec, c->invalid, !strcmp(c->tag, "bad"));
 }
@@ -196,6 +205,7 @@ static void random_cluster(const char *name)
         .max = dice(3) ? 0 : 2 + dice(8),
         .min = dice(4) ? 0 : 1 + dice(2),
         .spare = dice(4) ? 0 : 1,
+        .replicas = dice(6),
         .nonce = dice(3) ? 0 : 1 + dice(1000),
         .invalid = !dice(10),
         .ingress = !dice(3),
@@ -296,6 +306,21 @@ void user_change_cluster(void)
         random_application(o->name);
     else if (o)
         random_cluster(o->name);
+}
+
+void user_scale_something(void)
+{
+    struct object *o = any_of(KIND_FLINKDEPLOYMENT);
+    int n = 1 + dice(6);
+    struct version *v = NULL;
+    struct error err;
+
+    if (!o || !user_is_standalone(o->name))
+        return;
+    TRACE("user: scales %s to %d", o->name, n);
+    if (!api_patch(BY_USER, o->kind, o->name, NULL,
+                   OBJ({"spec", OBJ({"taskManager", OBJ({"replicas", INT(n)})})}), &v, &err))
+        version_unref(v);
 }
 
 static void set_state(const struct object *o, const char *state)
