@@ -1,8 +1,9 @@
 """Mode standalone: a fixed number of TaskManagers in a Deployment, which can be scaled."""
+import ha
 from lib.check import check, dig, equal, holds, wait
 from lib.manifests import application, cluster, job
 from lib.suite import test
-from applications import running
+from applications import running, told
 from rollout import never_together
 from scene import SOON, UP, condition, gone, is_ready, job_running, jobmanager, no_taskmanagers, session, state, suspended, \
     taskmanagers
@@ -93,6 +94,25 @@ def application_upgraded(run):
     equal(dig(run.kube.get("flinkdep", run.ns, "demo"), "status.taskManager.replicas"), 0, "replicas of a suspended one")
     run.kube.patch("flinkdep", run.ns, "demo", {"spec": {"job": {"state": "running"}}})
     running(run, former=second)
+
+
+@test("an application with state and high availability: a change goes on where it was, a JobManager that died, too", full=True)
+def last_state(run):
+    _, first = ha.start(run, "last-state", **FIXED)
+    at = len(ha.numbers(run))
+    run.kube.patch("flinkdep", run.ns, "demo", {"spec": {"restartNonce": 1}})
+    told(run, "UPGRADING", lifecycleState="UPGRADING")
+    flink, second = running(run)
+    equal(second, first, "job id after a change")
+    ha.goes_on(run, at, exactly=False)
+    registered(run, flink, 1)
+    at, found = len(ha.numbers(run)), taskmanagers(run)
+    run.kube.delete("pod", run.ns, jobmanager(run)["metadata"]["name"], now=True)
+    ha.goes_on(run, at, exactly=False)
+    equal(taskmanagers(run), found, "TaskManagers of the next JobManager")
+    run.kube.delete("flinkdep", run.ns, "demo")
+    gone(run, "flinkdep", "demo", seconds=90)
+    equal((ha.kept(run), run.kube.list("pod", run.ns)), ([], []), "ConfigMaps and pods left")
 
 
 @test("Flink's reactive mode: the job takes what there is, and is scaled without an upgrade", full=True)
