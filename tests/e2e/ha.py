@@ -17,7 +17,7 @@ def folder(run):
     return f"/flink-data/{run.ns}"
 
 
-def counting(run, mode, series, **spec):
+def counting(run, mode, series, spec=None):
     path = "file://" + folder(run)
     return application(
         run.ns, version=series, serviceAccount="flink", podTemplate=hold(),
@@ -26,7 +26,7 @@ def counting(run, mode, series, **spec):
             "execution.checkpointing.interval": "1 s",
             "execution.checkpointing.dir": path + "/checkpoints", "state.checkpoints.dir": path + "/checkpoints",
             "execution.checkpointing.savepoint-dir": path + "/savepoints", "state.savepoints.dir": path + "/savepoints"},
-        job={"upgradeMode": mode}, **spec)
+        job={"upgradeMode": mode}, **(spec or {}))
 
 
 def numbers(run):
@@ -34,13 +34,13 @@ def numbers(run):
         return [int(line.partition("=")[2]) for line in f if line.endswith("\n")]
 
 
-def start(run, mode, series="1.20", **spec):
+def start(run, mode, series="1.20", spec=None):
     bed = need_bed(run)
     shutil.rmtree(bed.state + folder(run), ignore_errors=True)  # of a bed that was kept
     os.makedirs(bed.state + folder(run))
     os.chmod(bed.state + folder(run), 0o777)
     run.kube.kubectl("apply", "-n", run.ns, "-k", "deploy/flink-account")
-    run.kube.apply(counting(run, mode, series, **spec))
+    run.kube.apply(counting(run, mode, series, spec))
     flink, first = running(run)
     wait("some numbers", lambda: len(numbers(run)) > 5, 60)
     return flink, first

@@ -98,7 +98,7 @@ def application_upgraded(run):
 
 @test("an application with state and high availability: a change goes on where it was, a JobManager that died, too", full=True)
 def last_state(run):
-    _, first = ha.start(run, "last-state", **FIXED)
+    _, first = ha.start(run, "last-state", spec=FIXED)
     at = len(ha.numbers(run))
     run.kube.patch("flinkdep", run.ns, "demo", {"spec": {"restartNonce": 1}})
     told(run, "UPGRADING", lifecycleState="UPGRADING")

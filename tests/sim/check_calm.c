@@ -89,7 +89,10 @@ static int slots_of(jv spec)
 /* In mode standalone. */
 static int replicas_of(jv spec)
 {
-    return (int)jv_int64_or(JV_PATH(spec, "taskManager", "replicas"), 1);
+    int parallelism = (int)jv_int64_or(JV_PATH(spec, "job", "parallelism"), 1);
+    int fallback = (parallelism + slots_of(spec) - 1) / slots_of(spec);
+
+    return (int)jv_int64_or(JV_PATH(spec, "taskManager", "replicas"), fallback);
 }
 
 /* TaskManagers that its jobs need, as far as Flink tells, by the specification's policy. */
@@ -175,6 +178,19 @@ static const char *exposed(struct arena *a, const struct object *cr, jv spec)
     return NULL;
 }
 
+/* What the scale subresource shows in mode standalone. */
+static const char *scaled(struct arena *a, const struct object *cr, jv spec)
+{
+    int64_t told = jv_int64_or(JV_PATH(cr->at->v, "status", "taskManager", "replicas"), -1);
+    const char *name = desired_taskmanagers_name(a, cr->name);
+    const char *wrong = object_is(a, KIND_DEPLOYMENT, name, check_hash(a, cr, spec));
+
+    if (wrong || told == replicas_of(spec))
+        return wrong;
+    return arena_printf(a, "%s: status.taskManager.replicas is %lld, %d are asked for", cr->name,
+                        (long long)told, replicas_of(spec));
+}
+
 /* Its objects are of the specification, and a JobManager runs that was made of it. */
 static const char *objects_are(struct arena *a, const struct object *cr, jv spec)
 {
@@ -190,28 +206,15 @@ static const char *objects_are(struct arena *a, const struct object *cr, jv spec
         return wrong;
     if (!jm || !str_eq(jm->hash, hash))
         return arena_printf(a, "%s has no JobManager of its specification", cr->name);
-    return exposed(a, cr, spec);
-}
-
-/* What the scale subresource shows in mode standalone. */
-static const char *scaled(struct arena *a, const struct object *cr, jv spec)
-{
-    int64_t told = jv_int64_or(JV_PATH(cr->at->v, "status", "taskManager", "replicas"), -1);
-    const char *name = desired_taskmanagers_name(a, cr->name);
-    const char *wrong = object_is(a, KIND_DEPLOYMENT, name, check_hash(a, cr, spec));
-
-    if (wrong || told == replicas_of(spec))
+    if (user_is_standalone(cr->name) && (wrong = scaled(a, cr, spec)))
         return wrong;
-    return arena_printf(a, "%s: status.taskManager.replicas is %lld, %d are asked for", cr->name,
-                        (long long)told, replicas_of(spec));
+    return exposed(a, cr, spec);
 }
 
 static const char *cluster_runs(struct arena *a, const struct object *cr, jv spec)
 {
     const char *wrong = objects_are(a, cr, spec);
 
-    if (!wrong && user_is_standalone(cr->name))
-        wrong = scaled(a, cr, spec);
     return wrong ? wrong : taskmanagers_are(a, cr, spec, jm_of(cr->name));
 }
 
@@ -359,7 +362,7 @@ static const char *orphans(struct arena *a)
 static const char *leftovers(struct arena *a)
 {
     for (struct jm *jm = jm_next(NULL); jm; jm = jm_next(jm)) {
-        bool works = !jm->app || !jm->app->leads;
+        bool works = !jm->app || !jm->app->leads || user_is_standalone(jm->cluster);
 
         for (int i = 0; i < jm->n_jobs; i++)
             works |= !job_state_terminal(jm->jobs[i]->state);

@@ -17,7 +17,7 @@ static const char *const job_names[] = {"j1", "j2", "j3", "j4", "j5", "j6"};
 /* The mode of a cluster cannot change, so it goes by the name. */
 bool user_is_standalone(const char *cluster)
 {
-    return !strcmp(cluster, "cat");
+    return !strcmp(cluster, "cat") || !strcmp(cluster, "elk");
 }
 
 static jv annotation(const struct object *o, const char *key)
@@ -98,6 +98,7 @@ void user_apply_application(const struct user_application *u)
     const char *version = strcmp(u->tag, "1.18") ? "v1_20" : "v1_18";
     bool there = api_get(KIND_FLINKDEPLOYMENT, u->name) != NULL;
     bool stateful = strcmp(u->mode, "stateless") != 0;
+    bool standalone = user_is_standalone(u->name), wide = !strcmp(u->entry_class, "Wide");
     jv gone = there ? NULLV : ABSENT;
     jv exposure =
         OBJ({"type", STR(u->route ? "Auto" : "None")}, {"auth", OBJ({"type", STR("None")})});
@@ -115,14 +116,16 @@ void user_apply_application(const struct user_application *u)
                  {"entryClass", STR(u->entry_class)}, {"parallelism", INT(u->parallelism)},
                  {"args", args}, {"upgradeMode", STR(u->mode)},
                  {"state", STR(u->suspended ? "suspended" : "running")});
-    jv spec = OBJ({"image", STR(arena_printf(&a, "flink:%s", u->tag))},
-                  {"flinkVersion", STR(version)}, {"flinkConfiguration", configuration},
-                  {"serviceAccount", STR("flink")},
-                  {"jobManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})})},
-                  {"taskManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})})},
-                  {"ingress", u->ingress ? OBJ({"template", STR("/{{name}}")}) : gone},
-                  {"exposure", u->route ? exposure : gone}, {"job", job},
-                  {"restartNonce", u->nonce ? INT(u->nonce) : ABSENT});
+    jv spec =
+        OBJ({"image", STR(arena_printf(&a, "flink:%s", u->tag))}, {"flinkVersion", STR(version)},
+            {"flinkConfiguration", configuration}, {"serviceAccount", STR("flink")},
+            {"jobManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})})},
+            {"mode", IF(standalone, STR("standalone"))},
+            {"taskManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})},
+                                {"replicas", standalone && wide ? INT(2 * u->parallelism) : gone})},
+            {"ingress", u->ingress ? OBJ({"template", STR("/{{name}}")}) : gone},
+            {"exposure", u->route ? exposure : gone}, {"job", job},
+            {"restartNonce", u->nonce ? INT(u->nonce) : ABSENT});
 
     /* Without high availability nothing would keep the state. */
     apply(KIND_FLINKDEPLOYMENT, u->name, spec, stateful && u->unavailable,
@@ -315,7 +318,8 @@ void user_scale_something(void)
     struct version *v = NULL;
     struct error err;
 
-    if (!o || !user_is_standalone(o->name))
+    /* Too few for the job of an application would only keep it from running. */
+    if (!o || !user_is_standalone(o->name) || user_has_job(o))
         return;
     TRACE("user: scales %s to %d", o->name, n);
     if (!api_patch(BY_USER, o->kind, o->name, NULL,
