@@ -69,7 +69,7 @@ static bool render(struct arena *a, const struct manifest *m, const struct flink
     const char *ns = str_or(JV_STRING(m->object, "metadata", "namespace"), "default");
     const char *name = str_or_empty(JV_STRING(m->object, "metadata", "name"));
     jv spec = jv_get(m->object, "spec");
-    struct deployment_spec s;
+    struct deployment_spec s = {0};
     struct cluster_config c;
 
     if (!cli_unreadable(&p, m))

@@ -57,6 +57,9 @@ def session_scaled(run):
     equal(jobmanager(run)["metadata"]["uid"], pod, "JobManager")
     cr = is_ready(run.kube.get("flinkdep", run.ns, "demo"))
     equal((cr["status"]["lifecycleState"], dig(cr, "spec.taskManager.replicas")), ("STABLE", 2), "lifecycle, replicas")
+    # Its minimum it keeps without any metrics.
+    run.kube.kubectl("autoscale", "-n", run.ns, "flinkdep/demo", "--min=3", "--max=4", "--cpu-percent=70")
+    registered(run, flink, 3)
 
 
 @test("a session cluster: another image, never two specs side by side; deleted with nothing left", full=True)
