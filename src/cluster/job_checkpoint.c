@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The newest checkpoint of a job that runs. Its path is remembered, and told by the status as soon as
- * the job or its JobManager is gone: before that it would change with every checkpoint, and Flink
- * can be asked. Its age says whether it is good enough to go on from.
+ * The newest checkpoint of a job that runs. Its path is remembered, and told by the status as soon
+ * as the job or its JobManager is gone: before that it would change with every checkpoint, and
+ * Flink can be asked. Its age says whether it is good enough to go on from.
  */
 #include "flinkop/arena.h"
-#include "flinkop/str.h"
 #include "flinkop/cluster_config.h"
+#include "flinkop/str.h"
 #include "job_stop.h"
 #include "job_words.h"
 
 #define LOOK_MS 10000 /* between two looks at a job that runs on */
-#define AGAIN_MS 1000  /* while a decision waits for it */
-#define FRESH_MS 5000  /* an answer holds for so long, as old as Flink's own cache makes it */
+#define AGAIN_MS 1000 /* while a decision waits for it */
+#define FRESH_MS 5000 /* an answer holds for so long, as old as Flink's own cache makes it */
 
 struct checkpoint_notes checkpoint_notes_initial(void)
 {

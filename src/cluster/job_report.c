@@ -111,7 +111,7 @@ static const char *error(struct job_pass *p, struct obs_cause trouble)
 /* status.error stays as the API has always had it. */
 #define LOST_STATE \
     JOB_NOT_FOUND  \
-        ": its JobManager has lost it, and only you know where its state is; " HOW_TO_RESTORE
+    ": its JobManager has lost it, and only you know where its state is; " HOW_TO_RESTORE
 
 static struct obs_cause summary(struct job_pass *p, struct obs_cause trouble)
 {

@@ -104,6 +104,7 @@ void user_apply_application(const struct user_application *u)
         OBJ({"type", STR(u->route ? "Auto" : "None")}, {"auth", OBJ({"type", STR("None")})});
     jv configuration = OBJ(
         {"taskmanager.numberOfTaskSlots", STR(arena_printf(&a, "%d", u->slots))},
+        {"jobstore.expiration-time", INT(FLINK_FORGETS_MS / SECOND)},
         {"high-availability.type", u->unavailable ? gone : STR("kubernetes")},
         {"high-availability.storageDir", u->unavailable ? gone : STR("s3://state/ha")},
         {"state.checkpoints.dir", STR("s3://state")}, {"state.savepoints.dir", STR("s3://state")},
