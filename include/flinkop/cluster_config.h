@@ -34,6 +34,7 @@ struct flink_defaults;
 struct alloc_policy {
     int slots;               /* per TaskManager */
     int min, max;            /* TaskManagers; max INT_MAX = no limit */
+    const char *max_field;   /* where a user would raise that limit */
     int spare;               /* more than needed while jobs run */
     int64_t idle_ms;         /* a TaskManager is released after this long without a used slot */
     int64_t start_ms;        /* a pod that has not registered by then is replaced */
@@ -58,6 +59,8 @@ struct cluster_config {
     struct pod_size jm, tm;
     int jm_replicas;
     int job_parallelism; /* of an application: what Flink is told, or would take by itself */
+    bool reactive;       /* …or it is not told, because it takes what there is */
+    int tm_replicas;     /* TaskManagers in mode standalone, else 0 */
     int rest_port;
     bool ha, ha_kubernetes;
     int allocator;              /* enum allocator_type, not ALLOCATOR_UNSET */

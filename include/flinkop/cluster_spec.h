@@ -31,7 +31,12 @@ struct component_spec {
     jv pod_template;
 };
 
-enum allocator_type { ALLOCATOR_UNSET, ALLOCATOR_OPERATOR, ALLOCATOR_FLINK };
+enum allocator_type {
+    ALLOCATOR_UNSET,
+    ALLOCATOR_OPERATOR,
+    ALLOCATOR_FLINK,
+    ALLOCATOR_NONE, /* mode standalone: a fixed number; cannot be asked for by itself */
+};
 
 struct allocator_spec {
     int type; /* enum allocator_type */
@@ -119,6 +124,9 @@ void session_job_spec_read(struct problems *p, jv spec, bool strict, struct sess
 void session_job_read(struct problems *p, const char *ns, jv spec, bool strict,
                       const struct flink_defaults *defaults, const struct flink_version *version,
                       struct session_job_spec *ret, struct conf *ret_conf);
+
+/** Flink's reactive mode: the job takes all the slots that there are. */
+bool reactive_asked(const struct conf *conf);
 
 /** What the API allows but this version cannot do yet, refused rather than half done. */
 void deployment_spec_check(struct problems *p, const struct deployment_spec *s);

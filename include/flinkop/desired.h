@@ -8,13 +8,15 @@
 
 #include "flinkop/cluster_config.h"
 
-/* Labels of a cluster's objects. JobManager objects carry the type that Flink's own integration
- * gives them (selectors are immutable, and takers-over look for it); our TaskManager pods carry one
- * of their own, so that Flink's resource manager never adopts them. */
+/* Labels of a cluster's objects. JobManager objects carry the type that Flink's own integration, or
+ * the incumbent in mode standalone, gives them (selectors are immutable, and takers-over look for
+ * it); the pods of our allocator carry one of their own, so that Flink's resource manager never
+ * adopts them. */
 #define LABEL_TYPE "type"
 #define LABEL_APP "app"
 #define LABEL_COMPONENT "component"
 #define TYPE_NATIVE "flink-native-kubernetes"
+#define TYPE_STANDALONE "flink-standalone-kubernetes"
 #define TYPE_OPERATOR "flink-operator-kubernetes"
 #define COMPONENT_JM "jobmanager"
 #define COMPONENT_TM "taskmanager"
@@ -27,7 +29,8 @@
 /* Hash of the spec that an object was made from. Equal means up to date, whatever a newer operator
  * would write: upgrading the operator restarts and rewrites nothing. */
 #define ANNOTATION_SPEC_HASH "flink-operator/spec-hash"
-/* On the JobManager Deployment: whose allocator makes its TaskManagers, "Operator" or "Flink". */
+/* On the JobManager Deployment: whose allocator makes its TaskManagers, "Operator", "Flink" or
+ * "None". */
 #define ANNOTATION_ALLOCATOR "flink-operator/allocator"
 
 /* Instead of a path: what high availability keeps (api-contract §1.6). */
@@ -66,7 +69,13 @@ jv desired_rest_service(struct arena *a, const struct desired_input *in,
 jv desired_taskmanager(struct arena *a, const struct desired_input *in, const char *pod_name,
                        const struct owner *deployment);
 
-/** "Operator" or "Flink". */
+/** Name of the Deployment of mode standalone, "<cluster>-taskmanager". */
+const char *desired_taskmanagers_name(struct arena *a, const char *cluster);
+/** All TaskManagers of a cluster in mode standalone: a Deployment, owned by the JobManager's. */
+jv desired_taskmanagers(struct arena *a, const struct desired_input *in,
+                        const struct owner *deployment);
+
+/** "Operator", "Flink" or "None". */
 const char *allocator_name(enum allocator_type t);
 
 /** "<cluster>-taskmanager-<attempt>-<index>" */

@@ -197,7 +197,8 @@ struct exposure_view {
 struct cluster_snapshot {
     jv cr;
     const struct flink_defaults *defaults;
-    const struct obs_deployment *deployment; /* NULL: there is none */
+    const struct obs_deployment *deployment;    /* the JobManager's; NULL: there is none */
+    const struct obs_deployment *tm_deployment; /* the TaskManagers' in mode standalone */
     const struct obs_meta *configmap, *internal_service, *rest_service;
     struct exposure_view exposure[EXPOSURE_COUNT];
     const char *fresh_job_id; /* 32 random hex digits for the case that one is needed */

@@ -69,7 +69,7 @@ static bool render(struct arena *a, const struct manifest *m, const struct flink
     const char *ns = str_or(JV_STRING(m->object, "metadata", "namespace"), "default");
     const char *name = str_or_empty(JV_STRING(m->object, "metadata", "name"));
     jv spec = jv_get(m->object, "spec");
-    struct deployment_spec s;
+    struct deployment_spec s = {0};
     struct cluster_config c;
 
     if (!cli_unreadable(&p, m))
@@ -93,7 +93,9 @@ static bool render(struct arena *a, const struct manifest *m, const struct flink
     print(desired_internal_service(a, &in, &deployment), NULL);
     print(desired_rest_service(a, &in, &deployment), NULL);
     print_exposure(a, &in);
-    if (o->taskmanager)
+    if (s.mode == MODE_STANDALONE)
+        print(desired_taskmanagers(a, &in, &deployment), NULL);
+    else if (o->taskmanager)
         print(desired_taskmanager(a, &in, taskmanager_pod_name(a, name, 1, 1), &deployment), NULL);
     return true;
 }

@@ -495,9 +495,8 @@ static void find_deadlock(struct pass *p)
         "AllocationDeadlock",
         arena_printf(p->a,
                      "jobs wait for each other: %s share the %d slots of %d TaskManagers, which is "
-                     "the limit, and none has enough; raise spec.allocator.maxTaskManagers or "
-                     "cancel one of them",
-                     names_of_starved(p), p->r.slots_total, p->r.live)};
+                     "the limit, and none has enough; raise %s or cancel one of them",
+                     names_of_starved(p), p->r.slots_total, p->r.live, p->in->policy.max_field)};
 }
 
 struct alloc_result allocate(struct arena *a, const struct alloc_input *in,

@@ -101,6 +101,11 @@ bool operator_flag(const struct cluster_pass *p, const char *key, bool fallback)
     return p->usable && !conf_bool(&p->config.conf, key, fallback, &v, &err) ? v : fallback;
 }
 
+bool is_standalone(const struct cluster_pass *p)
+{
+    return p->usable && p->config.allocator == ALLOCATOR_NONE;
+}
+
 struct owner deployment_owner(const struct cluster_pass *p)
 {
     const struct obs_meta *m = &p->s->deployment->meta;
@@ -278,9 +283,9 @@ static enum probe_pace choose_pace(const struct cluster_pass *p)
         return PROBE_OFF;
     if (!p->serves)
         return p->jm_instance ? PROBE_FAST : PROBE_OFF;
-    if (p->s->n_tm_pods || (p->has_alloc && p->alloc.slots_needed))
-        return PROBE_ACTIVE;
-    return PROBE_IDLE;
+    bool moving = is_standalone(p) ? p->alloc.live != p->alloc.desired : p->s->n_tm_pods > 0;
+
+    return moving || (p->has_alloc && p->alloc.slots_needed) ? PROBE_ACTIVE : PROBE_IDLE;
 }
 
 struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
@@ -319,7 +324,7 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
         look_at_jobmanager(&p);
         if (p.application)
             look_after_job(&p);
-        if (p.up_to_date && p.flinks_own)
+        if (p.up_to_date && (p.flinks_own || is_standalone(&p)))
             count_taskmanagers(&p);
         else if (p.up_to_date)
             allocate_taskmanagers(&p);

@@ -323,18 +323,49 @@ static struct alloc_input allocation_input(struct cluster_pass *p)
     return in;
 }
 
-/* Flink's own allocator decides; this only tells what there is. */
+/* Why there are not as many as in the spec of a cluster in mode standalone, or not enough. */
+static struct obs_cause fixed_cause(struct cluster_pass *p, const struct alloc_input *in)
+{
+    struct obs_cause cause = p->alloc.problem;
+
+    if (!cause.reason || p->config.reactive) /* which does with what there is */
+        cause = starting_cause(p, in);
+    return cause.reason || !p->s->tm_deployment ? cause : p->s->tm_deployment->cause;
+}
+
+/* Carries the allocator's notes on; a new spec deserves new patience. */
+static void run_allocator(struct cluster_pass *p, const struct alloc_input *in)
+{
+    struct cluster_memory *m = &p->plan.memory;
+
+    if (!str_eq(m->spec_hash, p->target_hash)) {
+        m->alloc = alloc_memory_initial();
+        m->spec_hash = p->target_hash;
+    }
+    p->alloc = allocate(p->a, in, &m->alloc);
+    m->alloc = p->alloc.memory;
+    plan_wake(&p->plan, p->alloc.next);
+    p->has_alloc = true;
+}
+
+/* Flink's own allocator decides, or the user: this only tells what there is. */
 void count_taskmanagers(struct cluster_pass *p)
 {
-    struct alloc_memory none = alloc_memory_initial();
     struct alloc_input in = allocation_input(p);
 
-    p->alloc = allocate(p->a, &in, &none);
-    p->alloc.desired = p->alloc.live + p->alloc.starting;
-    p->alloc.problem = starting_cause(p, &in);
+    if (is_standalone(p)) {
+        run_allocator(p, &in);
+        p->alloc.problem = fixed_cause(p, &in);
+    } else {
+        struct alloc_memory none = alloc_memory_initial();
+
+        p->alloc = allocate(p->a, &in, &none);
+        p->alloc.desired = p->alloc.live + p->alloc.starting;
+        p->alloc.problem = starting_cause(p, &in);
+        p->has_alloc = true;
+    }
     p->alloc_instance = p->jm_instance ? p->jm_instance
                                        : JV_STRING(p->status, "allocator", "jobManager");
-    p->has_alloc = true;
 }
 
 #define CREATE_AT_ONCE 100 /* the rest follows in the next pass */
@@ -344,19 +375,12 @@ void allocate_taskmanagers(struct cluster_pass *p)
     struct cluster_memory *m = &p->plan.memory;
     struct alloc_input in = allocation_input(p);
 
-    if (!str_eq(m->spec_hash, p->target_hash)) { /* a new spec deserves new patience */
-        m->alloc = alloc_memory_initial();
-        m->spec_hash = p->target_hash;
-    }
     creation_failure(p, &in);
-    p->alloc = allocate(p->a, &in, &m->alloc);
+    run_allocator(p, &in);
     if (!p->alloc.problem.reason)
         p->alloc.problem = starting_cause(p, &in);
     if (!p->alloc.problem.reason)
         p->alloc.problem = m->kept.cause;
-    p->has_alloc = true;
-    m->alloc = p->alloc.memory;
-    plan_wake(&p->plan, p->alloc.next);
     number(p);
     look_at_retries(p);
     create(p, MIN(p->alloc.create, CREATE_AT_ONCE));

@@ -53,13 +53,14 @@ static const char *blockers(const struct cluster_pass *p)
 
 static void delete_all(struct cluster_pass *p)
 {
-    if (delete_deployment(p))
+    if (delete_deployment(p, p->s->deployment))
         plan_event(&p->plan, KIND_FLINKDEPLOYMENT, p->cr, false, "Operator", "Cleanup",
                    "Cleaning up FlinkDeployment");
     /* Flink's own allocator would replace what is taken from it. */
     if (p->flinks_own && p->s->n_jm_pods)
         return;
-    for (size_t i = 0; i < p->s->n_tm_pods; i++) {
+    (void)delete_deployment(p, p->s->tm_deployment);
+    for (size_t i = 0; i < p->s->n_tm_pods && !p->s->tm_deployment; i++) {
         const struct obs_pod *pod = p->s->tm_pods[i];
 
         if (!pod->meta.deleted_ms)
@@ -85,7 +86,7 @@ void finalize(struct cluster_pass *p)
     if (m->deleting_since < 0)
         m->deleting_since = p->s->now;
     int64_t deadline = m->deleting_since + cleanup_timeout(p);
-    bool there = p->s->deployment || p->s->n_jm_pods || p->s->n_tm_pods;
+    bool there = p->s->deployment || p->s->tm_deployment || p->s->n_jm_pods || p->s->n_tm_pods;
 
     if (p->application && p->s->now < deadline && !job_stopped(p)) {
         plan_wake(&p->plan, deadline);

@@ -89,6 +89,8 @@ bool jobmanager_known(const struct cluster_pass *p);
 bool operator_flag(const struct cluster_pass *p, const char *key, bool fallback);
 /** What the API server does not take and it cannot go on without; reason NULL: nothing. */
 const struct obs_cause *refusal(const struct cluster_pass *p);
+/** Mode standalone: a fixed number of TaskManagers, which Kubernetes makes. */
+bool is_standalone(const struct cluster_pass *p);
 struct owner deployment_owner(const struct cluster_pass *p);
 struct desired_input desired_of(struct cluster_pass *p);
 
@@ -107,14 +109,15 @@ void judge(struct cluster_pass *p); /* cluster_judge.c */
 const char *judge_as(struct cluster_pass *p, jv spec); /* cluster_judge.c */
 /** The same with the recorded one, whose job.upgradeMode is not the user's and asks for nothing. */
 const char *judge_recorded(struct cluster_pass *p); /* cluster_judge.c */
-/** Takes the Deployment away, its pods first; false: there is none, or that is under way. */
-bool delete_deployment(struct cluster_pass *p);     /* cluster_rollout.c */
-void roll_out(struct cluster_pass *p);              /* cluster_rollout.c */
-void finalize(struct cluster_pass *p);              /* cluster_finalize.c */
-void look_at_names(struct cluster_pass *p);         /* cluster_allocate.c */
-void allocate_taskmanagers(struct cluster_pass *p); /* cluster_allocate.c */
-void count_taskmanagers(struct cluster_pass *p);    /* cluster_allocate.c */
-void report(struct cluster_pass *p);                /* cluster_report.c */
+/** Takes a Deployment away, its pods first; false: there is none, or that is under way. */
+bool delete_deployment(struct cluster_pass *p,
+                       const struct obs_deployment *d); /* cluster_rollout.c */
+void roll_out(struct cluster_pass *p);                  /* cluster_rollout.c */
+void finalize(struct cluster_pass *p);                  /* cluster_finalize.c */
+void look_at_names(struct cluster_pass *p);             /* cluster_allocate.c */
+void allocate_taskmanagers(struct cluster_pass *p);     /* cluster_allocate.c */
+void count_taskmanagers(struct cluster_pass *p);        /* cluster_allocate.c */
+void report(struct cluster_pass *p);                    /* cluster_report.c */
 
 /* ---- cluster_job.c: the job of an application ---- */
 
@@ -130,9 +133,8 @@ void look_after_job(struct cluster_pass *p);
 bool job_stopped(struct cluster_pass *p);
 /** Whether TaskManagers are to be there for it although Flink does not have it yet. */
 bool job_expected(struct cluster_pass *p);
-/** status.jobStatus and status.taskManager */
+/** status.jobStatus */
 jv cluster_job_status(struct cluster_pass *p);
-jv cluster_job_taskmanagers(const struct cluster_pass *p);
 /** Its state as a reason and a sentence. */
 struct obs_cause describe_job(const struct cluster_pass *p);
 /** What is new with it, as events. */

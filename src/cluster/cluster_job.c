@@ -619,19 +619,6 @@ jv cluster_job_status(struct cluster_pass *p)
     return job_status_write(p->a, js, p->record_id ? NULL : p->job, state, p->s->wall);
 }
 
-/* For the scale subresource; only while the job runs (api-contract §1.6). */
-jv cluster_job_taskmanagers(const struct cluster_pass *p)
-{
-    bool runs = p->job_state == JOB_RUNNING && !p->record_id;
-    int slots = p->config.alloc.slots;
-
-    return jv_dup(
-        p->a,
-        OBJ({"labelSelector",
-             STR(runs ? arena_printf(p->a, "component=taskmanager,app=%s", p->meta.name) : "")},
-            {"replicas", INT(runs ? (p->config.job_parallelism + slots - 1) / slots : 0)}));
-}
-
 struct obs_cause describe_job(const struct cluster_pass *p)
 {
     const char *before = job_failure_told(JV_STRING(p->status, "error"));

@@ -79,8 +79,9 @@ void judge(struct cluster_pass *p)
     if (!p->invalid)
         p->invalid = judge_as(p, spec_to_record(p->a, p->recorded, current));
     p->unsupported_version = p->spec.version && !p->spec.version->supported;
-    if (!p->invalid && jv_present(p->recorded))
-        p->invalid = check_change(p, current);
+    /* What else is wrong with it may come from that. */
+    if (jv_present(p->recorded) && !p->unsupported_version && !JV_STRING(p->cr, KUBE_UNREADABLE))
+        p->invalid = str_or(check_change(p, current), p->invalid);
     if (p->invalid && !jv_present(p->recorded)) {
         p->target = ABSENT;
         p->usable = false;

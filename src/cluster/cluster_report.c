@@ -52,8 +52,10 @@ static bool ready(const struct cluster_pass *p)
  * with two writes to its status. */
 static bool tells_allocation(const struct cluster_pass *p)
 {
-    return p->has_alloc && (p->jm == JM_READY || p->alloc.desired || p->s->n_tm_pods ||
-                            jv_present(jv_get(p->status, "allocator")));
+    bool asked = !is_standalone(p) && (p->alloc.desired || p->s->n_tm_pods);
+
+    return p->has_alloc &&
+           (p->jm == JM_READY || asked || jv_present(jv_get(p->status, "allocator")));
 }
 
 static struct condition taskmanagers_condition(struct cluster_pass *p)
@@ -260,6 +262,40 @@ static jv cluster_info(struct cluster_pass *p)
                             {"total-memory", STR(arena_printf(p->a, "%lld", (long long)memory))}));
 }
 
+/* For the scale subresource (api-contract §1.6): of an application while its job runs, in mode
+ * standalone what there is. */
+static jv taskmanagers(struct cluster_pass *p)
+{
+    const struct obs_deployment *d = p->s->tm_deployment;
+    jv old = jv_get(p->status, "taskManager");
+    int slots = p->config.alloc.slots, replicas = 0;
+    bool there;
+
+    if (is_standalone(p)) {
+        if (p->jm != JM_READY && !p->suspended && jv_present(old))
+            return old;
+        there = d && p->jm == JM_READY;
+        replicas = there ? d->status_replicas : 0;
+    } else if (p->application) {
+        there = p->job_state == JOB_RUNNING && !p->record_id;
+        replicas = there ? (p->config.job_parallelism + slots - 1) / slots : 0;
+    } else {
+        return old;
+    }
+    return jv_dup(
+        p->a,
+        OBJ({"labelSelector",
+             STR(there ? arena_printf(p->a, "component=taskmanager,app=%s", p->meta.name) : "")},
+            {"replicas", INT(replicas)}));
+}
+
+static enum allocator_type in_force(const struct cluster_pass *p)
+{
+    if (is_standalone(p))
+        return ALLOCATOR_NONE;
+    return p->flinks_own ? ALLOCATOR_FLINK : ALLOCATOR_OPERATOR;
+}
+
 static jv allocator(struct cluster_pass *p)
 {
     const struct alloc_result *r = &p->alloc;
@@ -274,16 +310,14 @@ static jv allocator(struct cluster_pass *p)
     }
     const char *note = p->flinks_own ? p->config.allocator_note : NULL;
 
-    return jv_dup(
-        p->a,
-        OBJ({"type", STR(allocator_name(p->flinks_own ? ALLOCATOR_FLINK : ALLOCATOR_OPERATOR))},
-            {"attempt", INT(p->attempt)}, {"lastIndex", INT(p->last_index)},
-            {"jobManager", STR(p->alloc_instance)},
-            {"taskManagers", OBJ({"live", INT(r->live)}, {"starting", INT(r->starting)},
-                                 {"desired", INT(r->desired)})},
-            {"slots", OBJ({"total", INT(r->slots_total)}, {"free", INT(r->slots_free)},
-                          {"needed", INT(r->slots_needed)})},
-            {"message", STR(r->problem.message ? r->problem.message : note)}));
+    return jv_dup(p->a,
+                  OBJ({"type", STR(allocator_name(in_force(p)))}, {"attempt", INT(p->attempt)},
+                      {"lastIndex", INT(p->last_index)}, {"jobManager", STR(p->alloc_instance)},
+                      {"taskManagers", OBJ({"live", INT(r->live)}, {"starting", INT(r->starting)},
+                                           {"desired", INT(r->desired)})},
+                      {"slots", OBJ({"total", INT(r->slots_total)}, {"free", INT(r->slots_free)},
+                                    {"needed", INT(r->slots_needed)})},
+                      {"message", STR(r->problem.message ? r->problem.message : note)}));
 }
 
 /* ---- events: what is new against the status as it was ---- */
@@ -371,12 +405,11 @@ void report(struct cluster_pass *p)
                                   {"lifecycleState", STR(lifecycle(p, state, recon, error_now))},
                                   {"observedGeneration", INT(p->meta.generation)},
                                   {"clusterInfo", EMPTY_OBJ}, {"jobStatus", EMPTY_OBJ})));
-    if (p->application) {
+    if (p->application)
         status = jv_set(p->a, status, "jobStatus", cluster_job_status(p));
-        status = jv_set(p->a, status, "taskManager", cluster_job_taskmanagers(p));
-        if (p->starts_job)
-            status = jv_set(p->a, status, STARTED_JOB, STR(p->job_id));
-    }
+    status = jv_set(p->a, status, "taskManager", taskmanagers(p));
+    if (p->starts_job)
+        status = jv_set(p->a, status, STARTED_JOB, STR(p->job_id));
     status = jv_set(p->a, status, "clusterInfo", cluster_info(p));
     status = jv_set(p->a, status, "error", STR(error_now));
     status = jv_set(p->a, status, "reconciliationStatus", recon);

@@ -51,14 +51,17 @@ static void delete_pod(struct cluster_pass *p, const struct obs_pod *pod)
         plan_add(&p->plan, ACT_DELETE, KIND_POD, p->meta.ns, pod->meta.name)->uid = pod->meta.uid;
 }
 
-/* Takes every TaskManager pod away; false while there is one. */
+/* Takes every TaskManager pod away; false while there is one. Those of a Deployment go with it. */
 static bool no_taskmanagers(struct cluster_pass *p)
 {
-    for (size_t i = 0; i < p->s->n_tm_pods; i++)
+    const struct obs_deployment *d = p->s->tm_deployment;
+
+    (void)delete_deployment(p, d);
+    for (size_t i = 0; i < p->s->n_tm_pods && !d; i++)
         delete_pod(p, p->s->tm_pods[i]);
-    if (p->s->n_tm_pods)
+    if (d || p->s->n_tm_pods)
         wait_for(p, "waiting for the TaskManagers of the former specification to end");
-    return !p->s->n_tm_pods;
+    return !d && !p->s->n_tm_pods;
 }
 
 /* Those that have ended (evicted, for one) are nobody's any more: a ReplicaSet that is scaled down
@@ -73,9 +76,9 @@ static bool no_jobmanagers(struct cluster_pass *p)
     return !p->s->n_jm_pods;
 }
 
-static void scale(struct cluster_pass *p, int replicas)
+static void scale(struct cluster_pass *p, const struct obs_deployment *d, int replicas)
 {
-    plan_add(&p->plan, ACT_PATCH, KIND_DEPLOYMENT, p->meta.ns, p->meta.name)->body =
+    plan_add(&p->plan, ACT_PATCH, KIND_DEPLOYMENT, p->meta.ns, d->meta.name)->body =
         jv_dup(p->a, OBJ({"spec", OBJ({"replicas", INT(replicas)})}));
 }
 
@@ -88,14 +91,13 @@ static bool stopped(struct cluster_pass *p)
         return no_jobmanagers(p);
     /* A pod that the Deployment tells of and that we have not seen yet would be taken for gone. */
     if (d->replicas && d->status_replicas <= (int)p->s->n_jm_pods)
-        scale(p, 0);
+        scale(p, d, 0);
     wait_for(p, STOPPING);
     return false;
 }
 
-bool delete_deployment(struct cluster_pass *p)
+bool delete_deployment(struct cluster_pass *p, const struct obs_deployment *d)
 {
-    const struct obs_deployment *d = p->s->deployment;
     struct action *act;
 
     if (!d || d->meta.deleted_ms)
@@ -114,7 +116,7 @@ static void take_down(struct cluster_pass *p)
     if ((d && !d->meta.deleted_ms && !stopped(p)) || !no_jobmanagers(p) || !no_taskmanagers(p))
         return;
     if (d) {
-        (void)delete_deployment(p);
+        (void)delete_deployment(p, d);
         wait_for(p, "waiting for the Deployment to be deleted");
         return;
     }
@@ -161,7 +163,7 @@ static void replace(struct cluster_pass *p)
         return;
     }
     /* What somebody else made is replaced, never patched: its selector and owners are theirs. */
-    (void)delete_deployment(p);
+    (void)delete_deployment(p, d);
     wait_for(p, "replacing the former Deployment");
 }
 
@@ -174,7 +176,27 @@ static void start_again(struct cluster_pass *p)
     if (!current(p, p->s->configmap))
         apply_configmap(p);
     else if (may_start(p))
-        scale(p, p->config.jm_replicas);
+        scale(p, p->s->deployment, p->config.jm_replicas);
+}
+
+/* Mode standalone. Another number of TaskManagers restarts nothing. */
+static void keep_taskmanagers(struct cluster_pass *p, const struct desired_input *in,
+                              const struct owner *owner)
+{
+    const struct obs_deployment *d = p->s->tm_deployment;
+    int replicas = p->config.tm_replicas;
+
+    if (!d) {
+        plan_apply(p, KIND_DEPLOYMENT, desired_taskmanagers_name(p->a, p->meta.name), NULL,
+                   desired_taskmanagers(p->a, in, owner));
+    } else if (!current(p, &d->meta) || !str_eq(d->meta.owner_uid, owner->uid)) {
+        (void)no_taskmanagers(p);
+    } else if (d->replicas != replicas) {
+        scale(p, d, replicas);
+        plan_event(&p->plan, KIND_FLINKDEPLOYMENT, p->cr, false, "JobManagerDeployment", "Scaling",
+                   arena_printf(p->a, "In-place scaling triggered: from %d to %d TaskManagers",
+                                d->replicas, replicas));
+    }
 }
 
 /* Everything around a Deployment that is as it should be. */
@@ -198,9 +220,11 @@ static void keep(struct cluster_pass *p)
     if (!current(p, p->s->rest_service) && !left_over(p->s->rest_service, d->meta.uid))
         plan_apply(p, KIND_SERVICE, arena_printf(p->a, "%s-rest", p->meta.name), p->s->rest_service,
                    desired_rest_service(p->a, &in, &owner));
+    if (is_standalone(p))
+        keep_taskmanagers(p, &in, &owner);
     expose(p);
     if (d->replicas != p->config.jm_replicas)
-        scale(p, p->config.jm_replicas);
+        scale(p, d, p->config.jm_replicas);
 }
 
 void roll_out(struct cluster_pass *p)

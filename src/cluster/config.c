@@ -191,6 +191,7 @@ void cluster_config_build(struct problems *p, const char *ns, const char *name,
     choose_policy(p, ret);
     check_ha(p, ret);
     choose_job(p, ret);
+    choose_replicas(ret);
     choose_image(p, ret);
     cluster_config_check(p, ret);
     if (!str_empty(spec->ingress.template))

@@ -35,6 +35,8 @@ jv external_resources(struct problems *p, const struct conf *conf);
 
 /** What this version cannot do yet with the job of an application; its parallelism. */
 void choose_job(struct problems *p, struct cluster_config *c);
+/** How many TaskManagers there are in mode standalone (api-contract §4.2). */
+void choose_replicas(struct cluster_config *c);
 /** What an application's Flink must know, put into the configuration that it gets. */
 void enforce_job(struct conf *conf, const struct cluster_config *c);
 

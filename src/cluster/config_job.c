@@ -70,11 +70,28 @@ static void check_jar(struct problems *p, const struct cluster_config *c)
                     "Flink 2.0");
 }
 
+void choose_replicas(struct cluster_config *c)
+{
+    const struct opt_int64 *asked = &c->spec->tm.replicas;
+    int slots = c->alloc.slots;
+
+    if (c->allocator != ALLOCATOR_NONE)
+        return;
+    c->tm_replicas = asked->set             ? (int)asked->v
+                     : c->spec->application ? (c->job_parallelism + slots - 1) / slots
+                                            : 1;
+    c->alloc.min = c->alloc.max = c->tm_replicas;
+    c->alloc.max_field = "spec.taskManager.replicas";
+    if (c->reactive)
+        c->job_parallelism = (int)MIN((int64_t)c->tm_replicas * slots, 32768);
+}
+
 void choose_job(struct problems *p, struct cluster_config *c)
 {
     if (!c->spec->application)
         return;
     c->job_parallelism = parallelism(p, c);
+    c->reactive = c->allocator == ALLOCATOR_NONE && reactive_asked(&c->conf);
     if (c->ha && !c->ha_kubernetes)
         problem_add(p, config_path(p, "high-availability.type"),
                     "only kubernetes is supported by this version for application clusters");
@@ -86,7 +103,8 @@ void enforce_job(struct conf *conf, const struct cluster_config *c)
 {
     if (!c->spec->application)
         return;
-    conf_setf(conf, PARALLELISM_KEY, "%d", c->job_parallelism);
+    if (!c->reactive) /* it would change with every scaling, and mean nothing */
+        conf_setf(conf, PARALLELISM_KEY, "%d", c->job_parallelism);
     conf_default(conf, "pipeline.name", c->name);
     /* A JobManager that ends with its job would be started again by its Deployment, and the job
      * with it. */

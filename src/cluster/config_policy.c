@@ -39,6 +39,10 @@ static void choose_allocator(struct problems *p, struct cluster_config *c)
     int asked = c->spec->allocator.type;
 
     c->allocator = asked == ALLOCATOR_UNSET ? ALLOCATOR_OPERATOR : asked;
+    if (c->spec->mode == MODE_STANDALONE) {
+        c->allocator = ALLOCATOR_NONE;
+        return;
+    }
     if (!key || asked == ALLOCATOR_FLINK)
         return;
     if (asked == ALLOCATOR_OPERATOR)
@@ -72,6 +76,7 @@ static void add_policy(struct problems *p, struct cluster_config *c)
     int64_t min_slots = config_int(p, conf, SLOTS_MIN_KEY, 0, 0, INT_MAX);
     int64_t spare = config_int(p, conf, SPARE_KEY, 0, 0, INT_MAX);
 
+    a->max_field = "spec.allocator.maxTaskManagers";
     a->slots = (int)config_int(p, conf, "taskmanager.numberOfTaskSlots", 1, 1, 100000);
     a->max = (int)(max_slots == INT_MAX ? INT_MAX : max_slots / a->slots);
     a->min = (int)((min_slots + a->slots - 1) / a->slots);
@@ -130,6 +135,8 @@ void limit_totals(struct problems *p, struct cluster_config *c)
     const struct conf *conf = &c->conf;
     struct alloc_policy *a = &c->alloc, before = *a;
 
+    if (c->allocator == ALLOCATOR_NONE)
+        return;
     limit(a, c->tm.cpu, config_double(p, conf, "slotmanager.max-total-resource.cpu", -1),
           config_double(p, conf, "slotmanager.min-total-resource.cpu", -1));
     limit(a, counted_memory(&c->tm_memory),
@@ -174,7 +181,7 @@ static void enforce_operators(struct conf *conf, const struct cluster_config *c)
     else if (conf_duration(conf, PENDING_KEY, ms, &ms, &err))
         ms = PENDING_TIMEOUT_MS; /* reported when the configuration was built */
     set_ms(conf, PENDING_KEY, ms);
-    if (v->resource_wait_key && !conf_lookup(conf, v->resource_wait_key))
+    if (v->resource_wait_key && !c->reactive && !conf_lookup(conf, v->resource_wait_key))
         set_ms(conf, v->resource_wait_key, ms);
     /* A TaskManager that is gone is noticed within seconds. The address of a pod that has died
      * does not answer, not even with a refusal: heartbeats that wait for a connection fail, and are

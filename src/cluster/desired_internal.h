@@ -22,6 +22,8 @@ struct pod_role {
 /** {metadata: {labels, annotations}, spec: …}: template, configuration and role put together. */
 jv pod_build(struct arena *a, const struct desired_input *in, const struct pod_role *role);
 
+/** The type label of all that is not a pod of our allocator. */
+const char *type_label(const struct cluster_config *c);
 /** {type, app} and, if given, component. */
 jv cluster_labels(struct arena *a, const struct desired_input *in, const char *type,
                   const char *component);

@@ -60,7 +60,7 @@ jv desired_configmap(struct arena *a, const struct desired_input *in)
         a, OBJ({"apiVersion", STR("v1")}, {"kind", STR("ConfigMap")},
                {"metadata",
                 OBJ({"name", STR(desired_configmap_name(a, c->name))}, {"namespace", STR(c->ns)},
-                    {"labels", cluster_labels(a, in, TYPE_NATIVE, NULL)},
+                    {"labels", cluster_labels(a, in, type_label(in->config), NULL)},
                     {"annotations", spec_hash_annotations(a, in, ABSENT)},
                     {"ownerReferences", ARR(owner_reference(&in->cr, a, true))})},
                {"data",
@@ -228,7 +228,7 @@ static jv jobmanager_pod(struct arena *a, const struct desired_input *in)
     const struct cluster_config *c = in->config;
     struct pod_role role = {
         .component = COMPONENT_JM,
-        .type_label = TYPE_NATIVE,
+        .type_label = type_label(c),
         .env_prefix = "containerized.master.env.",
         .java_opts_key = "env.java.opts.jobmanager",
         .java_opts_env = "FLINK_ENV_JAVA_OPTS_JM",
@@ -262,7 +262,10 @@ static jv jobmanager_pod(struct arena *a, const struct desired_input *in)
 
 const char *allocator_name(enum allocator_type t)
 {
-    return t == ALLOCATOR_FLINK ? "Flink" : "Operator";
+    static const char *const names[] = {
+        [ALLOCATOR_OPERATOR] = "Operator", [ALLOCATOR_FLINK] = "Flink", [ALLOCATOR_NONE] = "None"};
+
+    return names[t];
 }
 
 /* The custom resource, and whom kubernetes.jobmanager.owner.reference names beside it. */
@@ -288,7 +291,7 @@ static jv jobmanager_owners(struct arena *a, const struct desired_input *in)
 jv desired_jobmanager(struct arena *a, const struct desired_input *in)
 {
     const struct cluster_config *c = in->config;
-    jv labels = cluster_labels(a, in, TYPE_NATIVE, COMPONENT_JM);
+    jv labels = cluster_labels(a, in, type_label(in->config), COMPONENT_JM);
     jv annotations = jv_merge(
         a, conf_map_or_absent(&c->conf, "kubernetes.jobmanager.annotations"),
         jv_dup(a,
@@ -325,7 +328,8 @@ static jv service(struct arena *a, const struct desired_input *in, const struct 
         a, OBJ({"apiVersion", STR("v1")}, {"kind", STR("Service")},
                {"metadata",
                 OBJ({"name", STR(name)}, {"namespace", STR(in->config->ns)},
-                    {"labels", jv_merge(a, labels, cluster_labels(a, in, TYPE_NATIVE, NULL))},
+                    {"labels",
+                     jv_merge(a, labels, cluster_labels(a, in, type_label(in->config), NULL))},
                     {"annotations", spec_hash_annotations(a, in, annotations)},
                     {"ownerReferences", ARR(owner_reference(deployment, a, true))})},
                {"spec", spec}));
@@ -339,7 +343,7 @@ jv desired_internal_service(struct arena *a, const struct desired_input *in,
         OBJ({"clusterIP", STR("None")},
             /* TaskManagers that start beside the JobManager look its name up before it is ready. */
             {"publishNotReadyAddresses", BOOL(true)},
-            {"selector", cluster_labels(a, in, TYPE_NATIVE, COMPONENT_JM)},
+            {"selector", cluster_labels(a, in, type_label(in->config), COMPONENT_JM)},
             {"ports", ARR(OBJ({"name", STR("jobmanager-rpc")}, {"port", INT(PORT_JM_RPC)},
                               {"protocol", STR("TCP")}),
                           OBJ({"name", STR("blobserver")}, {"port", INT(PORT_BLOB)},
@@ -357,7 +361,7 @@ jv desired_rest_service(struct arena *a, const struct desired_input *in,
     return service(
         a, in, deployment, arena_printf(a, "%s-rest", c->name), "rest-service",
         OBJ({"type", STR(headless ? "ClusterIP" : type)}, {"clusterIP", IF(headless, STR("None"))},
-            {"selector", cluster_labels(a, in, TYPE_NATIVE, COMPONENT_JM)},
+            {"selector", cluster_labels(a, in, type_label(in->config), COMPONENT_JM)},
             {"ports", ARR(OBJ({"name", STR("rest")}, {"port", INT(c->rest_port)},
                               {"targetPort", INT(c->rest_port)}, {"protocol", STR("TCP")}))}));
 }

@@ -50,6 +50,11 @@ static const char *role_key(struct arena *a, const struct pod_role *role, const 
     return arena_printf(a, "kubernetes.%s.%s", role->component, rest);
 }
 
+const char *type_label(const struct cluster_config *c)
+{
+    return c->allocator == ALLOCATOR_NONE ? TYPE_STANDALONE : TYPE_NATIVE;
+}
+
 jv cluster_labels(struct arena *a, const struct desired_input *in, const char *type,
                   const char *component)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A TaskManager pod of our own allocator. */
+/* A TaskManager pod of our own allocator, and the Deployment that makes them in mode standalone. */
 #include <stdio.h>
 #include <string.h>
 
@@ -9,6 +9,11 @@
 #include "flinkop/strbuf.h"
 
 #define NAME_INFIX "-taskmanager-"
+
+const char *desired_taskmanagers_name(struct arena *a, const char *cluster)
+{
+    return arena_printf(a, "%s-taskmanager", cluster);
+}
 
 const char *taskmanager_pod_name(struct arena *a, const char *cluster, int attempt, int index)
 {
@@ -93,4 +98,30 @@ jv desired_taskmanager(struct arena *a, const struct desired_input *in, const ch
 
     return jv_dup(a, OBJ({"apiVersion", STR("v1")}, {"kind", STR("Pod")}, {"metadata", metadata},
                          {"spec", jv_get(pod, "spec")}));
+}
+
+jv desired_taskmanagers(struct arena *a, const struct desired_input *in,
+                        const struct owner *deployment)
+{
+    const struct cluster_config *c = in->config;
+    struct pod_role role = taskmanager_role(a, c, "$(_POD_NAME)");
+    jv name = OBJ({"name", STR("_POD_NAME")},
+                  {"valueFrom", OBJ({"fieldRef", OBJ({"apiVersion", STR("v1")},
+                                                     {"fieldPath", STR("metadata.name")})})});
+    jv labels = cluster_labels(a, in, TYPE_STANDALONE, COMPONENT_TM);
+    jv more = conf_map_or_absent(&c->conf, "kubernetes.taskmanager.labels");
+    jv annotations = conf_map_or_absent(&c->conf, "kubernetes.taskmanager.annotations");
+
+    role.type_label = TYPE_STANDALONE;
+    role.env = jv_append(a, role.env, jv_dup(a, name));
+    role.pod_fixed = jv_dup(a, OBJ({"restartPolicy", STR("Always")}));
+    return jv_dup(
+        a, OBJ({"apiVersion", STR("apps/v1")}, {"kind", STR("Deployment")},
+               {"metadata", OBJ({"name", STR(desired_taskmanagers_name(a, c->name))},
+                                {"namespace", STR(c->ns)}, {"labels", jv_merge(a, more, labels)},
+                                {"annotations", spec_hash_annotations(a, in, annotations)},
+                                {"ownerReferences", ARR(owner_reference(deployment, a, true))})},
+               {"spec",
+                OBJ({"replicas", INT(c->tm_replicas)}, {"selector", OBJ({"matchLabels", labels})},
+                    {"template", pod_build(a, in, &role)})}));
 }

@@ -147,6 +147,13 @@ static void read_conf(struct problems *p, jv v, struct conf *ret)
                         "is set by the operator; remove it");
 }
 
+bool reactive_asked(const struct conf *conf)
+{
+    const char *mode = conf_lookup(conf, "scheduler-mode");
+
+    return mode && !strcasecmp(mode, "reactive");
+}
+
 static void check_version(struct problems *p, struct deployment_spec *s)
 {
     const char *path = "spec.flinkVersion";
@@ -245,6 +252,10 @@ void deployment_spec_read(struct problems *p, jv spec, bool strict, struct deplo
     check_component(p, "spec.taskManager", &ret->tm, strict);
     check_logging(p, ret->log_configuration);
     check_allocator(p, &ret->allocator);
+    if (ret->mode == MODE_STANDALONE && jv_len(jv_get(spec, "allocator")))
+        problem_add(p, "spec.allocator",
+                    "has no effect in mode standalone, where spec.taskManager.replicas is the "
+                    "number of TaskManagers; leave it out");
     ingress_spec_read(p, jv_get(spec, "ingress"), strict, &ret->ingress);
     exposure_spec_read(p, jv_get(spec, "exposure"), &ret->exposure);
     ret->application = jv_present(jv_get(spec, "job"));
@@ -265,8 +276,6 @@ void deployment_spec_check(struct problems *p, const struct deployment_spec *s)
 {
     if (s->application && s->version)
         check_application(p, s);
-    if (s->mode == MODE_STANDALONE)
-        problem_add(p, "spec.mode", "standalone is not supported by this version; use native");
     exposure_spec_check(p, &s->exposure);
 }
 

@@ -94,6 +94,22 @@ static jv allocator_part(struct arena *a, jv allocator, bool delegated)
     return jv_len(allocator) ? allocator : ABSENT;
 }
 
+/* In mode standalone TaskManagers are added and taken away in place, unless their number is what
+ * the parallelism of an application follows from. With Flink's reactive scheduler it is the other
+ * way round. */
+static jv without_replicas(struct arena *a, jv spec, bool reactive)
+{
+    jv job = jv_get(spec, "job");
+
+    if (!str_eq(JV_STRING(spec, "mode"), "standalone"))
+        return spec;
+    if (!jv_present(job) || reactive || jv_present(jv_get(job, "parallelism")))
+        spec = JV_SET_PATH(a, spec, ABSENT, "taskManager", "replicas");
+    if (jv_present(job) && reactive)
+        spec = JV_SET_PATH(a, spec, ABSENT, "job", "parallelism");
+    return without_nulls(a, spec);
+}
+
 static jv restart_part(struct arena *a, jv spec, const char *const keys[], size_t n)
 {
     jv part = drop(a, without_nulls(a, spec), keys, n);
@@ -102,9 +118,12 @@ static jv restart_part(struct arena *a, jv spec, const char *const keys[], size_
     struct error err;
     /* A configuration that cannot be read is compared as it stands. */
     bool readable = !conf_add_jv(&conf, configuration, "", &err);
-    bool parallel = n && jv_present(jv_get(part, "job")) &&
+    bool reactive = str_eq(JV_STRING(part, "mode"), "standalone") && readable &&
+                    reactive_asked(&conf);
+    bool parallel = n && jv_present(jv_get(part, "job")) && !reactive &&
                     !jv_present(JV_PATH(part, "job", "parallelism"));
 
+    part = without_replicas(a, part, reactive);
     if (str_eq(JV_STRING(part, "mode"), "native")) /* the default */
         part = jv_set(a, part, "mode", ABSENT);
     if (jv_get(part, "allocator").type == JV_OBJ)

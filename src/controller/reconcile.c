@@ -5,6 +5,7 @@
  */
 #include "controller_internal.h"
 #include "flinkop/clock.h"
+#include "flinkop/desired.h"
 #include "flinkop/hash.h"
 #include "flinkop/json.h"
 #include "flinkop/log.h"
@@ -78,6 +79,15 @@ static const struct obs_meta *meta_of(struct controller *c, enum kube_kind kind,
     return s ? s->meta : NULL;
 }
 
+/* One cluster may have the name of another one's TaskManagers. */
+static const struct obs_deployment *deployment_of(struct controller *c, const char *ns,
+                                                  const char *name, const char *component)
+{
+    const struct stored *s = store_get(c->stores[KIND_DEPLOYMENT], ns, name);
+
+    return s && str_eq(s->meta->component, component) ? s->view : NULL;
+}
+
 static void add_pods(struct arena *a, struct controller *c, const char *key,
                      struct cluster_snapshot *s)
 {
@@ -135,14 +145,14 @@ static struct plan plan_cluster(struct controller *c, struct target *t, const st
                                 jv object, struct arena *a)
 {
     const char *ns = cr->meta->ns, *name = cr->meta->name;
-    const struct stored *deployment = store_get(c->stores[KIND_DEPLOYMENT], ns, name);
     char fresh_id[FLINK_ID_LEN + 1];
 
     random_hex(fresh_id, FLINK_ID_LEN / 2);
     struct cluster_snapshot s = {
         .cr = object,
         .defaults = c->defaults,
-        .deployment = deployment ? deployment->view : NULL,
+        .deployment = deployment_of(c, ns, name, COMPONENT_JM),
+        .tm_deployment = deployment_of(c, ns, desired_taskmanagers_name(a, name), COMPONENT_TM),
         .configmap = meta_of(c, KIND_CONFIGMAP, ns, arena_printf(a, "flink-config-%s", name)),
         .internal_service = meta_of(c, KIND_SERVICE, ns, name),
         .rest_service = meta_of(c, KIND_SERVICE, ns, arena_printf(a, "%s-rest", name)),

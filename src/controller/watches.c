@@ -14,6 +14,7 @@
 #include "flinkop/mem.h"
 #include "flinkop/str.h"
 
+#define OUR_PODS "app,component in (jobmanager,taskmanager),type"
 /* Those of Flink's high availability have the labels of the cluster, too, and change every few
  * seconds (KubernetesUtils.getConfigMapLabels). What Flink 2 does not mark so any more the store
  * leaves out. */
@@ -22,8 +23,8 @@
 static const struct kube_watch_spec watched[] = {
     {.kind = KIND_FLINKDEPLOYMENT},
     {.kind = KIND_FLINKSESSIONJOB},
-    {.kind = KIND_DEPLOYMENT, .label_selector = "app,component=jobmanager,type"},
-    {.kind = KIND_POD, .label_selector = "app,component in (jobmanager,taskmanager),type"},
+    {.kind = KIND_DEPLOYMENT, .label_selector = OUR_PODS},
+    {.kind = KIND_POD, .label_selector = OUR_PODS},
     {.kind = KIND_SERVICE, .label_selector = "app,type", .metadata_only = true},
     {.kind = KIND_CONFIGMAP, .label_selector = OUR_CONFIGMAPS, .metadata_only = true},
     {.kind = KIND_INGRESS, .label_selector = EXPOSURE_SELECTOR},

@@ -76,11 +76,14 @@ static void make_objects(struct arena *a, jv cr, const struct cluster_config *c)
     const struct owner owner = {"apps/v1", "Deployment", name, UID};
     jv deployment = desired_jobmanager(a, &in);
     jv pod = desired_taskmanager(a, &in, taskmanager_pod_name(a, name, 1, 1), &owner);
+    jv pods = desired_taskmanagers(a, &in, &owner);
 
     must_be_object(a, deployment, "Deployment");
     must_be_pod(JV_PATH(deployment, "spec", "template"), c);
     must_be_object(a, pod, "Pod");
     must_be_pod(pod, c);
+    must_be_object(a, pods, "Deployment");
+    must_be_pod(JV_PATH(pods, "spec", "template"), c);
     must_be_object(a, desired_configmap(a, &in), "ConfigMap");
     must_be_object(a, desired_internal_service(a, &in, &owner), "Service");
     must_be_object(a, desired_rest_service(a, &in, &owner), "Service");

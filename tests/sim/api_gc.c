@@ -67,7 +67,7 @@ static void foreground(void *arg)
     if (!o || !o->deleted || !object_has_finalizer(o, FOREGROUND))
         return;
     while ((d = dependent(o->uid, true)))
-        delete_it(d, d->kind == KIND_REPLICASET ? "Foreground" : "Background");
+        delete_it(d, dependent(d->uid, false) ? "Foreground" : "Background");
     if (!dependent(o->uid, false))
         without_foreground(o);
 }

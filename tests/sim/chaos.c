@@ -177,6 +177,7 @@ static const struct row {
     {FAULT_LIFE, 60, user_help_deletions},
     {FAULT_SPEC, 60, user_change_cluster},
     {FAULT_SPEC, 30, user_change_job},
+    {FAULT_SPEC, 20, user_scale_something},
     {FAULT_CRASH, 60, operator_crash},
     {FAULT_WATCH, 30, watch_break},
     {FAULT_WATCH, 20, stall},

@@ -39,14 +39,14 @@ void check_taskmanagers(const char *cluster, int64_t when)
 
 static bool belongs(const char *name, const struct action *act)
 {
-    static const char *const forms[] = {"%s", "%s-rest", "flink-config-%s", "%s-ui",
-                                        "%s-taskmanager-"};
+    static const char *const forms[] = {"%s",    "%s-rest",        "flink-config-%s",
+                                        "%s-ui", "%s-taskmanager", "%s-taskmanager-"};
     cleanup_arena struct arena a = {0};
     char text[256];
 
     for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
         snprintf(text, sizeof(text), forms[i], name);
-        if (i == 4 ? str_has_prefix(act->name, text) : !strcmp(act->name, text))
+        if (i == 5 ? str_has_prefix(act->name, text) : !strcmp(act->name, text))
             return true;
     }
     if (act->kind == KIND_CONFIGMAP && str_has_suffix(act->name, "-config-map"))
@@ -211,10 +211,12 @@ void check_changed(struct object *o, const struct version *old, enum change what
     (void)old;
     if (o->kind == KIND_POD && what == CREATED) {
         check_meeting(o);
-        if (is_taskmanager(o))
+        bool allocated = is_taskmanager(o) && !user_is_standalone(object_label(o, LABEL_APP));
+
+        if (allocated)
             check_taskmanager(o);
-        CHECK((is_taskmanager(o) && !native_taskmanager(o)) == (by == BY_OPERATOR),
-              "who made pod %s?", o->name);
+        CHECK((allocated && !native_taskmanager(o)) == (by == BY_OPERATOR), "who made pod %s?",
+              o->name);
     }
     if (o->kind == KIND_FLINKSESSIONJOB || o->kind == KIND_FLINKDEPLOYMENT)
         check_recorded(o, what);
@@ -288,6 +290,19 @@ static void check_kept(const char *name)
     }
 }
 
+/* The Deployment of the TaskManagers goes when its JobManager has gone, as far as the operator can
+ * know. */
+static void check_delete_taskmanagers(const struct object *o, const struct object *cr)
+{
+    for (struct jm *jm = jm_next(NULL); cr && !cr->deleted && jm; jm = jm_next(jm)) {
+        const struct object *pod = api_by_id(jm->pod);
+
+        if (!strcmp(jm->cluster, cr->name))
+            CHECK(!pod || pod_of(pod)->meddled || !api_by_uid(object_owner(o)),
+                  "the operator deletes %s while JobManager %s runs", o->name, jm->name);
+    }
+}
+
 static void check_delete(int kind, const char *name)
 {
     const struct object *o = api_get(kind, name);
@@ -296,6 +311,10 @@ static void check_delete(int kind, const char *name)
     if (o && exposure_has_kind((enum kube_kind)kind)) {
         CHECK(!still_asked_for(o), "the operator deletes %s %s, which is asked for",
               kind_name(kind), name);
+        return;
+    }
+    if (o && kind == KIND_DEPLOYMENT && str_eq(object_label(o, LABEL_COMPONENT), COMPONENT_TM)) {
+        check_delete_taskmanagers(o, cr);
         return;
     }
     CHECK(!o || (kind == KIND_DEPLOYMENT && (!cr || cr->deleted || suspended(cr))),

@@ -86,11 +86,21 @@ static int slots_of(jv spec)
     return text && str_to_int(text, &n) ? n : 1;
 }
 
+/* In mode standalone. */
+static int replicas_of(jv spec)
+{
+    int parallelism = (int)jv_int64_or(JV_PATH(spec, "job", "parallelism"), 1);
+    int fallback = (parallelism + slots_of(spec) - 1) / slots_of(spec);
+
+    return (int)jv_int64_or(JV_PATH(spec, "taskManager", "replicas"), fallback);
+}
+
 /* TaskManagers that its jobs need, as far as Flink tells, by the specification's policy. */
 static int wanted(jv spec, const struct jm *jm, bool *ret_fits)
 {
     int need = 0, all = 0, jobs = 0, slots = slots_of(spec), n,
-        max = policy(spec, "maxTaskManagers", 1000000);
+        fixed = user_is_standalone(jm->cluster) ? replicas_of(spec) : 0,
+        max = fixed ? fixed : policy(spec, "maxTaskManagers", 1000000);
 
     for (int i = 0; i < jm->n_jobs; i++) {
         const struct fjob *j = jm->jobs[i];
@@ -103,7 +113,7 @@ static int wanted(jv spec, const struct jm *jm, bool *ret_fits)
     }
     n = (need + slots - 1) / slots + (jobs ? policy(spec, "spareTaskManagers", 0) : 0);
     *ret_fits = (all + slots - 1) / slots <= max;
-    return MIN(MAX(n, policy(spec, "minTaskManagers", 0)), max);
+    return fixed ? fixed : MIN(MAX(n, policy(spec, "minTaskManagers", 0)), max);
 }
 
 static const char *jobs_run(struct arena *a, const struct jm *jm)
@@ -121,7 +131,7 @@ static const char *jobs_run(struct arena *a, const struct jm *jm)
 static const char *taskmanagers_are(struct arena *a, const struct object *cr, jv spec,
                                     const struct jm *jm)
 {
-    bool fits, batch = false;
+    bool fits, batch = false, fixed = user_is_standalone(cr->name);
     int n = 0, idle = 0, expected = wanted(spec, jm, &fits);
     const char *wrong = fits ? jobs_run(a, jm) : NULL;
     struct object *o;
@@ -135,6 +145,8 @@ static const char *taskmanagers_are(struct arena *a, const struct object *cr, jv
 
         if (!is_taskmanager(o) || !str_eq(object_label(o, LABEL_APP), cr->name))
             continue;
+        if (fixed && pod_finished(o)) /* a ReplicaSet leaves them */
+            continue;
         if (!reg || tm->jm != jm)
             return arena_printf(a, "TaskManager %s is not registered", o->name);
         n++;
@@ -143,7 +155,7 @@ static const char *taskmanagers_are(struct arena *a, const struct object *cr, jv
     if (n < expected)
         wrong = arena_printf(a, "%s has %d TaskManagers and should have %d", cr->name, n, expected);
     /* Jobs that are spread over more than they need keep them. */
-    if (n > expected && idle && !batch && fits)
+    if (n > expected && (fixed || (idle && !batch && fits)))
         wrong = arena_printf(a, "%s has %d TaskManagers, %d of them idle, and should have %d",
                              cr->name, n, idle, expected);
     return wrong;
@@ -166,6 +178,19 @@ static const char *exposed(struct arena *a, const struct object *cr, jv spec)
     return NULL;
 }
 
+/* What the scale subresource shows in mode standalone. */
+static const char *scaled(struct arena *a, const struct object *cr, jv spec)
+{
+    int64_t told = jv_int64_or(JV_PATH(cr->at->v, "status", "taskManager", "replicas"), -1);
+    const char *name = desired_taskmanagers_name(a, cr->name);
+    const char *wrong = object_is(a, KIND_DEPLOYMENT, name, check_hash(a, cr, spec));
+
+    if (wrong || told == replicas_of(spec))
+        return wrong;
+    return arena_printf(a, "%s: status.taskManager.replicas is %lld, %d are asked for", cr->name,
+                        (long long)told, replicas_of(spec));
+}
+
 /* Its objects are of the specification, and a JobManager runs that was made of it. */
 static const char *objects_are(struct arena *a, const struct object *cr, jv spec)
 {
@@ -181,6 +206,8 @@ static const char *objects_are(struct arena *a, const struct object *cr, jv spec
         return wrong;
     if (!jm || !str_eq(jm->hash, hash))
         return arena_printf(a, "%s has no JobManager of its specification", cr->name);
+    if (user_is_standalone(cr->name) && (wrong = scaled(a, cr, spec)))
+        return wrong;
     return exposed(a, cr, spec);
 }
 
@@ -335,7 +362,7 @@ static const char *orphans(struct arena *a)
 static const char *leftovers(struct arena *a)
 {
     for (struct jm *jm = jm_next(NULL); jm; jm = jm_next(jm)) {
-        bool works = !jm->app || !jm->app->leads;
+        bool works = !jm->app || !jm->app->leads || user_is_standalone(jm->cluster);
 
         for (int i = 0; i < jm->n_jobs; i++)
             works |= !job_state_terminal(jm->jobs[i]->state);

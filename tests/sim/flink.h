@@ -22,6 +22,7 @@ struct reg {
 
 #define MAX_REGS 200
 #define MAX_JOBS 400
+#define FLINK_FORGETS_MS (10 * MINUTE) /* jobstore.expiration-time; an hour in real life */
 
 struct jm {
     int id, pod; /* numbers of the process and of its pod */

@@ -7,12 +7,10 @@
 #include "flinkop/str.h"
 #include "flinkop/strbuf.h"
 
-#define FORGET_MS (10 * MINUTE) /* jobstore.expiration-time; an hour in real life */
-
 /* Ended jobs are listed for a while. */
 static bool listed(const struct fjob *j)
 {
-    return !job_state_terminal(j->state) || sim.now - j->ended < FORGET_MS;
+    return !job_state_terminal(j->state) || sim.now - j->ended < FLINK_FORGETS_MS;
 }
 
 /* ---- jobs ---- */

@@ -2,9 +2,9 @@
 /*
  *   pending ──node──► scheduled ──image, volumes──► running ──probe──► ready
  *                          ▲                           │
- *                          └── back-off, JobManager ───┤ the process ends
+ *                          └── back-off, Deployment ───┤ the process ends
  *                                                      ▼
- *                                                 failed, TaskManager
+ *                                                 failed, a TaskManager of the operator
  *
  * A deleted pod's process gets SIGTERM; the object goes when the process has ended.
  */
@@ -45,6 +45,11 @@ bool is_jobmanager(const struct object *pod)
 bool is_taskmanager(const struct object *pod)
 {
     return pod->kind == KIND_POD && str_eq(object_label(pod, LABEL_COMPONENT), COMPONENT_TM);
+}
+
+static bool restarts(const struct object *pod)
+{
+    return !str_eq(JV_STRING(pod->at->v, "spec", "restartPolicy"), "Never");
 }
 
 static struct object *find(const void *arg)
@@ -271,7 +276,7 @@ void kubelet_process_ended(int pod, int code, const char *reason)
     p->last.from = p->started_at;
     p->last.to = sim.now;
     p->evicted |= p->evicting;
-    if (o->deleted || p->evicted || is_taskmanager(o)) {
+    if (o->deleted || p->evicted || !restarts(o)) {
         p->ended = true;
     } else {
         int64_t ms = crash_backoff(p);

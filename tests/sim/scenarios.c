@@ -130,6 +130,7 @@ static void end(struct totals *totals)
 static void chaos(void)
 {
     user_apply_cluster(&(struct user_cluster){.name = "ant", .tag = "1.20", .slots = 2});
+    user_apply_cluster(&(struct user_cluster){.name = "cat", .tag = "1.20", .slots = 2});
     user_apply_application(&(struct user_application){.name = "dog",
                                                       .tag = "1.20",
                                                       .entry_class = "Plain",

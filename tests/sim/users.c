@@ -14,6 +14,12 @@ static const char *const cluster_names[] = {"ant", "bee", "cat"};
 static const char *const application_names[] = {"dog", "elk"};
 static const char *const job_names[] = {"j1", "j2", "j3", "j4", "j5", "j6"};
 
+/* The mode of a cluster cannot change, so it goes by the name. */
+bool user_is_standalone(const char *cluster)
+{
+    return !strcmp(cluster, "cat") || !strcmp(cluster, "elk");
+}
+
 static jv annotation(const struct object *o, const char *key)
 {
     return JV_PATH(o->at->v, "metadata", "annotations", key);
@@ -66,19 +72,22 @@ void user_apply_cluster(const struct user_cluster *c)
     jv ingress = OBJ({"template", STR(c->slots % 2 ? "{{name}}.example.com" : "/{{name}}")});
     jv exposure = OBJ({"type", STR(c->route ? "Auto" : "None")},
                       {"auth", OBJ({"type", STR("None")})}, {"networkPolicy", BOOL(c->policy)});
-    jv spec = OBJ(
-        {"image", STR(arena_printf(&a, "flink:%s", c->tag))},
-        {"flinkVersion", STR(c->invalid ? "v1_13" : version)},
-        {"flinkConfiguration",
-         OBJ({"taskmanager.numberOfTaskSlots", STR(arena_printf(&a, "%d", c->slots))})},
-        {"serviceAccount", STR("flink")},
-        {"jobManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})})},
-        {"taskManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})})},
-        {"ingress", c->ingress ? ingress : gone},
-        {"exposure", c->route || c->policy ? exposure : gone},
-        {"allocator", OBJ({"maxTaskManagers", c->max ? INT(c->max) : gone},
-                          {"minTaskManagers", INT(c->min)}, {"spareTaskManagers", INT(c->spare)})},
-        {"restartNonce", c->nonce ? INT(c->nonce) : ABSENT});
+    jv allocator = OBJ({"maxTaskManagers", c->max ? INT(c->max) : gone},
+                       {"minTaskManagers", INT(c->min)}, {"spareTaskManagers", INT(c->spare)});
+    bool standalone = user_is_standalone(c->name);
+    jv spec =
+        OBJ({"image", STR(arena_printf(&a, "flink:%s", c->tag))},
+            {"flinkVersion", STR(c->invalid ? "v1_13" : version)},
+            {"flinkConfiguration",
+             OBJ({"taskmanager.numberOfTaskSlots", STR(arena_printf(&a, "%d", c->slots))})},
+            {"serviceAccount", STR("flink")},
+            {"jobManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})})},
+            {"taskManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})},
+                                {"replicas", standalone && c->replicas ? INT(c->replicas) : gone})},
+            {"mode", IF(standalone, STR("standalone"))}, {"ingress", c->ingress ? ingress : gone},
+            {"exposure", c->route || c->policy ? exposure : gone},
+            {"allocator", IF(!standalone, allocator)},
+            {"restartNonce", c->nonce ? INT(c->nonce) : ABSENT});
 
     apply(KIND_FLINKDEPLOYMENT, c->name, spec, c->invalid, !strcmp(c->tag, "bad"));
 }
@@ -89,11 +98,13 @@ void user_apply_application(const struct user_application *u)
     const char *version = strcmp(u->tag, "1.18") ? "v1_20" : "v1_18";
     bool there = api_get(KIND_FLINKDEPLOYMENT, u->name) != NULL;
     bool stateful = strcmp(u->mode, "stateless") != 0;
+    bool standalone = user_is_standalone(u->name), wide = !strcmp(u->entry_class, "Wide");
     jv gone = there ? NULLV : ABSENT;
     jv exposure =
         OBJ({"type", STR(u->route ? "Auto" : "None")}, {"auth", OBJ({"type", STR("None")})});
     jv configuration = OBJ(
         {"taskmanager.numberOfTaskSlots", STR(arena_printf(&a, "%d", u->slots))},
+        {"jobstore.expiration-time", INT(FLINK_FORGETS_MS / SECOND)},
         {"high-availability.type", u->unavailable ? gone : STR("kubernetes")},
         {"high-availability.storageDir", u->unavailable ? gone : STR("s3://state/ha")},
         {"state.checkpoints.dir", STR("s3://state")}, {"state.savepoints.dir", STR("s3://state")},
@@ -106,15 +117,17 @@ void user_apply_application(const struct user_application *u)
                  {"entryClass", STR(u->entry_class)}, {"parallelism", INT(u->parallelism)},
                  {"args", args}, {"upgradeMode", STR(u->mode)},
                  {"state", STR(u->suspended ? "suspended" : "running")});
-    jv spec = OBJ({"image", STR(arena_printf(&a, "flink:%s", u->tag))},
-                  {"flinkVersion", STR(version)}, {"flinkConfiguration", configuration},
-                  {"serviceAccount", STR("flink")},
-                  {"jobManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})})},
-                  {"taskManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})})},
-                  {"ingress", u->ingress ? OBJ({"template", STR("/{{name}}")}) : gone},
-                  {"exposure", u->route ? exposure : gone}, {"job", job},
-                  {"allocator", OBJ({"type", STR(u->native ? "Flink" : "Operator")})},
-                  {"restartNonce", u->nonce ? INT(u->nonce) : ABSENT});
+    jv spec =
+        OBJ({"image", STR(arena_printf(&a, "flink:%s", u->tag))}, {"flinkVersion", STR(version)},
+            {"flinkConfiguration", configuration}, {"serviceAccount", STR("flink")},
+            {"jobManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})})},
+            {"mode", IF(standalone, STR("standalone"))},
+            {"taskManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})},
+                                {"replicas", standalone && wide ? INT(2 * u->parallelism) : gone})},
+            {"ingress", u->ingress ? OBJ({"template", STR("/{{name}}")}) : gone},
+            {"exposure", u->route ? exposure : gone}, {"job", job},
+            {"allocator", IF(!standalone, OBJ({"type", STR(u->native ? "Flink" : "Operator")}))},
+            {"restartNonce", u->nonce ? INT(u->nonce) : ABSENT});
 
     /* Without high availability nothing would keep the state. */
     apply(KIND_FLINKDEPLOYMENT, u->name, spec, stateful && u->unavailable,
@@ -197,6 +210,7 @@ static void random_cluster(const char *name)
         .max = dice(3) ? 0 : 2 + dice(8),
         .min = dice(4) ? 0 : 1 + dice(2),
         .spare = dice(4) ? 0 : 1,
+        .replicas = dice(6),
         .nonce = dice(3) ? 0 : 1 + dice(1000),
         .invalid = !dice(10),
         .ingress = !dice(3),
@@ -298,6 +312,22 @@ void user_change_cluster(void)
         random_application(o->name);
     else if (o)
         random_cluster(o->name);
+}
+
+void user_scale_something(void)
+{
+    struct object *o = any_of(KIND_FLINKDEPLOYMENT);
+    int n = 1 + dice(6);
+    struct version *v = NULL;
+    struct error err;
+
+    /* Too few for the job of an application would only keep it from running. */
+    if (!o || !user_is_standalone(o->name) || user_has_job(o))
+        return;
+    TRACE("user: scales %s to %d", o->name, n);
+    if (!api_patch(BY_USER, o->kind, o->name, NULL,
+                   OBJ({"spec", OBJ({"taskManager", OBJ({"replicas", INT(n)})})}), &v, &err))
+        version_unref(v);
 }
 
 static void set_state(const struct object *o, const char *state)

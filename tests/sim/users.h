@@ -19,6 +19,7 @@ bool user_spec_works(const struct object *cr);
 struct user_cluster {
     const char *name, *tag; /* tag: of the image */
     int slots, max, min, spare, nonce;
+    int replicas; /* in mode standalone; 0: not said */
     bool invalid;
     bool ingress, route, policy; /* how it is exposed */
 };
@@ -42,12 +43,15 @@ struct user_job {
     bool suspended, invalid;
 };
 void user_apply_job(const struct user_job *j);
+bool user_is_standalone(const char *cluster);
 /** Whether a spec of theirs asks for an object of this kind that exposes the cluster. */
 bool user_asks_for(jv spec, int kind);
 void user_delete(int kind, const char *name, const char *propagation);
 
 void user_create_something(void);
 void user_change_cluster(void);
+/** kubectl scale, of a cluster in mode standalone. */
+void user_scale_something(void);
 void user_change_job(void);
 void user_delete_something(void);
 /** Deletes and cancels what keeps clusters from being deleted. */

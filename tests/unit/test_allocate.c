@@ -26,6 +26,7 @@ static void setup(void)
     w.in = (struct alloc_input){
         .policy = {.slots = 2,
                    .max = INT_MAX,
+                   .max_field = "spec.allocator.maxTaskManagers",
                    .idle_ms = 30000,
                    .start_ms = 300000,
                    .free_failures = 2,

@@ -292,15 +292,26 @@ static struct checkpoint_notes seen_before(struct situation *s, jv cr)
     return notes;
 }
 
+static const struct obs_deployment *deployment_of(struct situation *s, const char *name)
+{
+    struct obs_deployment *d = arena_new(s->a, struct obs_deployment);
+    jv o = object_of(s, "Deployment", name);
+
+    if (!jv_present(o))
+        return NULL;
+    obs_deployment_read(s->a, o, d);
+    return d;
+}
+
 static struct plan plan_cluster(struct situation *s, jv cr)
 {
     const char *name = JV_STRING(cr, "metadata", "name");
-    jv d = object_of(s, "Deployment", name);
-    struct obs_deployment *deployment = arena_new(s->a, struct obs_deployment);
     struct cluster_memory memory = cluster_memory_initial();
     struct cluster_snapshot snap = {
         .cr = cr,
         .defaults = defaults_of(s),
+        .deployment = deployment_of(s, name),
+        .tm_deployment = deployment_of(s, arena_printf(s->a, "%s-taskmanager", name)),
         .configmap = meta(s, "ConfigMap", arena_printf(s->a, "flink-config-%s", name)),
         .internal_service = meta(s, "Service", name),
         .rest_service = meta(s, "Service", arena_printf(s->a, "%s-rest", name)),
@@ -315,10 +326,6 @@ static struct plan plan_cluster(struct situation *s, jv cr)
     };
     struct plan plan;
 
-    if (jv_present(d)) {
-        obs_deployment_read(s->a, d, deployment);
-        snap.deployment = deployment;
-    }
     add_exposure(s, name, &snap);
     add_pods(s, &snap);
     add_jobs(s, &snap);

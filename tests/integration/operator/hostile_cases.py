@@ -140,6 +140,8 @@ SIZES = [
     api("fewer than no TaskManagers", {"allocator": {"maxTaskManagers": -1}}, "allocator.maxTaskManagers",
         "must be between 0 and 1000000, found -1", "should be greater than or equal to 0"),
     op("TaskManagers for a planet", {"allocator": {"maxTaskManagers": 10**9}}, "allocator.maxTaskManagers", "between 0 and 1000000"),
+    op("an allocator's policy without an allocator", {"mode": "standalone", "allocator": {"maxTaskManagers": 2}}, "allocator",
+       "has no effect in mode standalone"),
     op("a time-out in words", {"allocator": {"idleTimeout": "soon"}}, "allocator.idleTimeout", "soon"),
     op("a time-out of an age", {"allocator": {"startTimeout": "9223372036854775807 ms"}}, "allocator.startTimeout", "9223372036854775807"),
     op("an image of 1 MiB", {"image": "x" * MIB}, "image", "is too large"),
@@ -303,6 +305,7 @@ GOOD = [
     Case("a nonce beyond 2^53", OPERATOR, "", "", spec={"restartNonce": 2**53 + 1}),
     Case("an emoji in the configuration", OPERATOR, "", "", spec={"flinkConfiguration": {"pipeline.name": "\U0001f680 \u05d0"}}),
     Case("whole numbers as floats", OPERATOR, "", "", spec={JM: {"replicas": 1.0}}),
+    Case("a fixed number of TaskManagers", OPERATOR, "", "", spec={"mode": "standalone", "allocator": None, TM: {"replicas": 2}}),
     Case("a null is nothing", OPERATOR, "", "", spec={"allocator": None, "podTemplate": None}),
     Case("a job with a long name", OPERATOR, "", "", spec={}, job=True, name="h" * 253),
 ]

@@ -1,9 +1,9 @@
 """What the operator makes of a new cluster and of a job, and what it costs."""
 import time
 
-from lib.check import check, dig, equal
+from lib.check import check, dig, equal, wait
 from lib.manifests import job
-from lib.plane import moment, named
+from lib.plane import SOON, moment, named
 from lib.plane_scene import (delete, events_of, job_ready, log_has_no, nothing_left, one_job, operator, pods, session, submit,
                              versions, writes)
 from lib.suite import test
@@ -85,6 +85,35 @@ def job_and_end(run):
     log_has_no(op, "forbidden", "failed", "error=")
     op.stop()
     run.note(f"{count} requests for the job, events included")
+
+
+@test("mode standalone: the Deployment of the TaskManagers, its owner; scaled without a restart; nothing left")
+def standalone(run):
+    op = operator(run)
+    ns = run.namespaces[0]
+    session(run, mode="standalone", allocator=None)
+    tms = run.kube.get("deployment", ns, "demo-taskmanager")
+    equal(tms["metadata"]["labels"], {"app": "demo", "component": "taskmanager", "type": "flink-standalone-kubernetes"}, "labels")
+    equal(owner(tms)[:2], ("Deployment", "demo"), "its owner")
+
+    def there(n):
+        equal(len(pods(run, "taskmanager")), n, "TaskManagers")
+        cr = run.kube.get("flinkdep", ns, "demo")
+        equal(dig(cr, "status.allocator.taskManagers.live"), n, "TaskManagers in the status")
+        equal(dig(run.kube.json("GET", f"{run.kube.path('flinkdep', ns, 'demo')}/scale"), "status"),
+              {"replicas": n, "selector": "component=taskmanager,app=demo"}, "the scale subresource")
+        return True
+    wait("a TaskManager", lambda: there(1), SOON)
+    before, since = sorted(pods(run, "jobmanager")), time.time()
+    run.kube.kubectl("scale", "-n", ns, "flinkdep/demo", "--replicas=3")
+    wait("three TaskManagers", lambda: there(3), SOON)
+    equal(sorted(pods(run, "jobmanager")), before, "JobManagers")
+    found = [named(e) for e in writes(run, since)]
+    equal(sorted(set(found)), ["patch deployments demo-taskmanager", "patch flinkdeployments/status demo"], "writes")
+    delete(run, "flinkdep", "demo")
+    nothing_left(run)
+    log_has_no(op, "forbidden", "failed", "error=")
+    run.note(f"{len(found)} writes")
 
 
 @test("a restart of the operator with running clusters and jobs writes nothing")
