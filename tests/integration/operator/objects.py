@@ -91,7 +91,7 @@ def job_and_end(run):
 def standalone(run):
     op = operator(run)
     ns = run.namespaces[0]
-    session(run, mode="standalone", allocator=None)
+    session(run, mode="standalone", allocator=None, taskManager={"replicas": 1})
     tms = run.kube.get("deployment", ns, "demo-taskmanager")
     equal(tms["metadata"]["labels"], {"app": "demo", "component": "taskmanager", "type": "flink-standalone-kubernetes"}, "labels")
     equal(owner(tms)[:2], ("Deployment", "demo"), "its owner")
