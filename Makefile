@@ -107,7 +107,7 @@ lint:
 	$(Q)tests/lint/lint
 
 format:
-	$(Q)clang-format-14 -i $$(git ls-files '*.c' '*.h')
+	$(Q)clang-format-14 -i $$(git ls-files -co --exclude-standard '*.c' '*.h')
 
 deps:
 	$(Q)tests/deps build test lint fuzz

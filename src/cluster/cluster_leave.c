@@ -311,4 +311,3 @@ bool job_has_left(struct cluster_pass *p, jv spec, struct leavings *ret)
         tell_unknown(p);
     return false;
 }
-
