@@ -123,6 +123,10 @@ struct flink_requirement {
 };
 int flink_decode_requirements(struct arena *a, jv v, struct flink_requirement **ret, size_t *ret_n,
                               struct error *err) MUST_CHECK;
+/** The body of PUT /jobs/:id/resource-requirements that gives vertices the parallelism of
+ * overrides, {"<vertex>": n}; ABSENT: they have it. */
+jv flink_rescaled_requirements(struct arena *a, const struct flink_requirement *now, size_t n,
+                               jv overrides);
 
 /** POST /jars/upload: the jar id (last part of "filename"); percent-encode it in URLs. */
 int flink_decode_upload(struct arena *a, jv v, const char **ret_jar_id,

@@ -212,6 +212,25 @@ int flink_decode_requirements(struct arena *a, jv v, struct flink_requirement **
     return decode_end(&d);
 }
 
+/* A job that has less than it asks for runs with what there is, down to the lower bound. */
+jv flink_rescaled_requirements(struct arena *a, const struct flink_requirement *now, size_t n,
+                               jv overrides)
+{
+    struct jv_list list = JV_LIST(a);
+    bool changed = false;
+
+    for (size_t i = 0; i < n; i++) {
+        int64_t upper = jv_int64_or(jv_get(overrides, now[i].vertex), now[i].upper);
+        int64_t lower = MIN(upper, now[i].lower);
+
+        changed |= upper != now[i].upper;
+        jv_list_put(&list, now[i].vertex,
+                    jv_dup(a, OBJ({"parallelism",
+                                   OBJ({"lowerBound", INT(lower)}, {"upperBound", INT(upper)})})));
+    }
+    return changed ? jv_list_obj(&list) : ABSENT;
+}
+
 /* ---- GET /taskmanagers, /overview, /config ---- */
 
 int flink_decode_taskmanagers(struct arena *a, jv v, struct flink_taskmanager **ret, size_t *ret_n,

@@ -7,6 +7,7 @@
 
 #include "flinkop/file.h"
 #include "flinkop/flink_reply.h"
+#include "flinkop/json.h"
 #include "flinkop/mem.h"
 #include "flinkop/str.h"
 #include "flinkop/strbuf.h"
@@ -160,6 +161,21 @@ START_TEST(requirements_of_the_adaptive_scheduler)
         sum += r[i].upper;
     }
     ck_assert_int_eq(sum, 5);
+}
+END_TEST
+
+START_TEST(rescaled)
+{
+    cleanup_arena struct arena a = {0};
+    const struct flink_requirement now[] = {{"one", 1, 4}, {"two", 3, 4}, {"three", 2, 2}};
+    jv body = flink_rescaled_requirements(&a, now, 3, OBJ({"one", INT(6)}, {"two", INT(2)}));
+
+    ck_assert_str_eq(json_text(&a, body),
+                     "{\"one\":{\"parallelism\":{\"lowerBound\":1,\"upperBound\":6}},"
+                     "\"two\":{\"parallelism\":{\"lowerBound\":2,\"upperBound\":2}},"
+                     "\"three\":{\"parallelism\":{\"lowerBound\":2,\"upperBound\":2}}}");
+    body = flink_rescaled_requirements(&a, now, 3, OBJ({"one", INT(4)}, {"four", INT(9)}));
+    ck_assert(!jv_present(body));
 }
 END_TEST
 
@@ -579,6 +595,7 @@ void suite_flink_reply(TCase *tc)
     tcase_add_loop_test(tc, job_lists, 0, n);
     tcase_add_loop_test(tc, job_details, 0, n);
     tcase_add_loop_test(tc, requirements_of_the_adaptive_scheduler, 0, n);
+    T(rescaled);
     tcase_add_loop_test(tc, taskmanagers, 0, n);
     tcase_add_loop_test(tc, jars_and_runs, 0, n);
     tcase_add_loop_test(tc, exceptions, 0, n);
