@@ -40,6 +40,7 @@ enum action_type {
     ACT_FIND_SAVEPOINT, /* how that savepoint is */
     ACT_READ_STATE,     /* where the last state of a job is */
     ACT_READ_HA,        /* what Flink's high availability keeps of a cluster */
+    ACT_RESCALE_JOB,    /* give vertices of a running job another parallelism, if they have not */
 };
 
 /* Where a ConfigMap of Flink's high availability names the leader: JSON (client-go's
@@ -70,7 +71,7 @@ struct action {
     enum kube_kind kind; /* of the object acted on */
     const char *ns, *name, *uid;
     const char *version; /* ACT_DELETE: only while it is as it was seen; NULL: in any case */
-    jv body;
+    jv body;             /* ACT_RESCALE_JOB: {"<vertex>": parallelism} */
     bool fresh; /* ACT_APPLY: as far as we know there is none; one of somebody else is left alone */
     const char *propagation;
     /* ACT_EVENT */
@@ -91,7 +92,8 @@ struct outcome {
     bool ok;
     struct error error; /* if not ok */
     /* ACT_FIND_JOB, ACT_CANCEL_JOB: Flink has the job. ACT_FIND_SAVEPOINT: it knows of it; not ok
-     * then means that it failed. ACT_READ_STATE: the job has had some. */
+     * then means that it failed. ACT_READ_STATE: the job has had some. ACT_RESCALE_JOB: there was
+     * something to change. */
     bool found;
     /* ACT_JOB_ERROR: the cause, NULL: Flink tells none (yet); ACT_SUBMIT_JOB: the jar id;
      * ACT_FIND_SAVEPOINT, ACT_READ_STATE: the path, NULL: none yet, or none outside of the
@@ -163,6 +165,15 @@ struct ha_notes {
     bool lost;         /* not what the next run is to go on from */
 };
 
+/* Notes about a job that is being rescaled while it runs. */
+struct rescale_notes {
+    const char *spec_hash; /* by this spec; about another one they say nothing */
+    int64_t since;         /* monotonic ms of the first attempt */
+    int64_t retry_at;      /* no other one before */
+    int failures;          /* in a row */
+    bool given_up;         /* it takes a new run */
+};
+
 /* Notes kept in memory from pass to pass; losing them does no harm. */
 struct cluster_memory {
     struct alloc_memory alloc;
@@ -179,6 +190,7 @@ struct cluster_memory {
     struct refusal kept;      /* of a pod that was to be taken away */
     struct ha_notes ha;
     struct stop_memory stop; /* of the job of an application */
+    struct rescale_notes rescale;
     struct checkpoint_notes checkpoints;
 };
 struct cluster_memory cluster_memory_initial(void);

@@ -116,6 +116,6 @@ void target_free(struct target *t);
 void target_drop(struct controller *c, struct target *t);
 /** executor.jobmanager and executor.touched */
 bool target_jobmanager(void *arg, const char *ns, const char *cluster, struct flink_endpoint *ret);
-void target_touched(void *arg, const char *ns, const char *cluster);
+void target_touched(void *arg, const char *ns, const char *cluster, bool rescaled);
 
 #endif

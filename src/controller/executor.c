@@ -54,6 +54,7 @@ static const char *const verbs[] = {
     [ACT_FIND_SAVEPOINT] = "savepoint looked up",
     [ACT_READ_STATE] = "last state read",
     [ACT_READ_HA] = "high availability read",
+    [ACT_RESCALE_JOB] = "job rescaled",
 };
 
 static struct store *store_of(const struct op *op)
@@ -320,7 +321,8 @@ static void ask(struct op *op, const char *method, const char *path, flink_done_
 
 static void touched(struct op *op)
 {
-    op->e->x->touched(op->e->x->arg, op->act->ns, op->act->cluster);
+    op->e->x->touched(op->e->x->arg, op->act->ns, op->act->cluster,
+                      op->act->type == ACT_RESCALE_JOB);
 }
 
 /* The look right before a TaskManager is taken away. */
@@ -453,6 +455,42 @@ static void on_state(void *arg, const struct flink_answer *answer)
     op_end(op, &err);
 }
 
+static void on_rescaled(void *arg, const struct flink_answer *answer)
+{
+    struct op *op = arg;
+
+    touched(op);
+    op_end(op, answer->err);
+}
+
+/* Asked for once more after an answer that was lost, it is there. */
+static void on_requirements(void *arg, const struct flink_answer *answer)
+{
+    struct op *op = arg;
+    struct arena *a = &op->e->a;
+    struct error err = *answer->err;
+    struct flink_requirement *now = NULL;
+    struct flink_endpoint e;
+    size_t n = 0;
+
+    op->flink = NULL;
+    if (err.code != ERR_NONE || flink_decode_requirements(a, answer->body, &now, &n, &err)) {
+        op_end(op, &err);
+        return;
+    }
+    jv body = flink_rescaled_requirements(a, now, n, op->act->body);
+
+    op->outcome.found = jv_present(body);
+    if (!op->outcome.found) {
+        touched(op);
+        op_ok(op);
+    } else if (endpoint(op, &e)) {
+        op->flink = flink_send(op->e->x->flink, &e, "PUT",
+                               arena_printf(a, "/jobs/%s/resource-requirements", op->act->job_id),
+                               json_text(a, body), 0, on_rescaled, op);
+    }
+}
+
 static void on_submitted(void *arg, const struct error *err, const char *jar_id)
 {
     struct op *op = arg;
@@ -519,6 +557,9 @@ static void start(struct op *op)
         break;
     case ACT_READ_HA:
         read_ha(op);
+        break;
+    case ACT_RESCALE_JOB:
+        ask(op, "GET", arena_printf(a, "/jobs/%s/resource-requirements", job), on_requirements);
         break;
     case ACT_READ_STATE:
         ask(op, "GET", arena_printf(a, "/jobs/%s/checkpoints", job), on_state);

@@ -22,8 +22,8 @@ struct executor {
     struct store **stores; /* by kind, NULL where there is none */
     /** The JobManager of a cluster; false if none runs. Strings live until the next turn. */
     bool (*jobmanager)(void *arg, const char *ns, const char *cluster, struct flink_endpoint *ret);
-    /** Something was done to this cluster's Flink. */
-    void (*touched)(void *arg, const char *ns, const char *cluster);
+    /** Something was done to this cluster's Flink; rescaled: to what a job needs. */
+    void (*touched)(void *arg, const char *ns, const char *cluster, bool rescaled);
     void *arg;
 };
 

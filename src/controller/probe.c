@@ -50,6 +50,7 @@ struct probe {
     struct timer *timer;
     enum probe_pace pace;
     bool adaptive, again;
+    bool rescaled; /* what is known of the needs of jobs may be old */
 
     struct arena now_arena, next_arena;
     struct obs_flink now, next;
@@ -215,9 +216,10 @@ void probe_set_pace(struct probe *p, enum probe_pace pace, bool adaptive)
         schedule(p);
 }
 
-void probe_soon(struct probe *p)
+void probe_soon(struct probe *p, bool rescaled)
 {
     p->again = true;
+    p->rescaled |= rescaled;
     schedule(p);
 }
 
@@ -267,6 +269,7 @@ static void round_done(struct probe *p)
     bool was = p->now.reachable;
     int64_t since = p->now.since;
 
+    p->rescaled &= p->again; /* in the middle of this round */
     p->next.known = p->next.reachable = true;
     p->next.at = loop_now(p->loop);
     p->next.since = was ? since : p->next.at;
@@ -392,7 +395,7 @@ static void carry_detail(const struct probe *p, struct obs_job *job)
     const struct obs_job *old = p->now.known ? obs_flink_job(&p->now, job->job.id) : NULL;
 
     if (!old || !old->has_detail || old->job.tasks_total != job->job.tasks_total ||
-        (p->adaptive && old->job.state != job->job.state))
+        (p->adaptive && (p->rescaled || old->job.state != job->job.state)))
         return;
     /* Which of its parts runs tells what a batch job needs. */
     if (old->batch && memcmp(old->job.tasks, job->job.tasks, sizeof(job->job.tasks)) != 0)

@@ -37,8 +37,9 @@ struct probe *probe_new(struct loop *loop, struct flink_client *flink, struct pr
 void probe_free(struct probe *p);
 
 void probe_set_pace(struct probe *p, enum probe_pace pace, bool adaptive);
-/** Asks as soon as the present round is over: we have just done something to it. */
-void probe_soon(struct probe *p);
+/** Asks as soon as the present round is over: we have just done something to it; rescaled: to what
+ * its jobs need. */
+void probe_soon(struct probe *p, bool rescaled);
 /** What is known; never NULL. Valid until the next turn. */
 const struct obs_flink *probe_result(const struct probe *p);
 

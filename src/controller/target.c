@@ -64,14 +64,14 @@ bool target_jobmanager(void *arg, const char *ns, const char *cluster, struct fl
     return jobmanager_of(arg, key, ret);
 }
 
-void target_touched(void *arg, const char *ns, const char *cluster)
+void target_touched(void *arg, const char *ns, const char *cluster, bool rescaled)
 {
     struct controller *c = arg;
     cleanup_free char *key = xasprintf("%s/%s", ns, str_or_empty(cluster));
     struct target *t = strmap_get(&c->kinds[KIND_FLINKDEPLOYMENT].targets, key);
 
     if (t)
-        probe_soon(t->probe);
+        probe_soon(t->probe, rescaled);
 }
 
 /* ---- life ---- */
