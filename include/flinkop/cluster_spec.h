@@ -137,6 +137,9 @@ void cluster_name_check(struct problems *p, const char *path, const char *name);
 /** Whether it can be the name of an object: a DNS subdomain of at most 253 characters. */
 bool object_name_valid(const char *name);
 
+/* Flink's map from vertices to their parallelism, where it is not the job's. */
+#define FLINK_OVERRIDES_KEY "pipeline.jobvertex-parallelism-overrides"
+
 /**
  * The part of a FlinkDeployment spec whose change needs a new JobManager, normalised (nulls and
  * defaults out, configuration flat): equal values mean "no restart". Its hash marks the pods.
@@ -146,6 +149,8 @@ char *deployment_spec_hash(struct arena *a, jv spec);
 /** That of an application, which gets a new JobManager for each run of its job: the id of the run
  * and what it starts from (NULL: nothing) count, too. */
 char *application_hash(struct arena *a, jv spec, const char *job_id, const char *restore_path);
+/** A change of FLINK_OVERRIDES_KEY alone. */
+bool deployment_only_rescales(struct arena *a, jv before, jv after);
 /** The hash of any part of a spec: nulls and the order of members do not count. */
 char *spec_part_hash(struct arena *a, jv part);
 /** The same for a FlinkSessionJob: a change means cancel and submit anew. */

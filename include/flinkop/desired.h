@@ -29,6 +29,9 @@
 /* Hash of the spec that an object was made from. Equal means up to date, whatever a newer operator
  * would write: upgrading the operator restarts and rewrites nothing. */
 #define ANNOTATION_SPEC_HASH "flink-operator/spec-hash"
+/* On the ConfigMap: hash of the spec that its configuration is of, where the JobManager was started
+ * with another one and need not be started again. */
+#define ANNOTATION_CONFIG_HASH "flink-operator/config-hash"
 /* On the JobManager Deployment: whose allocator makes its TaskManagers, "Operator", "Flink" or
  * "None". */
 #define ANNOTATION_ALLOCATOR "flink-operator/allocator"
@@ -46,6 +49,7 @@ struct desired_input {
     struct owner cr;
     int64_t generation;       /* of the CR when the spec was recorded */
     const char *spec_hash;    /* deployment_spec_hash of that spec, and of what follows */
+    const char *config_hash;  /* ANNOTATION_CONFIG_HASH, NULL: none */
     const char *job_id;       /* of an application */
     const char *restore_path; /* what it starts from, NULL: nothing, or RESTORE_LAST_STATE */
     const char *operator_ns;  /* namespace of the operator's own pod, NULL: not known */

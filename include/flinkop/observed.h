@@ -25,6 +25,7 @@ struct obs_meta {
     int64_t deleted_ms;          /* when deletion was asked for (deletionTimestamp), 0 if not */
     const char *app, *component; /* labels, NULL if missing */
     const char *spec_hash;       /* our annotation, NULL if it is not ours */
+    const char *config_hash;     /* ANNOTATION_CONFIG_HASH, NULL if missing */
     int64_t cr_generation;       /* ANNOTATION_GENERATION, 0 if missing */
     const char *owner_uid;       /* of the first owner reference */
 };

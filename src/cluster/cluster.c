@@ -49,6 +49,7 @@ struct cluster_memory cluster_memory_copy(struct arena *a, const struct cluster_
     for (size_t i = 0; i < m->n_retries; i++)
         copy.retries[i] = arena_strdup(a, m->retries[i]);
     copy.stop = stop_memory_copy(a, &m->stop);
+    copy.rescale.spec_hash = m->rescale.spec_hash ? arena_strdup(a, m->rescale.spec_hash) : NULL;
     copy.checkpoints = checkpoint_notes_copy(a, &m->checkpoints);
     copy.ha.asker = m->ha.asker ? arena_strdup(a, m->ha.asker) : NULL;
     copy.spec_hash = m->spec_hash ? arena_strdup(a, m->spec_hash) : NULL;
@@ -120,6 +121,7 @@ struct desired_input desired_of(struct cluster_pass *p)
         .cr = {"flink.apache.org/v1beta1", "FlinkDeployment", p->meta.name, p->meta.uid},
         .generation = p->meta.generation,
         .spec_hash = p->target_hash,
+        .config_hash = p->config_hash,
         .job_id = p->job_id,
         .restore_path = p->restore_path,
         .operator_ns = p->s->operator_ns,

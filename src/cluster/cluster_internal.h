@@ -24,7 +24,8 @@ struct cluster_pass {
     jv target;   /* spec to work towards: the current one, or the recorded one if that is bad */
     const char *invalid; /* why the current spec is not taken; NULL: it is */
     bool unsupported_version;
-    const char *target_hash;
+    const char *target_hash;     /* of what the JobManager is, or was, started with */
+    const char *config_hash;     /* of target, where that is another spec; else NULL */
     struct deployment_spec spec; /* of target */
     struct cluster_config config;
     bool usable; /* config can be built: there is something to work with */
@@ -38,6 +39,9 @@ struct cluster_pass {
     bool suspended;             /* it is recorded as suspended, and nothing else is asked for */
     jv pending;                 /* spec to record as soon as the job has ended; ABSENT: none */
     struct conf pending_conf;   /* its effective configuration */
+    jv overrides;               /* all that it asks for is this parallelism of vertices of the
+                                   running job; ABSENT: more, or it takes another run */
+    bool rescaled;              /* it has that: recorded in this pass */
     const struct obs_job *job;  /* Flink's view of it, NULL: not there or not known */
     enum job_state job_state;   /* what the status shall say */
     const char *record_id;      /* a new job id to be recorded in this pass… */
@@ -139,6 +143,17 @@ jv cluster_job_status(struct cluster_pass *p);
 struct obs_cause describe_job(const struct cluster_pass *p);
 /** What is new with it, as events. */
 void tell_job(struct cluster_pass *p);
+
+/* ---- cluster_rescale.c ---- */
+
+/** Fills p->target_hash, of an application, and p->config_hash. */
+void judge_hashes(struct cluster_pass *p);
+/** Whether the running job can have what p->pending asks for: fills p->overrides. */
+void judge_rescaling(struct cluster_pass *p);
+/** Gives it to the job; false: it takes another run. */
+bool rescale(struct cluster_pass *p);
+/** The status with what judge_hashes needs. */
+jv rescale_status(struct cluster_pass *p, jv status);
 
 /* ---- cluster_ha.c ---- */
 

@@ -128,7 +128,7 @@ void judge_job(struct cluster_pass *p)
         /* Nothing that the job would have to end for. */
         p->recording = false;
         p->target = as_recorded(p, wanted);
-        p->target_hash = application_hash(p->a, p->target, p->job_id, p->restore_path);
+        judge_hashes(p);
         return;
     }
     if (was_suspended) {
@@ -145,9 +145,11 @@ void judge_job(struct cluster_pass *p)
                                             : kept);
         return;
     }
-    p->target_hash = application_hash(p->a, p->recorded, p->job_id, p->restore_path);
+    judge_hashes(p);
     p->recording = false;
     p->pending = wanted;
+    if (!suspend && !job_stop_begun(js, &p->plan.memory.stop))
+        judge_rescaling(p);
 }
 
 /* ---- how it is ---- */
@@ -280,11 +282,14 @@ void look_after_job(struct cluster_pass *p)
     if (jv_present(p->pending)) {
         struct leavings left;
 
+        if (rescale(p))
+            return;
         if (job_has_left(p, p->pending, &left))
             record_pending(p, left);
         return;
     }
     p->plan.memory.stop = stop_memory_initial();
+    p->plan.memory.rescale = (struct rescale_notes){0};
     look_for_end(p);
     if (p->up_to_date && !wants_stateless(p, jv_get(p->cr, "spec")))
         job_look_at_checkpoint(&job);

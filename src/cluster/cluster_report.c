@@ -348,11 +348,12 @@ static void tell(struct cluster_pass *p, const char *error_now)
     if (p->recording && !p->record_suspended && !jv_present(p->recorded))
         plan_event(plan, KIND_FLINKDEPLOYMENT, cr, false, "JobManagerDeployment", "Submit",
                    "Starting deployment");
-    else if (p->recording && jv_present(p->recorded) && spec_changes(p))
+    else if ((p->recording || p->rescaled) && jv_present(p->recorded) && spec_changes(p))
         plan_event(plan, KIND_FLINKDEPLOYMENT, cr, false, "JobManagerDeployment", "SpecChanged",
                    arena_printf(p->a,
-                                "UPGRADE change(s) detected (Diff: %s), starting "
+                                "%s change(s) detected (Diff: %s), starting "
                                 "reconciliation.",
+                                p->rescaled ? "SCALE" : "UPGRADE",
                                 spec_diff_text(p->a, "FlinkDeploymentSpec", p->recorded,
                                                as_recorded(p, p->target))));
     if (p->recording && p->config.allocator_note)
@@ -410,6 +411,7 @@ void report(struct cluster_pass *p)
     status = jv_set(p->a, status, "taskManager", taskmanagers(p));
     if (p->starts_job)
         status = jv_set(p->a, status, STARTED_JOB, STR(p->job_id));
+    status = rescale_status(p, status);
     status = jv_set(p->a, status, "clusterInfo", cluster_info(p));
     status = jv_set(p->a, status, "error", STR(error_now));
     status = jv_set(p->a, status, "reconciliationStatus", recon);

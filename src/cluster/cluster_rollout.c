@@ -23,6 +23,11 @@ static bool current(const struct cluster_pass *p, const struct obs_meta *m)
     return m && !m->deleted_ms && str_eq(m->spec_hash, p->target_hash);
 }
 
+static bool configmap_current(const struct cluster_pass *p)
+{
+    return current(p, p->s->configmap) && str_eq(p->s->configmap->config_hash, p->config_hash);
+}
+
 bool left_over(const struct obs_meta *m, const char *owner_uid)
 {
     return m && m->spec_hash && m->owner_uid && !str_eq(m->owner_uid, owner_uid);
@@ -142,7 +147,7 @@ static void deploy(struct cluster_pass *p)
         return;
     }
     /* The configuration is there before a pod can ask for it. */
-    if (!current(p, p->s->configmap)) {
+    if (!configmap_current(p)) {
         apply_configmap(p);
         return;
     }
@@ -173,7 +178,7 @@ static void start_again(struct cluster_pass *p)
     p->progress = "starting the JobManager again";
     if (!no_jobmanagers(p))
         return;
-    if (!current(p, p->s->configmap))
+    if (!configmap_current(p))
         apply_configmap(p);
     else if (may_start(p))
         scale(p, p->s->deployment, p->config.jm_replicas);
@@ -212,7 +217,7 @@ static void keep(struct cluster_pass *p)
         return;
     }
     p->up_to_date = true;
-    if (!current(p, p->s->configmap))
+    if (!configmap_current(p))
         apply_configmap(p);
     if (!current(p, p->s->internal_service) && !left_over(p->s->internal_service, d->meta.uid))
         plan_apply(p, KIND_SERVICE, p->meta.name, p->s->internal_service,

@@ -8,10 +8,12 @@
 #include "flinkop/desired.h"
 #include "flinkop/error.h"
 #include "flinkop/flink_defaults.h"
+#include "flinkop/flink_reply.h"
 #include "flinkop/str.h"
 #include "kube_rules.h"
 
 #define IMAGE_MAX 1000
+#define MAX_PARALLELISM 32768 /* Flink's own limit */
 
 enum form {
     FORM_FLAG,
@@ -21,6 +23,7 @@ enum form {
     FORM_TOLERATIONS, /* a list of maps */
     FORM_SECRET_ENV,  /* a list of maps */
     FORM_SECRETS,     /* a map from Secrets to paths */
+    FORM_VERTICES,    /* a map from vertices of a job to their parallelism */
     FORM_NAMES,       /* a list of names of objects */
     FORM_NAME,        /* of an object */
     FORM_PATH,
@@ -58,6 +61,7 @@ static const struct row {
     {"kubernetes.flink.conf.dir", FORM_PATH},
     {"kubernetes.flink.log.dir", FORM_PATH},
     {"slot.request.timeout", FORM_DURATION},
+    {FLINK_OVERRIDES_KEY, FORM_VERTICES},
 };
 
 /* A problem of a key; texts of errors begin with it themselves. */
@@ -128,6 +132,24 @@ static void check_map_list(struct problems *p, const struct row *r, const char *
     }
 }
 
+static void check_vertex(struct problems *p, const char *key, const char *vertex, jv parallelism)
+{
+    int n;
+
+    if (!flink_id_valid(vertex))
+        problem_of(p, key,
+                   arena_printf(p->a,
+                                "must map vertex ids (32 hex digits, as the UI and GET /jobs/<id> "
+                                "of Flink show them) to their parallelism, found %s",
+                                jv_describe(p->a, STR(vertex))));
+    else if (!str_to_int(str_or_empty(jv_string(parallelism)), &n) || n < 1 || n > MAX_PARALLELISM)
+        problem_of(p, key,
+                   arena_printf(p->a,
+                                "the parallelism of vertex %s must be a whole number from 1 to "
+                                "%d, found %s",
+                                vertex, MAX_PARALLELISM, jv_describe(p->a, parallelism)));
+}
+
 static void check_map(struct problems *p, const struct row *r, const char *key, jv map)
 {
     const char *path = arena_printf(p->a, "spec.flinkConfiguration.%s", key);
@@ -136,6 +158,9 @@ static void check_map(struct problems *p, const struct row *r, const char *key, 
         labels_check(p, path, map);
     else if (r->form == FORM_ANNOTATIONS)
         annotations_check(p, path, map);
+    else if (r->form == FORM_VERTICES)
+        jv_foreach_kv (kv, map)
+            check_vertex(p, key, kv->key, kv->value);
     else
         jv_foreach_kv (kv, map) {
             const char *at = arena_printf(p->a, "%s.%s", path, str_clean(p->a, kv->key, 80));
@@ -189,6 +214,7 @@ static void check_row(struct problems *p, const struct row *r, const struct conf
     case FORM_LABELS:
     case FORM_ANNOTATIONS:
     case FORM_SECRETS:
+    case FORM_VERTICES:
         rc = conf_map(c, r->key, &v, &err);
         check_map(p, r, name, rc ? ABSENT : v);
         break;

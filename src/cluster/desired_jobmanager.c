@@ -51,6 +51,7 @@ static const char *log_file(const struct cluster_config *c, const char *name, co
 jv desired_configmap(struct arena *a, const struct desired_input *in)
 {
     const struct cluster_config *c = in->config;
+    jv hashes = spec_hash_annotations(a, in, OBJ({ANNOTATION_CONFIG_HASH, STR(in->config_hash)}));
     const char *template = NULL;
 
     if (c->allocator == ALLOCATOR_FLINK)
@@ -61,7 +62,7 @@ jv desired_configmap(struct arena *a, const struct desired_input *in)
                {"metadata",
                 OBJ({"name", STR(desired_configmap_name(a, c->name))}, {"namespace", STR(c->ns)},
                     {"labels", cluster_labels(a, in, type_label(in->config), NULL)},
-                    {"annotations", spec_hash_annotations(a, in, ABSENT)},
+                    {"annotations", hashes},
                     {"ownerReferences", ARR(owner_reference(&in->cr, a, true))})},
                {"data",
                 OBJ({c->spec->version->conf_file, STR(conf_text(a, c))},

@@ -59,6 +59,7 @@ void obs_meta_read(struct arena *a, jv object, struct obs_meta *ret)
         .app = copy(a, JV_STRING(labels, LABEL_APP)),
         .component = copy(a, JV_STRING(labels, LABEL_COMPONENT)),
         .spec_hash = copy(a, JV_STRING(annotations, ANNOTATION_SPEC_HASH)),
+        .config_hash = copy(a, JV_STRING(annotations, ANNOTATION_CONFIG_HASH)),
         .cr_generation = generation,
         .owner_uid = copy(a, JV_STRING(jv_at(jv_get(m, "ownerReferences"), 0), "uid")),
     };

@@ -142,6 +142,24 @@ jv deployment_spec_restart_part(struct arena *a, jv spec)
     return restart_part(a, spec, in_place, ARRAY_SIZE(in_place));
 }
 
+static jv without_overrides(struct arena *a, jv part)
+{
+    struct jv_list list = JV_LIST(a);
+
+    jv_foreach_kv (kv, jv_get(part, "flinkConfiguration"))
+        if (!str_has_prefix(kv->key, FLINK_OVERRIDES_KEY))
+            jv_list_put(&list, kv->key, kv->value);
+    return jv_set(a, part, "flinkConfiguration", list.n ? jv_list_obj(&list) : ABSENT);
+}
+
+bool deployment_only_rescales(struct arena *a, jv before, jv after)
+{
+    before = deployment_spec_restart_part(a, before);
+    after = deployment_spec_restart_part(a, after);
+    return !jv_equal(before, after) &&
+           jv_equal(without_overrides(a, before), without_overrides(a, after));
+}
+
 jv session_job_restart_part(struct arena *a, jv spec)
 {
     return restart_part(a, spec, NULL, 0);

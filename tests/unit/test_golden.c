@@ -126,6 +126,7 @@ static void read_outcomes(struct situation *s)
         if (!error)
             continue;
         error_set(&out->error, ERR_SERVER, "%s", error);
+        out->error.http = (int)jv_int64_or(jv_get(*o, "http"), 0);
         for (int code = ERR_NONE; code <= ERR_INTERNAL; code++)
             if (str_eq(errc_name((enum errc)code), JV_STRING(*o, "code")))
                 out->error.code = (enum errc)code;
@@ -156,9 +157,12 @@ static jv expand(struct arena *a, jv object, const char *hash)
 static char *recorded_hash(struct arena *a, jv cr)
 {
     const char *text = JV_STRING(cr, "status", "reconciliationStatus", "lastReconciledSpec");
+    const char *started = JV_STRING(cr, "status", "startedSpecHash");
     jv js = JV_PATH(cr, "status", "jobStatus"), recorded = ABSENT;
     struct error err;
 
+    if (started)
+        return arena_strdup(a, started);
     if (text && *text == '{')
         ck_assert_msg(!json_parse(a, text, strlen(text), &recorded, &err), "%s", err.text);
     return application_hash(a, jv_get(recorded, "spec"), JV_STRING(js, "jobId"),
