@@ -10,7 +10,7 @@ from lib.manifests import application, hold
 from lib.suite import test
 from applications import job_id, running, told
 from matrix import each_series
-from scene import SOON, UP, condition, gone, jobmanager, pods, state, suspended
+from scene import SOON, UP, condition, gone, jobmanager, pods, state, suspended, taskmanagers
 from world import need_bed
 
 
@@ -147,6 +147,46 @@ def slow(run):
     running(run, former=first)
     run.note(f"the change took {time.time() - since:.1f} s")
     goes_on(run, at, exactly=True)
+
+
+def rescaled(run, flink, job, n):
+    """All of its vertices get this parallelism, and it runs with that."""
+    vertices = [v["id"] for v in flink.get(f"/jobs/{job}")["vertices"]]
+    at, since = len(numbers(run)), time.time()
+    run.kube.patch("flinkdep", run.ns, "demo", {"spec": {"flinkConfiguration": {
+        "pipeline.jobvertex-parallelism-overrides": ",".join(f"{v}:{n}" for v in vertices)}}})
+
+    def wide():
+        found = [v["parallelism"] for v in flink.get(f"/jobs/{job}")["vertices"]]
+        equal(found, [n] * len(vertices), "parallelism of its vertices")
+        return found
+    wait(f"parallelism {n}", wide, UP)
+    wait(f"{n} TaskManagers", lambda: len(taskmanagers(run)) == n, 60)
+    run.note(f"parallelism {n} after {time.time() - since:.1f} s")
+    equal(running(run)[1], job, "job id")
+    goes_on(run, at, exactly=False)
+
+
+@each_series("another parallelism of its vertices: the job and its JobManager run on, TaskManagers come and go", full=True)
+def in_place(run, series):
+    flink, first = start(run, "last-state", series, flinkConfiguration={
+        "jobmanager.scheduler": "adaptive", "jobmanager.adaptive-scheduler.scaling-interval.min": "1 s"})
+    pod = jobmanager(run)
+    rescaled(run, flink, first, 2)
+    text = run.kube.get("configmap", run.ns, "flink-config-demo")["data"]
+    check(any("jobvertex-parallelism-overrides" in t for t in text.values()), "the ConfigMap does not have it")
+    rescaled(run, flink, first, 1)
+    events = [e for e in run.kube.list("event", run.ns) if e["reason"] == "Scaling"]
+    check(events and all(e["type"] == "Normal" for e in events), f"events {events}")
+    now = jobmanager(run)
+    equal(now["metadata"]["uid"], pod["metadata"]["uid"], "the JobManager's pod")
+    equal(now["status"]["containerStatuses"][0]["restartCount"], 0, "restarts of the JobManager")
+    # A JobManager that takes over has it, too.
+    rescaled(run, flink, first, 2)
+    run.kube.delete("pod", run.ns, pod["metadata"]["name"], now=True)
+    wait("another JobManager", lambda: jobmanager(run)["metadata"]["uid"] != pod["metadata"]["uid"], UP)
+    equal(running(run)[1], first, "job id after the JobManager was killed")
+    equal([v["parallelism"] for v in flink.get(f"/jobs/{first}")["vertices"]], [2, 2], "parallelism after that")
 
 
 @test("the JobManager is killed: another one takes over with the same job and its state", full=True)
