@@ -28,16 +28,15 @@ void judge_hashes(struct cluster_pass *p)
 {
     const char *started = JV_STRING(p->status, STARTED_HASH);
 
-    p->target_hash =
-        str_or(started, application_hash(p->a, p->target, p->job_id, p->restore_path));
+    p->target_hash = str_or(started, application_hash(p->a, p->target, p->job_id, p->restore_path));
     p->config_hash = started ? deployment_spec_hash(p->a, p->target) : NULL;
 }
 
 jv rescale_status(struct cluster_pass *p, jv status)
 {
     const char *started = JV_STRING(p->status, STARTED_HASH);
-    jv run = OBJ({"after", STR(started)}, {"run", STR(application_hash(p->a, p->target, p->record_id,
-                                                                       p->record_restore))});
+    jv run = OBJ({"after", STR(started)},
+                 {"run", STR(application_hash(p->a, p->target, p->record_id, p->record_restore))});
 
     if (p->rescaled)
         return jv_set(p->a, status, STARTED_HASH, STR(p->target_hash));
@@ -155,8 +154,8 @@ static void succeeded(struct cluster_pass *p, bool changed)
 
 static void ask(struct cluster_pass *p)
 {
-    struct action *act = plan_add(&p->plan, ACT_RESCALE_JOB, KIND_FLINKDEPLOYMENT, p->meta.ns,
-                                  p->meta.name);
+    struct action *act =
+        plan_add(&p->plan, ACT_RESCALE_JOB, KIND_FLINKDEPLOYMENT, p->meta.ns, p->meta.name);
 
     act->cluster = p->meta.name;
     act->job_id = p->job_id;
