@@ -93,9 +93,14 @@ const char *check_hash(struct arena *a, const struct object *cr, jv spec)
                : deployment_spec_hash(a, spec);
 }
 
+const char *check_started_hash(struct arena *a, const struct object *cr, jv spec)
+{
+    return str_or(JV_STRING(cr->at->v, "status", "startedSpecHash"), check_hash(a, cr, spec));
+}
+
 static const char *recorded_hash(struct arena *a, const struct object *cr)
 {
-    return check_hash(a, cr, check_recorded_spec(a, cr));
+    return check_started_hash(a, cr, check_recorded_spec(a, cr));
 }
 
 /* Whoever suspends an application takes its JobManager away. */

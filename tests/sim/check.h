@@ -20,6 +20,9 @@ jv check_recorded_spec(struct arena *a, const struct object *cr);
 
 /** What objects that are made of a spec bear; NULL: there is no spec. */
 const char *check_hash(struct arena *a, const struct object *cr, jv spec);
+/** That of what its JobManager is to be started with: another one while its job has been rescaled.
+ */
+const char *check_started_hash(struct arena *a, const struct object *cr, jv spec);
 
 void check_reset(void);
 void check_release(void);

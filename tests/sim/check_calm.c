@@ -194,7 +194,7 @@ static const char *scaled(struct arena *a, const struct object *cr, jv spec)
 /* Its objects are of the specification, and a JobManager runs that was made of it. */
 static const char *objects_are(struct arena *a, const struct object *cr, jv spec)
 {
-    const char *hash = check_hash(a, cr, spec), *wrong;
+    const char *hash = check_started_hash(a, cr, spec), *wrong;
     const struct jm *jm = jm_of(cr->name);
 
     if (!(wrong =
@@ -226,9 +226,10 @@ static const char *cluster_settled(struct arena *a, const struct object *cr)
 
     if (cr->deleted)
         return arena_printf(a, "%s is still being deleted", cr->name);
-    wrong = works              ? cluster_runs(a, cr, spec)
-            : jv_present(spec) ? object_is(a, KIND_DEPLOYMENT, cr->name, check_hash(a, cr, spec))
-                               : NULL;
+    wrong = works ? cluster_runs(a, cr, spec)
+            : jv_present(spec)
+                ? object_is(a, KIND_DEPLOYMENT, cr->name, check_started_hash(a, cr, spec))
+                : NULL;
     if (!wrong && !works && !JV_STRING(cr->at->v, "status", "error"))
         wrong = arena_printf(a, "%s does not work, and no error is told", cr->name);
     if (wrong)
@@ -311,6 +312,22 @@ static const char *taken_down(struct arena *a, const struct object *cr)
                : ready_is(a, cr, "True");
 }
 
+/* Its job runs with the parallelism that is asked for. */
+static const char *rescaled(struct arena *a, const struct object *cr, jv spec)
+{
+    const char *text = JV_STRING(spec, "flinkConfiguration", FLINK_OVERRIDES_KEY);
+    const struct fjob *j =
+        job_find(jm_of(cr->name), JV_STRING(cr->at->v, "status", "jobStatus", "jobId"));
+    int wanted = (int)jv_int64_or(JV_PATH(spec, "job", "parallelism"), 1);
+
+    if (text)
+        CHECK(str_to_int(strrchr(text, ':') + 1, &wanted), "overrides: %s", text);
+    if (j && !job_state_terminal(j->state) && j->parallelism != wanted)
+        return arena_printf(a, "%s: its parallelism is %d and not %d", cr->name, j->parallelism,
+                            wanted);
+    return NULL;
+}
+
 static const char *application_settled(struct arena *a, const struct object *cr)
 {
     jv spec = effective(a, cr);
@@ -327,7 +344,8 @@ static const char *application_settled(struct arena *a, const struct object *cr)
     if (!user_spec_works(cr))
         return *error ? ready_is(a, cr, "False")
                       : arena_printf(a, "%s does not work, and no error is told", cr->name);
-    if ((wrong = objects_are(a, cr, spec)) || (wrong = job_runs(a, cr, jm_of(cr->name))))
+    if ((wrong = objects_are(a, cr, spec)) || (wrong = job_runs(a, cr, jm_of(cr->name))) ||
+        (wrong = rescaled(a, cr, spec)))
         return wrong;
     return taskmanagers_are(a, cr, spec, jm_of(cr->name));
 }

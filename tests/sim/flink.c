@@ -221,7 +221,7 @@ static bool is_native(const struct object *pod)
     return str_eq(jv_string(jv_at(args, 1)), "kubernetes-application");
 }
 
-static void start_jm(struct object *pod, const char *hash)
+static void start_jm(struct object *pod, const struct object *configmap, const char *hash)
 {
     struct jm *jm = xcalloc(1, sizeof(*jm));
 
@@ -234,7 +234,7 @@ static void start_jm(struct object *pod, const char *hash)
                       .hash = xstrdup_or_null(hash),
                       .ip = xstrdup(pod_of(pod)->ip),
                       .groups_told = strcmp(image_tag(pod), ":1.18") != 0,
-                      .app = app_new(pod),
+                      .app = app_new(pod, configmap),
                       .native = is_native(pod)};
     jms[n_jms++] = jm;
     check_jobmanager(jm, pod);
@@ -268,7 +268,7 @@ void flink_process_start(struct object *pod)
     const char *hash = configmap ? object_hash(configmap) : NULL; /* what it reads */
 
     if (is_jobmanager(pod))
-        start_jm(pod, hash);
+        start_jm(pod, configmap, hash);
     else
         start_tm(pod, hash);
 }

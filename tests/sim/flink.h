@@ -74,6 +74,7 @@ struct fjob {
     struct jm *jm;
     enum job_state state;
     bool batch, ours;        /* ours: the operator submitted it */
+    bool adaptive;           /* what it needs can be changed while it runs */
     bool deploying, running; /* its tasks, while the job is RUNNING */
     int parallelism, second; /* widths of its two slot sharing groups; second may be 0 */
     int need, have;
@@ -98,7 +99,7 @@ struct fjob {
 struct job_wish {
     const char *jid;
     int parallelism, second;
-    bool batch, ours;
+    bool batch, ours, adaptive;
     bool stillborn; /* main() failed: it is there, and has failed */
     int64_t work;   /* -1: endless */
     int64_t base;   /* state to begin with */
@@ -112,6 +113,8 @@ struct fjob *job_find(struct jm *jm, const char *jid);
 struct fjob *job_by_id(int id);
 void job_cancel(struct fjob *j);
 void job_fail(struct fjob *j, bool for_good);
+/** Its first slot sharing group gets this parallelism. */
+void job_rescale(struct fjob *j, int parallelism);
 /** Stops it with a savepoint; a second request with the same trigger is the same one. */
 void job_save(struct fjob *j, const char *trigger);
 /** Its last completed checkpoint up to now, -1: none. */
@@ -131,13 +134,15 @@ struct app {
     struct job_wish wish;
 };
 
-/** What the pod's arguments ask for; NULL: no application. */
-struct app *app_new(const struct object *pod);
+/** What the pod's arguments, and the configuration, ask for; NULL: no application. */
+struct app *app_new(const struct object *pod, const struct object *configmap);
 /** Its REST API is up. */
 void app_up(struct jm *jm);
 /** Keeps the last checkpoint of a job, of all that run in a cluster. */
 void app_checkpoint(struct fjob *j);
 void app_keep_all(const char *cluster);
+/** Keeps what it needs now. */
+void app_rescaled(struct fjob *j);
 /** Keeps that it has ended, and nothing else of it. */
 void app_ended(struct fjob *j);
 void app_release(void);

@@ -11,6 +11,7 @@
 
 #include "check.h"
 #include "flink.h"
+#include "flinkop/cluster_spec.h"
 #include "flinkop/desired.h"
 #include "flinkop/error.h"
 #include "flinkop/flink_conf.h"
@@ -118,21 +119,43 @@ void app_keep_all(const char *cluster)
             }
 }
 
+static const char *graph_text(struct arena *a, const struct jm *jm, int parallelism)
+{
+    return arena_printf(a, "%s/%d", str_or_empty(jm->hash), parallelism);
+}
+
+static void keep_graph(const struct jm *jm, int parallelism)
+{
+    cleanup_arena struct arena a = {0};
+
+    write_kept(jm->cluster, lock_name(&a, jm->cluster), ABSENT,
+               OBJ({graph_key(&a, jm), STR(graph_text(&a, jm, parallelism))}));
+}
+
+void app_rescaled(struct fjob *j)
+{
+    const struct app *app = j->jm->app;
+
+    if (app && app->ha && app->leads && !strcmp(app->wish.jid, j->jid))
+        keep_graph(j->jm, j->parallelism);
+}
+
 /* ---- its job ---- */
 
 /* Where the job begins: the graph that is kept is of this very run, or the job is submitted anew;
  * either way with the last checkpoint that is kept. */
-static int64_t recover(struct jm *jm)
+static int64_t recover(struct jm *jm, int *parallelism)
 {
     cleanup_arena struct arena a = {0};
     const struct object *lock = api_get(KIND_HA, lock_name(&a, jm->cluster));
     const char *graph = lock ? JV_STRING(lock->at->v, "data", graph_key(&a, jm)) : NULL;
     int64_t kept = number_in(job_name(&a, jm), "checkpointID-1");
 
-    CHECK(!graph || str_eq(graph, str_or_empty(jm->hash)),
-          "JobManager %s runs the job of another specification", jm->name);
-    write_kept(jm->cluster, lock_name(&a, jm->cluster), ABSENT,
-               OBJ({graph_key(&a, jm), STR(str_or_empty(jm->hash))}));
+    if (graph)
+        CHECK(str_to_int(str_or_empty(strrchr(graph, '/')) + 1, parallelism) &&
+                  str_eq(graph, graph_text(&a, jm, *parallelism)),
+              "JobManager %s runs the job of another specification", jm->name);
+    keep_graph(jm, *parallelism);
     if (kept < 0)
         write_kept(jm->cluster, job_name(&a, jm), ABSENT, ABSENT);
     return kept < 0 ? jm->app->wish.base : kept;
@@ -152,7 +175,7 @@ static void run_main(void *arg)
     }
     wish = jm->app->wish;
     if (jm->app->ha && !wish.stillborn)
-        wish.base = recover(jm);
+        wish.base = recover(jm, &wish.parallelism);
     (void)job_submit(jm, &wish);
 }
 
@@ -298,13 +321,29 @@ static jv job_args(struct arena *a, jv args)
     return args;
 }
 
-struct app *app_new(const struct object *pod)
+/* The parallelism that the configuration gives the first vertex instead. */
+static int overridden(const char *conf, int fallback)
+{
+    const char *text = strstr(conf, FLINK_OVERRIDES_KEY ": ");
+    cleanup_arena struct arena a = {0};
+    int n = fallback;
+
+    if (text) {
+        text += strlen(FLINK_OVERRIDES_KEY ": ") + FLINK_ID_LEN + 1;
+        CHECK(str_to_int(arena_strndup(&a, text, strcspn(text, ",\n")), &n), "overrides: %s", text);
+    }
+    return n;
+}
+
+struct app *app_new(const struct object *pod, const struct object *configmap)
 {
     cleanup_arena struct arena a = {0};
     jv args = jv_get(jv_at(JV_PATH(pod->at->v, "spec", "containers"), 0), "args");
     const char *jid = told(args, "--job-id", "$internal.pipeline.job-id"),
                *kind = told(args, "--job-classname", "$internal.application.main"),
                *path = told(args, "--fromSavepoint", "execution.state-recovery.path");
+    const char *conf =
+        configmap ? str_or_empty(JV_STRING(configmap->at->v, "data", "flink-conf.yaml")) : "";
     struct app *app;
 
     if (!jid)
@@ -314,10 +353,11 @@ struct app *app_new(const struct object *pod)
     app->ha = property(args, "job-result-store.storage-path") != NULL;
     app->wish = (struct job_wish){
         .jid = app->jid,
-        .parallelism = number_after(job_args(&a, args), "--parallelism", 1),
+        .parallelism = overridden(conf, number_after(job_args(&a, args), "--parallelism", 1)),
         .second = str_eq(kind, "Wide"),
         .batch = str_eq(kind, "Batch"),
         .ours = true,
+        .adaptive = strstr(conf, "jobmanager.scheduler: adaptive") != NULL,
         .stillborn = str_eq(kind, "Bad"),
         .base = state_of_path(str_or(path, property(args, "execution.savepoint.path"))),
         .work = str_eq(kind, "Batch") ? between(R_FLINK, 20, 200) * SECOND : -1,

@@ -193,6 +193,20 @@ void job_fail(struct fjob *j, bool for_good)
     next(j, between(R_FLINK, SECOND, 3 * SECOND), restarted);
 }
 
+void job_rescale(struct fjob *j, int parallelism)
+{
+    if (j->parallelism == parallelism)
+        return;
+    TRACE("flink %s: job %.8s is rescaled from %d to %d", j->jm->cluster, j->jid, j->parallelism,
+          parallelism);
+    j->parallelism = parallelism;
+    j->need = parallelism + j->second;
+    app_rescaled(j);
+    give_back(j);
+    job_fail(j, false); /* it begins again where its last checkpoint is */
+    jobs_kick(j->jm);
+}
+
 static void cancelled(void *arg)
 {
     struct fjob *j = arg;
@@ -321,6 +335,7 @@ struct fjob *job_submit(struct jm *jm, const struct job_wish *wish)
                        .state = JOB_INITIALIZING,
                        .batch = wish->batch,
                        .ours = wish->ours,
+                       .adaptive = wish->adaptive && !wish->batch,
                        .parallelism = wish->parallelism,
                        .second = wish->second,
                        .need = wish->parallelism + wish->second,

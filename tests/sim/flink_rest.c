@@ -166,6 +166,43 @@ static bool operation(struct arena *a, const struct fjob *j, const char *trigger
     return true;
 }
 
+/* ---- what it needs ---- */
+
+static jv requirements(struct arena *a, const struct fjob *j)
+{
+    struct jv_list list = JV_LIST(a);
+
+    for (int i = 1; i <= 2 + (j->second > 0); i++) {
+        int upper = i < 3 ? j->parallelism : j->second;
+
+        jv_list_put(&list, arena_printf(a, "%032x", i),
+                    jv_dup(a, OBJ({"parallelism",
+                                   OBJ({"lowerBound", INT(1)}, {"upperBound", INT(upper)})})));
+    }
+    return jv_list_obj(&list);
+}
+
+static int on_requirements(struct fjob *j, const char *method, jv body, struct arena *a, jv *ret,
+                           const char **ret_error)
+{
+    jv wanted = JV_PATH(body, "00000000000000000000000000000001", "parallelism");
+    int64_t lower = jv_int64_or(jv_get(wanted, "lowerBound"), 0);
+    int64_t upper = jv_int64_or(jv_get(wanted, "upperBound"), 0);
+
+    if (!j->adaptive || job_state_terminal(j->state)) {
+        *ret_error = "java.lang.UnsupportedOperationException";
+        return 500;
+    }
+    *ret = requirements(a, j);
+    if (strcmp(method, "PUT"))
+        return 200;
+    CHECK(jv_len(body) == jv_len(*ret), "not all vertices of job %.8s are told of", j->jid);
+    CHECK(lower > 0 && lower <= upper, "job %.8s shall run with %lld to %lld subtasks", j->jid,
+          (long long)lower, (long long)upper);
+    job_rescale(j, (int)upper);
+    return 200;
+}
+
 /* ---- TaskManagers ---- */
 
 static jv taskmanagers(struct jm *jm, struct arena *a)
@@ -219,6 +256,8 @@ static int on_job(struct jm *jm, const char *method, const char *path, jv body, 
         *ret = jv_dup(a, OBJ({"request-id", STR(JV_STRING(body, "triggerId"))}));
         return 202;
     }
+    if (!strcmp(rest, "/resource-requirements"))
+        return on_requirements(j, method, body, a, ret, ret_error);
     if (str_has_prefix(rest, "/savepoints/")) {
         if (operation(a, j, rest + strlen("/savepoints/"), ret))
             return 200;

@@ -6,6 +6,7 @@
 #include "check.h"
 #include "flink.h"
 #include "flinkop/arena.h"
+#include "flinkop/cluster_spec.h"
 #include "flinkop/desired.h"
 #include "flinkop/str.h"
 #include "nodes.h"
@@ -92,6 +93,12 @@ void user_apply_cluster(const struct user_cluster *c)
     apply(KIND_FLINKDEPLOYMENT, c->name, spec, c->invalid, !strcmp(c->tag, "bad"));
 }
 
+/* Of the vertices of its first slot sharing group. */
+static const char *overrides(struct arena *a, int parallelism)
+{
+    return arena_printf(a, "%032x:%d,%032x:%d", 1, parallelism, 2, parallelism);
+}
+
 void user_apply_application(const struct user_application *u)
 {
     cleanup_arena struct arena a = {0};
@@ -110,6 +117,8 @@ void user_apply_application(const struct user_application *u)
         {"state.checkpoints.dir", STR("s3://state")}, {"state.savepoints.dir", STR("s3://state")},
         {"kubernetes.operator.job.upgrade.last-state.max.allowed.checkpoint.age",
          u->max_age ? STR(arena_printf(&a, "%d s", u->max_age)) : gone},
+        {"jobmanager.scheduler", u->adaptive ? STR("adaptive") : gone},
+        {FLINK_OVERRIDES_KEY, u->override ? STR(overrides(&a, u->override)) : gone},
         {"kubernetes.operator.job.upgrade.last-state.job-cancel.enabled",
          u->cancels ? STR("true") : gone});
     jv args = ARR(STR("--parallelism"), STR(arena_printf(&a, "%d", u->parallelism)));
@@ -263,8 +272,11 @@ static void random_application(const char *name)
         .ingress = !dice(4),
         .route = !dice(4),
         .native = !dice(3),
+        .adaptive = dice(3) > 0,
     };
 
+    if (!u.unavailable && dice(2))
+        u.override = 1 + dice(5);
     user_apply_application(&u);
 }
 
@@ -375,6 +387,27 @@ void user_change_job(void)
         move_job(o, home);
     else
         random_job(o->name, str_or(home, JV_STRING(o->at->v, "spec", "deploymentName")));
+}
+
+/* Without high availability a JobManager that starts again while it is rescaled may have read the
+ * former parallelism, and the operator does not look. */
+void user_rescale(void)
+{
+    cleanup_arena struct arena a = {0};
+    struct object *o = any_of(KIND_FLINKDEPLOYMENT);
+    const char *ha = o ? JV_STRING(o->at->v, "spec", "flinkConfiguration", "high-availability.type")
+                       : NULL;
+    jv text = STR(overrides(&a, 1 + dice(5)));
+    struct version *v = NULL;
+    struct error err;
+
+    if (!o || !user_has_job(o) || !ha)
+        return;
+    TRACE("user: wants vertices of %s to be %s", o->name, jv_string(text));
+    if (!api_patch(BY_USER, o->kind, o->name, NULL,
+                   OBJ({"spec", OBJ({"flinkConfiguration", OBJ({FLINK_OVERRIDES_KEY, text})})}), &v,
+                   &err))
+        version_unref(v);
 }
 
 void user_delete_something(void)

@@ -34,6 +34,8 @@ struct user_application {
     bool cancels;                /* the job, to go on from its last state */
     bool native;                 /* by Flink's own allocation */
     bool ingress, route;
+    bool adaptive; /* Flink's scheduler of that name */
+    int override;  /* parallelism instead of that one; 0: none */
 };
 void user_apply_application(const struct user_application *u);
 
@@ -53,6 +55,7 @@ void user_change_cluster(void);
 /** kubectl scale, of a cluster in mode standalone. */
 void user_scale_something(void);
 void user_change_job(void);
+void user_rescale(void);
 void user_delete_something(void);
 /** Deletes and cancels what keeps clusters from being deleted. */
 void user_help_deletions(void);
