@@ -377,7 +377,8 @@ static void ask(struct probe *p)
         get(p, "/taskmanagers");
         break;
     case STEP_DETAILS:
-        p->detail = next_detail(p, p->detail);
+        if (!p->requirements) /* else of the same one */
+            p->detail = next_detail(p, p->detail);
         if (p->detail >= p->next.n_jobs) {
             round_done(p);
             return;
