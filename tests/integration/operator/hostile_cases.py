@@ -196,6 +196,8 @@ CONFIGURATION = [
     conf("rest.port", 70000, "must be between 1 and 65535, found 70000"),
     conf("resourcemanager.taskmanager-timeout", "soon", "must be a duration"),
     conf("slot.request.timeout", "soon", "must be a duration"),
+    conf("pipeline.jobvertex-parallelism-overrides", "source:2", "32 hex digits"),
+    conf("pipeline.jobvertex-parallelism-overrides", "0123456789abcdef0123456789abcdef:many", "a whole number from 1 to 32768"),
     conf("kubernetes.taskmanager.cpu.limit-factor", "1e300", "must be between 1 and 1000, found 1e+300"),
     conf("kubernetes.taskmanager.memory.limit-factor", 0.5, "must be between 1 and 1000, found 0.5"),
     conf("kubernetes.jobmanager.labels", "a", "must be a map like"),
