@@ -35,14 +35,15 @@ void judge_hashes(struct cluster_pass *p)
 jv rescale_status(struct cluster_pass *p, jv status)
 {
     const char *started = JV_STRING(p->status, STARTED_HASH);
-    jv run = OBJ({"after", STR(started)},
-                 {"run", STR(application_hash(p->a, p->target, p->record_id, p->record_restore))});
 
     if (p->rescaled)
         return jv_set(p->a, status, STARTED_HASH, STR(p->target_hash));
-    if (p->record_id && started)
-        return jv_set(p->a, status, STARTED_HASH, STR(json_hash(p->a, run)));
-    return status;
+    if (!p->record_id || !started)
+        return status;
+    const char *run = application_hash(p->a, p->target, p->record_id, p->record_restore);
+
+    return jv_set(p->a, status, STARTED_HASH,
+                  STR(json_hash(p->a, OBJ({"after", STR(started)}, {"run", STR(run)}))));
 }
 
 /* ---- whether ---- */

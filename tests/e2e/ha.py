@@ -172,7 +172,8 @@ def rescaled(run, flink, job, n):
 @each_series("another parallelism of its vertices: the job and its JobManager run on, TaskManagers come and go", full=True)
 def in_place(run, series):
     flink, first = start(run, "last-state", series, flinkConfiguration={
-        "jobmanager.scheduler": "adaptive", "jobmanager.adaptive-scheduler.scaling-interval.min": "1 s"})
+        "jobmanager.scheduler": "adaptive", "jobmanager.adaptive-scheduler.scaling-interval.min": "1 s",
+        "slot.idle.timeout": "3000"})  # for so long the job keeps a slot that it needs no more
     pod = jobmanager(run)
     rescaled(run, flink, first, 2)
     text = run.kube.get("configmap", run.ns, "flink-config-demo")["data"]
