@@ -13,6 +13,7 @@
 #include "flinkop/loop.h"
 #include "flinkop/mem.h"
 #include "flinkop/str.h"
+#include "ha_kept.h"
 #include "store.h"
 #include "submit.h"
 
@@ -242,45 +243,13 @@ static void emit(struct op *op)
 
 /* ---- what high availability keeps ---- */
 
-static jv ha_item(struct arena *a, jv object)
-{
-    struct jv_list graphs = JV_LIST(a);
-    int64_t checkpoints = 0;
-
-    jv_foreach_kv (kv, jv_get(object, "data")) {
-        checkpoints += str_has_prefix(kv->key, "checkpointID-");
-        if (str_has_prefix(kv->key, "jobGraph-") || str_has_prefix(kv->key, "executionPlan-"))
-            jv_list_add(&graphs, STR(kv->key));
-    }
-    return jv_dup(
-        a, OBJ({"name", STR(JV_STRING(object, "metadata", "name"))},
-               {"uid", STR(JV_STRING(object, "metadata", "uid"))},
-               {"version", STR(JV_STRING(object, "metadata", "resourceVersion"))},
-               {"leader", STR(JV_STRING(object, "metadata", "annotations", HA_LEADER_ANNOTATION))},
-               {"graphs", jv_list_arr(&graphs)}, {"checkpoints", INT(checkpoints)}));
-}
-
-/* Flink gives its ConfigMaps the labels of the cluster, as ours have: "<cluster>-…-config-map" is
- * one of Flink's. */
-static bool is_flinks(struct op *op, jv configmap)
-{
-    const char *name = str_or_empty(JV_STRING(configmap, "metadata", "name"));
-
-    return str_has_suffix(name, "-config-map") &&
-           str_has_prefix(name, arena_printf(&op->e->a, "%s-", op->act->name));
-}
-
 static void on_ha(void *arg, const struct kube_reply *reply)
 {
     struct op *op = arg;
-    struct jv_list list = JV_LIST(&op->e->a);
 
     op->kube = NULL;
-    jv_foreach (item, jv_get(reply->object, "items"))
-        if (is_flinks(op, *item))
-            jv_list_add(&list, ha_item(&op->e->a, *item));
     if (reply->err->code == ERR_NONE)
-        op->outcome.text = json_text(&op->e->a, jv_list_arr(&list));
+        op->outcome.text = ha_kept_text(&op->e->a, reply->object, op->act->name);
     op_end(op, reply->err);
 }
 
@@ -385,7 +354,7 @@ static void on_job_error(void *arg, const struct flink_answer *answer)
     op_end(op, &err);
 }
 
-static void on_stopped(void *arg, const struct flink_answer *answer)
+static void on_done(void *arg, const struct flink_answer *answer)
 {
     struct op *op = arg;
 
@@ -404,8 +373,8 @@ static void stop(struct op *op)
 
     if (endpoint(op, &e))
         op->flink = flink_send(op->e->x->flink, &e, "POST",
-                               arena_printf(a, "/jobs/%s/stop", op->act->job_id), body, 0,
-                               on_stopped, op);
+                               arena_printf(a, "/jobs/%s/stop", op->act->job_id), body, 0, on_done,
+                               op);
 }
 
 static void on_savepoint(void *arg, const struct flink_answer *answer)
@@ -455,14 +424,6 @@ static void on_state(void *arg, const struct flink_answer *answer)
     op_end(op, &err);
 }
 
-static void on_rescaled(void *arg, const struct flink_answer *answer)
-{
-    struct op *op = arg;
-
-    touched(op);
-    op_end(op, answer->err);
-}
-
 /* Asked for once more after an answer that was lost, it is there. */
 static void on_requirements(void *arg, const struct flink_answer *answer)
 {
@@ -473,7 +434,6 @@ static void on_requirements(void *arg, const struct flink_answer *answer)
     struct flink_endpoint e;
     size_t n = 0;
 
-    op->flink = NULL;
     if (err.code != ERR_NONE || flink_decode_requirements(a, answer->body, &now, &n, &err)) {
         op_end(op, &err);
         return;
@@ -487,7 +447,7 @@ static void on_requirements(void *arg, const struct flink_answer *answer)
     } else if (endpoint(op, &e)) {
         op->flink = flink_send(op->e->x->flink, &e, "PUT",
                                arena_printf(a, "/jobs/%s/resource-requirements", op->act->job_id),
-                               json_text(a, body), 0, on_rescaled, op);
+                               json_text(a, body), 0, on_done, op);
     }
 }
 
