@@ -149,18 +149,19 @@ def slow(run):
     goes_on(run, at, exactly=True)
 
 
+def wide(flink, job, n):
+    """Both of its vertices have this parallelism, for wait(): Flink's answers may be some seconds old."""
+    equal([v["parallelism"] for v in flink.get(f"/jobs/{job}")["vertices"]], [n, n], "parallelism of its vertices")
+    return True
+
+
 def rescaled(run, flink, job, n):
     """All of its vertices get this parallelism, and it runs with that."""
     vertices = [v["id"] for v in flink.get(f"/jobs/{job}")["vertices"]]
     at, since = len(numbers(run)), time.time()
     run.kube.patch("flinkdep", run.ns, "demo", {"spec": {"flinkConfiguration": {
         "pipeline.jobvertex-parallelism-overrides": ",".join(f"{v}:{n}" for v in vertices)}}})
-
-    def wide():
-        found = [v["parallelism"] for v in flink.get(f"/jobs/{job}")["vertices"]]
-        equal(found, [n] * len(vertices), "parallelism of its vertices")
-        return found
-    wait(f"parallelism {n}", wide, UP)
+    wait(f"parallelism {n}", lambda: wide(flink, job, n), UP)
     wait(f"{n} TaskManagers", lambda: len(taskmanagers(run)) == n, 60)
     run.note(f"parallelism {n} after {time.time() - since:.1f} s")
     # A source that has nothing left to read may have ended in one of its subtasks.
@@ -190,7 +191,7 @@ def in_place(run, series):
     wait("another JobManager", lambda: jobmanager(run)["metadata"]["uid"] != pod["metadata"]["uid"], UP)
     cluster_ready(run)
     equal(job_id(run), first, "job id after the JobManager was killed")
-    equal([v["parallelism"] for v in flink.get(f"/jobs/{first}")["vertices"]], [2, 2], "parallelism after that")
+    wait("parallelism 2 after that", lambda: wide(flink, first, 2), SOON)
 
 
 @test("the JobManager is killed: another one takes over with the same job and its state", full=True)
