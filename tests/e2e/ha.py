@@ -18,7 +18,7 @@ def folder(run):
     return f"/flink-data/{run.ns}"
 
 
-def counting(run, mode, series, **spec):
+def counting(run, upgrade_mode, series, **spec):
     path = "file://" + folder(run)
     return application(
         run.ns, version=series, serviceAccount="flink", podTemplate=hold(),
@@ -27,7 +27,7 @@ def counting(run, mode, series, **spec):
             "execution.checkpointing.interval": "1 s",
             "execution.checkpointing.dir": path + "/checkpoints", "state.checkpoints.dir": path + "/checkpoints",
             "execution.checkpointing.savepoint-dir": path + "/savepoints", "state.savepoints.dir": path + "/savepoints"},
-        job={"upgradeMode": mode}, **spec)
+        job={"upgradeMode": upgrade_mode}, **spec)
 
 
 def numbers(run):
@@ -35,14 +35,14 @@ def numbers(run):
         return [int(line.partition("=")[2]) for line in f if line.endswith("\n")]
 
 
-def start(run, mode, series="1.20", **spec):
+def start(run, upgrade_mode, series="1.20", **spec):
     """(Flink, the job's id) of one that runs and counts; further arguments are members of its spec."""
     bed = need_bed(run)
     shutil.rmtree(bed.state + folder(run), ignore_errors=True)  # of a bed that was kept
     os.makedirs(bed.state + folder(run))
     os.chmod(bed.state + folder(run), 0o777)
     run.kube.kubectl("apply", "-n", run.ns, "-k", "deploy/flink-account")
-    run.kube.apply(counting(run, mode, series, **spec))
+    run.kube.apply(counting(run, upgrade_mode, series, **spec))
     flink, first = running(run)
     wait("some numbers", lambda: len(numbers(run)) > 5, 60)
     return flink, first
