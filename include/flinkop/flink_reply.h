@@ -180,7 +180,9 @@ struct flink_snapshot {
 /** GET /jobs/:id/checkpoints */
 struct flink_checkpoints {
     int64_t completed, failed, in_progress;
-    int64_t pending_ms; /* when the newest of those in progress was triggered, -1: there is none */
+    /* When the newest checkpoint was triggered, and the newest that is in progress; savepoints do
+     * not count. -1: there is none. */
+    int64_t checkpoint_ms, pending_ms;
     /* The newest completed checkpoint or savepoint; without a path if its files are gone. */
     struct flink_snapshot latest;
     struct flink_snapshot savepoint; /* the newest savepoint */

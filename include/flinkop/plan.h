@@ -99,17 +99,19 @@ struct outcome {
      * ACT_FIND_SAVEPOINT, ACT_READ_STATE: the path, NULL: none yet, or none outside of the
      * JobManager. */
     const char *text;
-    /* ACT_READ_STATE: when the newest checkpoint was triggered, and the newest that is still in
-     * progress (epoch ms, -1: there is none) */
-    int64_t taken_ms, pending_ms;
+    /* ACT_READ_STATE: when that was triggered, the newest checkpoint, and the newest that is still
+     * in progress (epoch ms, -1: there is none); a savepoint is no checkpoint */
+    int64_t taken_ms, checkpoint_ms, pending_ms;
 };
 
 /* What Flink tells of the checkpoints of a job. */
 struct checkpoint_notes {
-    const char *job_id;           /* of that one */
-    int64_t asked, told;          /* monotonic ms, -1 */
-    const char *path;             /* of the newest, NULL: there is none to be told of */
-    int64_t taken_ms, pending_ms; /* as in struct outcome */
+    const char *job_id;    /* of that one */
+    int64_t asked, told;   /* monotonic ms, -1 */
+    int64_t unknown_since; /* while a decision waits for an answer, -1 */
+    int64_t awaited_ms;    /* the one in progress that it waits for, -1 */
+    const char *path;      /* of the newest, NULL: there is none to be told of */
+    int64_t taken_ms, checkpoint_ms, pending_ms; /* as in struct outcome */
 };
 struct checkpoint_notes checkpoint_notes_initial(void);
 struct checkpoint_notes checkpoint_notes_copy(struct arena *a, const struct checkpoint_notes *m);

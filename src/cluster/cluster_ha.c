@@ -139,9 +139,9 @@ static jv without_graphs(struct arena *a, jv item)
 /* What takes the lock from a JobManager that is gone; ABSENT if nobody has it. One that is killed
  * does not give it back: the next one would wait until it runs out, 15 s after the last renewal. A
  * record without a holder is free to be taken (client-go's and fabric8's leader election); the
- * record itself stays, for without one Flink takes the ConfigMap for another's. Should a JobManager
- * live of which no pod tells, it loses nothing but its turn: Flink writes what it keeps only while
- * the record names it. */
+ * record itself stays, for without one Flink takes the ConfigMap for another's. A JobManager that
+ * lives although its pod is gone (deleted by force) would run on until its next renewal, 5 s at
+ * most, where without this the other one would stand by. */
 static jv without_leader(struct arena *a, jv item)
 {
     jv record;

@@ -186,8 +186,10 @@ static bool runs_anew(struct cluster_pass *p)
         return false;
     if (!str_to_int64(str_or_empty(JV_STRING(p->status, "jobStatus", "updateTime")), &ended))
         ended = 0;
-    int64_t until = MAX(jm->running_ms + COMES_MS, ended + jobstore_ms(p) - COMES_MS);
+    int64_t until = jm->running_ms + COMES_MS;
 
+    if (jobmanager_known(p))
+        until = MAX(until, ended + jobstore_ms(p) - COMES_MS);
     if (p->s->wall >= until)
         return false;
     plan_wake(&p->plan, p->s->now + until - p->s->wall);

@@ -12,11 +12,13 @@
 
 #define LOOK_MS 10000 /* between two looks at a job that runs on */
 #define AGAIN_MS 1000 /* while a decision waits for it */
+#define PATIENCE_MS 60000
 #define FRESH_MS 5000 /* an answer holds for so long, as old as Flink's own cache makes it */
 
 struct checkpoint_notes checkpoint_notes_initial(void)
 {
-    return (struct checkpoint_notes){.asked = -1, .told = -1};
+    return (struct checkpoint_notes){
+        .asked = -1, .told = -1, .unknown_since = -1, .awaited_ms = -1};
 }
 
 struct checkpoint_notes checkpoint_notes_copy(struct arena *a, const struct checkpoint_notes *m)
@@ -42,6 +44,7 @@ static void look(struct job_stop *s, int64_t every)
         m->told = s->now;
         m->path = o->text;
         m->taken_ms = o->taken_ms;
+        m->checkpoint_ms = o->checkpoint_ms;
         m->pending_ms = o->pending_ms;
     } else if (m->asked < 0 || s->now - m->asked >= every) {
         m->asked = s->now;
@@ -57,6 +60,7 @@ static bool runs(const struct job_stop *s)
 
 void job_look_at_checkpoint(struct job_stop *s)
 {
+    s->checkpoints->unknown_since = s->checkpoints->awaited_ms = -1;
     if (runs(s))
         look(s, LOOK_MS);
 }
@@ -73,9 +77,19 @@ jv job_told_checkpoint(struct job_stop *s)
                                    {"timeStamp", IF(m->taken_ms >= 0, INT(m->taken_ms))})));
 }
 
+/* Nobody answers for that long: it counts as old. */
+static bool stays_unknown(struct job_stop *s)
+{
+    struct checkpoint_notes *m = s->checkpoints;
+
+    if (m->unknown_since < 0)
+        m->unknown_since = s->now;
+    return s->now - m->unknown_since >= PATIENCE_MS;
+}
+
 enum checkpoint_age job_checkpoint_age(struct job_stop *s)
 {
-    const struct checkpoint_notes *m = s->checkpoints;
+    struct checkpoint_notes *m = s->checkpoints;
     int64_t allowed, oldest;
     struct error err;
 
@@ -86,8 +100,13 @@ enum checkpoint_age job_checkpoint_age(struct job_stop *s)
         return CHECKPOINT_YOUNG;
     look(s, AGAIN_MS);
     if (m->told < 0 || s->now - m->told > FRESH_MS)
-        return CHECKPOINT_UNKNOWN;
-    if (m->taken_ms >= oldest)
+        return stays_unknown(s) ? CHECKPOINT_OLD : CHECKPOINT_UNKNOWN;
+    m->unknown_since = -1;
+    if (m->checkpoint_ms >= oldest)
         return CHECKPOINT_YOUNG;
-    return m->pending_ms >= oldest ? CHECKPOINT_COMES : CHECKPOINT_OLD;
+    /* One is waited for, not one after the other: they may fail for ever. */
+    if (m->pending_ms < oldest || (m->awaited_ms >= 0 && m->awaited_ms != m->pending_ms))
+        return CHECKPOINT_OLD;
+    m->awaited_ms = m->pending_ms;
+    return CHECKPOINT_COMES;
 }

@@ -100,7 +100,8 @@ static void unknown_state(struct job_stop *s, const char *why)
  * JobManager lives. */
 static void read_state(struct job_stop *s)
 {
-    const struct outcome *o = job_outcome(s, ACT_READ_STATE);
+    /* One that came while it ran still says nothing of its last state. */
+    const struct outcome *o = s->memory->ended >= 0 ? job_outcome(s, ACT_READ_STATE) : NULL;
     const char *began_with = JV_STRING(s->status, "upgradeSavepointPath");
 
     s->progress = "looking for the last state of the job";
@@ -352,7 +353,7 @@ void job_stop(struct job_stop *s)
         found_end(s, NULL);
     else if (trigger && terminal(s) && s->memory->ended >= 0 && !stateful(s))
         found_end(s, NULL); /* the savepoint was forgotten, and its state is not wanted any more */
-    else if (terminal(s) && (job_outcome(s, ACT_READ_STATE) || (trigger && s->memory->ended >= 0)))
+    else if (terminal(s) && s->memory->ended >= 0 && (trigger || job_outcome(s, ACT_READ_STATE)))
         read_state(s);
     else if (trigger && !stateful(s) && s->kind == KIND_FLINKDEPLOYMENT && can_just_go(s))
         found_end(s, NULL);

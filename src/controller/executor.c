@@ -74,6 +74,14 @@ static bool made_after_all(const struct op *op)
            store_had(store_of(op), act->ns, act->name, op->burials);
 }
 
+#define LOOK_TIMEOUT_MS 3000
+
+/* Made again and again while nothing is wrong: it is not worth a line, nor a back-off. */
+static bool is_look(const struct op *op)
+{
+    return op->act->type == ACT_READ_STATE;
+}
+
 static void finish(void *arg)
 {
     struct execution *e = arg;
@@ -87,7 +95,7 @@ static void finish(void *arg)
         if (!e->ops[i].outcome.ok && made_after_all(&e->ops[i]))
             e->ops[i].outcome.ok = true;
         outcomes[n++] = e->ops[i].outcome;
-        failed |= !e->ops[i].outcome.ok;
+        failed |= !e->ops[i].outcome.ok && !is_look(&e->ops[i]);
     }
     e->done(e->arg, outcomes, n, failed);
     execution_free(e);
@@ -104,7 +112,10 @@ static void op_end(struct op *op, const struct error *err)
     op->ended = true;
     o->ok = err->code == ERR_NONE;
     o->error = *err;
-    if (o->ok)
+    if (is_look(op))
+        log_debug(verbs[op->act->type], KV("object", str_or_empty(op->act->name)),
+                  KV("error", o->ok ? "" : err->text));
+    else if (o->ok)
         log_info(verbs[op->act->type], KV("kind", kube_resource(op->act->kind)->kind),
                  KV("object", str_or_empty(op->act->name)),
                  KV_INT("ms", loop_now(e->x->loop) - op->started));
@@ -285,7 +296,8 @@ static void ask(struct op *op, const char *method, const char *path, flink_done_
     struct flink_endpoint e;
 
     if (endpoint(op, &e))
-        op->flink = flink_send(op->e->x->flink, &e, method, path, NULL, 0, done, op);
+        op->flink = flink_send(op->e->x->flink, &e, method, path, NULL,
+                               is_look(op) ? LOOK_TIMEOUT_MS : 0, done, op);
 }
 
 static void touched(struct op *op)
@@ -408,7 +420,7 @@ static void on_state(void *arg, const struct flink_answer *answer)
     struct error err = *answer->err;
     struct flink_checkpoints c;
 
-    op->outcome.taken_ms = op->outcome.pending_ms = -1;
+    op->outcome.taken_ms = op->outcome.checkpoint_ms = op->outcome.pending_ms = -1;
     if (err.code == ERR_NOT_FOUND && strstr(err.text, NO_CHECKPOINTS)) {
         op_ok(op);
         return;
@@ -419,6 +431,7 @@ static void on_state(void *arg, const struct flink_answer *answer)
         op->outcome.found = last->id >= 0;
         op->outcome.text = last->path;
         op->outcome.taken_ms = c.latest.id >= 0 ? c.latest.trigger_ms : -1;
+        op->outcome.checkpoint_ms = c.checkpoint_ms;
         op->outcome.pending_ms = c.pending_ms;
     }
     op_end(op, &err);

@@ -222,7 +222,8 @@ static int64_t newest_pending(struct decoder *d, jv checkpoints)
     jv_foreach (item, jv_get(checkpoints, "history")) {
         int64_t ms = decode_time(d, NTH(history, i++), *item, "trigger_timestamp");
 
-        if (str_eq(JV_STRING(*item, "status"), "IN_PROGRESS"))
+        if (str_eq(JV_STRING(*item, "status"), "IN_PROGRESS") &&
+            !jv_bool_or(jv_get(*item, "is_savepoint"), false))
             newest = MAX(newest, ms);
     }
     return newest;
@@ -244,6 +245,7 @@ int flink_decode_checkpoints(struct arena *a, jv v, struct flink_checkpoints *re
     ret->latest = read_snapshot(&d, a, AT(latest, "completed"), newest);
     ret->savepoint = read_snapshot(&d, a, AT(latest, "savepoint"), savepoint);
     ret->restored = read_snapshot(&d, a, AT(latest, "restored"), restored);
+    ret->checkpoint_ms = ret->latest.trigger_ms;
     ret->pending_ms = newest_pending(&d, obj);
     if (ret->savepoint.id > ret->latest.id)
         ret->latest = ret->savepoint;

@@ -122,6 +122,7 @@ static void read_outcomes(struct situation *s)
                                 .found = jv_bool_or(jv_get(*o, "found"), false),
                                 .text = JV_STRING(*o, "text"),
                                 .taken_ms = jv_int64_or(jv_get(*o, "takenMs"), -1),
+                                .checkpoint_ms = jv_int64_or(jv_get(*o, "takenMs"), -1),
                                 .pending_ms = jv_int64_or(jv_get(*o, "pendingMs"), -1)};
         if (!error)
             continue;
@@ -271,17 +272,28 @@ static const struct flink_defaults *defaults_of(struct situation *s)
 /* An answer about high availability that counts is one that was asked for in this situation. */
 static struct ha_notes asked_before(struct situation *s, const struct cluster_snapshot *now)
 {
-    struct cluster_memory none = cluster_memory_initial();
     struct outcome *others = arena_new_array(s->a, struct outcome, s->n_outcomes + 1);
     struct cluster_snapshot before = *now;
 
-    before.memory = &none;
     before.outcomes = others;
     before.n_outcomes = 0;
     for (size_t i = 0; i < s->n_outcomes; i++)
         if (s->outcomes[i].type != ACT_READ_HA)
             others[before.n_outcomes++] = s->outcomes[i];
-    return before.n_outcomes < s->n_outcomes ? reconcile_cluster(s->a, &before).memory.ha : none.ha;
+    return before.n_outcomes < s->n_outcomes ? reconcile_cluster(s->a, &before).memory.ha
+                                             : now->memory->ha;
+}
+
+/* That the job has ended was seen before, if the case says so. */
+static struct stop_memory stopped_before(struct situation *s, jv cr)
+{
+    struct stop_memory stop = stop_memory_initial();
+
+    if (!jv_bool_or(JV_PATH(s->doc, "memory", "endSeen"), false))
+        return stop;
+    stop.job_id = JV_STRING(cr, "status", "jobStatus", "jobId");
+    stop.ended = s->now - 5000;
+    return stop;
 }
 
 /* The newest checkpoint that was seen of the job. */
@@ -336,6 +348,7 @@ static struct plan plan_cluster(struct situation *s, jv cr)
     /* Waiting times need a first look: the case says how long ago that was. */
     int64_t before = jv_int64_or(jv_get(s->doc, "firstLook"), 0);
     snap.now -= before;
+    memory.stop = stopped_before(s, cr);
     memory.ha = asked_before(s, &snap);
     memory.checkpoints = seen_before(s, cr);
     if (before) {
@@ -370,6 +383,7 @@ static struct plan plan_job(struct situation *s, jv cr)
     };
     jv m = jv_get(s->doc, "memory");
 
+    memory.stop = stopped_before(s, cr);
     memory.checkpoints = seen_before(s, cr);
     memory.looked_for = JV_STRING(m, "lookedFor");
     memory.lost_id = JV_STRING(m, "lostId");
