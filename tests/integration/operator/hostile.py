@@ -138,7 +138,7 @@ def changed(run):
     found = submit(run)
     time.sleep(1)
     before = {k: v for k, v in versions(run).items() if k not in ("flinkdep/demo", "sessionjob/first")}
-    cases = [c for c in CASES if c.who == OPERATOR and not c.name][::EVERY]
+    cases = [c for c in CASES if c.who == OPERATOR and not c.name and not c.new][::EVERY]
     for i, case in enumerate(cases):
         kind, name = ("sessionjob", "first") if case.job else ("flinkdep", "demo")
         becomes(run, case, kind, name, resource(ns, i, case).get("spec"))

@@ -25,6 +25,7 @@ class Case(NamedTuple):
     job: bool = False  # a FlinkSessionJob, not a FlinkDeployment
     name: str = ""  # of the resource; by default one that is right
     text: str = ""  # who is FILE: all of it; %s is a valid resource as JSON
+    new: bool = False  # only of a new resource: one that is there may not be changed into the like, whatever else is wrong
 
 
 def api(title, spec, path, words, server, **more):
@@ -112,7 +113,7 @@ CHOICES = [
     api("an unknown allocator", {"allocator": {"type": "Magic"}}, "allocator.type", "must be one of Operator, Flink",
         "Unsupported value"),
     op("Flink's own allocator for an application without a JAR", {"allocator": {"type": "Flink"}, "job": {"entryClass": "a.B"}},
-       "job.jarURI", "must be given where Flink's own allocator"),
+       "job.jarURI", "must be given where Flink's own allocator", new=True),
     op("an unknown pull policy", {"imagePullPolicy": "Sometimes"}, "imagePullPolicy", "must be one of IfNotPresent, Always, Never"),
 ]
 
@@ -141,7 +142,7 @@ SIZES = [
         "must be between 0 and 1000000, found -1", "should be greater than or equal to 0"),
     op("TaskManagers for a planet", {"allocator": {"maxTaskManagers": 10**9}}, "allocator.maxTaskManagers", "between 0 and 1000000"),
     op("an allocator's policy without an allocator", {"mode": "standalone", "allocator": {"maxTaskManagers": 2}}, "allocator",
-       "has no effect in mode standalone"),
+       "has no effect in mode standalone", new=True),
     op("a time-out in words", {"allocator": {"idleTimeout": "soon"}}, "allocator.idleTimeout", "soon"),
     op("a time-out of an age", {"allocator": {"startTimeout": "9223372036854775807 ms"}}, "allocator.startTimeout", "9223372036854775807"),
     op("an image of 1 MiB", {"image": "x" * MIB}, "image", "is too large"),

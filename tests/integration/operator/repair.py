@@ -1,4 +1,5 @@
 """Other people's hands in it."""
+import itertools
 import threading
 import time
 
@@ -81,14 +82,18 @@ def status_conflicts(run):
     found = submit(run, ready=False)
     found = job_ready(run)
     equal([j for _, _, j in flink.accepted], [found], "submissions")
-    conflicts = [e for e in writes(run) if dig(e, "responseStatus.code") == 409]
-    check(conflicts, "there was no conflict: this test has tested nothing")
+    limits = itertools.count(50)
+
+    def conflicts():  # in a status that is written for each change of the spec
+        run.kube.patch("flinkdep", ns, "demo", {"spec": {"allocator": {"maxTaskManagers": next(limits)}}})
+        return [e for e in writes(run) if dig(e, "responseStatus.code") == 409]
+    found = wait("a conflict, without which nothing is tested", conflicts, SOON, 0.3)
     delete(run, "sessionjob", "first")
     delete(run, "flinkdep", "demo")
     stop.set()
     thread.join()
     nothing_left(run)
-    run.note(f"{len(conflicts)} conflicts")
+    run.note(f"{len(found)} conflicts")
 
 
 GARBAGE = {
