@@ -3,7 +3,8 @@
  *   download ──64 KiB──► upload          (two HTTP calls, each pausing the other)
  *                          │ jar id
  *                          ▼
- *                         run            (the JobManager runs main(): may take minutes)
+ *                         run            (the JobManager runs main(): may take minutes, or its
+ *                          │              answer may be lost: the job is looked for beside it)
  *                          │
  *                          ▼
  *                     delete the JAR     (only what we uploaded)
@@ -23,6 +24,7 @@
 #include "flinkop/strbuf.h"
 
 #define RUN_TIMEOUT_MS 600000 /* kubernetes.operator.job.submission.timeout */
+#define LOOK_MS 30000         /* while that is not answered: is the job there? */
 #define IDLE_TIMEOUT_MS 60000 /* of both streams */
 #define BUFFER_MAX (64 * 1024)
 #define MAX_REDIRECTS 5
@@ -38,6 +40,8 @@ struct submission {
 
     struct http_call *download;
     struct flink_call *flink; /* upload, run or delete */
+    struct flink_call *look;  /* beside the run */
+    struct timer *timer;      /* for the next one */
     bool uploading;           /* flink is the upload */
     bool sent;                /* flink is the run, or it has been */
     struct strbuf buffer;     /* on its way from one to the other */
@@ -72,6 +76,7 @@ static void fail(struct submission *s, const struct error *err)
     flink_drop(s->flink);
     s->download = NULL;
     s->flink = NULL;
+    /* No run is under way, so no look either. */
     loop_defer(s->x->loop, s, finish_later, s);
 }
 
@@ -87,6 +92,8 @@ void submission_free(struct submission *s)
     loop_undefer(s->x->loop, s);
     http_drop(s->download);
     flink_drop(s->flink);
+    flink_drop(s->look);
+    timer_free(s->timer);
     strbuf_release(&s->buffer);
     arena_free(&s->a);
     free(s);
@@ -121,6 +128,17 @@ static bool no_such_jar(const struct error *err)
            (err->http && strstr(err->text, "Jar file ") && strstr(err->text, " does not exist"));
 }
 
+static void run_ended(struct submission *s)
+{
+    flink_drop(s->look);
+    s->look = NULL;
+    timer_stop(s->timer);
+    if (s->uploaded)
+        delete_jar(s);
+    else
+        finish(s);
+}
+
 static void on_run(void *arg, const struct flink_answer *answer)
 {
     struct submission *s = arg;
@@ -136,10 +154,30 @@ static void on_run(void *arg, const struct flink_answer *answer)
         strcmp(job_id, s->job_id))
         error_set(&s->result, ERR_SERVER, "Flink ran the job as %s instead of %s", job_id,
                   s->job_id);
-    if (s->uploaded)
-        delete_jar(s);
-    else
-        finish(s);
+    run_ended(s);
+}
+
+/* The answer may be lost, and would be waited for while the job runs. */
+static void on_looked(void *arg, const struct flink_answer *answer)
+{
+    struct submission *s = arg;
+
+    s->look = NULL;
+    if (answer->err->code != ERR_NONE) {
+        timer_start(s->timer, LOOK_MS);
+        return;
+    }
+    flink_drop(s->flink);
+    s->flink = NULL;
+    run_ended(s);
+}
+
+static void look(void *arg)
+{
+    struct submission *s = arg;
+
+    s->look = flink_send(s->x->flink, &s->e, "GET", arena_printf(&s->a, "/jobs/%s", s->job_id),
+                         NULL, 0, on_looked, s);
 }
 
 static void run(struct submission *s)
@@ -158,6 +196,8 @@ static void run(struct submission *s)
     s->sent = true;
     s->flink = flink_send(s->x->flink, &s->e, "POST", path, json_text(&s->a, body), RUN_TIMEOUT_MS,
                           on_run, s);
+    s->timer = timer_new(s->x->loop, look, s);
+    timer_start(s->timer, LOOK_MS);
 }
 
 /* ---- download into upload ---- */
