@@ -6,6 +6,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "flinkop/jv.h"
+
+struct error;
+
 /* clang-format off */
 #define KUBE_KINDS(X) \
     /* id               kind                 apiVersion                      plural              */ \
@@ -48,5 +52,9 @@ const struct kube_resource *kube_resource_of(const char *api_version, const char
  * subresource may be NULL. */
 char *kube_path(const struct kube_resource *res, const char *ns, const char *name,
                 const char *subresource);
+
+/** Adds to a refusal which right on the owner of body was missing: where admission asks for that,
+ * it does not name it in its answer. */
+void kube_name_right(jv body, const char *ns, struct error *err);
 
 #endif

@@ -143,21 +143,6 @@ static void op_fail(struct op *op, enum errc code, const char *text)
 
 /* ---- Kubernetes ---- */
 
-/* Where admission asks for a right on the owner, it does not name it in its answer. */
-static void name_right(const struct op *op, struct error *err)
-{
-    jv owner = jv_at(JV_PATH(op->act->body, "metadata", "ownerReferences"), 0);
-    const char *api = JV_STRING(owner, "apiVersion");
-    const struct kube_resource *res = kube_resource_of(api, JV_STRING(owner, "kind"));
-    size_t n = strlen(err->text);
-
-    if (err->code == ERR_FORBIDDEN && res && strstr(err->text, "blockOwnerDeletion"))
-        snprintf(err->text + n, sizeof(err->text) - n,
-                 "; cannot update resource \"%s/finalizers\" in API group \"%.*s\" in the "
-                 "namespace \"%s\"",
-                 res->plural, (int)strcspn(api, "/"), api, op->act->ns);
-}
-
 static void on_looked_up(void *arg, const struct kube_reply *reply)
 {
     struct op *op = arg;
@@ -205,7 +190,7 @@ static void on_written(void *arg, const struct kube_reply *reply)
     if (err.code == ERR_CONFLICT && !op->act->version &&
         (op->act->type == ACT_DELETE || op->act->type == ACT_RELEASE))
         err.code = ERR_NONE; /* another one has the name */
-    name_right(op, &err);
+    kube_name_right(op->act->body, op->act->ns, &err);
     op_end(op, &err);
 }
 

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "flinkop/kube_resource.h"
 
+#include <stdio.h>
+#include <string.h>
+
+#include "flinkop/error.h"
 #include "flinkop/http.h"
 #include "flinkop/macros.h"
 #include "flinkop/mem.h"
@@ -51,4 +55,18 @@ char *kube_path(const struct kube_resource *res, const char *ns, const char *nam
     add_segment(&sb, "/", name);
     add_segment(&sb, "/", subresource);
     return strbuf_detach(&sb, NULL);
+}
+
+void kube_name_right(jv body, const char *ns, struct error *err)
+{
+    jv owner = jv_at(JV_PATH(body, "metadata", "ownerReferences"), 0);
+    const char *api = JV_STRING(owner, "apiVersion");
+    const struct kube_resource *res = kube_resource_of(api, JV_STRING(owner, "kind"));
+    size_t n = strlen(err->text);
+
+    if (err->code == ERR_FORBIDDEN && res && strstr(err->text, "blockOwnerDeletion"))
+        snprintf(err->text + n, sizeof(err->text) - n,
+                 "; cannot update resource \"%s/finalizers\" in API group \"%.*s\" in the "
+                 "namespace \"%s\"",
+                 res->plural, (int)strcspn(api, "/"), api, ns);
 }
