@@ -219,12 +219,10 @@ bool ha_ready_to_start(struct cluster_pass *p)
     if (known)
         m->lost = lost(p, items);
     if (m->lost)
-        p->stop_trouble = (struct obs_cause){
-            UPGRADE_FAILED,
-            arena_printf(p->a,
-                         "high availability has not kept the state that the job is to go on from; "
-                         "it may have ended while it was stopped. " MANUAL_RESTORE "%s",
-                         job_last_seen(p->a, jv_get(p->status, "jobStatus")))};
+        p->stop_trouble =
+            job_state_lost(p->a, jv_get(p->status, "jobStatus"),
+                           "high availability has not kept the state that the job is to go on "
+                           "from; it may have ended while it was stopped");
     if (!known || m->lost)
         return false;
     jv_foreach (item, items) {

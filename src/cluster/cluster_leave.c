@@ -198,14 +198,14 @@ static void tell_unknown(struct cluster_pass *p)
     if (!job_never_seen(p) && !no_jobmanager_comes(p))
         return;
     p->job_missing = true;
-    p->stop_trouble = (struct obs_cause){
-        UPGRADE_FAILED,
-        arena_printf(p->a,
-                     "high availability has kept nothing of the job: it has ended unseen, or never "
-                     "begun; the state to go on from is not known. " MANUAL_RESTORE "%s%s%s",
-                     job_last_seen(p->a, jv_get(p->status, "jobStatus")),
-                     p->jm == JM_ERROR ? ". The JobManager: " : "",
-                     p->jm == JM_ERROR ? str_or_empty(p->cause.message) : "")};
+    p->stop_trouble =
+        job_state_lost(p->a, jv_get(p->status, "jobStatus"),
+                       "high availability has kept nothing of the job: it has ended unseen, or "
+                       "never begun; the state to go on from is not known");
+    if (p->jm == JM_ERROR)
+        p->stop_trouble.message = arena_printf(p->a, "%s. The JobManager: %s",
+                                               p->stop_trouble.message,
+                                               str_or_empty(p->cause.message));
 }
 
 /* The job has ended, and its JobManager, which could tell of its last state, is gone. What was
@@ -216,12 +216,9 @@ static bool left_by_the_dead(struct cluster_pass *p, bool by_ha, struct leavings
 
     if (by_ha && p->job_state != JOB_FINISHED && left_to_ha(p, ret, &known))
         return known;
-    p->stop_trouble = (struct obs_cause){
-        UPGRADE_FAILED,
-        arena_printf(p->a,
-                     "the job has ended, and its JobManager, which knew its last state, is "
-                     "gone. " MANUAL_RESTORE "%s",
-                     job_last_seen(p->a, jv_get(p->status, "jobStatus")))};
+    p->stop_trouble = job_state_lost(p->a, jv_get(p->status, "jobStatus"),
+                                     "the job has ended, and its JobManager, which knew its last "
+                                     "state, is gone");
     return false;
 }
 

@@ -9,13 +9,12 @@
  * stays in the status, and that of each further run is made of the one before: so each run has
  * another one, even if its spec, id and state are those of a former run.
  */
-#include "cluster_internal.h"
+#include "application.h"
 #include "flinkop/arena.h"
 #include "flinkop/clock.h"
 #include "flinkop/flink_version.h"
 #include "flinkop/json.h"
 #include "flinkop/str.h"
-#include "job_stop.h"
 #include "job_words.h"
 
 #define OPTION "kubernetes.operator.job.upgrade.inplace-scaling.enabled"
@@ -28,7 +27,8 @@ void judge_hashes(struct cluster_pass *p)
 {
     const char *started = JV_STRING(p->status, STARTED_HASH);
 
-    p->target_hash = str_or(started, application_hash(p->a, p->target, p->job_id, p->restore_path));
+    p->target_hash = started ? started
+                             : application_hash(p->a, p->target, p->job_id, p->restore_path);
     p->config_hash = started ? deployment_spec_hash(p->a, p->target) : NULL;
 }
 
@@ -114,15 +114,6 @@ static bool may_run(const struct cluster_pass *p)
     }
 }
 
-static const struct outcome *outcome(const struct cluster_pass *p)
-{
-    for (size_t i = 0; i < p->s->n_outcomes; i++)
-        if (p->s->outcomes[i].type == ACT_RESCALE_JOB &&
-            str_eq(p->s->outcomes[i].job_id, p->job_id))
-            return &p->s->outcomes[i];
-    return NULL;
-}
-
 static void tell_scaling(struct cluster_pass *p, bool warning, const char *message)
 {
     plan_event(&p->plan, KIND_FLINKDEPLOYMENT, p->cr, warning, "Job", "Scaling", message);
@@ -153,25 +144,17 @@ static void succeeded(struct cluster_pass *p, bool changed)
     p->rescaled = true;
 }
 
-static void ask(struct cluster_pass *p)
-{
-    struct action *act =
-        plan_add(&p->plan, ACT_RESCALE_JOB, KIND_FLINKDEPLOYMENT, p->meta.ns, p->meta.name);
-
-    act->cluster = p->meta.name;
-    act->job_id = p->job_id;
-    act->body = p->overrides;
-}
-
 bool rescale(struct cluster_pass *p)
 {
     struct rescale_notes *m = &p->plan.memory.rescale;
-    const char *hash = deployment_spec_hash(p->a, p->pending);
-    bool same = str_eq(m->spec_hash, hash);
-    const struct outcome *o = same ? outcome(p) : NULL;
 
     if (!jv_present(p->overrides) || !may_run(p))
         return false;
+    struct job_stop job = application_stop(p, UPGRADE_LAST_STATE);
+    const char *hash = deployment_spec_hash(p->a, p->pending);
+    bool same = str_eq(m->spec_hash, hash);
+    const struct outcome *o = same ? job_outcome(&job, ACT_RESCALE_JOB) : NULL;
+
     if (!same)
         *m = (struct rescale_notes){.spec_hash = hash, .since = p->s->now};
     if (o && o->ok) {
@@ -187,7 +170,7 @@ bool rescale(struct cluster_pass *p)
     p->progress = there ? "rescaling the job while it runs"
                         : "waiting for the JobManager, to rescale the job while it runs";
     if (there && p->s->now >= m->retry_at)
-        ask(p);
+        job_ask(&job, ACT_RESCALE_JOB)->body = p->overrides;
     plan_wake(&p->plan, m->retry_at > p->s->now ? m->retry_at : m->since + PATIENCE_MS);
     return true;
 }

@@ -479,13 +479,11 @@ static void look_for_cause(struct job_pass *p)
 }
 
 /* Nothing that it would have to end for. */
-static void goes_on(struct job_pass *p)
+static void goes_on(struct job_pass *p, struct job_stop *job)
 {
-    struct job_stop look = stop_of(p);
-
     p->out.memory.stop = stop_memory_initial();
     if (!p->stateless)
-        job_look_at_checkpoint(&look);
+        job_look_at_checkpoint(job);
 }
 
 static void follow(struct job_pass *p)
@@ -507,7 +505,7 @@ static void follow(struct job_pass *p)
     if ((p->suspend || p->changed || begun) && !(was_suspended && ended) && !end_job(p, &restore))
         return;
     if (!p->suspend && !p->changed && !begun)
-        goes_on(p);
+        goes_on(p, &job);
     p->progress = NULL;
     if (was_suspended && p->stateless && !recorded_stateless(p))
         restore = NULL; /* its state is not wanted any more */

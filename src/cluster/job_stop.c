@@ -88,12 +88,9 @@ static void cancel(struct job_stop *s)
 
 static void unknown_state(struct job_stop *s, const char *why)
 {
-    s->trouble = (struct obs_cause){
-        UPGRADE_FAILED,
-        arena_printf(
-            s->a,
-            "the job has ended, and the state to go on from is not known: %s. " MANUAL_RESTORE "%s",
-            why, job_last_seen(s->a, s->status))};
+    s->trouble = job_state_lost(
+        s->a, s->status,
+        arena_printf(s->a, "the job has ended, and the state to go on from is not known: %s", why));
 }
 
 /* Flink keeps the checkpoints of jobs that have ended for jobstore.expiration-time, as long as its

@@ -129,6 +129,12 @@ const char *job_last_seen(struct arena *a, jv status)
     return path ? arena_printf(a, ". The newest checkpoint that was seen: %s", path) : "";
 }
 
+struct obs_cause job_state_lost(struct arena *a, jv status, const char *why)
+{
+    return (struct obs_cause){
+        UPGRADE_FAILED, arena_printf(a, "%s. " MANUAL_RESTORE "%s", why, job_last_seen(a, status))};
+}
+
 jv job_status_write(struct arena *a, jv old, const struct obs_job *job, const char *state,
                     int64_t wall)
 {

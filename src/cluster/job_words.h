@@ -46,6 +46,9 @@ const char *job_failure(struct plan *plan, const struct failure_look *l);
 #define MANUAL_RESTORE "Manual restore required: " HOW_TO_RESTORE
 /** In status.jobStatus: {location, timeStamp} of the newest checkpoint that was seen. */
 #define LAST_CHECKPOINT "lastCheckpoint"
+/** UPGRADE_FAILED for this reason, with what helps and what was seen last. status: status.jobStatus
+ */
+struct obs_cause job_state_lost(struct arena *a, jv status, const char *why);
 /** Behind that: what the status tells of the newest checkpoint, "" if nothing. status:
  * status.jobStatus */
 const char *job_last_seen(struct arena *a, jv status);
