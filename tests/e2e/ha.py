@@ -68,13 +68,7 @@ def kept(run):
 def last_state(run, series):
     _, first = start(run, "last-state", series)
     time.sleep(3)
-    at, since = len(numbers(run)), time.time()
-    run.kube.patch("flinkdep", run.ns, "demo", {"spec": {"restartNonce": 1}})
-    told(run, "UPGRADING", lifecycleState="UPGRADING")
-    _, second = running(run)
-    run.note(f"RUNNING again {time.time() - since:.1f} s after a change")
-    equal(second, first, "job id after a change")
-    goes_on(run, at, exactly=False)
+    changed(run, first)
     run.kube.patch("flinkdep", run.ns, "demo", {"spec": {"job": {"state": "suspended"}}})
     suspended(run, "demo", "flinkdep", UP)
     wait("Ready", lambda: condition(run.kube.get("flinkdep", run.ns, "demo"))["status"] == "True", 60)
@@ -87,6 +81,18 @@ def last_state(run, series):
     run.kube.delete("flinkdep", run.ns, "demo")
     gone(run, "flinkdep", "demo", seconds=90)
     equal(kept(run), [], "ConfigMaps left")
+
+
+def changed(run, first):
+    """A change with the last state: the same job goes on; its Flink."""
+    at, since = len(numbers(run)), time.time()
+    run.kube.patch("flinkdep", run.ns, "demo", {"spec": {"restartNonce": 1}})
+    told(run, "UPGRADING", lifecycleState="UPGRADING")
+    flink, second = running(run)
+    run.note(f"RUNNING again {time.time() - since:.1f} s after a change")
+    equal(second, first, "job id after a change")
+    goes_on(run, at, exactly=False)
+    return flink
 
 
 def saved(run, first):
