@@ -123,7 +123,8 @@ static bool make_room(struct kube_events *e)
     return false;
 }
 
-/* The value of a key, made and zeroed if it is new; the oldest one goes when there are too many. */
+/* The value of a key, made and zeroed if it is new; the oldest one goes when there are too many.
+ * size: of all values of this map. */
 static void *remember(struct strmap *m, const char *key, size_t size, bool *ret_new)
 {
     void *value = strmap_get(m, key);
@@ -133,8 +134,8 @@ static void *remember(struct strmap *m, const char *key, size_t size, bool *ret_
     if (value)
         return value;
     if (m->count >= CACHE_MAX)
-        free(strmap_remove(m, oldest->key));
-    value = xcalloc(1, size);
+        slab_free(strmap_remove(m, oldest->key), size);
+    value = slab_calloc(size);
     strmap_put(m, key, value);
     return value;
 }
@@ -427,9 +428,9 @@ void kube_events_free(struct kube_events *e)
     strmap_foreach (it, &e->entries)
         entry_free(it->value);
     strmap_foreach (it, &e->budgets)
-        free(it->value);
+        slab_free(it->value, sizeof(struct budget));
     strmap_foreach (it, &e->similars)
-        free(it->value);
+        slab_free(it->value, sizeof(struct similar));
     strmap_release(&e->entries);
     strmap_release(&e->budgets);
     strmap_release(&e->similars);
