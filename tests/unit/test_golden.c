@@ -23,7 +23,7 @@
 #include "unit.h"
 
 #define FOLDER "tests/golden/reconcile"
-#define MAX_CASES 300
+#define MAX_CASES 2000
 #define FILE_MAX (4 << 20)
 
 static char *cases[MAX_CASES];
@@ -369,6 +369,7 @@ static struct plan plan_job(struct situation *s, jv cr)
         .cluster_exists = jv_present(cluster),
         .cluster_ready = jv_bool_or(jv_get(cluster, "ready"), false),
         .cluster_releasing = jv_bool_or(jv_get(cluster, "releasing"), false),
+        .cluster_rescales = jv_bool_or(jv_get(cluster, "rescales"), false),
         .cluster_ended = jv_bool_or(jv_get(cluster, "ended"), false),
         .cluster_text = str_or(JV_STRING(cluster, "text"), "waiting for the cluster"),
         .cluster_shortage = JV_STRING(cluster, "shortage"),
@@ -393,6 +394,13 @@ static struct plan plan_job(struct situation *s, jv cr)
     memory.unsent_id = JV_STRING(m, "unsentId");
     memory.retry_at = jv_int64_or(jv_get(m, "retryAt"), 0);
     memory.deleting_since = jv_int64_or(jv_get(m, "deletingSince"), -1);
+    int64_t before = jv_int64_or(jv_get(s->doc, "firstLook"), 0);
+
+    if (before) {
+        snap.now -= before;
+        memory = reconcile_session_job(s->a, &snap).memory;
+        snap.now += before;
+    }
     return reconcile_session_job(s->a, &snap).plan;
 }
 
@@ -501,9 +509,12 @@ static void find_cases(void)
     const struct dirent *e;
 
     n_cases = 0;
-    while (dir && (e = readdir(dir)) && n_cases < MAX_CASES)
-        if (str_has_suffix(e->d_name, ".yaml"))
-            cases[n_cases++] = xasprintf(FOLDER "/%s", e->d_name);
+    while (dir && (e = readdir(dir))) {
+        if (!str_has_suffix(e->d_name, ".yaml"))
+            continue;
+        BUG_ON(n_cases == MAX_CASES); /* else some would not be looked at */
+        cases[n_cases++] = xasprintf(FOLDER "/%s", e->d_name);
+    }
     if (dir)
         closedir(dir);
     qsort(cases, (size_t)n_cases, sizeof(*cases), by_name);
