@@ -75,6 +75,8 @@ struct flink_job {
     int tasks_total, tasks[TASKS_STATES];
     int pending_operators; /* 2.x batch; else 0 */
 };
+/** All of its tasks run or have finished. */
+bool flink_job_runs_whole(const struct flink_job *j);
 /** GET /jobs/overview */
 int flink_decode_jobs(struct arena *a, jv v, struct flink_job **ret, size_t *ret_n,
                       struct error *err) MUST_CHECK;

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "executor.h"
+#include "executor_internal.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "flinkop/arena.h"
-#include "flinkop/flink_reply.h"
 #include "flinkop/json.h"
 #include "flinkop/kube_client.h"
 #include "flinkop/kube_events.h"
@@ -16,28 +15,6 @@
 #include "ha_kept.h"
 #include "store.h"
 #include "submit.h"
-
-/* One action on its way. */
-struct op {
-    struct execution *e;
-    struct action *act;
-    struct kube_request *kube;
-    struct flink_call *flink;
-    struct submission *submission;
-    bool ended;
-    struct outcome outcome;
-    int64_t started;
-    size_t burials; /* of the store, when it was sent */
-};
-
-struct execution {
-    struct executor *x;
-    struct arena a;
-    struct op *ops;
-    size_t n, pending;
-    execution_done_fn done;
-    void *arg;
-};
 
 static const char *const verbs[] = {
     [ACT_APPLY] = "applied",
@@ -74,10 +51,7 @@ static bool made_after_all(const struct op *op)
            store_had(store_of(op), act->ns, act->name, op->burials);
 }
 
-#define LOOK_TIMEOUT_MS 3000
-
-/* Made again and again while nothing is wrong: it is not worth a line, nor a back-off. */
-static bool is_look(const struct op *op)
+bool op_is_look(const struct op *op)
 {
     return op->act->type == ACT_READ_STATE;
 }
@@ -95,13 +69,13 @@ static void finish(void *arg)
         if (!e->ops[i].outcome.ok && made_after_all(&e->ops[i]))
             e->ops[i].outcome.ok = true;
         outcomes[n++] = e->ops[i].outcome;
-        failed |= !e->ops[i].outcome.ok && !is_look(&e->ops[i]);
+        failed |= !e->ops[i].outcome.ok && !op_is_look(&e->ops[i]);
     }
     e->done(e->arg, outcomes, n, failed);
     execution_free(e);
 }
 
-static void op_end(struct op *op, const struct error *err)
+void op_end(struct op *op, const struct error *err)
 {
     struct execution *e = op->e;
     struct outcome *o = &op->outcome;
@@ -112,7 +86,7 @@ static void op_end(struct op *op, const struct error *err)
     op->ended = true;
     o->ok = err->code == ERR_NONE;
     o->error = *err;
-    if (is_look(op))
+    if (op_is_look(op))
         log_debug(verbs[op->act->type], KV("object", str_or_empty(op->act->name)),
                   KV("error", o->ok ? "" : err->text));
     else if (o->ok)
@@ -128,12 +102,12 @@ static void op_end(struct op *op, const struct error *err)
         loop_defer(e->x->loop, e, finish, e);
 }
 
-static void op_ok(struct op *op)
+void op_ok(struct op *op)
 {
     op_end(op, &(struct error){.code = ERR_NONE});
 }
 
-static void op_fail(struct op *op, enum errc code, const char *text)
+void op_fail(struct op *op, enum errc code, const char *text)
 {
     struct error err;
 
@@ -211,7 +185,7 @@ static void write_object(struct op *op, enum kube_verb verb, const char *subreso
                                  .body = json_text(&op->e->a, op->act->body)});
 }
 
-static void delete_object(struct op *op)
+void op_delete(struct op *op)
 {
     send(op, &(struct kube_call){.verb = KUBE_DELETE,
                                  .uid = op->act->uid,
@@ -264,214 +238,8 @@ static void read_ha(struct op *op)
                   on_ha, op);
 }
 
-/* ---- Flink ---- */
-
-static bool endpoint(struct op *op, struct flink_endpoint *ret)
-{
-    struct executor *x = op->e->x;
-
-    if (x->jobmanager(x->arg, op->act->ns, op->act->cluster, ret))
-        return true;
-    op_fail(op, ERR_UNREACHABLE, "no JobManager runs");
-    return false;
-}
-
-static void ask(struct op *op, const char *method, const char *path, flink_done_fn done)
-{
-    struct flink_endpoint e;
-
-    if (endpoint(op, &e))
-        op->flink = flink_send(op->e->x->flink, &e, method, path, NULL,
-                               is_look(op) ? LOOK_TIMEOUT_MS : 0, done, op);
-}
-
-static void touched(struct op *op)
-{
-    op->e->x->touched(op->e->x->arg, op->act->ns, op->act->cluster,
-                      op->act->type == ACT_RESCALE_JOB);
-}
-
-/* The look right before a TaskManager is taken away. */
-static void on_rechecked(void *arg, const struct flink_answer *answer)
-{
-    struct op *op = arg;
-    struct flink_taskmanager *tms = NULL;
-    struct error err = *answer->err;
-    size_t n = 0;
-
-    op->flink = NULL;
-    if (err.code != ERR_NONE ||
-        flink_decode_taskmanagers(&op->e->a, answer->body, &tms, &n, &err)) {
-        op_end(op, &err);
-        return;
-    }
-    for (size_t i = 0; i < n; i++) {
-        if (strcmp(tms[i].id, op->act->name) || tms[i].free_slots >= tms[i].slots)
-            continue;
-        log_info("kept: it is in use again", KV("taskmanager", op->act->name));
-        op_ok(op);
-        return;
-    }
-    delete_object(op);
-}
-
-static void on_found(void *arg, const struct flink_answer *answer)
-{
-    struct op *op = arg;
-
-    op->outcome.found = answer->err->code == ERR_NONE;
-    if (answer->err->code == ERR_NOT_FOUND)
-        op_ok(op);
-    else
-        op_end(op, answer->err);
-}
-
-static void on_cancelled(void *arg, const struct flink_answer *answer)
-{
-    struct op *op = arg;
-
-    touched(op);
-    op->outcome.found = answer->err->code != ERR_NOT_FOUND;
-    if (answer->err->code == ERR_NOT_FOUND || answer->err->code == ERR_CONFLICT)
-        op_ok(op); /* it has ended */
-    else
-        op_end(op, answer->err);
-}
-
-static void on_job_error(void *arg, const struct flink_answer *answer)
-{
-    struct op *op = arg;
-    struct error err = *answer->err;
-    const char *root = NULL;
-    int64_t when;
-
-    if (err.code == ERR_NONE &&
-        !flink_decode_exceptions(&op->e->a, answer->body, &root, &when, &err))
-        op->outcome.text = root;
-    op_end(op, &err);
-}
-
-static void on_done(void *arg, const struct flink_answer *answer)
-{
-    struct op *op = arg;
-
-    touched(op);
-    op_end(op, answer->err);
-}
-
-static void stop(struct op *op)
-{
-    const struct stop_args *s = op->act->stop;
-    struct arena *a = &op->e->a;
-    struct flink_endpoint e;
-    const char *body =
-        json_text(a, OBJ({"triggerId", STR(s->trigger)}, {"targetDirectory", STR(s->directory)},
-                         {"formatType", STR(s->format)}, {"drain", BOOL(s->drain)}));
-
-    if (endpoint(op, &e))
-        op->flink = flink_send(op->e->x->flink, &e, "POST",
-                               arena_printf(a, "/jobs/%s/stop", op->act->job_id), body, 0, on_done,
-                               op);
-}
-
-static void on_savepoint(void *arg, const struct flink_answer *answer)
-{
-    struct op *op = arg;
-    struct error err = *answer->err;
-    struct flink_operation found = {0};
-
-    if (err.code == ERR_NOT_FOUND) { /* of the savepoint, or of the job */
-        op_ok(op);
-        return;
-    }
-    if (err.code == ERR_NONE && !flink_decode_operation(&op->e->a, answer->body, &found, &err)) {
-        op->outcome.found = true;
-        op->outcome.text = found.location;
-        if (found.failure)
-            error_set(&err, ERR_SERVER, "%s", found.failure);
-        else if (found.done && !found.location)
-            error_set(&err, ERR_PARSE, "Flink tells no path of the savepoint");
-    }
-    touched(op);
-    op_end(op, &err);
-}
-
-/* A job without checkpoints has no list of them either, and Flink says that with a 404, too. */
-#define NO_CHECKPOINTS "Checkpointing has not been enabled"
-
-static void on_state(void *arg, const struct flink_answer *answer)
-{
-    struct op *op = arg;
-    struct error err = *answer->err;
-    struct flink_checkpoints c;
-
-    op->outcome.taken_ms = op->outcome.checkpoint_ms = op->outcome.pending_ms = -1;
-    if (err.code == ERR_NOT_FOUND && strstr(err.text, NO_CHECKPOINTS)) {
-        op_ok(op);
-        return;
-    }
-    if (err.code == ERR_NONE && !flink_decode_checkpoints(&op->e->a, answer->body, &c, &err)) {
-        const struct flink_snapshot *last = c.latest.id >= 0 ? &c.latest : &c.restored;
-
-        op->outcome.found = last->id >= 0;
-        op->outcome.text = last->path;
-        op->outcome.taken_ms = c.latest.id >= 0 ? c.latest.trigger_ms : -1;
-        op->outcome.checkpoint_ms = c.checkpoint_ms;
-        op->outcome.pending_ms = c.pending_ms;
-    }
-    op_end(op, &err);
-}
-
-/* Asked for once more after an answer that was lost, it is there. */
-static void on_requirements(void *arg, const struct flink_answer *answer)
-{
-    struct op *op = arg;
-    struct arena *a = &op->e->a;
-    struct error err = *answer->err;
-    struct flink_requirement *now = NULL;
-    struct flink_endpoint e;
-    size_t n = 0;
-
-    if (err.code != ERR_NONE || flink_decode_requirements(a, answer->body, &now, &n, &err)) {
-        op_end(op, &err);
-        return;
-    }
-    jv body = flink_rescaled_requirements(a, now, n, op->act->body);
-
-    op->outcome.found = jv_present(body);
-    if (!op->outcome.found) {
-        touched(op);
-        op_ok(op);
-    } else if (endpoint(op, &e)) {
-        op->flink = flink_send(op->e->x->flink, &e, "PUT",
-                               arena_printf(a, "/jobs/%s/resource-requirements", op->act->job_id),
-                               json_text(a, body), 0, on_done, op);
-    }
-}
-
-static void on_submitted(void *arg, const struct error *err, const char *jar_id)
-{
-    struct op *op = arg;
-
-    op->outcome.text = jar_id ? arena_strdup(&op->e->a, jar_id) : NULL;
-    touched(op);
-    op_end(op, err);
-}
-
-static void submit(struct op *op)
-{
-    struct flink_endpoint e;
-
-    if (endpoint(op, &e))
-        op->submission =
-            submission_start(op->e->x, &e, op->act->job_id, op->act->submit, on_submitted, op);
-}
-
 static void start(struct op *op)
 {
-    struct arena *a = &op->e->a;
-    const char *job = str_or_empty(op->act->job_id);
-
     switch (op->act->type) {
     case ACT_APPLY:
         write_object(op, KUBE_APPLY, NULL);
@@ -486,42 +254,16 @@ static void start(struct op *op)
         write_object(op, KUBE_MERGE_PATCH, "status");
         break;
     case ACT_DELETE:
-        delete_object(op);
+        op_delete(op);
         break;
     case ACT_EVENT:
         emit(op);
         break;
-    case ACT_RELEASE:
-        ask(op, "GET", "/taskmanagers", on_rechecked);
-        break;
-    case ACT_FIND_JOB:
-        ask(op, "GET", arena_printf(a, "/jobs/%s", job), on_found);
-        break;
-    case ACT_CANCEL_JOB:
-        ask(op, "PATCH", arena_printf(a, "/jobs/%s?mode=cancel", job), on_cancelled);
-        break;
-    case ACT_JOB_ERROR:
-        ask(op, "GET", arena_printf(a, "/jobs/%s/exceptions?maxExceptions=1", job), on_job_error);
-        break;
-    case ACT_SUBMIT_JOB:
-        submit(op);
-        break;
-    case ACT_STOP_JOB:
-        stop(op);
-        break;
-    case ACT_FIND_SAVEPOINT:
-        ask(op, "GET", arena_printf(a, "/jobs/%s/savepoints/%s", job, op->act->stop->trigger),
-            on_savepoint);
-        break;
     case ACT_READ_HA:
         read_ha(op);
         break;
-    case ACT_RESCALE_JOB:
-        ask(op, "GET", arena_printf(a, "/jobs/%s/resource-requirements", job), on_requirements);
-        break;
-    case ACT_READ_STATE:
-        ask(op, "GET", arena_printf(a, "/jobs/%s/checkpoints", job), on_state);
-        break;
+    default:
+        op_start_flink(op);
     }
 }
 

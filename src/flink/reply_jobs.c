@@ -253,3 +253,9 @@ int flink_decode_checkpoints(struct arena *a, jv v, struct flink_checkpoints *re
         ret->latest.path = NULL;
     return decode_end(&d);
 }
+
+bool flink_job_runs_whole(const struct flink_job *j)
+{
+    return j->state == JOB_RUNNING && j->tasks_total > 0 && !j->pending_operators &&
+           j->tasks[TASKS_RUNNING] + j->tasks[TASKS_FINISHED] == j->tasks_total;
+}

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Actions that Flink carries out, or is asked about first. */
+#include <string.h>
+
+#include "executor_internal.h"
+#include "flinkop/flink_reply.h"
+#include "flinkop/json.h"
+#include "flinkop/log.h"
+#include "flinkop/mem.h"
+#include "flinkop/str.h"
+#include "submit.h"
+
+#define LOOK_TIMEOUT_MS 3000
+
+static bool endpoint(struct op *op, struct flink_endpoint *ret)
+{
+    struct executor *x = op->e->x;
+
+    if (x->jobmanager(x->arg, op->act->ns, op->act->cluster, ret))
+        return true;
+    op_fail(op, ERR_UNREACHABLE, "no JobManager runs");
+    return false;
+}
+
+static void ask(struct op *op, const char *method, const char *path, flink_done_fn done)
+{
+    struct flink_endpoint e;
+
+    if (endpoint(op, &e))
+        op->flink = flink_send(op->e->x->flink, &e, method, path, NULL,
+                               op_is_look(op) ? LOOK_TIMEOUT_MS : 0, done, op);
+}
+
+static void touched(struct op *op)
+{
+    op->e->x->touched(op->e->x->arg, op->act->ns, op->act->cluster,
+                      op->act->type == ACT_RESCALE_JOB);
+}
+
+/* ---- the look right before a TaskManager is taken away ---- */
+
+static void keep(struct op *op, const char *why)
+{
+    log_info("kept", KV("taskmanager", op->act->name), KV("because", why));
+    op_ok(op);
+}
+
+/* One that starts again has given its slots back, and takes any that are free. */
+static void on_jobs(void *arg, const struct flink_answer *answer)
+{
+    struct op *op = arg;
+    struct flink_job *jobs = NULL;
+    struct error err = *answer->err;
+    size_t n = 0;
+
+    op->flink = NULL;
+    if (err.code != ERR_NONE || flink_decode_jobs(&op->e->a, answer->body, &jobs, &n, &err)) {
+        op_end(op, &err);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (!job_state_terminal(jobs[i].state) && !flink_job_runs_whole(&jobs[i])) {
+            keep(op, "a job does not run as a whole");
+            return;
+        }
+    op_delete(op);
+}
+
+static void on_slots(void *arg, const struct flink_answer *answer)
+{
+    struct op *op = arg;
+    struct flink_taskmanager *tms = NULL, *tm = NULL;
+    struct error err = *answer->err;
+    size_t n = 0;
+
+    op->flink = NULL;
+    if (err.code != ERR_NONE ||
+        flink_decode_taskmanagers(&op->e->a, answer->body, &tms, &n, &err)) {
+        op_end(op, &err);
+        return;
+    }
+    for (size_t i = 0; i < n && !tm; i++)
+        tm = strcmp(tms[i].id, op->act->name) ? NULL : &tms[i];
+    if (!tm)
+        op_delete(op);
+    else if (tm->free_slots < tm->slots)
+        keep(op, "it is in use again");
+    else
+        ask(op, "GET", "/jobs/overview", on_jobs);
+}
+
+/* ---- answers about a job ---- */
+
+static void on_found(void *arg, const struct flink_answer *answer)
+{
+    struct op *op = arg;
+
+    op->outcome.found = answer->err->code == ERR_NONE;
+    if (answer->err->code == ERR_NOT_FOUND)
+        op_ok(op);
+    else
+        op_end(op, answer->err);
+}
+
+static void on_cancelled(void *arg, const struct flink_answer *answer)
+{
+    struct op *op = arg;
+
+    touched(op);
+    op->outcome.found = answer->err->code != ERR_NOT_FOUND;
+    if (answer->err->code == ERR_NOT_FOUND || answer->err->code == ERR_CONFLICT)
+        op_ok(op); /* it has ended */
+    else
+        op_end(op, answer->err);
+}
+
+static void on_job_error(void *arg, const struct flink_answer *answer)
+{
+    struct op *op = arg;
+    struct error err = *answer->err;
+    const char *root = NULL;
+    int64_t when;
+
+    if (err.code == ERR_NONE &&
+        !flink_decode_exceptions(&op->e->a, answer->body, &root, &when, &err))
+        op->outcome.text = root;
+    op_end(op, &err);
+}
+
+static void on_done(void *arg, const struct flink_answer *answer)
+{
+    struct op *op = arg;
+
+    touched(op);
+    op_end(op, answer->err);
+}
+
+static void stop(struct op *op)
+{
+    const struct stop_args *s = op->act->stop;
+    struct arena *a = &op->e->a;
+    struct flink_endpoint e;
+    const char *body =
+        json_text(a, OBJ({"triggerId", STR(s->trigger)}, {"targetDirectory", STR(s->directory)},
+                         {"formatType", STR(s->format)}, {"drain", BOOL(s->drain)}));
+
+    if (endpoint(op, &e))
+        op->flink = flink_send(op->e->x->flink, &e, "POST",
+                               arena_printf(a, "/jobs/%s/stop", op->act->job_id), body, 0, on_done,
+                               op);
+}
+
+static void on_savepoint(void *arg, const struct flink_answer *answer)
+{
+    struct op *op = arg;
+    struct error err = *answer->err;
+    struct flink_operation found = {0};
+
+    if (err.code == ERR_NOT_FOUND) { /* of the savepoint, or of the job */
+        op_ok(op);
+        return;
+    }
+    if (err.code == ERR_NONE && !flink_decode_operation(&op->e->a, answer->body, &found, &err)) {
+        op->outcome.found = true;
+        op->outcome.text = found.location;
+        if (found.failure)
+            error_set(&err, ERR_SERVER, "%s", found.failure);
+        else if (found.done && !found.location)
+            error_set(&err, ERR_PARSE, "Flink tells no path of the savepoint");
+    }
+    touched(op);
+    op_end(op, &err);
+}
+
+/* A job without checkpoints has no list of them either, and Flink says that with a 404, too. */
+#define NO_CHECKPOINTS "Checkpointing has not been enabled"
+
+static void on_state(void *arg, const struct flink_answer *answer)
+{
+    struct op *op = arg;
+    struct error err = *answer->err;
+    struct flink_checkpoints c;
+
+    op->outcome.taken_ms = op->outcome.checkpoint_ms = op->outcome.pending_ms = -1;
+    if (err.code == ERR_NOT_FOUND && strstr(err.text, NO_CHECKPOINTS)) {
+        op_ok(op);
+        return;
+    }
+    if (err.code == ERR_NONE && !flink_decode_checkpoints(&op->e->a, answer->body, &c, &err)) {
+        const struct flink_snapshot *last = c.latest.id >= 0 ? &c.latest : &c.restored;
+
+        op->outcome.found = last->id >= 0;
+        op->outcome.text = last->path;
+        op->outcome.taken_ms = c.latest.id >= 0 ? c.latest.trigger_ms : -1;
+        op->outcome.checkpoint_ms = c.checkpoint_ms;
+        op->outcome.pending_ms = c.pending_ms;
+    }
+    op_end(op, &err);
+}
+
+/* Asked for once more after an answer that was lost, it is there. */
+static void on_requirements(void *arg, const struct flink_answer *answer)
+{
+    struct op *op = arg;
+    struct arena *a = &op->e->a;
+    struct error err = *answer->err;
+    struct flink_requirement *now = NULL;
+    struct flink_endpoint e;
+    size_t n = 0;
+
+    if (err.code != ERR_NONE || flink_decode_requirements(a, answer->body, &now, &n, &err)) {
+        op_end(op, &err);
+        return;
+    }
+    jv body = flink_rescaled_requirements(a, now, n, op->act->body);
+
+    op->outcome.found = jv_present(body);
+    if (!op->outcome.found) {
+        touched(op);
+        op_ok(op);
+    } else if (endpoint(op, &e)) {
+        op->flink = flink_send(op->e->x->flink, &e, "PUT",
+                               arena_printf(a, "/jobs/%s/resource-requirements", op->act->job_id),
+                               json_text(a, body), 0, on_done, op);
+    }
+}
+
+static void on_submitted(void *arg, const struct error *err, const char *jar_id)
+{
+    struct op *op = arg;
+
+    op->outcome.text = jar_id ? arena_strdup(&op->e->a, jar_id) : NULL;
+    touched(op);
+    op_end(op, err);
+}
+
+static void submit(struct op *op)
+{
+    struct flink_endpoint e;
+
+    if (endpoint(op, &e))
+        op->submission =
+            submission_start(op->e->x, &e, op->act->job_id, op->act->submit, on_submitted, op);
+}
+
+void op_start_flink(struct op *op)
+{
+    struct arena *a = &op->e->a;
+    const char *job = str_or_empty(op->act->job_id);
+
+    switch (op->act->type) {
+    case ACT_RELEASE:
+        ask(op, "GET", "/taskmanagers", on_slots);
+        break;
+    case ACT_FIND_JOB:
+        ask(op, "GET", arena_printf(a, "/jobs/%s", job), on_found);
+        break;
+    case ACT_CANCEL_JOB:
+        ask(op, "PATCH", arena_printf(a, "/jobs/%s?mode=cancel", job), on_cancelled);
+        break;
+    case ACT_JOB_ERROR:
+        ask(op, "GET", arena_printf(a, "/jobs/%s/exceptions?maxExceptions=1", job), on_job_error);
+        break;
+    case ACT_SUBMIT_JOB:
+        submit(op);
+        break;
+    case ACT_STOP_JOB:
+        stop(op);
+        break;
+    case ACT_FIND_SAVEPOINT:
+        ask(op, "GET", arena_printf(a, "/jobs/%s/savepoints/%s", job, op->act->stop->trigger),
+            on_savepoint);
+        break;
+    case ACT_RESCALE_JOB:
+        ask(op, "GET", arena_printf(a, "/jobs/%s/resource-requirements", job), on_requirements);
+        break;
+    case ACT_READ_STATE:
+        ask(op, "GET", arena_printf(a, "/jobs/%s/checkpoints", job), on_state);
+        break;
+    default:
+        BUG("action %d is not about Flink", op->act->type);
+    }
+}

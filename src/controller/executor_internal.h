@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What carries out one action: at the API server (executor.c), at Flink (executor_flink.c). */
+#ifndef CONTROLLER_EXECUTOR_INTERNAL_H
+#define CONTROLLER_EXECUTOR_INTERNAL_H
+
+#include "executor.h"
+#include "flinkop/arena.h"
+
+/* One action on its way. */
+struct op {
+    struct execution *e;
+    struct action *act;
+    struct kube_request *kube;
+    struct flink_call *flink;
+    struct submission *submission;
+    bool ended;
+    struct outcome outcome;
+    int64_t started;
+    size_t burials; /* of the store, when it was sent */
+};
+
+struct execution {
+    struct executor *x;
+    struct arena a;
+    struct op *ops;
+    size_t n, pending;
+    execution_done_fn done;
+    void *arg;
+};
+
+/** Ends it with this outcome. */
+void op_end(struct op *op, const struct error *err);
+void op_ok(struct op *op);
+void op_fail(struct op *op, enum errc code, const char *text);
+/** Made again and again while nothing is wrong: it is not worth a line, nor a back-off. */
+bool op_is_look(const struct op *op);
+/** Goes on with deleting its object. */
+void op_delete(struct op *op);
+
+/** Starts an action that is about a job, and ACT_RELEASE. */
+void op_start_flink(struct op *op); /* executor_flink.c */
+
+#endif
