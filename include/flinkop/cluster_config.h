@@ -71,6 +71,7 @@ struct cluster_config {
     const char *image_note; /* where the image came from when the spec has none, else NULL */
 };
 
+#define HA_TYPE_KEY "high-availability.type"
 #define SAVEPOINT_DIR_KEY "execution.checkpointing.savepoint-dir"
 #define CHECKPOINT_AGE_KEY "kubernetes.operator.job.upgrade.last-state.max.allowed.checkpoint.age"
 

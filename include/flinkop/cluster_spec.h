@@ -149,12 +149,13 @@ char *deployment_spec_hash(struct arena *a, jv spec);
 /** That of an application, which gets a new JobManager for each run of its job: the id of the run
  * and what it starts from (NULL: nothing) count, too. */
 char *application_hash(struct arena *a, jv spec, const char *job_id, const char *restore_path);
-/** A change of FLINK_OVERRIDES_KEY alone. */
+/** Nothing but FLINK_OVERRIDES_KEY differs. */
 bool deployment_only_rescales(struct arena *a, jv before, jv after);
 /** The hash of any part of a spec: nulls and the order of members do not count. */
 char *spec_part_hash(struct arena *a, jv part);
 /** The same for a FlinkSessionJob: a change means cancel and submit anew. */
 jv session_job_restart_part(struct arena *a, jv spec);
+bool session_job_only_rescales(struct arena *a, jv before, jv after);
 /** What is recorded as reconciled: `current`, but a nonce that was taken away keeps its last value,
  * because only a new value asks for a restart. `recorded` may be absent. */
 jv spec_to_record(struct arena *a, jv recorded, jv current);

@@ -31,7 +31,8 @@ enum action_type {
     ACT_PATCH,      /* merge patch body on the object */
     ACT_STATUS,     /* merge patch body on the resource's status */
     ACT_EVENT,      /* fire and forget */
-    ACT_RELEASE,    /* delete a TaskManager pod if Flink still says that all its slots are free */
+    ACT_RELEASE,    /* delete a TaskManager pod if Flink still says that all its slots are free, and
+                       that no job is about to take one */
     ACT_FIND_JOB,   /* live look-up of a job id in Flink */
     ACT_SUBMIT_JOB, /* bring the JAR to Flink and run it under the job id */
     ACT_CANCEL_JOB, /* that it has ended already is a success */
@@ -129,6 +130,16 @@ struct stop_memory {
 struct stop_memory stop_memory_initial(void);
 struct stop_memory stop_memory_copy(struct arena *a, const struct stop_memory *m);
 
+/* Notes about a job that is being rescaled while it runs. */
+struct rescale_notes {
+    const char *wish; /* to this, as JSON; about another wish they say nothing */
+    int64_t since;    /* monotonic ms of the first attempt */
+    int64_t retry_at; /* no other one before */
+    int failures;     /* in a row */
+    bool given_up;    /* it takes a new run */
+};
+struct rescale_notes rescale_notes_copy(struct arena *a, const struct rescale_notes *m);
+
 /* ---- FlinkDeployment ---- */
 
 /* A FlinkSessionJob as its cluster needs to see it. */
@@ -165,15 +176,6 @@ struct ha_notes {
     bool contested;    /* somebody has renewed the lock that was to be taken from the dead */
     bool ready;        /* nothing of others is kept, only its start is not recorded yet */
     bool lost;         /* not what the next run is to go on from */
-};
-
-/* Notes about a job that is being rescaled while it runs. */
-struct rescale_notes {
-    const char *spec_hash; /* by this spec; about another one they say nothing */
-    int64_t since;         /* monotonic ms of the first attempt */
-    int64_t retry_at;      /* no other one before */
-    int failures;          /* in a row */
-    bool given_up;         /* it takes a new run */
 };
 
 /* Notes kept in memory from pass to pass; losing them does no harm. */
@@ -224,7 +226,8 @@ struct cluster_snapshot {
     const struct obs_flink *flink; /* never NULL */
     const struct obs_session_job *const *jobs;
     size_t n_jobs;
-    bool submitting; /* one of them is just being submitted: it may take any free slot */
+    bool
+        submitting; /* one of them is just being submitted or rescaled: it may take any free slot */
     const struct outcome *outcomes;
     size_t n_outcomes;
     const struct cluster_memory *memory;
@@ -260,6 +263,7 @@ struct plan {
     int rest_port;
     bool undecided;            /* whether it is ready is about to be found out */
     bool ready;                /* FlinkSessionJobs can be submitted */
+    bool rescales;             /* and can get another parallelism while they run */
     const char *summary;       /* what it does or waits for, in a sentence */
     const char *shortage;      /* why jobs do not get the slots they need; NULL: they do */
     const char *flink_version; /* "v1_20", NULL: not known */
@@ -280,6 +284,7 @@ struct job_memory {
     const char *looked_for; /* job id that a live look-up did not find… */
     int64_t deleting_since; /* -1 */
     struct stop_memory stop;
+    struct rescale_notes rescale;
     struct checkpoint_notes checkpoints;
     const char *lost_id; /* job id that the JobManager no longer knows… */
     int64_t lost_since;  /* …since, -1 */
@@ -299,6 +304,7 @@ struct job_snapshot {
     const char *cluster_text; /* why it is not */
     const char *cluster_shortage; /* why its jobs do not get the slots they need, NULL: they do */
     bool cluster_releasing;       /* a TaskManager of it is just being taken away */
+    bool cluster_rescales;        /* its jobs can get another parallelism while they run */
     const char *flink_version_name;
     const struct obs_flink *flink; /* never NULL; known = false if there is no cluster */
     const struct outcome *outcomes;

@@ -12,20 +12,17 @@
 #include <string.h>
 
 #include "flinkop/arena.h"
-#include "flinkop/clock.h"
 #include "flinkop/flink_version.h"
-#include "flinkop/jar_uri.h"
-#include "flinkop/json.h"
 #include "flinkop/str.h"
 #include "job_internal.h"
 #include "job_stop.h"
 #include "job_words.h"
 #include "status.h"
 
-#define OPTION "kubernetes.operator."
-#define LOST_MS 5000  /* Flink must not know a job for so long before it counts as lost */
-#define RETRY_MS 5000 /* after a failed submission, doubled up to the maximum */
-#define RETRY_MAX_MS 300000
+#define LOST_MS 5000 /* Flink must not know a job for so long before it counts as lost */
+
+/* Its end brings us back. */
+#define RELEASING "waiting for an idle TaskManager to be released"
 
 struct job_memory job_memory_initial(void)
 {
@@ -45,6 +42,7 @@ struct job_memory job_memory_copy(struct arena *a, const struct job_memory *m)
     copy.looked_for = m->looked_for ? arena_strdup(a, m->looked_for) : NULL;
     copy.lost_id = m->lost_id ? arena_strdup(a, m->lost_id) : NULL;
     copy.stop = stop_memory_copy(a, &m->stop);
+    copy.rescale = rescale_notes_copy(a, &m->rescale);
     copy.checkpoints = checkpoint_notes_copy(a, &m->checkpoints);
     copy.refused = obs_cause_copy(a, m->refused);
     return copy;
@@ -122,45 +120,6 @@ static void look(struct job_pass *p)
 
 /* ---- what came of earlier actions ---- */
 
-/* Flink has said no, or was never asked. Whatever else a submission ends with, what it has started
- * there (main() may run for minutes) can still bring the job. */
-static bool failed_for_sure(const struct error *err)
-{
-    switch (err->code) {
-    case ERR_TIMEOUT:
-    case ERR_PARSE:
-        return false;
-    case ERR_SERVER: /* broken connections, and what a proxy says */
-        return err->http && err->http != 502 && err->http != 503 && err->http != 504;
-    default:
-        return true;
-    }
-}
-
-static void learn_submit(struct job_pass *p, const struct outcome *o)
-{
-    struct job_memory *m = &p->out.memory;
-
-    m->looked_for = NULL;
-    if (o->ok || !failed_for_sure(&o->error))
-        m->unsent_id = NULL;
-    if (o->ok) {
-        m->submit_failures = 0;
-        m->retry_at = 0;
-        m->seen_id = p->job_id;
-        p->deployed = true; /* accepted: the next probe will show it */
-        p->deploying = false;
-        if (!p->job)
-            p->state = JOB_INITIALIZING;
-        return;
-    }
-    m->submit_failures++;
-    if (failed_for_sure(&o->error))
-        m->sure_id = p->job_id;
-    m->retry_at = p->s->now + backoff_ms(m->submit_failures, RETRY_MS, RETRY_MAX_MS);
-    p->trouble = (struct obs_cause){"SubmitFailed", str_clean(p->a, o->error.text, 1000)};
-}
-
 static void learn(struct job_pass *p)
 {
     for (size_t i = 0; i < p->s->n_outcomes; i++) {
@@ -171,7 +130,7 @@ static void learn(struct job_pass *p)
         if (!str_eq(o->job_id, p->job_id))
             continue;
         if (o->type == ACT_SUBMIT_JOB) {
-            learn_submit(p, o);
+            job_learn_submit(p, o);
         } else if (o->type == ACT_FIND_JOB && o->ok) {
             p->out.memory.looked_for = o->found ? NULL : p->job_id;
             if (o->found)
@@ -188,42 +147,6 @@ static void learn(struct job_pass *p)
 
 /* ---- actions ---- */
 
-static struct action *flink_action(struct job_pass *p, enum action_type type)
-{
-    struct action *act =
-        plan_add(&p->out.plan, type, KIND_FLINKSESSIONJOB, p->meta.ns, p->meta.name);
-
-    act->cluster = p->wanted.deployment_name;
-    act->job_id = p->job_id;
-    return act;
-}
-
-/* Its last checkpoint has to outlive a job that is cancelled to go on from there. */
-#define RETENTION "execution.checkpointing.externalized-checkpoint-retention"
-
-/* The run request takes a configuration since 1.17. Stateless jobs, too: the mode may be changed
- * while they run. */
-static bool keeps_checkpoints(const struct job_pass *p)
-{
-    const char *name = p->s->flink_version_name;
-    const struct flink_version *v = name ? flink_version_find(name) : NULL;
-
-    return v && flink_at_least(v, 1, 17);
-}
-
-static jv job_configuration(struct job_pass *p)
-{
-    const struct conf *c = &p->wanted.conf;
-    struct jv_list list = JV_LIST(p->a);
-
-    if (keeps_checkpoints(p) && !conf_lookup(c, RETENTION))
-        jv_list_put(&list, RETENTION, STR("RETAIN_ON_CANCELLATION"));
-    for (size_t i = 0; i < c->n; i++)
-        if (!str_has_prefix(c->entries[i].key, OPTION))
-            jv_list_put(&list, c->entries[i].key, STR(c->entries[i].value));
-    return list.n ? jv_list_obj(&list) : ABSENT;
-}
-
 static const char *recorded_restore(const struct job_pass *p)
 {
     return job_restore_path(jv_get(p->status, "jobStatus"));
@@ -238,35 +161,6 @@ static const char *first_restore(const struct job_pass *p)
     return str_eq(path, JV_STRING(p->recorded, "job", "initialSavepointPath"))
                ? p->wanted.job.initial_savepoint_path
                : path;
-}
-
-static void submit(struct job_pass *p)
-{
-    const struct job_spec *j = &p->wanted.job;
-    struct submit_args *args = arena_new(p->a, struct submit_args);
-    bool restricted;
-    struct error err;
-    jv headers;
-
-    if (conf_bool(&p->conf, OPTION "user.artifacts.disallow-restricted-hosts", true, &restricted,
-                  &err))
-        restricted = true;
-    if (conf_map(&p->conf, OPTION "user.artifacts.http.header", &headers, &err))
-        headers = ABSENT;
-    *args = (struct submit_args){
-        .jar_uri = j->jar_uri,
-        .entry_class = j->entry_class,
-        .savepoint_path = recorded_restore(p),
-        .args = j->args.type == JV_ARR ? j->args : ABSENT,
-        .parallelism = j->parallelism.set ? (int)j->parallelism.v : 0,
-        .allow_non_restored_state = j->allow_non_restored_state.v,
-        .configuration = job_configuration(p),
-        .http_headers = headers,
-        .allowed_schemes = jar_allowed_schemes(&p->conf),
-        .restricted_hosts_allowed = !restricted,
-    };
-    flink_action(p, ACT_SUBMIT_JOB)->submit = args;
-    p->out.memory.sure_id = NULL;
 }
 
 static struct job_stop stop_of(struct job_pass *p)
@@ -354,7 +248,7 @@ static void submit_recorded(struct job_pass *p)
     bool suspend = p->suspend;
 
     (void)!want(p, p->recorded);
-    submit(p);
+    job_submit(p);
     p->suspend = suspend;
 }
 
@@ -381,7 +275,7 @@ static void lost(struct job_pass *p)
         return;
     }
     if (!str_eq(m->looked_for, p->job_id)) {
-        flink_action(p, ACT_FIND_JOB);
+        job_action(p, ACT_FIND_JOB);
         return;
     }
     p->trouble = (struct obs_cause){JOB_MISSING, JOB_NOT_FOUND};
@@ -440,15 +334,15 @@ static void deploy(struct job_pass *p)
         return;
     }
     if (!str_eq(m->looked_for, p->job_id))
-        flink_action(p, ACT_FIND_JOB);
-    else if (p->s->cluster_releasing) /* its end brings us back */
-        p->progress = "waiting for an idle TaskManager to be released";
+        job_action(p, ACT_FIND_JOB);
+    else if (p->s->cluster_releasing)
+        p->progress = RELEASING;
     else if (!recorded_where(p))
         p->progress = NULL;
     else if (obsolete)
         submit_recorded(p);
     else
-        submit(p);
+        job_submit(p);
 }
 
 static bool recorded_suspended(const struct job_pass *p)
@@ -482,8 +376,52 @@ static void look_for_cause(struct job_pass *p)
 static void goes_on(struct job_pass *p, struct job_stop *job)
 {
     p->out.memory.stop = stop_memory_initial();
+    p->out.memory.rescale = (struct rescale_notes){0};
     if (!p->stateless)
         job_look_at_checkpoint(job);
+}
+
+/* What of a change, or of one that was taken back, the running job can have. */
+static jv overrides(struct job_pass *p, const struct job_stop *job)
+{
+    struct conf before = CONF_INIT(p->a);
+    struct error err;
+
+    if (!p->s->cluster_rescales || !session_job_only_rescales(p->a, p->recorded, p->target) ||
+        conf_add_jv(&before, jv_get(p->recorded, "flinkConfiguration"), "", &err))
+        return ABSENT;
+    return job_overrides(job, &before, &p->wanted.conf);
+}
+
+/* True while that is under way, and when it is done; else the change takes another run. */
+static bool rescale(struct job_pass *p)
+{
+    struct job_stop job = stop_of(p);
+    bool taken_back = jv_present(jv_get(job.status, REQUESTED_PARALLELISM));
+
+    if (p->invalid || p->suspend || p->redeploy || job_state_terminal(p->state) ||
+        !(p->changed || taken_back))
+        return false;
+    jv wanted = overrides(p, &job);
+
+    if (jv_present(wanted) && p->s->cluster_releasing) {
+        p->progress = RELEASING;
+        return true;
+    }
+    switch (job_rescale(&job, p->cr, wanted, &p->out.memory.rescale)) {
+    case RESCALING_DONE:
+        p->rescaled = p->changed;
+        p->changed = false;
+        break;
+    case RESCALING_WAITS:
+        p->progress = job.progress;
+        break;
+    case RESCALING_NOT:
+        p->changed = true;
+        return false;
+    }
+    p->new_status = job.new_status;
+    return true;
 }
 
 static void follow(struct job_pass *p)
@@ -502,6 +440,8 @@ static void follow(struct job_pass *p)
         p->out.memory.lost_since = -1;
     bool begun = job_stop_begun(jv_get(p->status, "jobStatus"), &p->out.memory.stop);
 
+    if (!begun && rescale(p))
+        return;
     if ((p->suspend || p->changed || begun) && !(was_suspended && ended) && !end_job(p, &restore))
         return;
     if (!p->suspend && !p->changed && !begun)

@@ -35,13 +35,20 @@ struct job_pass {
     jv new_status; /* jobStatus with what was begun to end the job, or how it ended; ABSENT: as is
                     */
     bool record_suspended;    /* record that it is suspended */
+    bool rescaled;            /* it runs on, with another parallelism: recorded in this pass */
     bool deployed;            /* recorded as known to Flink from now on */
     const char *progress;     /* what is waited for */
     struct obs_cause trouble; /* why it does not run */
     const char *failure;      /* cause of a FAILED job, if it was read in this pass */
 };
 
-void finalize_job(struct job_pass *p); /* job_finalize.c */
-void report_job(struct job_pass *p);   /* job_report.c */
+/** Plans an action about its job. */
+struct action *job_action(struct job_pass *p, enum action_type type); /* job_submit.c */
+/** Submits p->wanted under the recorded id, from the recorded state. */
+void job_submit(struct job_pass *p); /* job_submit.c */
+/** How that ended. */
+void job_learn_submit(struct job_pass *p, const struct outcome *o); /* job_submit.c */
+void finalize_job(struct job_pass *p);                              /* job_finalize.c */
+void report_job(struct job_pass *p);                                /* job_report.c */
 
 #endif

@@ -24,7 +24,7 @@ static jv job_status(struct job_pass *p)
     if (p->record_id || never_ran)
         js = job_untriggered(p->a, job_status_begin(p->a, js, p->record_id));
     if (p->record_id || p->record_suspended)
-        js = jv_set(p->a, js, "upgradeSavepointPath", STR(p->record_restore));
+        js = job_status_leave(p->a, js, p->record_restore);
     return job_status_write(p->a, js, job, state, p->s->wall);
 }
 
@@ -173,11 +173,12 @@ static void tell(struct job_pass *p, struct obs_cause trouble, const char *error
     const char *is = job_state_name(p->state);
     struct plan *plan = &p->out.plan;
 
-    if (p->record_id && jv_present(p->recorded) && p->changed)
+    if (p->rescaled || (p->record_id && jv_present(p->recorded) && p->changed))
         plan_event(plan, KIND_FLINKSESSIONJOB, p->cr, false, "Job", "SpecChanged",
                    arena_printf(p->a,
-                                "UPGRADE change(s) detected (Diff: %s), starting "
+                                "%s change(s) detected (Diff: %s), starting "
                                 "reconciliation.",
+                                p->rescaled ? "SCALE" : "UPGRADE",
                                 spec_diff_text(p->a, "FlinkSessionJobSpec", p->recorded, p->spec)));
     if (p->record_id)
         plan_event(plan, KIND_FLINKSESSIONJOB, p->cr, false, "Job", "Submit",

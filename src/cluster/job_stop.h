@@ -46,6 +46,20 @@ struct action *job_ask(struct job_stop *s, enum action_type type);
 /** How such an action of the pass before ended, NULL: there was none. */
 const struct outcome *job_outcome(const struct job_stop *s, enum action_type type);
 
+/* ---- job_rescale.c ---- */
+
+enum rescaling {
+    RESCALING_NOT,   /* what is asked for takes another run */
+    RESCALING_WAITS, /* it is under way: progress and new_status tell */
+    RESCALING_DONE,  /* the job has it, and new_status says no more of it */
+};
+
+/** What a change from one configuration to the other asks of vertices of the running job, if it is
+ * only that: {"<vertex>": parallelism}. ABSENT: it takes another run. */
+jv job_overrides(const struct job_stop *s, const struct conf *before, const struct conf *after);
+/** Takes the next step of giving the job these (ABSENT: there are none). cr: to tell events. */
+enum rescaling job_rescale(struct job_stop *s, jv cr, jv overrides, struct rescale_notes *m);
+
 /* ---- job_checkpoint.c ---- */
 
 /** Looks at the checkpoints of a job that runs on, now and then. */

@@ -7,12 +7,6 @@
 #include "flinkop/str.h"
 #include "status.h"
 
-bool job_all_run(const struct flink_job *j)
-{
-    return j->state == JOB_RUNNING && j->tasks_total > 0 && !j->pending_operators &&
-           j->tasks[TASKS_RUNNING] + j->tasks[TASKS_FINISHED] == j->tasks_total;
-}
-
 bool job_redeploys(jv recorded, jv spec)
 {
     jv was = JV_PATH(recorded, "job", "savepointRedeployNonce");
@@ -37,7 +31,7 @@ bool job_runs_whole(const struct obs_job *job)
     /* A batch job runs one part after the other. */
     if (job->batch)
         return j->tasks[TASKS_RUNNING] + j->tasks[TASKS_FINISHED] > 0;
-    return job_all_run(j);
+    return flink_job_runs_whole(j);
 }
 
 /* Why a job that Flink has does not run, as far as its cluster knows. */
@@ -145,6 +139,8 @@ jv job_status_write(struct arena *a, jv old, const struct obs_job *job, const ch
         js = jv_set(a, js, "jobName", STR(str_clean(a, j->name, 500)));
     if (j && j->start_ms > 0)
         js = jv_set(a, js, "startTime", STR(arena_printf(a, "%lld", (long long)j->start_ms)));
+    if (j && job_state_terminal(j->state))
+        js = jv_set(a, js, REQUESTED_PARALLELISM, ABSENT);
     if (!str_eq(state, JV_STRING(js, "state")))
         js = jv_set(a, js, "updateTime", STR(arena_printf(a, "%lld", (long long)wall)));
     return jv_set(a, js, "state", STR(state));
@@ -158,4 +154,11 @@ jv job_status_begin(struct arena *a, jv old, const char *id)
     if (!str_eq(id, JV_STRING(old, "jobId")))
         js = jv_set(a, js, LAST_CHECKPOINT, ABSENT);
     return jv_set(a, js, "startTime", ABSENT);
+}
+
+jv job_status_leave(struct arena *a, jv old, const char *restore)
+{
+    jv js = jv_set(a, old, REQUESTED_PARALLELISM, ABSENT);
+
+    return jv_set(a, js, "upgradeSavepointPath", STR(restore));
 }

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "config_check.h"
 #include "flinkop/arena.h"
 #include "flinkop/cluster_spec.h"
 #include "flinkop/error.h"
@@ -308,6 +309,7 @@ void session_job_read(struct problems *p, const char *ns, jv spec, bool strict,
         problem_add(p, "operator configuration", "%s", err.text);
     flink_options_drop_system(&ret->conf);
     conf_merge(ret_conf, &ret->conf);
+    session_job_keys_check(p, &ret->conf);
     if (p->n > before)
         return;
     if (str_empty(ret->job.jar_uri))

@@ -154,15 +154,19 @@ static jv without_overrides(struct arena *a, jv part)
 
 bool deployment_only_rescales(struct arena *a, jv before, jv after)
 {
-    before = deployment_spec_restart_part(a, before);
-    after = deployment_spec_restart_part(a, after);
-    return !jv_equal(before, after) &&
-           jv_equal(without_overrides(a, before), without_overrides(a, after));
+    return jv_equal(without_overrides(a, deployment_spec_restart_part(a, before)),
+                    without_overrides(a, deployment_spec_restart_part(a, after)));
 }
 
 jv session_job_restart_part(struct arena *a, jv spec)
 {
     return restart_part(a, spec, NULL, 0);
+}
+
+bool session_job_only_rescales(struct arena *a, jv before, jv after)
+{
+    return jv_equal(without_overrides(a, session_job_restart_part(a, before)),
+                    without_overrides(a, session_job_restart_part(a, after)));
 }
 
 /* A number that is taken away asks for nothing, and the same one put back neither. */

@@ -36,8 +36,8 @@ struct target {
     /* FlinkDeployment */
     struct probe *probe;
     int rest_port;
-    bool planned, ready, undecided, ended; /* as its last plan says */
-    unsigned asked;                        /* optional kinds that are watched for it */
+    bool planned, ready, rescales, undecided, ended; /* as its last plan says */
+    unsigned asked;                                  /* optional kinds that are watched for it */
     struct cluster_counts counts;
     char *summary;
     char *shortage; /* why jobs do not get their slots, NULL: they do */

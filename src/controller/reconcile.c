@@ -183,6 +183,7 @@ static void keep_cluster(struct controller *c, struct target *t, const struct pl
     arena_free(&old);
     t->planned = true;
     t->ready = plan->ready;
+    t->rescales = plan->rescales;
     t->undecided = plan->undecided;
     t->counts = plan->counts;
     t->ended = plan->ended;
@@ -220,6 +221,7 @@ static struct plan plan_job(struct controller *c, struct target *t, const struct
         .cluster_ended = ct && ct->ended,
         .cluster_ready = ct && ct->ready,
         .cluster_releasing = ct && ct->releasing,
+        .cluster_rescales = ct && ct->rescales,
         .cluster_undecided = cluster && (!ct || !ct->planned || ct->undecided),
         .cluster_text = arena_printf(a, "waiting for FlinkDeployment %s: %s", name,
                                      ct && ct->summary ? ct->summary : "not ready"),
@@ -300,6 +302,13 @@ static void execution_done(void *arg, const struct outcome *outcomes, size_t n, 
     pump_soon(c);
 }
 
+/* A FlinkSessionJob whose job takes any free slot in a moment. */
+static bool takes_slots(const struct action *act)
+{
+    return act->kind == KIND_FLINKSESSIONJOB &&
+           (act->type == ACT_SUBMIT_JOB || act->type == ACT_RESCALE_JOB);
+}
+
 static void reconcile(struct controller *c, struct kind_control *k, enum kube_kind kind,
                       const char *key)
 {
@@ -339,7 +348,7 @@ static void reconcile(struct controller *c, struct kind_control *k, enum kube_ki
     c->in_flight++;
     for (size_t i = 0; i < plan.n; i++) {
         t->releasing |= plan.actions[i].type == ACT_RELEASE;
-        if (plan.actions[i].type == ACT_SUBMIT_JOB)
+        if (takes_slots(&plan.actions[i]))
             t->submitting = 2;
     }
     t->running = execution_start(&c->executor, &a, &plan, execution_done, t);

@@ -21,12 +21,13 @@ def counting(run, mode, rate=1000, conf=None, **more):
     return manifest
 
 
-def start(run, mode, series="1.20", **more):
+def start(run, mode, series="1.20", idle="10min", conf=None):
+    """(Flink, the job's id) of one that runs and counts; conf: more of its cluster's configuration."""
     need_bed(run)
-    flink = session(run, cluster(run.ns, version=series, idle="10min", podTemplate=hold(), conf={
+    flink = session(run, cluster(run.ns, version=series, idle=idle, podTemplate=hold(), conf={
         "execution.checkpointing.dir": folder(run), "state.checkpoints.dir": folder(run),
-        "execution.checkpointing.savepoint-dir": folder(run), "state.savepoints.dir": folder(run)}))
-    run.kube.apply(counting(run, mode, **more))
+        "execution.checkpointing.savepoint-dir": folder(run), "state.savepoints.dir": folder(run), **(conf or {})}))
+    run.kube.apply(counting(run, mode))
     first = job_running(run, flink, "counts")
     wait("a first hundred", lambda: counted(run), 60)
     return flink, first
@@ -112,3 +113,26 @@ def taken_back(run):
                                                 "status.jobStatus.savepointInfo.triggerId"), SOON, 0.02)
     run.kube.apply(counting(run, "savepoint"))
     goes_on(run, flink, first, "savepoint")
+
+
+@each_series("another parallelism of its vertices: the job runs on with its state, TaskManagers come and go", full=True)
+def in_place(run, series):
+    flink, first = start(run, "savepoint", series, idle="3s", conf={
+        "jobmanager.scheduler": "adaptive", "jobmanager.adaptive-scheduler.scaling-interval.min": "1 s",
+        "slot.idle.timeout": "3000"})  # for so long the job keeps a slot that it needs no more
+    vertices = [v["id"] for v in flink.get(f"/jobs/{first}")["vertices"]]
+    for n in (2, 1):
+        since = time.time()
+        run.kube.apply(counting(run, "savepoint", conf={
+            "pipeline.jobvertex-parallelism-overrides": ",".join(f"{v}:{n}" for v in vertices)}))
+        wait(f"parallelism {n}", lambda n=n: {v["parallelism"] for v in flink.get(f"/jobs/{first}")["vertices"]} == {n}, UP)
+        wait(f"{n} TaskManagers", lambda n=n: len(taskmanagers(run)) == n, 60)
+        run.note(f"parallelism {n} after {time.time() - since:.1f} s")
+        equal(job_running(run, flink, "counts"), first, "job id")
+    check(flink.get(f"/jobs/{first}/checkpoints")["latest"]["restored"], "it began again without its state")
+    equal({e["type"] for e in run.kube.list("event", run.ns) if e["reason"] == "Scaling"}, {"Normal"}, "types of events")
+    # Taken away: what the vertices had before, only another run of main() knows.
+    run.kube.apply(counting(run, "savepoint"))
+    wait("another run is recorded", lambda: job_id(run, "counts") not in (None, first), UP)
+    second = job_running(run, flink, "counts")
+    equal([v["parallelism"] for v in flink.get(f"/jobs/{second}")["vertices"]], [1, 1], "parallelism of its vertices")

@@ -25,7 +25,7 @@ static struct {
     struct {
         char cluster[64];
         int64_t when, got;
-    } last_look; /* the last answer about TaskManagers */
+    } last_look; /* the last answer about TaskManagers, and perhaps one about jobs after it */
 } state;
 
 void check_taskmanagers(const char *cluster, int64_t when)
@@ -33,6 +33,12 @@ void check_taskmanagers(const char *cluster, int64_t when)
     snprintf(state.last_look.cluster, sizeof(state.last_look.cluster), "%s", cluster);
     state.last_look.when = when;
     state.last_look.got = sim.now;
+}
+
+void check_jobs_told(const char *cluster)
+{
+    if (!strcmp(state.last_look.cluster, cluster))
+        state.last_look.got = sim.now;
 }
 
 /* ---- what a pass plans ---- */
@@ -233,7 +239,7 @@ struct delete_context check_send(enum kube_verb verb, int kind, const char *name
 {
     struct delete_context c = {0};
 
-    /* A release sends its deletion in the very turn in which it gets the answer. */
+    /* A release sends its deletion in the very turn in which it gets its last answer. */
     if (verb == KUBE_DELETE && kind == KIND_POD && state.last_look.got == sim.now &&
         str_has_prefix(name, state.last_look.cluster))
         c.rechecked = state.last_look.when;

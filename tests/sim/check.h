@@ -63,6 +63,8 @@ int64_t check_state_of(const char *uid);
 void check_found(const char *jid, bool found);
 /** The operator has got the TaskManagers of a cluster, as they were at `when`. */
 void check_taskmanagers(const char *cluster, int64_t when);
+/** The same of an answer about its jobs. */
+void check_jobs_told(const char *cluster);
 /** A FlinkSessionJob or FlinkDeployment was written. */
 void check_recorded(const struct object *job, enum change what);
 /** Uid of the resource that recorded this id; NULL: none did. */

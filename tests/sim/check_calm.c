@@ -261,6 +261,20 @@ static const char *job_runs(struct arena *a, const struct object *cr, struct jm 
                                                                                         : "False");
 }
 
+/* Its job runs with the parallelism that is asked for. */
+static const char *rescaled(struct arena *a, const struct object *cr, jv spec, struct jm *jm)
+{
+    const char *text = JV_STRING(spec, "flinkConfiguration", FLINK_OVERRIDES_KEY);
+    const struct fjob *j = job_find(jm, JV_STRING(cr->at->v, "status", "jobStatus", "jobId"));
+    int wanted = (int)jv_int64_or(JV_PATH(spec, "job", "parallelism"), 1);
+
+    wanted = job_overridden(text, wanted);
+    if (j && !job_state_terminal(j->state) && j->parallelism != wanted)
+        return arena_printf(a, "%s: its parallelism is %d and not %d", cr->name, j->parallelism,
+                            wanted);
+    return NULL;
+}
+
 /* It waits for slots that it does not get, so no savepoint of it can be taken, and it is told. */
 static bool cannot_be_saved(const struct object *cr, const char *cluster)
 {
@@ -277,7 +291,7 @@ static const char *job_settled(struct arena *a, const struct object *cr)
     const char *name = JV_STRING(cr->at->v, "spec", "deploymentName");
     bool suspended = str_eq(JV_STRING(cr->at->v, "spec", "job", "state"), "suspended");
     const struct object *cluster = api_get(KIND_FLINKDEPLOYMENT, name);
-    const char *error = str_or_empty(JV_STRING(cr->at->v, "status", "error"));
+    const char *error = str_or_empty(JV_STRING(cr->at->v, "status", "error")), *wrong;
 
     if (cr->deleted)
         return arena_printf(a, "%s is still being deleted", cr->name);
@@ -293,7 +307,8 @@ static const char *job_settled(struct arena *a, const struct object *cr)
         return strstr(error, "on purpose") || strstr(error, "404")
                    ? ready_is(a, cr, "False")
                    : arena_printf(a, "%s: its error is said to be \"%s\"", cr->name, error);
-    return job_runs(a, cr, jm_of(name));
+    wrong = job_runs(a, cr, jm_of(name));
+    return wrong ? wrong : rescaled(a, cr, jv_get(cr->at->v, "spec"), jm_of(name));
 }
 
 /* ---- applications ---- */
@@ -310,22 +325,6 @@ static const char *taken_down(struct arena *a, const struct object *cr)
     return api_get(KIND_DEPLOYMENT, cr->name)
                ? arena_printf(a, "%s is suspended, and its Deployment is there", cr->name)
                : ready_is(a, cr, "True");
-}
-
-/* Its job runs with the parallelism that is asked for. */
-static const char *rescaled(struct arena *a, const struct object *cr, jv spec)
-{
-    const char *text = JV_STRING(spec, "flinkConfiguration", FLINK_OVERRIDES_KEY);
-    const struct fjob *j =
-        job_find(jm_of(cr->name), JV_STRING(cr->at->v, "status", "jobStatus", "jobId"));
-    int wanted = (int)jv_int64_or(JV_PATH(spec, "job", "parallelism"), 1);
-
-    if (text)
-        CHECK(str_to_int(strrchr(text, ':') + 1, &wanted), "overrides: %s", text);
-    if (j && !job_state_terminal(j->state) && j->parallelism != wanted)
-        return arena_printf(a, "%s: its parallelism is %d and not %d", cr->name, j->parallelism,
-                            wanted);
-    return NULL;
 }
 
 static const char *application_settled(struct arena *a, const struct object *cr)
@@ -345,7 +344,7 @@ static const char *application_settled(struct arena *a, const struct object *cr)
         return *error ? ready_is(a, cr, "False")
                       : arena_printf(a, "%s does not work, and no error is told", cr->name);
     if ((wrong = objects_are(a, cr, spec)) || (wrong = job_runs(a, cr, jm_of(cr->name))) ||
-        (wrong = rescaled(a, cr, spec)))
+        (wrong = rescaled(a, cr, spec, jm_of(cr->name))))
         return wrong;
     return taskmanagers_are(a, cr, spec, jm_of(cr->name));
 }

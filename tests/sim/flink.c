@@ -235,6 +235,7 @@ static void start_jm(struct object *pod, const struct object *configmap, const c
                       .ip = xstrdup(pod_of(pod)->ip),
                       .groups_told = strcmp(image_tag(pod), ":1.18") != 0,
                       .app = app_new(pod, configmap),
+                      .adaptive = flink_adaptive(configmap),
                       .native = is_native(pod)};
     jms[n_jms++] = jm;
     check_jobmanager(jm, pod);

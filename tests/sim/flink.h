@@ -29,6 +29,7 @@ struct jm {
     char *name, *uid, *cluster, *hash, *ip;
     bool up, stopping, groups_told; /* groups_told: 1.20 and later */
     struct app *app;                /* NULL: a session cluster */
+    bool adaptive;                  /* its jobs can be rescaled while they run */
     int64_t hung_until;
     struct reg *regs[MAX_REGS];
     int n_regs;
@@ -84,6 +85,7 @@ struct fjob {
     } parts[MAX_REGS];
     int n_parts;
     int64_t started, ended, work; /* work: ms until a bounded job is through, -1: endless */
+    int64_t failed;               /* when it was restarted last */
     struct sim_event *event;
 
     /* Its state is how long it has run, through all of its runs, in ms. */
@@ -105,6 +107,8 @@ struct job_wish {
     int64_t base;   /* state to begin with */
 };
 
+/** The parallelism of the first vertex: what Flink's map of overrides (NULL: none) says instead. */
+int job_overridden(const char *overrides, int fallback);
 /** What a path of flink_rest.c stands for; 0 of none. */
 int64_t state_of_path(const char *path);
 /** NULL if there is or was a job of this id, or there are too many. */
@@ -114,7 +118,7 @@ struct fjob *job_by_id(int id);
 void job_cancel(struct fjob *j);
 void job_fail(struct fjob *j, bool for_good);
 /** Its first slot sharing group gets this parallelism. */
-void job_rescale(struct fjob *j, int parallelism);
+void job_set_parallelism(struct fjob *j, int parallelism);
 /** Stops it with a savepoint; a second request with the same trigger is the same one. */
 void job_save(struct fjob *j, const char *trigger);
 /** Its last completed checkpoint up to now, -1: none. */
@@ -134,6 +138,8 @@ struct app {
     struct job_wish wish;
 };
 
+/** The configuration asks for the adaptive scheduler. */
+bool flink_adaptive(const struct object *configmap);
 /** What the pod's arguments, and the configuration, ask for; NULL: no application. */
 struct app *app_new(const struct object *pod, const struct object *configmap);
 /** Its REST API is up. */

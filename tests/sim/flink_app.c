@@ -321,18 +321,24 @@ static jv job_args(struct arena *a, jv args)
     return args;
 }
 
-/* The parallelism that the configuration gives the first vertex instead. */
-static int overridden(const char *conf, int fallback)
+int job_overridden(const char *overrides, int fallback)
 {
-    const char *text = strstr(conf, FLINK_OVERRIDES_KEY ": ");
     cleanup_arena struct arena a = {0};
     int n = fallback;
 
-    if (text) {
-        text += strlen(FLINK_OVERRIDES_KEY ": ") + FLINK_ID_LEN + 1;
-        CHECK(str_to_int(arena_strndup(&a, text, strcspn(text, ",\n")), &n), "overrides: %s", text);
+    if (overrides) {
+        overrides += FLINK_ID_LEN + 1;
+        CHECK(str_to_int(arena_strndup(&a, overrides, strcspn(overrides, ",\n")), &n),
+              "overrides: %s", overrides);
     }
     return n;
+}
+
+bool flink_adaptive(const struct object *configmap)
+{
+    const char *conf = configmap ? JV_STRING(configmap->at->v, "data", "flink-conf.yaml") : NULL;
+
+    return conf && strstr(conf, "jobmanager.scheduler: adaptive");
 }
 
 struct app *app_new(const struct object *pod, const struct object *configmap)
@@ -344,20 +350,23 @@ struct app *app_new(const struct object *pod, const struct object *configmap)
                *path = told(args, "--fromSavepoint", "execution.state-recovery.path");
     const char *conf =
         configmap ? str_or_empty(JV_STRING(configmap->at->v, "data", "flink-conf.yaml")) : "";
+    const char *overrides = strstr(conf, FLINK_OVERRIDES_KEY ": ");
     struct app *app;
 
     if (!jid)
         return NULL;
+    overrides = overrides ? overrides + strlen(FLINK_OVERRIDES_KEY ": ") : NULL;
     app = xcalloc(1, sizeof(*app));
     snprintf(app->jid, sizeof(app->jid), "%s", jid);
     app->ha = property(args, "job-result-store.storage-path") != NULL;
     app->wish = (struct job_wish){
         .jid = app->jid,
-        .parallelism = overridden(conf, number_after(job_args(&a, args), "--parallelism", 1)),
+        .parallelism =
+            job_overridden(overrides, number_after(job_args(&a, args), "--parallelism", 1)),
         .second = str_eq(kind, "Wide"),
         .batch = str_eq(kind, "Batch"),
         .ours = true,
-        .adaptive = strstr(conf, "jobmanager.scheduler: adaptive") != NULL,
+        .adaptive = flink_adaptive(configmap),
         .stillborn = str_eq(kind, "Bad"),
         .base = state_of_path(str_or(path, property(args, "execution.savepoint.path"))),
         .work = str_eq(kind, "Batch") ? between(R_FLINK, 20, 200) * SECOND : -1,

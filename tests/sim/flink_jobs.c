@@ -179,6 +179,15 @@ static void restarted(void *arg)
     jobs_kick(j->jm);
 }
 
+/* It begins again where its last checkpoint is. */
+static void restart(struct fjob *j)
+{
+    halt(j);
+    j->at = MAX(j->checkpoint, j->base);
+    set_state(j, JOB_RESTARTING);
+    next(j, between(R_FLINK, SECOND, 3 * SECOND), restarted);
+}
+
 void job_fail(struct fjob *j, bool for_good)
 {
     if (j->state != JOB_RUNNING && j->state != JOB_CREATED)
@@ -187,13 +196,11 @@ void job_fail(struct fjob *j, bool for_good)
         end(j, JOB_FAILED);
         return;
     }
-    halt(j);
-    j->at = MAX(j->checkpoint, j->base);
-    set_state(j, JOB_RESTARTING);
-    next(j, between(R_FLINK, SECOND, 3 * SECOND), restarted);
+    j->failed = sim.now;
+    restart(j);
 }
 
-void job_rescale(struct fjob *j, int parallelism)
+void job_set_parallelism(struct fjob *j, int parallelism)
 {
     if (j->parallelism == parallelism)
         return;
@@ -203,7 +210,8 @@ void job_rescale(struct fjob *j, int parallelism)
     j->need = parallelism + j->second;
     app_rescaled(j);
     give_back(j);
-    job_fail(j, false); /* it begins again where its last checkpoint is */
+    if (j->state == JOB_RUNNING || j->state == JOB_CREATED)
+        restart(j);
     jobs_kick(j->jm);
 }
 

@@ -199,7 +199,7 @@ static int on_requirements(struct fjob *j, const char *method, jv body, struct a
     CHECK(jv_len(body) == jv_len(*ret), "not all vertices of job %.8s are told of", j->jid);
     CHECK(lower > 0 && lower <= upper, "job %.8s shall run with %lld to %lld subtasks", j->jid,
           (long long)lower, (long long)upper);
-    job_rescale(j, (int)upper);
+    job_set_parallelism(j, (int)upper);
     return 200;
 }
 

@@ -76,6 +76,8 @@ static void learned(const struct flink_call *c)
     }
     if (!strcmp(c->path, "/taskmanagers") && c->err.code == ERR_NONE && jm)
         check_taskmanagers(jm->cluster, c->asked);
+    if (!strcmp(c->path, "/jobs/overview") && c->err.code == ERR_NONE && jm)
+        check_jobs_told(jm->cluster);
 }
 
 static void answer(void *arg)
@@ -207,6 +209,8 @@ static void run(struct flink_call *c, struct jm *jm)
     const char *jar = arena_strdup(&c->a, c->path + strlen("/jars/"));
     const char *kind = str_or_empty(JV_STRING(c->body, "entryClass"));
     const char *jid = str_or_empty(JV_STRING(c->body, "jobId"));
+    const char *overrides = JV_STRING(c->body, "flinkConfiguration", FLINK_OVERRIDES_KEY);
+    int parallelism = (int)jv_int64_or(jv_get(c->body, "parallelism"), 1);
     struct run *r;
 
     *strchr(jar, '/') = '\0';
@@ -221,7 +225,8 @@ static void run(struct flink_call *c, struct jm *jm)
         .call = c->dropped ? 0 : c->id,
         .jm = jm->id,
         .fails = !strcmp(kind, "Bad"),
-        .wish = {.parallelism = (int)jv_int64_or(jv_get(c->body, "parallelism"), 1),
+        .wish = {.parallelism = job_overridden(overrides, parallelism),
+                 .adaptive = jm->adaptive,
                  .second = !strcmp(kind, "Wide"),
                  .batch = !strcmp(kind, "Batch"),
                  .ours = true,

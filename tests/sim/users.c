@@ -64,6 +64,12 @@ static void apply(int kind, const char *name, jv spec, bool invalid, bool broken
         version_unref(v);
 }
 
+/* Of the vertices of its first slot sharing group. */
+static const char *overrides(struct arena *a, int parallelism)
+{
+    return arena_printf(a, "%032x:%d,%032x:%d", 1, parallelism, 2, parallelism);
+}
+
 void user_apply_cluster(const struct user_cluster *c)
 {
     cleanup_arena struct arena a = {0};
@@ -80,7 +86,8 @@ void user_apply_cluster(const struct user_cluster *c)
         OBJ({"image", STR(arena_printf(&a, "flink:%s", c->tag))},
             {"flinkVersion", STR(c->invalid ? "v1_13" : version)},
             {"flinkConfiguration",
-             OBJ({"taskmanager.numberOfTaskSlots", STR(arena_printf(&a, "%d", c->slots))})},
+             OBJ({"taskmanager.numberOfTaskSlots", STR(arena_printf(&a, "%d", c->slots))},
+                 {"jobmanager.scheduler", c->adaptive ? STR("adaptive") : gone})},
             {"serviceAccount", STR("flink")},
             {"jobManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})})},
             {"taskManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})},
@@ -91,12 +98,6 @@ void user_apply_cluster(const struct user_cluster *c)
             {"restartNonce", c->nonce ? INT(c->nonce) : ABSENT});
 
     apply(KIND_FLINKDEPLOYMENT, c->name, spec, c->invalid, !strcmp(c->tag, "bad"));
-}
-
-/* Of the vertices of its first slot sharing group. */
-static const char *overrides(struct arena *a, int parallelism)
-{
-    return arena_printf(a, "%032x:%d,%032x:%d", 1, parallelism, 2, parallelism);
 }
 
 void user_apply_application(const struct user_application *u)
@@ -155,7 +156,12 @@ bool user_asks_for(jv spec, int kind)
 
 void user_apply_job(const struct user_job *j)
 {
+    cleanup_arena struct arena a = {0};
+    bool there = api_get(KIND_FLINKSESSIONJOB, j->name) != NULL;
+    jv gone = there ? NULLV : ABSENT;
+    jv override = j->override ? STR(overrides(&a, j->override)) : gone;
     jv spec = OBJ({"deploymentName", STR(j->cluster)},
+                  {"flinkConfiguration", OBJ({FLINK_OVERRIDES_KEY, override})},
                   {"job", OBJ({"jarURI", STR(j->invalid ? "ftp://nowhere/job.jar" : j->jar)},
                               {"entryClass", STR(j->entry_class)},
                               {"parallelism", INT(j->parallelism)}, {"upgradeMode", STR(j->mode)},
@@ -220,6 +226,7 @@ static void random_cluster(const char *name)
         .min = dice(4) ? 0 : 1 + dice(2),
         .spare = dice(4) ? 0 : 1,
         .replicas = dice(6),
+        .adaptive = dice(3) > 0,
         .nonce = dice(3) ? 0 : 1 + dice(1000),
         .invalid = !dice(10),
         .ingress = !dice(3),
@@ -244,6 +251,7 @@ static void random_job(const char *name, const char *cluster)
         .jar = jars[dice(10) ? dice(2) : 2],
         .mode = modes[dice(ARRAY_SIZE(modes))],
         .parallelism = 1 + dice(5),
+        .override = dice(2) ? 0 : 1 + dice(5),
         .nonce = dice(3) ? 0 : 1 + dice(1000),
         .suspended = !dice(6),
         .invalid = !dice(12),
@@ -389,25 +397,43 @@ void user_change_job(void)
         random_job(o->name, str_or(home, JV_STRING(o->at->v, "spec", "deploymentName")));
 }
 
+static void override(const struct object *o, jv text)
+{
+    struct version *v = NULL;
+    struct error err;
+
+    TRACE("user: wants vertices of %s to be %s", o->name, str_or(jv_string(text), "as they were"));
+    if (!api_patch(BY_USER, o->kind, o->name, NULL,
+                   OBJ({"spec", OBJ({"flinkConfiguration", OBJ({FLINK_OVERRIDES_KEY, text})})}), &v,
+                   &err))
+        version_unref(v);
+}
+
+static void take_back(void *id)
+{
+    cleanup_arena struct arena a = {0};
+    const struct object *o = api_by_id(sim_id_of(id));
+    const char *was =
+        o ? JV_STRING(check_recorded_spec(&a, o), "flinkConfiguration", FLINK_OVERRIDES_KEY) : NULL;
+
+    if (o && !o->deleted && !sim.calm)
+        override(o, was ? STR(was) : NULLV);
+}
+
 /* Without high availability a JobManager that starts again while it is rescaled may have read the
  * former parallelism, and the operator does not look. */
 void user_rescale(void)
 {
     cleanup_arena struct arena a = {0};
-    struct object *o = any_of(KIND_FLINKDEPLOYMENT);
+    struct object *o = any_of(dice(2) ? KIND_FLINKSESSIONJOB : KIND_FLINKDEPLOYMENT);
     const char *ha = o ? JV_STRING(o->at->v, "spec", "flinkConfiguration", "high-availability.type")
                        : NULL;
-    jv text = STR(overrides(&a, 1 + dice(5)));
-    struct version *v = NULL;
-    struct error err;
 
-    if (!o || !user_has_job(o) || !ha)
+    if (!o || !user_has_job(o) || (o->kind == KIND_FLINKDEPLOYMENT && !ha))
         return;
-    TRACE("user: wants vertices of %s to be %s", o->name, jv_string(text));
-    if (!api_patch(BY_USER, o->kind, o->name, NULL,
-                   OBJ({"spec", OBJ({"flinkConfiguration", OBJ({FLINK_OVERRIDES_KEY, text})})}), &v,
-                   &err))
-        version_unref(v);
+    override(o, STR(overrides(&a, 1 + dice(5))));
+    if (!dice(3))
+        sim_after(between(R_USER, 10, 3 * SECOND), take_back, sim_id(o->id));
 }
 
 void user_delete_something(void)

@@ -21,6 +21,7 @@ struct user_cluster {
     int slots, max, min, spare, nonce;
     int replicas; /* in mode standalone; 0: not said */
     bool invalid;
+    bool adaptive;               /* Flink's scheduler of that name */
     bool ingress, route, policy; /* how it is exposed */
 };
 /** Creates or changes it. */
@@ -42,6 +43,7 @@ void user_apply_application(const struct user_application *u);
 struct user_job {
     const char *name, *cluster, *entry_class, *jar, *mode;
     int parallelism, nonce;
+    int override; /* parallelism instead of that one; 0: none */
     bool suspended, invalid;
 };
 void user_apply_job(const struct user_job *j);
