@@ -49,7 +49,7 @@ struct cluster_memory cluster_memory_copy(struct arena *a, const struct cluster_
     for (size_t i = 0; i < m->n_retries; i++)
         copy.retries[i] = arena_strdup(a, m->retries[i]);
     copy.stop = stop_memory_copy(a, &m->stop);
-    copy.rescale.spec_hash = m->rescale.spec_hash ? arena_strdup(a, m->rescale.spec_hash) : NULL;
+    copy.rescale = rescale_notes_copy(a, &m->rescale);
     copy.checkpoints = checkpoint_notes_copy(a, &m->checkpoints);
     copy.ha.asker = m->ha.asker ? arena_strdup(a, m->ha.asker) : NULL;
     copy.spec_hash = m->spec_hash ? arena_strdup(a, m->spec_hash) : NULL;
@@ -342,6 +342,7 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
     p.plan.pace = choose_pace(&p);
     p.plan.undecided = p.undecided;
     p.plan.ready = p.serves && p.up_to_date && !p.former && !p.meta.deleted_ms && !p.application;
+    p.plan.rescales = p.plan.ready && can_be_rescaled(&p);
     p.plan.summary = p.application ? "it is an application cluster, which runs its own job only"
                                    : describe(&p).message;
     p.plan.shortage = p.alloc.problem.reason ? p.alloc.problem.message : NULL;

@@ -77,7 +77,7 @@ static struct alloc_job job_of(const struct obs_job *j, int parallelism)
                 : j->has_detail ? j->slots_needed
                                 : parallelism,
         .need_max = j->slots_needed_max,
-        .waiting = !ending && !job_all_run(&j->job),
+        .waiting = !ending && !flink_job_runs_whole(&j->job),
         .starved = !ending && starved(j),
         .batch = j->batch,
     };
@@ -308,8 +308,9 @@ static struct alloc_input allocation_input(struct cluster_pass *p)
     struct alloc_input in = {.policy = p->config.alloc,
                              .n_tms = s->n_tm_pods,
                              .now = s->now,
-                             /* An application starts its job by itself. */
-                             .hold = s->submitting || job_expected(p),
+                             /* An application starts its job by itself. One that is rescaled gives
+                              * its slots back for a moment. */
+                             .hold = s->submitting || job_expected(p) || jv_present(p->overrides),
                              /* A TaskManager that the new JobManager does not know may still serve
                               * the former one. */
                              .flink_known = jobmanager_known(p) && !p->former};

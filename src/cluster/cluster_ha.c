@@ -179,11 +179,11 @@ static bool lost(const struct cluster_pass *p, jv items)
     bool stateful = p->spec.job.upgrade_mode == UPGRADE_LAST_STATE ||
                     p->spec.job.upgrade_mode == UPGRADE_SAVEPOINT;
 
-    if (job_state_terminal(p->job_state) || !p->goes_on || !p->config.ha_kubernetes)
+    if (job_state_terminal(p->job_state) || !p->goes_on || !p->config.ha)
         return false;
     if (str_eq(p->restore_path, RESTORE_LAST_STATE))
-        return kept != HA_CHECKPOINT;
-    return kept == HA_NOTHING && (p->never_ran || stateful);
+        return !p->config.ha_kubernetes || kept != HA_CHECKPOINT;
+    return p->config.ha_kubernetes && kept == HA_NOTHING && (p->never_ran || stateful);
 }
 
 bool ha_has_started(const struct cluster_pass *p)
@@ -234,7 +234,7 @@ bool ha_ready_to_start(struct cluster_pass *p)
         remove_item(p, *item);
         changed = true;
     }
-    p->starts_job = !changed && p->config.ha_kubernetes && !ha_has_started(p);
+    p->starts_job = !changed && p->config.ha && !ha_has_started(p);
     m->ready = p->starts_job;
     return !changed && !p->starts_job;
 }

@@ -38,9 +38,11 @@ struct cluster_pass {
     bool goes_on;               /* the recorded run goes on from what high availability keeps */
     bool suspended;             /* it is recorded as suspended, and nothing else is asked for */
     jv pending;                 /* spec to record as soon as the job has ended; ABSENT: none */
-    struct conf pending_conf;   /* its effective configuration */
+    struct conf pending_conf;   /* its effective configuration… */
+    bool pending_ha;            /* …with high availability of the kind that is looked at */
     jv overrides;               /* all that it asks for is this parallelism of vertices of the
                                    running job; ABSENT: more, or it takes another run */
+    bool taken_back;            /* it is what is recorded, but the job may have been rescaled */
     bool rescaled;              /* it has that: recorded in this pass */
     const struct obs_job *job;  /* Flink's view of it, NULL: not there or not known */
     enum job_state job_state;   /* what the status shall say */
@@ -148,6 +150,9 @@ void tell_job(struct cluster_pass *p);
 
 /** Fills p->target_hash, of an application, and p->config_hash. */
 void judge_hashes(struct cluster_pass *p);
+/** Jobs of it can get another parallelism while they run: Flink's adaptive scheduler takes it since
+ * 1.18, and TaskManagers come as they are needed. */
+bool can_be_rescaled(const struct cluster_pass *p);
 /** Whether the running job can have what p->pending asks for: fills p->overrides. */
 void judge_rescaling(struct cluster_pass *p);
 /** Gives it to the job; false: it takes another run. */

@@ -99,6 +99,15 @@ static void record(struct cluster_pass *p, jv spec, struct leavings left)
         record_job(p, spec, left);
 }
 
+/* Nothing that its job would have to end for. A rescaling that was taken back is something: the job
+ * may have it already. */
+static bool nothing_changes(struct cluster_pass *p, jv js)
+{
+    p->taken_back = !p->recording && !p->invalid && !job_state_terminal(p->job_state) &&
+                    jv_present(jv_get(js, REQUESTED_PARALLELISM));
+    return !p->recording && !p->taken_back && !job_stop_begun(js, &p->plan.memory.stop);
+}
+
 void judge_job(struct cluster_pass *p)
 {
     const struct leavings kept = {LAST_STATE, RESTORE_LAST_STATE};
@@ -123,9 +132,7 @@ void judge_job(struct cluster_pass *p)
         record_suspended(p, wanted, never_began);
         return;
     }
-    if (p->suspended ||
-        (!p->recording && was_suspended == suspend && !job_stop_begun(js, &p->plan.memory.stop))) {
-        /* Nothing that the job would have to end for. */
+    if (p->suspended || (was_suspended == suspend && nothing_changes(p, js))) {
         p->recording = false;
         p->target = as_recorded(p, wanted);
         judge_hashes(p);
@@ -136,6 +143,7 @@ void judge_job(struct cluster_pass *p)
         return;
     }
     p->pending_conf = p->config.conf;
+    p->pending_ha = p->config.ha_kubernetes;
     /* What runs is kept as it is until its job has ended, unless it can no longer be read. */
     if (judge_recorded(p)) {
         (void)judge_as(p, wanted);
@@ -182,7 +190,7 @@ static bool runs_anew(struct cluster_pass *p)
     const struct obs_pod *jm = current_jm(p);
     int64_t ended;
 
-    if (p->config.ha_kubernetes || !p->up_to_date || !jm || !jm->main_running)
+    if (p->config.ha || !p->up_to_date || !jm || !jm->main_running)
         return false;
     if (!str_to_int64(str_or_empty(JV_STRING(p->status, "jobStatus", "updateTime")), &ended))
         ended = 0;
@@ -235,24 +243,24 @@ static void look_for_end(struct cluster_pass *p)
 {
     const struct ha_notes *m = &p->plan.memory.ha;
     int64_t patience_ends = p->s->flink->since + NEVER_CAME_MS;
-    bool missing = p->up_to_date && job_expected(p) && p->config.ha_kubernetes && job_never_seen(p);
-    bool patient = p->s->now < patience_ends, ended;
+    bool missing = p->up_to_date && job_expected(p) && p->config.ha && job_never_seen(p);
+    bool patient = p->s->now < patience_ends, looks = p->config.ha_kubernetes, ended;
 
     if (!missing) {
         ha_forget(p);
         return;
     }
     /* Something is kept until the job ends: that may change while there is hope. */
-    if (m->kept == HA_UNKNOWN || (m->kept != HA_NOTHING && patient))
+    if (looks && (m->kept == HA_UNKNOWN || (m->kept != HA_NOTHING && patient)))
         (void)ha_keeps(p);
-    if (m->kept == HA_UNKNOWN)
+    if (looks && m->kept == HA_UNKNOWN)
         return;
     ended = m->kept == HA_NOTHING && (!job_upgrading(p) || m->leaders > 1);
     if (!ended && patient) {
         plan_wake(&p->plan, patience_ends);
         return;
     }
-    p->job_missing = m->kept == HA_NOTHING;
+    p->job_missing = !looks || m->kept == HA_NOTHING;
     p->stop_trouble = (struct obs_cause){
         JOB_MISSING,
         arena_printf(p->a, JOB_NOT_FOUND "%s%s", ended ? JOB_HAS_ENDED : JOB_NEVER_CAME,
@@ -281,6 +289,8 @@ void look_after_job(struct cluster_pass *p)
     struct job_stop job = application_stop(p, UPGRADE_LAST_STATE);
 
     p->status = jv_set(p->a, p->status, "jobStatus", job_told_checkpoint(&job));
+    if (p->taken_back && job_state_terminal(p->job_state))
+        p->pending = ABSENT; /* it has ended as what is recorded */
     if (jv_present(p->pending)) {
         struct leavings left;
 
@@ -314,8 +324,7 @@ jv cluster_job_status(struct cluster_pass *p)
     if (p->record_id)
         js = job_status_begin(p->a, js, p->record_id);
     if (p->record_id || p->record_suspended)
-        js =
-            jv_set(p->a, job_untriggered(p->a, js), "upgradeSavepointPath", STR(p->record_restore));
+        js = job_status_leave(p->a, job_untriggered(p->a, js), p->record_restore);
     return job_status_write(p->a, js, p->record_id ? NULL : p->job, state, p->s->wall);
 }
 

@@ -10,6 +10,31 @@
 #include "job_words.h"
 #include "status.h"
 
+/* Of a job that is stopped with what high availability keeps of it: only the same version of Flink
+ * can read that, and only the same kind of high availability. */
+static const char *check_kept(const struct cluster_pass *p, jv current)
+{
+    const char *was = JV_STRING(p->recorded, "flinkVersion"),
+               *is = JV_STRING(current, "flinkVersion");
+
+    if (!str_eq(JV_STRING(p->recorded, "job", "state"), "suspended") ||
+        !str_eq(JV_STRING(p->recorded, "job", "upgradeMode"), "last-state") ||
+        str_eq(JV_STRING(current, "job", "upgradeMode"), "stateless") ||
+        job_redeploys(p->recorded, current))
+        return NULL;
+    if (!str_eq(was, is))
+        return arena_printf(
+            p->a,
+            "spec.flinkVersion: cannot change from %s to %s while the job is stopped with what "
+            "high availability keeps, which only the former version can read; let it run first",
+            str_or_empty(was), str_or_empty(is));
+    if (p->usable && !p->config.ha_kubernetes)
+        return "spec.flinkConfiguration." HA_TYPE_KEY
+               ": must be kubernetes while the job is stopped "
+               "with what that keeps of it; let it run first";
+    return NULL;
+}
+
 /* Rules that compare with what is deployed (api-contract §2.15, 26–29). */
 static const char *check_change(struct cluster_pass *p, jv current)
 {
@@ -26,18 +51,7 @@ static const char *check_change(struct cluster_pass *p, jv current)
     if (!str_eq(was, is))
         return arena_printf(
             p->a, "spec.mode: cannot change from %s to %s; delete and create it anew", was, is);
-    if (is_app && str_eq(JV_STRING(p->recorded, "job", "state"), "suspended") &&
-        str_eq(JV_STRING(p->recorded, "job", "upgradeMode"), "last-state") &&
-        !str_eq(JV_STRING(current, "job", "upgradeMode"), "stateless") &&
-        !str_eq(JV_STRING(p->recorded, "flinkVersion"), JV_STRING(current, "flinkVersion")) &&
-        !job_redeploys(p->recorded, current))
-        return arena_printf(
-            p->a,
-            "spec.flinkVersion: cannot change from %s to %s while the job is stopped with what "
-            "high availability keeps, which only the former version can read; let it run first",
-            str_or_empty(JV_STRING(p->recorded, "flinkVersion")),
-            str_or_empty(JV_STRING(current, "flinkVersion")));
-    return NULL;
+    return is_app ? check_kept(p, current) : NULL;
 }
 
 const char *judge_as(struct cluster_pass *p, jv spec)

@@ -58,7 +58,7 @@ struct job_stop application_stop(struct cluster_pass *p, enum upgrade_mode mode)
         .cluster = p->meta.name,
         .job_id = p->job_id,
         .job = p->job,
-        .reachable = p->s->flink->reachable,
+        .reachable = jobmanager_known(p) && p->s->flink->reachable,
         .state = p->job_state,
         .status = jv_get(p->status, "jobStatus"),
         .mode = mode,
@@ -151,11 +151,11 @@ static bool has_not_begun(struct cluster_pass *p, bool *ret_known)
     *ret_known = !runs || (jobmanager_known(p) && p->s->flink->reachable);
     if (!job_upgrading(p) || p->job)
         return false;
-    if (!p->config.ha_kubernetes)
+    if (!p->config.ha)
         return runs ? *ret_known : !jobmanager_ever_ran(p);
-    if (!ha_has_started(p)) {
+    if (!ha_has_started(p) || !p->config.ha_kubernetes) {
         *ret_known = true;
-        return true;
+        return !ha_has_started(p);
     }
     if (ha_keeps(p) != HA_NOTHING || !*ret_known)
         return false;
@@ -198,10 +198,15 @@ static void tell_unknown(struct cluster_pass *p)
     if (!job_never_seen(p) && !no_jobmanager_comes(p))
         return;
     p->job_missing = true;
-    p->stop_trouble =
-        job_state_lost(p->a, jv_get(p->status, "jobStatus"),
-                       "high availability has kept nothing of the job: it has ended unseen, or "
-                       "never begun; the state to go on from is not known");
+    p->stop_trouble = job_state_lost(
+        p->a, jv_get(p->status, "jobStatus"),
+        p->config.ha_kubernetes
+            ? "high availability has kept nothing of the job: it has ended unseen, or never begun; "
+              "the state to go on from is not known"
+            : arena_printf(p->a,
+                           "the JobManager does not have the job, which was to begin with %s; what "
+                           "ZooKeeper keeps of it is not looked at",
+                           str_or(p->restore_path, "no state")));
     if (p->jm == JM_ERROR)
         p->stop_trouble.message = arena_printf(p->a, "%s. The JobManager: %s",
                                                p->stop_trouble.message,
@@ -227,7 +232,7 @@ struct farewell {
     bool saves, only_saves; /* with a savepoint; only: with nothing else */
     bool cancels;           /* through Flink's API although what high availability keeps would do */
     bool changes_flink;     /* another version of Flink, which does not read that */
-    bool by_ha;             /* it does */
+    bool by_ha;             /* the next run does */
 };
 
 static struct farewell farewell_of(const struct cluster_pass *p, jv spec)
@@ -237,7 +242,7 @@ static struct farewell farewell_of(const struct cluster_pass *p, jv spec)
 
     w.changes_flink =
         !str_eq(JV_STRING(p->recorded, "flinkVersion"), JV_STRING(spec, "flinkVersion"));
-    w.by_ha = p->config.ha_kubernetes && !w.changes_flink;
+    w.by_ha = p->config.ha_kubernetes && p->pending_ha && !w.changes_flink;
     w.only_saves = w.saves && !w.changes_flink && !job_falls_back(&p->pending_conf);
     if (conf_bool(&p->pending_conf, CANCELS_KEY, false, &w.cancels, &err))
         w.cancels = false;
@@ -304,7 +309,7 @@ bool job_has_left(struct cluster_pass *p, jv spec, struct leavings *ret)
     }
     if (left_by_stopping(p, w.only_saves ? mode : UPGRADE_LAST_STATE, w.by_ha, ret))
         return true;
-    if (!p->job && p->config.ha_kubernetes && ha_keeps(p) == HA_NOTHING)
+    if (!p->job && p->config.ha && (!p->config.ha_kubernetes || ha_keeps(p) == HA_NOTHING))
         tell_unknown(p);
     return false;
 }

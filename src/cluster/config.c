@@ -79,7 +79,7 @@ static void derive_memory(struct problems *p, struct cluster_config *c)
 
 static void check_ha(struct problems *p, struct cluster_config *c)
 {
-    const char *type = conf_lookup(&c->conf, "high-availability.type");
+    const char *type = conf_lookup(&c->conf, HA_TYPE_KEY);
 
     c->ha = type && strcasecmp(type, "none");
     c->ha_kubernetes =
@@ -90,7 +90,7 @@ static void check_ha(struct problems *p, struct cluster_config *c)
                   : config_int(p, &c->conf, "kubernetes.jobmanager.replicas", 1, 1, 1000));
     if (c->jm_replicas > 1 && !c->ha)
         problem_add(p, "spec.jobManager.replicas",
-                    "must be 1 unless high-availability.type is set, found %d", c->jm_replicas);
+                    "must be 1 unless " HA_TYPE_KEY " is set, found %d", c->jm_replicas);
 }
 
 /* What the configuration of Flink 1.x can say that 2.x no longer understands, and the other way

@@ -271,6 +271,14 @@ static void check_options(struct problems *p, const struct conf *own)
         problem_of(p, arena_strndup(p->a, err.text, strcspn(err.text, ":")), err.text);
 }
 
+void session_job_keys_check(struct problems *p, const struct conf *own)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        if (rows[i].form == FORM_VERTICES)
+            check_row(p, &rows[i], own);
+    check_options(p, own);
+}
+
 /* ---- fields of the spec ---- */
 
 static void check_image(struct problems *p, const char *image)

@@ -8,5 +8,7 @@
 
 /** Adds a problem for each; needs spec, name and conf of c. */
 void cluster_config_check(struct problems *p, const struct cluster_config *c);
+/** The same for what a FlinkSessionJob says itself. */
+void session_job_keys_check(struct problems *p, const struct conf *own);
 
 #endif

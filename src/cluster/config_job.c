@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The job of an application cluster, as far as Flink's configuration is concerned. */
+#include <strings.h>
+
 #include "config_internal.h"
 #include "flinkop/arena.h"
 #include "flinkop/flink_version.h"
 #include "flinkop/str.h"
 
+#define ZOOKEEPER_KEY "high-availability.zookeeper.quorum"
 #define PARALLELISM_KEY "parallelism.default"
 
 /* spec.job.parallelism, else all slots of spec.taskManager.replicas (api-contract §2.4), else what
@@ -20,6 +23,20 @@ static int parallelism(struct problems *p, const struct cluster_config *c)
     return (int)config_int(p, &c->conf, PARALLELISM_KEY, 1, 1, 32768);
 }
 
+/* Another one's promises are not known. */
+static void check_ha(struct problems *p, const struct cluster_config *c)
+{
+    const char *type = conf_lookup(&c->conf, HA_TYPE_KEY);
+
+    if (c->ha && !c->ha_kubernetes && strcasecmp(type, "zookeeper"))
+        problem_add(p, config_path(p, HA_TYPE_KEY),
+                    "must be kubernetes, zookeeper or NONE for an application cluster, found %s",
+                    jv_describe(p->a, STR(type)));
+    else if (c->ha && !c->ha_kubernetes && str_empty(conf_lookup(&c->conf, ZOOKEEPER_KEY)))
+        problem_add(p, config_path(p, ZOOKEEPER_KEY),
+                    "must name the servers (\"zk-0.zk:2181,…\") with " HA_TYPE_KEY ": zookeeper");
+}
+
 #define CHECKPOINT_DIR "execution.checkpointing.dir"
 
 /* A job whose state is kept (api-contract §2.15, 11 and 12). Without high availability a JobManager
@@ -32,8 +49,8 @@ static void check_state(struct problems *p, const struct cluster_config *c)
         return;
     if (!c->ha)
         problem_add(p, "spec.job.upgradeMode",
-                    "last-state and savepoint need high-availability.type: kubernetes (and a "
-                    "serviceAccount that may keep ConfigMaps) in this version");
+                    "last-state and savepoint need " HA_TYPE_KEY ": kubernetes (and a "
+                    "serviceAccount that may keep ConfigMaps), or zookeeper");
     if (!conf_lookup(&c->conf, CHECKPOINT_DIR))
         problem_add(p, "spec.job.upgradeMode", "needs flinkConfiguration." CHECKPOINT_DIR);
     if (mode == UPGRADE_SAVEPOINT && !conf_lookup(&c->conf, SAVEPOINT_DIR_KEY))
@@ -92,9 +109,7 @@ void choose_job(struct problems *p, struct cluster_config *c)
         return;
     c->job_parallelism = parallelism(p, c);
     c->reactive = c->allocator == ALLOCATOR_NONE && reactive_asked(&c->conf);
-    if (c->ha && !c->ha_kubernetes)
-        problem_add(p, config_path(p, "high-availability.type"),
-                    "only kubernetes is supported by this version for application clusters");
+    check_ha(p, c);
     check_state(p, c);
     check_jar(p, c);
 }

@@ -27,14 +27,30 @@ static jv port(struct arena *a, const char *name, int number)
 
 /* ---- ConfigMap ---- */
 
-static const char *conf_text(struct arena *a, const struct cluster_config *c)
+/* What ZooKeeper keeps is of one run: so nothing of another one, or of a cluster of this name in
+ * another namespace, meets the next JobManager. */
+static struct conf flink_conf(struct arena *a, const struct desired_input *in)
+{
+    const struct cluster_config *c = in->config;
+    struct conf conf = c->flink;
+
+    if (!c->spec->application || !c->ha || c->ha_kubernetes)
+        return conf;
+    conf = conf_dup(a, &conf);
+    conf_setf(&conf, "high-availability.cluster-id", "%s/%s/%s", c->ns, c->name,
+              str_or_empty(in->job_id));
+    return conf;
+}
+
+static const char *conf_text(struct arena *a, const struct desired_input *in)
 {
     cleanup_strbuf struct strbuf sb = STRBUF_INIT(CONF_TEXT_MAX);
+    struct conf conf = flink_conf(a, in);
 
-    if (c->spec->version->major >= 2)
-        conf_write_yaml(&sb, &c->flink);
+    if (in->config->spec->version->major >= 2)
+        conf_write_yaml(&sb, &conf);
     else
-        conf_write_flat(&sb, &c->flink);
+        conf_write_flat(&sb, &conf);
     return arena_strndup(a, sb.buf, sb.len);
 }
 
@@ -65,7 +81,7 @@ jv desired_configmap(struct arena *a, const struct desired_input *in)
                     {"annotations", hashes},
                     {"ownerReferences", ARR(owner_reference(&in->cr, a, true))})},
                {"data",
-                OBJ({c->spec->version->conf_file, STR(conf_text(a, c))},
+                OBJ({c->spec->version->conf_file, STR(conf_text(a, in))},
                     {"launch.sh", STR(file_launch_sh)},
                     {"log4j-console.properties",
                      STR(log_file(c, "log4j-console.properties", file_log4j_console))},

@@ -1,6 +1,7 @@
 """Applications with state and Kubernetes high availability: whatever happens to them, they go on where they were. The job appends
 each hundredth of its count to a file that all of its runs share: a gap or a repetition shows there."""
 import os
+import re
 import shutil
 import threading
 import time
@@ -204,6 +205,53 @@ def in_place(run, series):
 def takes_over(run):
     _, first = start(run, "last-state")
     killed(run, first)
+
+
+# ---- ZooKeeper: the one that Flink itself brings ----
+
+def zookeeper(run, series):
+    labels = {"app": "zookeeper"}
+    run.kube.apply({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "zookeeper", "namespace": run.ns, "labels": labels},
+        "spec": {"containers": [{"name": "zookeeper", "image": f"flink:{series}",
+                                 "command": ["/opt/flink/bin/zookeeper.sh", "start-foreground", "1"]}]}})
+    run.kube.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "zookeeper", "namespace": run.ns},
+                    "spec": {"selector": labels, "ports": [{"port": 2181}]}})
+
+
+def nodes(run, path):
+    """Names of what ZooKeeper has there."""
+    said = run.kube.kubectl("exec", "-n", run.ns, "zookeeper", "--", "java", "-cp", "/opt/flink/lib/*",
+                            "org.apache.flink.shaded.zookeeper3.org.apache.zookeeper.ZooKeeperMain",
+                            "-server", "localhost:2181", "ls", path)
+    found = re.findall(r"^\[(.*)\]$", said, re.M)
+    return [n for n in found[-1].split(", ") if n] if found else []
+
+
+@each_series("ZooKeeper's high availability: another JobManager takes over, changes go on from the state, nothing of the job stays there",
+             full=True, timeout=600)
+def by_zookeeper(run, series):
+    zookeeper(run, series)
+    flink, first = start(run, "last-state", series, flinkConfiguration={
+        "high-availability.type": "zookeeper", "high-availability.zookeeper.quorum": "zookeeper:2181"})
+    equal(nodes(run, f"/flink/{run.ns}/demo/{first}/jobgraphs"), [first], "graphs that it has")
+    killed(run, first)
+    at = len(numbers(run))
+    run.kube.patch("flinkdep", run.ns, "demo", {"spec": {"restartNonce": 1}})
+    flink, second = running(run, former=first)
+    path = dig(run.kube.get("flinkdep", run.ns, "demo"), "status.jobStatus.upgradeSavepointPath")
+    check("/checkpoints/" in path, f"upgradeSavepointPath {path}")
+    equal(flink.get(f"/jobs/{second}/checkpoints")["latest"]["restored"]["external_path"], path, "what the job began with")
+    goes_on(run, at, exactly=False)
+    equal(nodes(run, f"/flink/{run.ns}/demo/{first}/jobgraphs"), [], "graphs of the former run")
+    run.kube.patch("flinkdep", run.ns, "demo", {"spec": {"restartNonce": 2, "job": {"upgradeMode": "savepoint"}}})
+    at = len(numbers(run))
+    running(run, former=second)
+    goes_on(run, at, exactly=False)  # what a change with the last state has repeated is still in the file
+    run.kube.delete("flinkdep", run.ns, "demo")
+    gone(run, "flinkdep", "demo", seconds=90)
+    check(not any(nodes(run, f"/flink/{run.ns}/demo/{job}/jobgraphs") for job in nodes(run, f"/flink/{run.ns}/demo")),
+          "graphs are left")
 
 
 @test("a state that is asked for and cannot be kept is refused", full=True)
