@@ -130,7 +130,7 @@ static void learn(struct job_pass *p)
         if (!str_eq(o->job_id, p->job_id))
             continue;
         if (o->type == ACT_SUBMIT_JOB) {
-            job_learn_submit(p, o);
+            learn_submission(p, o);
         } else if (o->type == ACT_FIND_JOB && o->ok) {
             p->out.memory.looked_for = o->found ? NULL : p->job_id;
             if (o->found)
@@ -248,7 +248,7 @@ static void submit_recorded(struct job_pass *p)
     bool suspend = p->suspend;
 
     (void)!want(p, p->recorded);
-    job_submit(p);
+    submit_job(p);
     p->suspend = suspend;
 }
 
@@ -342,7 +342,7 @@ static void deploy(struct job_pass *p)
     else if (obsolete)
         submit_recorded(p);
     else
-        job_submit(p);
+        submit_job(p);
 }
 
 static bool recorded_suspended(const struct job_pass *p)

@@ -45,9 +45,9 @@ struct job_pass {
 /** Plans an action about its job. */
 struct action *job_action(struct job_pass *p, enum action_type type); /* job_submit.c */
 /** Submits p->wanted under the recorded id, from the recorded state. */
-void job_submit(struct job_pass *p); /* job_submit.c */
+void submit_job(struct job_pass *p); /* job_submit.c */
 /** How that ended. */
-void job_learn_submit(struct job_pass *p, const struct outcome *o); /* job_submit.c */
+void learn_submission(struct job_pass *p, const struct outcome *o); /* job_submit.c */
 void finalize_job(struct job_pass *p);                              /* job_finalize.c */
 void report_job(struct job_pass *p);                                /* job_report.c */
 

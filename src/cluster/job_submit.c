@@ -48,7 +48,7 @@ static jv job_configuration(struct job_pass *p)
     return list.n ? jv_list_obj(&list) : ABSENT;
 }
 
-void job_submit(struct job_pass *p)
+void submit_job(struct job_pass *p)
 {
     const struct job_spec *j = &p->wanted.job;
     struct submit_args *args = arena_new(p->a, struct submit_args);
@@ -92,7 +92,7 @@ static bool failed_for_sure(const struct error *err)
     }
 }
 
-void job_learn_submit(struct job_pass *p, const struct outcome *o)
+void learn_submission(struct job_pass *p, const struct outcome *o)
 {
     struct job_memory *m = &p->out.memory;
 
