@@ -30,6 +30,7 @@
 
 static int on_socket_made(void *arg, curl_socket_t fd, curlsocktype purpose)
 {
+    struct http_call *call = arg;
     const struct {
         int level, name, value;
     } options[] = {
@@ -40,8 +41,8 @@ static int on_socket_made(void *arg, curl_socket_t fd, curlsocktype purpose)
         {IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS},
     };
 
-    (void)arg;
     (void)purpose;
+    call->client->opened++;
     fcntl(fd, F_SETFD, FD_CLOEXEC); /* exec plugins are not to inherit it */
     /* A refusal costs only how soon a dead peer is noticed. */
     for (size_t i = 0; i < ARRAY_SIZE(options); i++)
@@ -326,6 +327,7 @@ static void set_constants(struct http_call *call, const char *user_agent)
     curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)IDLE_CONNECTION_S);
     curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_socket_made);
+    curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, call);
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_send);
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, call);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);

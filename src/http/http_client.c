@@ -18,6 +18,7 @@
 #include "http_client.h"
 
 #define IDLE_CLOSE_MS 60000
+#define RENEW_AFTER 256 /* connections */
 
 /* One socket that curl waits for. */
 struct poll {
@@ -191,12 +192,14 @@ static struct http_call *todo_pop(struct http_client *c, int *ret_todo)
 
 static void call_unlink(struct http_call *call)
 {
+    struct http_client *c = call->client;
+
     todo_remove(call);
     *call->link = call->next;
     if (call->next)
         call->next->link = call->link;
-    if (!--call->client->active)
-        timer_start(call->client->idle, call->client->idle_ms);
+    if (!--c->active)
+        timer_start(c->idle, c->opened < RENEW_AFTER ? c->idle_ms : 0);
 }
 
 /* Not inside curl's callbacks. */
@@ -386,17 +389,22 @@ static CURLM *multi_new(struct http_client *c)
 }
 
 /* curl looks after kept connections only when it makes new ones. After a burst of calls they, and
- * what TLS has for each (some 40 kB), would stay for good. */
+ * what TLS has for each (some 40 kB), would stay for good. And where there are more hosts than
+ * connections to keep, it remembers something of each host for ever (an empty bundle for each whose
+ * connection gave way to another, libcurl 7.88 Curl_conncache_extract_oldest). */
 static void on_idle(void *arg)
 {
     struct http_client *c = arg;
+    bool quiet = c->opened < RENEW_AFTER;
 
-    while (c->spares)
+    while (quiet && c->spares)
         curl_easy_cleanup(c->spare[--c->spares]);
     curl_multi_cleanup(c->multi);
     timer_stop(c->timer);
     c->multi = multi_new(c);
-    mem_trim();
+    c->opened = 0;
+    if (quiet)
+        mem_trim();
 }
 
 struct http_client *http_client_new(struct loop *loop, const struct http_client_options *o)

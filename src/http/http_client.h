@@ -18,6 +18,7 @@ struct http_client {
     char *user_agent;
     struct http_call *calls;
     size_t active;
+    size_t opened; /* connections since curl's memory of them was made anew */
     struct http_call *todo, **todo_last;
     size_t n_todo;
     bool todo_deferred;

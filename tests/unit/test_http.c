@@ -29,6 +29,8 @@ struct result {
     struct http_call *call;
 };
 
+#define MANY 260 /* hosts: more than a client remembers */
+
 static struct {
     struct loop *loop;
     struct http_client *client;
@@ -36,7 +38,7 @@ static struct {
     struct timer *guard, *later;
     void (*serve)(struct fake_conn *c, const struct fake_request *r);
     struct fake_conn *conn;
-    struct result r[300];
+    struct result r[MANY + 40];
     int expected, finished;
     char *seen; /* what the server wants to remember */
 } t;
@@ -668,6 +670,26 @@ START_TEST(kept_connections_are_closed_after_a_while)
 }
 END_TEST
 
+/* Of each host curl remembers something, also when its connection was closed for another's. */
+START_TEST(what_is_remembered_of_many_hosts_is_given_up)
+{
+    const char *port = strrchr(fake_url(t.server), ':') + 1;
+
+    t.serve = echo;
+    for (int i = 0; i < MANY; i++) {
+        cleanup_free char *url = xasprintf("http://host-%d.localhost:%s/", i, port);
+
+        ck_assert_int_eq(run((struct http_request){0}, url)->status, 201);
+    }
+    t.later = timer_new(t.loop, (loop_fn)loop_stop, t.loop);
+    timer_start(t.later, 20);
+    loop_run(t.loop);
+    ck_assert_int_eq(fake_connections(t.server), MANY);
+    ck_assert_int_eq(fake_open(t.server), 0); /* kept ones would stay for a minute */
+    ck_assert_int_eq(GET(0)->status, 201);
+}
+END_TEST
+
 START_TEST(a_proxy_is_used_only_when_it_is_given)
 {
     cleanup_free char *https = xasprintf("https://nowhere.invalid/x");
@@ -1098,6 +1120,7 @@ void suite_http(TCase *tc)
     T(a_body_has_a_cap);
     T(a_head_has_a_cap);
     T(kept_connections_are_closed_after_a_while);
+    T(what_is_remembered_of_many_hosts_is_given_up);
     T(a_proxy_is_used_only_when_it_is_given);
     T(redirects_are_results_unless_asked_for);
     T(a_redirect_does_not_leak_credentials);
