@@ -65,6 +65,12 @@ static void entry_free(struct entry *e)
     slab_free(e, sizeof(*e));
 }
 
+static void group_free(struct group *g)
+{
+    slab_free(g->items, g->room * sizeof(*g->items));
+    slab_free(g, sizeof(*g));
+}
+
 void store_free(struct store *st)
 {
     struct strmap_entry *e;
@@ -73,10 +79,8 @@ void store_free(struct store *st)
         return;
     strmap_foreach (e, &st->entries)
         entry_free(e->value);
-    strmap_foreach (e, &st->groups) {
-        free(((struct group *)e->value)->items);
-        slab_free(e->value, sizeof(struct group));
-    }
+    strmap_foreach (e, &st->groups)
+        group_free(e->value);
     strmap_release(&st->entries);
     strmap_release(&st->groups);
     arena_free(&st->scratch);
@@ -201,6 +205,18 @@ static bool is_indexed(enum kube_kind kind)
     return kind == KIND_POD || kind == KIND_FLINKSESSIONJOB;
 }
 
+static void group_grow(struct group *g)
+{
+    size_t room = g->room ? g->room * 2 : 2;
+    const struct stored **items = slab_alloc(room * sizeof(*items));
+
+    if (g->n)
+        memcpy(items, g->items, g->n * sizeof(*items));
+    slab_free(g->items, g->room * sizeof(*items));
+    g->items = items;
+    g->room = room;
+}
+
 static void group_add(struct store *st, struct entry *e)
 {
     struct group *g;
@@ -212,10 +228,8 @@ static void group_add(struct store *st, struct entry *e)
         g = slab_calloc(sizeof(*g));
         strmap_put(&st->groups, e->s.index, g);
     }
-    if (g->n == g->room) {
-        g->room = g->room ? g->room * 2 : 2;
-        g->items = xreallocarray(g->items, g->room, sizeof(*g->items));
-    }
+    if (g->n == g->room)
+        group_grow(g);
     e->position = g->n;
     g->items[g->n++] = &e->s;
 }
@@ -233,8 +247,7 @@ static void group_remove(struct store *st, struct entry *e)
     if (--g->n)
         return;
     strmap_remove(&st->groups, e->s.index);
-    free(g->items);
-    slab_free(g, sizeof(*g));
+    group_free(g);
 }
 
 const struct stored *const *store_by_index(const struct store *st, const char *index, size_t *ret_n)
