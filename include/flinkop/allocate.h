@@ -31,6 +31,7 @@ struct alloc_tm {
     struct obs_cause cause;
     bool registered; /* Flink lists it */
     int slots, free; /* then: of Flink's view */
+    bool kept;       /* it was to be released, and Flink has just said that it may be needed */
 };
 
 /* An unfinished job that Flink has, or that a FlinkSessionJob is about to submit. */

@@ -77,6 +77,8 @@ struct flink_job {
 };
 /** All of its tasks run or have finished. */
 bool flink_job_runs_whole(const struct flink_job *j);
+/** Not all of them do, and they may yet: it may take a slot any moment. */
+bool flink_job_waits(const struct flink_job *j);
 /** GET /jobs/overview */
 int flink_decode_jobs(struct arena *a, jv v, struct flink_job **ret, size_t *ret_n,
                       struct error *err) MUST_CHECK;

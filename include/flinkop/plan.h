@@ -94,7 +94,7 @@ struct outcome {
     struct error error; /* if not ok */
     /* ACT_FIND_JOB, ACT_CANCEL_JOB: Flink has the job. ACT_FIND_SAVEPOINT: it knows of it; not ok
      * then means that it failed. ACT_READ_STATE: the job has had some. ACT_RESCALE_JOB: there was
-     * something to change. */
+     * something to change. ACT_RELEASE: it was kept. */
     bool found;
     /* ACT_JOB_ERROR: the cause, NULL: Flink tells none (yet); ACT_SUBMIT_JOB: the jar id;
      * ACT_FIND_SAVEPOINT, ACT_READ_STATE: the path, NULL: none yet, or none outside of the
@@ -134,7 +134,8 @@ struct stop_memory stop_memory_copy(struct arena *a, const struct stop_memory *m
 struct rescale_notes {
     const char *wish; /* to this, as JSON; about another wish they say nothing */
     int64_t since;    /* monotonic ms of the first attempt */
-    int64_t retry_at; /* no other one before */
+    int64_t recorded; /* when it was put into the status last, 0: not yet */
+    int64_t retry_at; /* no other attempt before */
     int failures;     /* in a row */
     bool given_up;    /* it takes a new run */
 };

@@ -101,7 +101,7 @@ static void note_flink(struct alloc_note *n, const struct alloc_tm *tm, int64_t 
 {
     if (!idle(tm))
         n->idle_since = -1;
-    else if (n->idle_since < 0)
+    else if (n->idle_since < 0 || tm->kept)
         n->idle_since = now;
     if (tm->registered) {
         n->lost_since = -1;

@@ -24,6 +24,15 @@ static const struct flink_taskmanager *registration(const struct obs_flink *f, c
     return NULL;
 }
 
+static bool was_kept(const struct cluster_snapshot *s, const char *name)
+{
+    for (size_t i = 0; i < s->n_outcomes; i++)
+        if (s->outcomes[i].type == ACT_RELEASE && s->outcomes[i].found &&
+            str_eq(s->outcomes[i].name, name))
+            return true;
+    return false;
+}
+
 static struct alloc_tm *pods_in(struct cluster_pass *p, bool known)
 {
     const struct cluster_snapshot *s = p->s;
@@ -48,6 +57,7 @@ static struct alloc_tm *pods_in(struct cluster_pass *p, bool known)
             .registered = tm && pod->main_running,
             .slots = tm ? tm->slots : 0,
             .free = tm ? tm->free_slots : 0,
+            .kept = was_kept(s, pod->meta.name),
         };
     }
     return tms;
@@ -77,7 +87,7 @@ static struct alloc_job job_of(const struct obs_job *j, int parallelism)
                 : j->has_detail ? j->slots_needed
                                 : parallelism,
         .need_max = j->slots_needed_max,
-        .waiting = !ending && !flink_job_runs_whole(&j->job),
+        .waiting = flink_job_waits(&j->job),
         .starved = !ending && starved(j),
         .batch = j->batch,
     };

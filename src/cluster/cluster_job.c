@@ -99,13 +99,11 @@ static void record(struct cluster_pass *p, jv spec, struct leavings left)
         record_job(p, spec, left);
 }
 
-/* Nothing that its job would have to end for. A rescaling that was taken back is something: the job
- * may have it already. */
-static bool nothing_changes(struct cluster_pass *p, jv js)
+/* A rescaling was taken back before it was recorded: the job may have it already. */
+static bool rescaling_taken_back(const struct cluster_pass *p, jv js)
 {
-    p->taken_back = !p->recording && !p->invalid && !job_state_terminal(p->job_state) &&
-                    jv_present(jv_get(js, REQUESTED_PARALLELISM));
-    return !p->recording && !p->taken_back && !job_stop_begun(js, &p->plan.memory.stop);
+    return !p->recording && !p->invalid && !job_ended_itself(p->job_state) &&
+           jv_present(jv_get(js, REQUESTED_PARALLELISM));
 }
 
 void judge_job(struct cluster_pass *p)
@@ -132,7 +130,10 @@ void judge_job(struct cluster_pass *p)
         record_suspended(p, wanted, never_began);
         return;
     }
-    if (p->suspended || (was_suspended == suspend && nothing_changes(p, js))) {
+    p->taken_back = was_suspended == suspend && rescaling_taken_back(p, js);
+    if (p->suspended || (!p->recording && was_suspended == suspend && !p->taken_back &&
+                         !job_stop_begun(js, &p->plan.memory.stop))) {
+        /* Nothing that the job would have to end for. */
         p->recording = false;
         p->target = as_recorded(p, wanted);
         judge_hashes(p);
@@ -289,7 +290,8 @@ void look_after_job(struct cluster_pass *p)
     struct job_stop job = application_stop(p, UPGRADE_LAST_STATE);
 
     p->status = jv_set(p->a, p->status, "jobStatus", job_told_checkpoint(&job));
-    if (p->taken_back && job_state_terminal(p->job_state))
+    if (p->taken_back && job_ended_itself(p->job_state) &&
+        !job_stop_begun(jv_get(p->status, "jobStatus"), &p->plan.memory.stop))
         p->pending = ABSENT; /* it has ended as what is recorded */
     if (jv_present(p->pending)) {
         struct leavings left;

@@ -19,7 +19,7 @@ static const char *check_kept(const struct cluster_pass *p, jv current)
 
     if (!str_eq(JV_STRING(p->recorded, "job", "state"), "suspended") ||
         !str_eq(JV_STRING(p->recorded, "job", "upgradeMode"), "last-state") ||
-        str_eq(JV_STRING(current, "job", "upgradeMode"), "stateless") ||
+        str_eq(str_or(JV_STRING(current, "job", "upgradeMode"), "stateless"), "stateless") ||
         job_redeploys(p->recorded, current))
         return NULL;
     if (!str_eq(was, is))

@@ -31,12 +31,12 @@ jv rescale_status(struct cluster_pass *p, jv status)
 
     if (p->rescaled)
         return jv_set(p->a, status, STARTED_HASH, STR(p->target_hash));
-    if (!p->record_id || !started)
+    if (!p->record_id || (!started && !p->taken_back))
         return status;
     const char *run = application_hash(p->a, p->target, p->record_id, p->record_restore);
 
     return jv_set(p->a, status, STARTED_HASH,
-                  STR(json_hash(p->a, OBJ({"after", STR(started)}, {"run", STR(run)}))));
+                  STR(json_hash(p->a, OBJ({"after", STR(p->target_hash)}, {"run", STR(run)}))));
 }
 
 bool can_be_rescaled(const struct cluster_pass *p)

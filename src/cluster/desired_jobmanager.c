@@ -11,6 +11,7 @@
 #include "flinkop/str.h"
 #include "flinkop/strbuf.h"
 
+#define HA_ID_KEY "high-availability.cluster-id"
 /* etcd takes objects of up to 1.5 MiB; the configuration came out of one. */
 #define CONF_TEXT_MAX (4 * 1024 * 1024)
 
@@ -29,16 +30,24 @@ static jv port(struct arena *a, const char *name, int number)
 
 /* What ZooKeeper keeps is of one run: so nothing of another one, or of a cluster of this name in
  * another namespace, meets the next JobManager. */
-static struct conf flink_conf(struct arena *a, const struct desired_input *in)
+static const char *zookeeper_id(struct arena *a, const struct desired_input *in)
 {
     const struct cluster_config *c = in->config;
-    struct conf conf = c->flink;
 
-    if (!c->spec->application || !c->ha || c->ha_kubernetes)
-        return conf;
-    conf = conf_dup(a, &conf);
-    conf_setf(&conf, "high-availability.cluster-id", "%s/%s/%s", c->ns, c->name,
-              str_or_empty(in->job_id));
+    return c->spec->application && c->ha && !c->ha_kubernetes
+               ? arena_printf(a, "%s/%s/%s", c->ns, c->name, str_or_empty(in->job_id))
+               : NULL;
+}
+
+static struct conf flink_conf(struct arena *a, const struct desired_input *in)
+{
+    struct conf conf = in->config->flink;
+    const char *id = zookeeper_id(a, in);
+
+    if (id) {
+        conf = conf_dup(a, &conf);
+        conf_set(&conf, HA_ID_KEY, id);
+    }
     return conf;
 }
 
@@ -197,6 +206,8 @@ static jv jobmanager_args(struct arena *a, const struct desired_input *in)
             arena_printf(a, "%s/job-result-store/%s/%s",
                          str_or_empty(conf_lookup(&c->conf, "high-availability.storageDir")),
                          c->name, str_or_empty(in->job_id)));
+    if (zookeeper_id(a, in)) /* the kubelet may be late with the ConfigMap */
+        add_property(&args, HA_ID_KEY, zookeeper_id(a, in));
     if (c->spec->application && c->allocator == ALLOCATOR_FLINK)
         add_flinks_job(&args, in);
     else if (c->spec->application)

@@ -387,7 +387,7 @@ static jv overrides(struct job_pass *p, const struct job_stop *job)
     struct conf before = CONF_INIT(p->a);
     struct error err;
 
-    if (!p->s->cluster_rescales || !session_job_only_rescales(p->a, p->recorded, p->target) ||
+    if (!p->s->cluster_rescales ||
         conf_add_jv(&before, jv_get(p->recorded, "flinkConfiguration"), "", &err))
         return ABSENT;
     return job_overrides(job, &before, &p->wanted.conf);
@@ -399,26 +399,25 @@ static bool rescale(struct job_pass *p)
     struct job_stop job = stop_of(p);
     bool taken_back = jv_present(jv_get(job.status, REQUESTED_PARALLELISM));
 
-    if (p->invalid || p->suspend || p->redeploy || job_state_terminal(p->state) ||
+    if (p->invalid || p->suspend || p->redeploy || job_ended_itself(p->state) ||
         !(p->changed || taken_back))
         return false;
-    jv wanted = overrides(p, &job);
-
-    if (jv_present(wanted) && p->s->cluster_releasing) {
-        p->progress = RELEASING;
+    p->changed = true;
+    if (!session_job_only_rescales(p->a, p->recorded, p->target))
+        return false;
+    if (!cluster_ready(p)) /* whether it can, will be seen */
         return true;
-    }
-    switch (job_rescale(&job, p->cr, wanted, &p->out.memory.rescale)) {
-    case RESCALING_DONE:
-        p->rescaled = p->changed;
-        p->changed = false;
-        break;
+    job.hold = p->s->cluster_releasing ? RELEASING : NULL;
+    switch (job_rescale(&job, p->cr, overrides(p, &job), &p->out.memory.rescale)) {
+    case RESCALING_NOT:
+        return false;
     case RESCALING_WAITS:
         p->progress = job.progress;
         break;
-    case RESCALING_NOT:
-        p->changed = true;
-        return false;
+    case RESCALING_DONE:
+        p->rescaled = !jv_equal(session_job_restart_part(p->a, p->target),
+                                session_job_restart_part(p->a, p->recorded));
+        p->changed = false;
     }
     p->new_status = job.new_status;
     return true;

@@ -91,6 +91,14 @@ static void tell(const struct job_stop *s, jv cr, bool warning, const char *mess
     plan_event(s->plan, s->kind, cr, warning, "Job", "Scaling", message);
 }
 
+static void give_up(const struct job_stop *s, jv cr, const char *why, struct rescale_notes *m)
+{
+    m->given_up = true;
+    tell(s, cr, true,
+         arena_printf(s->a, "the job cannot be rescaled in place, so it is upgraded: %s",
+                      str_clean(s->a, why, 500)));
+}
+
 /* It is tried again while nobody has answered; a proxy's word and that of a JobManager that does
  * not lead (503) are none. */
 static void failed(const struct job_stop *s, jv cr, const struct error *err,
@@ -99,12 +107,18 @@ static void failed(const struct job_stop *s, jv cr, const struct error *err,
     bool answered = err->http && err->http != 502 && err->http != 503 && err->http != 504;
 
     m->retry_at = s->now + backoff_ms(++m->failures, RETRY_MS, RETRY_MAX_MS);
-    if (!answered && s->now - m->since < PATIENCE_MS)
+    if (answered || s->now - m->since >= PATIENCE_MS)
+        give_up(s, cr, err->text, m);
+}
+
+/* Where the API server does not know the field (the CRD is of a former version) it is missing for
+ * ever. */
+static void record_wish(struct job_stop *s, jv overrides, struct rescale_notes *m)
+{
+    if (m->recorded && s->now - m->recorded < RETRY_MAX_MS)
         return;
-    m->given_up = true;
-    tell(s, cr, true,
-         arena_printf(s->a, "the job cannot be rescaled in place, so it is upgraded: %s",
-                      str_clean(s->a, err->text, 500)));
+    m->recorded = s->now;
+    s->new_status = jv_set(s->a, s->status, REQUESTED_PARALLELISM, overrides);
 }
 
 enum rescaling job_rescale(struct job_stop *s, jv cr, jv overrides, struct rescale_notes *m)
@@ -125,14 +139,17 @@ enum rescaling job_rescale(struct job_stop *s, jv cr, jv overrides, struct resca
     }
     if (o)
         failed(s, cr, &o->error, m);
-    if (m->given_up || s->now - m->since >= PATIENCE_MS)
+    else if (!m->given_up && s->now - m->since >= PATIENCE_MS)
+        give_up(s, cr, "that could not be asked for within a minute", m);
+    if (m->given_up)
         return RESCALING_NOT;
-    s->progress = there ? "rescaling the job while it runs"
-                        : "waiting for the JobManager, to rescale the job while it runs";
+    s->progress = !there    ? "waiting for the JobManager, to rescale the job while it runs"
+                  : s->hold ? s->hold
+                            : "rescaling the job while it runs";
     plan_wake(s->plan, m->retry_at > s->now ? m->retry_at : m->since + PATIENCE_MS);
     if (there && !jv_equal(jv_get(s->status, REQUESTED_PARALLELISM), overrides))
-        s->new_status = jv_set(s->a, s->status, REQUESTED_PARALLELISM, overrides);
-    else if (there && s->now >= m->retry_at)
+        record_wish(s, overrides, m);
+    else if (there && !s->hold && s->now >= m->retry_at)
         job_ask(s, ACT_RESCALE_JOB)->body = overrides;
     return RESCALING_WAITS;
 }

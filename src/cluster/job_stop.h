@@ -28,6 +28,7 @@ struct job_stop {
     int64_t now, wall;
     struct stop_memory *memory;
     struct checkpoint_notes *checkpoints;
+    const char *hold; /* why it must not be rescaled just now; NULL: it may be */
 
     /* ---- found ---- */
     bool ended;               /* it runs no more, and… */

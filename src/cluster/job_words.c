@@ -7,6 +7,11 @@
 #include "flinkop/str.h"
 #include "status.h"
 
+bool job_ended_itself(enum job_state state)
+{
+    return state == JOB_FINISHED || state == JOB_FAILED;
+}
+
 bool job_redeploys(jv recorded, jv spec)
 {
     jv was = JV_PATH(recorded, "job", "savepointRedeployNonce");
@@ -139,7 +144,7 @@ jv job_status_write(struct arena *a, jv old, const struct obs_job *job, const ch
         js = jv_set(a, js, "jobName", STR(str_clean(a, j->name, 500)));
     if (j && j->start_ms > 0)
         js = jv_set(a, js, "startTime", STR(arena_printf(a, "%lld", (long long)j->start_ms)));
-    if (j && job_state_terminal(j->state))
+    if (j && job_ended_itself(j->state))
         js = jv_set(a, js, REQUESTED_PARALLELISM, ABSENT);
     if (!str_eq(state, JV_STRING(js, "state")))
         js = jv_set(a, js, "updateTime", STR(arena_printf(a, "%lld", (long long)wall)));

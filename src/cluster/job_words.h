@@ -12,6 +12,8 @@
 /** All of its tasks run, or as many as a batch job needs at a time. job: NULL if Flink has none. */
 bool job_runs_whole(const struct obs_job *job);
 
+/** It has ended, and nobody has cancelled it. */
+bool job_ended_itself(enum job_state state);
 /** Whether this spec asks to begin again from its job.initialSavepointPath: at first, and with
  * another savepointRedeployNonce. recorded: ABSENT if there is none yet. */
 bool job_redeploys(jv recorded, jv spec);
@@ -43,8 +45,9 @@ const char *job_failure(struct plan *plan, const struct failure_look *l);
 #define MANUAL_RESTORE "Manual restore required: " HOW_TO_RESTORE
 /** In status.jobStatus: {location, timeStamp} of the newest checkpoint that was seen. */
 #define LAST_CHECKPOINT "lastCheckpoint"
-/** In status.jobStatus: {"<vertex>": n} that Flink has been asked for while the job runs, and that
- * is not in the recorded spec yet. */
+/** In status.jobStatus: {"<vertex>": n} that Flink is to be asked for while the job runs, or has
+ * been, and that is not in the recorded spec yet. While it stands, a job that was cancelled is one
+ * that was to make way for another run. */
 #define REQUESTED_PARALLELISM "requestedParallelism"
 /** UPGRADE_FAILED for this reason, with what helps and what was seen last. status: status.jobStatus
  */
@@ -63,7 +66,8 @@ const char *job_trouble_error(struct arena *a, const struct obs_cause *trouble);
 const char *job_failure_told(const char *error);
 
 /** status.jobStatus with name and start as Flink has them (job: NULL if it has none) and with this
- * state, NULL: none yet; of one that has ended nothing is requested any more. wall: epoch ms. */
+ * state, NULL: none yet; of one that has ended by itself nothing is
+ * requested any more. wall: epoch ms. */
 jv job_status_write(struct arena *a, jv old, const struct obs_job *job, const char *state,
                     int64_t wall);
 /** The same before another job takes its place: with that one's id, NULL: with none. */

@@ -26,9 +26,15 @@ static void ask(struct op *op, const char *method, const char *path, flink_done_
 {
     struct flink_endpoint e;
 
-    if (endpoint(op, &e))
-        op->flink = flink_send(op->e->x->flink, &e, method, path, NULL,
-                               op_is_look(op) ? LOOK_TIMEOUT_MS : 0, done, op);
+    if (!endpoint(op, &e))
+        return;
+    if (op->asked && strcmp(op->asked, e.pod) != 0) {
+        op_fail(op, ERR_UNREACHABLE, "another JobManager runs by now");
+        return;
+    }
+    op->asked = arena_strdup(&op->e->a, e.pod);
+    op->flink = flink_send(op->e->x->flink, &e, method, path, NULL,
+                           op_is_look(op) ? LOOK_TIMEOUT_MS : 0, done, op);
 }
 
 static void touched(struct op *op)
@@ -42,6 +48,8 @@ static void touched(struct op *op)
 static void keep(struct op *op, const char *why)
 {
     log_info("kept", KV("taskmanager", op->act->name), KV("because", why));
+    op->outcome.found = true;
+    touched(op);
     op_ok(op);
 }
 
@@ -59,7 +67,7 @@ static void on_jobs(void *arg, const struct flink_answer *answer)
         return;
     }
     for (size_t i = 0; i < n; i++)
-        if (!job_state_terminal(jobs[i].state) && !flink_job_runs_whole(&jobs[i])) {
+        if (flink_job_waits(&jobs[i])) {
             keep(op, "a job does not run as a whole");
             return;
         }

@@ -12,6 +12,7 @@ struct op {
     struct action *act;
     struct kube_request *kube;
     struct flink_call *flink;
+    const char *asked; /* pod of the JobManager that was asked last, NULL: none yet */
     struct submission *submission;
     bool ended;
     struct outcome outcome;

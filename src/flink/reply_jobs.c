@@ -259,3 +259,9 @@ bool flink_job_runs_whole(const struct flink_job *j)
     return j->state == JOB_RUNNING && j->tasks_total > 0 && !j->pending_operators &&
            j->tasks[TASKS_RUNNING] + j->tasks[TASKS_FINISHED] == j->tasks_total;
 }
+
+bool flink_job_waits(const struct flink_job *j)
+{
+    return !job_state_terminal(j->state) && j->state != JOB_CANCELLING && j->state != JOB_FAILING &&
+           !flink_job_runs_whole(j);
+}

@@ -405,6 +405,8 @@ static void on_idle(void *arg)
     c->opened = 0;
     if (quiet)
         mem_trim();
+    else
+        timer_start(c->idle, c->idle_ms);
 }
 
 struct http_client *http_client_new(struct loop *loop, const struct http_client_options *o)

@@ -24,7 +24,7 @@ static struct {
     struct strmap names; /* "<uid of the FlinkDeployment>/<TaskManager>" ever registered: its pod */
     struct {
         char cluster[64];
-        int64_t when, got;
+        int64_t when, jobs, got;
     } last_look; /* the last answer about TaskManagers, and perhaps one about jobs after it */
 } state;
 
@@ -35,10 +35,12 @@ void check_taskmanagers(const char *cluster, int64_t when)
     state.last_look.got = sim.now;
 }
 
-void check_jobs_told(const char *cluster)
+void check_jobs(const char *cluster, int64_t when)
 {
-    if (!strcmp(state.last_look.cluster, cluster))
-        state.last_look.got = sim.now;
+    if (strcmp(state.last_look.cluster, cluster) != 0)
+        return;
+    state.last_look.jobs = when;
+    state.last_look.got = sim.now;
 }
 
 /* ---- what a pass plans ---- */
@@ -242,7 +244,7 @@ struct delete_context check_send(enum kube_verb verb, int kind, const char *name
     /* A release sends its deletion in the very turn in which it gets its last answer. */
     if (verb == KUBE_DELETE && kind == KIND_POD && state.last_look.got == sim.now &&
         str_has_prefix(name, state.last_look.cluster))
-        c.rechecked = state.last_look.when;
+        c = (struct delete_context){state.last_look.when, state.last_look.jobs};
     return c;
 }
 
@@ -273,7 +275,7 @@ static void check_delete_pod(const char *name, const struct delete_context *cont
     CHECK(reg->used_since > context->rechecked,
           "TaskManager %s is deleted although it was in use when last asked", name);
     check_counts.races++;
-    check_race(tm, sim.now - context->rechecked);
+    check_race(tm, sim.now - context->rechecked, context->settled);
 }
 
 /* What exposes a cluster goes when its specification, or the recorded one, does not ask for it. */

@@ -36,6 +36,7 @@ void check_pass(const char *name, const struct plan *plan);
 /* What the operator knew when it sent a deletion. */
 struct delete_context {
     int64_t rechecked; /* when Flink gave the answer that the deletion follows from; 0: none */
+    int64_t settled;   /* and the one that all jobs run as a whole; 0: none */
 };
 struct delete_context check_send(enum kube_verb verb, int kind, const char *name);
 /** A write of the operator is about to be carried out. */
@@ -64,7 +65,7 @@ void check_found(const char *jid, bool found);
 /** The operator has got the TaskManagers of a cluster, as they were at `when`. */
 void check_taskmanagers(const char *cluster, int64_t when);
 /** The same of an answer about its jobs. */
-void check_jobs_told(const char *cluster);
+void check_jobs(const char *cluster, int64_t when);
 /** A FlinkSessionJob or FlinkDeployment was written. */
 void check_recorded(const struct object *job, enum change what);
 /** Uid of the resource that recorded this id; NULL: none did. */
@@ -72,8 +73,9 @@ const char *check_owner(const char *jid);
 /** The deletion of its FlinkSessionJob ended without it, as this event's text says. */
 void check_given_up(const char *text);
 bool check_is_given_up(const char *jid);
-/** A TaskManager that was taken since the last look, so long ago, is being deleted. */
-void check_race(const struct tm *tm, int64_t ms);
+/** A TaskManager that was taken since the last look, so long ago, is being deleted; settled: when
+ * all jobs were seen to run as a whole. */
+void check_race(const struct tm *tm, int64_t ms, int64_t settled);
 void check_flink_release(void);
 void check_registration(const struct jm *jm, const struct tm *tm);
 /** A JobManager's process starts. */

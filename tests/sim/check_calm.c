@@ -256,6 +256,9 @@ static const char *job_runs(struct arena *a, const struct object *cr, struct jm 
                             str_or_empty(jid), str_or_empty(state));
     if (!j)
         return observed(a, cr);
+    if (j->state == JOB_CANCELED && j->cancelled)
+        return arena_printf(a, "%s: the operator has cancelled its job, and none takes its place",
+                            cr->name);
     return ready_is(a, cr,
                     (j->state == JOB_RUNNING && j->running) || j->state == JOB_FINISHED ? "True"
                                                                                         : "False");

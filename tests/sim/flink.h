@@ -76,6 +76,7 @@ struct fjob {
     enum job_state state;
     bool batch, ours;        /* ours: the operator submitted it */
     bool adaptive;           /* what it needs can be changed while it runs */
+    bool cancelled;          /* by the operator */
     bool deploying, running; /* its tasks, while the job is RUNNING */
     int parallelism, second; /* widths of its two slot sharing groups; second may be 0 */
     int need, have;

@@ -247,6 +247,7 @@ static int on_job(struct jm *jm, const char *method, const char *path, jv body, 
             *ret_error = "Job has already ended";
             return 409;
         }
+        j->cancelled |= j->state != JOB_CANCELLING;
         job_cancel(j);
         *ret = EMPTY_OBJ;
         return 202;

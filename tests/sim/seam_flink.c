@@ -77,7 +77,7 @@ static void learned(const struct flink_call *c)
     if (!strcmp(c->path, "/taskmanagers") && c->err.code == ERR_NONE && jm)
         check_taskmanagers(jm->cluster, c->asked);
     if (!strcmp(c->path, "/jobs/overview") && c->err.code == ERR_NONE && jm)
-        check_jobs_told(jm->cluster);
+        check_jobs(jm->cluster, c->asked);
 }
 
 static void answer(void *arg)
