@@ -62,6 +62,7 @@ struct job_stop application_stop(struct cluster_pass *p, enum upgrade_mode mode)
         .state = p->job_state,
         .status = jv_get(p->status, "jobStatus"),
         .mode = mode,
+        .last = p->meta.deleted_ms != 0,
         .conf = jv_present(p->pending) ? &p->pending_conf : &p->config.conf,
         .fresh_id = p->s->fresh_job_id,
         .outcomes = p->s->outcomes,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- *   stateless    cancel, go on from nothing
+ *   stateless    record that, cancel, go on from nothing
  *   savepoint    record a trigger id, stop with that savepoint, ask until it is there
- *   last-state   cancel, read the path of the last completed checkpoint; with a savepoint if that
- *                one is older than the user allows
+ *   last-state   record that, cancel, read the path of the last completed checkpoint; with a
+ *                savepoint if that one is older than the user allows
  *
  * A savepoint's id is recorded before it is asked for, so a second request is the same one, and an
  * operator that was away finds out how it ended: from the trigger, or, when Flink has forgotten
@@ -77,10 +77,14 @@ static void found_end(struct job_stop *s, const char *path)
     s->restore_path = path;
 }
 
+/* Who finds it cancelled, after a crash, must know that another run is to follow, or none: Flink
+ * does not tell who did it. */
 static void cancel(struct job_stop *s)
 {
     s->progress = "cancelling the job";
-    if (due(s, &s->memory->sent, AGAIN_MS))
+    if (!s->last && !jv_bool_or(jv_get(s->status, CANCEL_REQUESTED), false))
+        s->new_status = jv_set(s->a, s->status, CANCEL_REQUESTED, BOOL(true));
+    else if (due(s, &s->memory->sent, AGAIN_MS))
         job_ask(s, ACT_CANCEL_JOB);
 }
 
@@ -144,7 +148,7 @@ static const char *recorded_trigger(jv status)
 
 bool job_stop_begun(jv status, const struct stop_memory *m)
 {
-    return recorded_trigger(status) ||
+    return recorded_trigger(status) || jv_bool_or(jv_get(status, CANCEL_REQUESTED), false) ||
            (m->sent >= 0 && str_eq(m->job_id, JV_STRING(status, "jobId")));
 }
 

@@ -20,6 +20,7 @@ struct job_stop {
     enum job_state state;      /* as it was seen last */
     jv status;                 /* status.jobStatus */
     enum upgrade_mode mode;    /* how the next one is to be restored */
+    bool last;                 /* none is to follow, and its resource goes */
     bool redeploy;             /* from where the spec says, whatever state this one has */
     const struct conf *conf;   /* options of the job: where savepoints go, and how */
     const char *fresh_id;      /* for a savepoint that is to be triggered */

@@ -49,6 +49,9 @@ const char *job_failure(struct plan *plan, const struct failure_look *l);
  * been, and that is not in the recorded spec yet. While it stands, a job that was cancelled is one
  * that was to make way for another run. */
 #define REQUESTED_PARALLELISM "requestedParallelism"
+/** In status.jobStatus: true since it is about to be cancelled so that another run, or none, can
+ * take its place. */
+#define CANCEL_REQUESTED "cancelRequested"
 /** UPGRADE_FAILED for this reason, with what helps and what was seen last. status: status.jobStatus
  */
 struct obs_cause job_state_lost(struct arena *a, jv status, const char *why);
