@@ -228,13 +228,19 @@ def nodes(run, path):
     return [n for n in found[-1].split(", ") if n] if found else []
 
 
+def graphs(run, job):
+    """Of the run of this job: Flink 2 calls them plans."""
+    place = f"/flink/{run.ns}/demo/{job}"
+    return [g for folder in ("jobgraphs", "execution-plans") if folder in nodes(run, place) for g in nodes(run, f"{place}/{folder}")]
+
+
 @each_series("ZooKeeper's high availability: another JobManager takes over, changes go on from the state, nothing of the job stays there",
              full=True, timeout=600)
 def by_zookeeper(run, series):
     zookeeper(run, series)
     flink, first = start(run, "last-state", series, flinkConfiguration={
         "high-availability.type": "zookeeper", "high-availability.zookeeper.quorum": "zookeeper:2181"})
-    equal(nodes(run, f"/flink/{run.ns}/demo/{first}/jobgraphs"), [first], "graphs that it has")
+    equal(graphs(run, first), [first], "graphs that it has")
     killed(run, first)
     at = len(numbers(run))
     run.kube.patch("flinkdep", run.ns, "demo", {"spec": {"restartNonce": 1}})
@@ -243,15 +249,14 @@ def by_zookeeper(run, series):
     check("/checkpoints/" in path, f"upgradeSavepointPath {path}")
     equal(flink.get(f"/jobs/{second}/checkpoints")["latest"]["restored"]["external_path"], path, "what the job began with")
     goes_on(run, at, exactly=False)
-    equal(nodes(run, f"/flink/{run.ns}/demo/{first}/jobgraphs"), [], "graphs of the former run")
+    equal(graphs(run, first), [], "graphs of the former run")
     run.kube.patch("flinkdep", run.ns, "demo", {"spec": {"restartNonce": 2, "job": {"upgradeMode": "savepoint"}}})
     at = len(numbers(run))
     running(run, former=second)
     goes_on(run, at, exactly=False)  # what a change with the last state has repeated is still in the file
     run.kube.delete("flinkdep", run.ns, "demo")
     gone(run, "flinkdep", "demo", seconds=90)
-    check(not any(nodes(run, f"/flink/{run.ns}/demo/{job}/jobgraphs") for job in nodes(run, f"/flink/{run.ns}/demo")),
-          "graphs are left")
+    equal([g for job in nodes(run, f"/flink/{run.ns}/demo") for g in graphs(run, job)], [], "graphs that are left")
 
 
 @test("a state that is asked for and cannot be kept is refused", full=True)
