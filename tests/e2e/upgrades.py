@@ -7,7 +7,7 @@ from lib.check import check, dig, equal, wait
 from lib.manifests import cluster, hold, job
 from lib.suite import test
 from matrix import each_series
-from scene import SOON, UP, condition, job_id, job_running, session, state, suspended, taskmanagers
+from scene import SOON, UP, condition, job_id, job_ready, job_running, session, state, suspended, taskmanagers
 from world import need_bed
 
 
@@ -129,8 +129,7 @@ def in_place(run, series):
         wait(f"{n} TaskManagers", lambda n=n: len(taskmanagers(run)) == n, 60)
         run.note(f"parallelism {n} after {time.time() - since:.1f} s")
         # A source that has nothing left to read may have ended in one of its subtasks.
-        wait("Ready", lambda: condition(run.kube.get("sessionjob", run.ns, "counts"))["status"] == "True", UP)
-        equal(job_id(run, "counts"), first, "job id")
+        equal(job_ready(run, "counts")["status"]["jobStatus"]["jobId"], first, "job id")
     check(flink.get(f"/jobs/{first}/checkpoints")["latest"]["restored"], "it began again without its state")
     equal({e["type"] for e in run.kube.list("event", run.ns) if e["reason"] == "Scaling"}, {"Normal"}, "types of events")
     # Taken away: what the vertices had before, only another run of main() knows.
