@@ -281,6 +281,9 @@ struct job_memory {
     const char *seen_id;    /* job id that Flink is known to have had */
     int submit_failures;    /* in a row */
     const char *sure_id;    /* job id of which no submission can be on its way */
+    bool sure_before;       /* it was that of the submission that is under way */
+    const char *unsure_id;  /* job id of which one may be… */
+    int64_t unsure_since;   /* …that was sent at this time, or before */
     int64_t retry_at;       /* monotonic ms, not before */
     const char *looked_for; /* job id that a live look-up did not find… */
     int64_t deleting_since; /* -1 */

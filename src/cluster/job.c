@@ -39,6 +39,7 @@ struct job_memory job_memory_copy(struct arena *a, const struct job_memory *m)
     copy.unsent_id = m->unsent_id ? arena_strdup(a, m->unsent_id) : NULL;
     copy.seen_id = m->seen_id ? arena_strdup(a, m->seen_id) : NULL;
     copy.sure_id = m->sure_id ? arena_strdup(a, m->sure_id) : NULL;
+    copy.unsure_id = m->unsure_id ? arena_strdup(a, m->unsure_id) : NULL;
     copy.looked_for = m->looked_for ? arena_strdup(a, m->looked_for) : NULL;
     copy.lost_id = m->lost_id ? arena_strdup(a, m->lost_id) : NULL;
     copy.stop = stop_memory_copy(a, &m->stop);

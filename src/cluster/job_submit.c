@@ -11,6 +11,7 @@
 #define OPTION "kubernetes.operator."
 #define RETRY_MS 5000 /* after a failed submission, doubled up to the maximum */
 #define RETRY_MAX_MS 300000
+#define LATE_MS 900000 /* a run request that nobody waits for any more may still bring its job */
 
 struct action *job_action(struct job_pass *p, enum action_type type)
 {
@@ -51,6 +52,7 @@ static jv job_configuration(struct job_pass *p)
 void submit_job(struct job_pass *p)
 {
     const struct job_spec *j = &p->wanted.job;
+    struct job_memory *m = &p->out.memory;
     struct submit_args *args = arena_new(p->a, struct submit_args);
     bool restricted;
     struct error err;
@@ -74,7 +76,11 @@ void submit_job(struct job_pass *p)
         .restricted_hosts_allowed = !restricted,
     };
     job_action(p, ACT_SUBMIT_JOB)->submit = args;
-    p->out.memory.sure_id = NULL;
+    m->sure_before = str_eq(m->sure_id, p->job_id);
+    m->sure_id = NULL;
+    if (!str_eq(m->unsure_id, p->job_id))
+        m->unsure_since = p->s->now;
+    m->unsure_id = p->job_id;
 }
 
 /* Flink has said no, or was never asked. Whatever else a submission ends with, what it has started
@@ -110,8 +116,10 @@ void learn_submission(struct job_pass *p, const struct outcome *o)
         return;
     }
     m->submit_failures++;
-    if (failed_for_sure(&o->error))
-        m->sure_id = p->job_id;
+    if (!failed_for_sure(&o->error))
+        m->unsure_since = p->s->now;
+    else if (m->sure_before || p->s->now - m->unsure_since >= LATE_MS)
+        m->sure_id = p->job_id; /* nor has an earlier one, or another operator's */
     m->retry_at = p->s->now + backoff_ms(m->submit_failures, RETRY_MS, RETRY_MAX_MS);
     p->trouble = (struct obs_cause){"SubmitFailed", str_clean(p->a, o->error.text, 1000)};
 }

@@ -391,6 +391,8 @@ static struct plan plan_job(struct situation *s, jv cr)
     memory.lost_since = jv_int64_or(jv_get(m, "lostSince"), -1);
     memory.submit_failures = (int)jv_int64_or(jv_get(m, "submitFailures"), 0);
     memory.sure_id = JV_STRING(m, "sureId");
+    memory.unsure_since = jv_int64_or(jv_get(m, "unsureSince"), 0);
+    memory.sure_before = jv_bool_or(jv_get(m, "sureBefore"), false);
     memory.unsent_id = JV_STRING(m, "unsentId");
     memory.retry_at = jv_int64_or(jv_get(m, "retryAt"), 0);
     memory.deleting_since = jv_int64_or(jv_get(m, "deletingSince"), -1);
