@@ -121,6 +121,8 @@ struct checkpoint_notes checkpoint_notes_copy(struct arena *a, const struct chec
 struct stop_memory {
     const char *job_id;       /* of that one; of another they mean nothing */
     int64_t ended;            /* when it was first seen to have ended, -1 */
+    bool no_checkpoint;       /* Flink has said then that there is none to go on from… */
+    bool had_some;            /* …although there were some */
     int64_t sent, looked;     /* monotonic ms of the last request, and of the last look; -1 */
     int64_t since;            /* of the first request, -1 */
     int64_t retry_at;         /* no savepoint before */

@@ -102,22 +102,29 @@ static void unknown_state(struct job_stop *s, const char *why)
 static void read_state(struct job_stop *s)
 {
     /* One that came while it ran still says nothing of its last state. */
-    const struct outcome *o = s->memory->ended >= 0 ? job_outcome(s, ACT_READ_STATE) : NULL;
+    struct stop_memory *m = s->memory;
+    const struct outcome *o = m->ended >= 0 ? job_outcome(s, ACT_READ_STATE) : NULL;
     const char *began_with = JV_STRING(s->status, "upgradeSavepointPath");
 
     s->progress = "looking for the last state of the job";
-    s->no_checkpoint = o && o->ok && !o->text;
-    if (s->memory->ended < 0)
-        s->memory->ended = s->now;
-    /* What high availability kept was told as restored, if it was there. */
-    bool nowhere = o && o->ok && !o->found && str_eq(began_with, RESTORE_LAST_STATE);
-
-    if (o && o->ok && (o->text || !o->found) && !nowhere) {
-        /* One that never got as far as a checkpoint is where it began. */
-        found_end(s, o->text ? o->text : str_empty(began_with) ? NULL : began_with);
+    if (m->ended < 0)
+        m->ended = s->now;
+    if (o && o->ok && o->text) {
+        found_end(s, o->text);
         return;
     }
-    if (o && o->ok)
+    if (o && o->ok) { /* which does not change any more */
+        m->no_checkpoint = true;
+        m->had_some = o->found;
+    }
+    s->no_checkpoint = m->no_checkpoint;
+    /* What high availability kept was told as restored, if it was there. */
+    if (m->no_checkpoint && !m->had_some && !str_eq(began_with, RESTORE_LAST_STATE)) {
+        /* One that never got as far as a checkpoint is where it began. */
+        found_end(s, str_empty(began_with) ? NULL : began_with);
+        return;
+    }
+    if (m->no_checkpoint)
         unknown_state(s, "its last checkpoint was discarded, or has no path outside of the "
                          "JobManager");
     else if (o && o->error.code == ERR_NOT_FOUND)
@@ -349,6 +356,10 @@ void job_stop(struct job_stop *s)
     if (!str_eq(s->memory->job_id, s->job_id)) {
         *s->memory = stop_memory_initial();
         s->memory->job_id = s->job_id;
+    }
+    if (!terminal(s)) { /* or it runs again, under another JobManager */
+        s->memory->ended = -1;
+        s->memory->no_checkpoint = false;
     }
     if (s->redeploy && terminal(s))
         found_end(s, NULL);

@@ -293,6 +293,7 @@ static struct stop_memory stopped_before(struct situation *s, jv cr)
         return stop;
     stop.job_id = JV_STRING(cr, "status", "jobStatus", "jobId");
     stop.ended = s->now - 5000;
+    stop.no_checkpoint = jv_bool_or(JV_PATH(s->doc, "memory", "noCheckpoint"), false);
     return stop;
 }
 
