@@ -95,14 +95,12 @@ static jv allocator_part(struct arena *a, jv allocator, bool delegated)
 }
 
 /* In mode standalone TaskManagers are added and taken away in place, unless their number is what
- * the parallelism of an application follows from. With Flink's reactive scheduler it is the other
- * way round. */
+ * the parallelism of an application follows from; with Flink's reactive scheduler it is the other
+ * way round. Where an allocator makes them, that number means nothing else. */
 static jv without_replicas(struct arena *a, jv spec, bool reactive)
 {
     jv job = jv_get(spec, "job");
 
-    if (!str_eq(JV_STRING(spec, "mode"), "standalone"))
-        return spec;
     if (!jv_present(job) || reactive || jv_present(jv_get(job, "parallelism")))
         spec = JV_SET_PATH(a, spec, ABSENT, "taskManager", "replicas");
     if (jv_present(job) && reactive)

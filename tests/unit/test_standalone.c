@@ -26,8 +26,13 @@ START_TEST(another_number_alone_restarts_nothing)
          "'mode': 'standalone', 'taskManager': {'replicas': 3, 'resource': {'cpu': 2}}", true},
         {"'mode': 'standalone', 'jobManager': {'replicas': 1}",
          "'mode': 'standalone', 'jobManager': {'replicas': 2}", true},
+        /* where an allocator makes them */
         {"'mode': 'native', 'taskManager': {'replicas': 3}",
-         "'mode': 'native', 'taskManager': {'replicas': 2}", true},
+         "'mode': 'native', 'taskManager': {'replicas': 2}", false},
+        {"'job': {'parallelism': 2}, 'taskManager': {'replicas': 3}", "'job': {'parallelism': 2}",
+         false},
+        {"'job': {'jarURI': 'a'}, 'taskManager': {'replicas': 3}",
+         "'job': {'jarURI': 'a'}, 'taskManager': {'replicas': 2}", true},
         /* an application */
         {"'mode': 'standalone', 'job': {'parallelism': 2}",
          "'mode': 'standalone', 'job': {'parallelism': 3}", true},
