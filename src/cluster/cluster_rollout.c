@@ -87,6 +87,16 @@ static void scale(struct cluster_pass *p, const struct obs_deployment *d, int re
         jv_dup(p->a, OBJ({"spec", OBJ({"replicas", INT(replicas)})}));
 }
 
+/* As a ReplicaSet counts them: neither those that have ended nor those that are going. */
+static int active_jobmanagers(const struct cluster_pass *p)
+{
+    int n = 0;
+
+    for (size_t i = 0; i < p->s->n_jm_pods; i++)
+        n += !p->s->jm_pods[i]->dead && !p->s->jm_pods[i]->meta.deleted_ms;
+    return n;
+}
+
 /* Scales a Deployment of another spec to zero; false while that is under way. */
 static bool stopped(struct cluster_pass *p)
 {
@@ -95,7 +105,7 @@ static bool stopped(struct cluster_pass *p)
     if (!d->replicas && d->observed_generation >= d->meta.generation)
         return no_jobmanagers(p);
     /* A pod that the Deployment tells of and that we have not seen yet would be taken for gone. */
-    if (d->replicas && d->status_replicas <= (int)p->s->n_jm_pods)
+    if (d->replicas && d->status_replicas <= active_jobmanagers(p))
         scale(p, d, 0);
     wait_for(p, STOPPING);
     return false;

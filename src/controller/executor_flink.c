@@ -53,6 +53,8 @@ static void keep(struct op *op, const char *why)
     op_ok(op);
 }
 
+static void on_slots(void *arg, const struct flink_answer *answer);
+
 /* One that starts again has given its slots back, and takes any that are free. */
 static void on_jobs(void *arg, const struct flink_answer *answer)
 {
@@ -71,7 +73,8 @@ static void on_jobs(void *arg, const struct flink_answer *answer)
             keep(op, "a job does not run as a whole");
             return;
         }
-    op_delete(op);
+    op->settled = true;
+    ask(op, "GET", "/taskmanagers", on_slots); /* none has taken it before that */
 }
 
 static void on_slots(void *arg, const struct flink_answer *answer)
@@ -89,12 +92,12 @@ static void on_slots(void *arg, const struct flink_answer *answer)
     }
     for (size_t i = 0; i < n && !tm; i++)
         tm = strcmp(tms[i].id, op->act->name) ? NULL : &tms[i];
-    if (!tm)
-        op_delete(op);
-    else if (tm->free_slots < tm->slots)
+    if (tm && tm->free_slots < tm->slots)
         keep(op, "it is in use again");
-    else
+    else if (tm && !op->settled)
         ask(op, "GET", "/jobs/overview", on_jobs);
+    else
+        op_delete(op);
 }
 
 /* ---- answers about a job ---- */

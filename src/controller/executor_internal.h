@@ -14,6 +14,7 @@ struct op {
     struct flink_call *flink;
     const char *asked; /* pod of the JobManager that was asked last, NULL: none yet */
     struct submission *submission;
+    bool settled; /* ACT_RELEASE: Flink has said that every job runs as a whole */
     bool ended;
     struct outcome outcome;
     int64_t started;

@@ -22,25 +22,38 @@ struct check_counts check_counts;
 
 static struct {
     struct strmap names; /* "<uid of the FlinkDeployment>/<TaskManager>" ever registered: its pod */
-    struct {
+    struct look {
         char cluster[64];
-        int64_t when, jobs, got;
-    } last_look; /* the last answer about TaskManagers, and perhaps one about jobs after it */
+        int64_t when, got;     /* the last answer about TaskManagers of each… */
+        int64_t jobs, settled; /* …and the last about its jobs, now and before that one */
+    } looks[8];
 } state;
+
+static struct look *look_at(const char *cluster)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(state.looks); i++) {
+        struct look *l = &state.looks[i];
+
+        if (!*l->cluster)
+            snprintf(l->cluster, sizeof(l->cluster), "%s", cluster);
+        if (!strcmp(l->cluster, cluster))
+            return l;
+    }
+    sim_fail("there are more clusters than looks");
+}
 
 void check_taskmanagers(const char *cluster, int64_t when)
 {
-    snprintf(state.last_look.cluster, sizeof(state.last_look.cluster), "%s", cluster);
-    state.last_look.when = when;
-    state.last_look.got = sim.now;
+    struct look *l = look_at(cluster);
+
+    l->when = when;
+    l->got = sim.now;
+    l->settled = l->jobs;
 }
 
 void check_jobs(const char *cluster, int64_t when)
 {
-    if (strcmp(state.last_look.cluster, cluster) != 0)
-        return;
-    state.last_look.jobs = when;
-    state.last_look.got = sim.now;
+    look_at(cluster)->jobs = when;
 }
 
 /* ---- what a pass plans ---- */
@@ -242,9 +255,13 @@ struct delete_context check_send(enum kube_verb verb, int kind, const char *name
     struct delete_context c = {0};
 
     /* A release sends its deletion in the very turn in which it gets its last answer. */
-    if (verb == KUBE_DELETE && kind == KIND_POD && state.last_look.got == sim.now &&
-        str_has_prefix(name, state.last_look.cluster))
-        c = (struct delete_context){state.last_look.when, state.last_look.jobs};
+    for (size_t i = 0; i < ARRAY_SIZE(state.looks) && verb == KUBE_DELETE && kind == KIND_POD;
+         i++) {
+        const struct look *l = &state.looks[i];
+
+        if (l->got == sim.now && *l->cluster && str_has_prefix(name, l->cluster))
+            c = (struct delete_context){l->when, l->settled};
+    }
     return c;
 }
 
