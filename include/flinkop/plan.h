@@ -121,6 +121,8 @@ struct checkpoint_notes checkpoint_notes_copy(struct arena *a, const struct chec
 struct stop_memory {
     const char *job_id;       /* of that one; of another they mean nothing */
     int64_t ended;            /* when it was first seen to have ended, -1 */
+    bool cancel_recorded;     /* that it is about to be cancelled was put into its status… */
+    bool cancel_told;         /* …and that was written */
     bool no_checkpoint;       /* Flink has said then that there is none to go on from… */
     bool had_some;            /* …although there were some */
     int64_t sent, looked;     /* monotonic ms of the last request, and of the last look; -1 */
@@ -136,7 +138,7 @@ struct stop_memory stop_memory_copy(struct arena *a, const struct stop_memory *m
 struct rescale_notes {
     const char *wish; /* to this, as JSON; about another wish they say nothing */
     int64_t since;    /* monotonic ms of the first attempt */
-    int64_t recorded; /* when it was put into the status last, 0: not yet */
+    bool recorded;    /* it was put into the status */
     int64_t retry_at; /* no other attempt before */
     int failures;     /* in a row */
     bool given_up;    /* it takes a new run */

@@ -277,6 +277,7 @@ static void record_pending(struct cluster_pass *p, struct leavings left)
     p->plan.memory.ha.asked = -1;
     ha_forget(p);
     record(p, p->pending, left);
+    p->plan.memory.stop = stop_memory_initial(); /* the next run may have the same id */
     p->pending = ABSENT;
     p->up_to_date = false;
     p->jm = JM_DEPLOYING;

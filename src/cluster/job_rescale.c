@@ -111,14 +111,14 @@ static void failed(const struct job_stop *s, jv cr, const struct error *err,
         give_up(s, cr, err->text, m);
 }
 
-/* Where the API server does not know the field (the CRD is of a former version) it is missing for
- * ever. */
-static void record_wish(struct job_stop *s, jv overrides, struct rescale_notes *m)
+/* False where the CRD is of a former version and does not have the field. */
+static bool record_wish(struct job_stop *s, jv overrides, struct rescale_notes *m)
 {
-    if (m->recorded && s->now - m->recorded < RETRY_MAX_MS)
-        return;
-    m->recorded = s->now;
+    if (m->recorded && job_status_written(s))
+        return false;
+    m->recorded = true;
     s->new_status = jv_set(s->a, s->status, REQUESTED_PARALLELISM, overrides);
+    return true;
 }
 
 enum rescaling job_rescale(struct job_stop *s, jv cr, jv overrides, struct rescale_notes *m)
@@ -147,9 +147,13 @@ enum rescaling job_rescale(struct job_stop *s, jv cr, jv overrides, struct resca
                   : s->hold ? s->hold
                             : "rescaling the job while it runs";
     plan_wake(s->plan, m->retry_at > s->now ? m->retry_at : m->since + PATIENCE_MS);
-    if (there && !jv_equal(jv_get(s->status, REQUESTED_PARALLELISM), overrides))
-        record_wish(s, overrides, m);
-    else if (there && !s->hold && s->now >= m->retry_at)
+    if (there && !jv_equal(jv_get(s->status, REQUESTED_PARALLELISM), overrides)) {
+        if (record_wish(s, overrides, m))
+            return RESCALING_WAITS;
+        give_up(s, cr, "the CRD is of a former version: its status has no requestedParallelism", m);
+        return RESCALING_NOT;
+    }
+    if (there && !s->hold && s->now >= m->retry_at)
         job_ask(s, ACT_RESCALE_JOB)->body = overrides;
     return RESCALING_WAITS;
 }

@@ -77,15 +77,35 @@ static void found_end(struct job_stop *s, const char *path)
     s->restore_path = path;
 }
 
+bool job_status_written(const struct job_stop *s)
+{
+    for (size_t i = 0; i < s->n_outcomes; i++)
+        if (s->outcomes[i].type == ACT_STATUS && s->outcomes[i].ok)
+            return true;
+    return false;
+}
+
+/* The status says it, or cannot: the CRD is of a former version and does not have the field. */
+static bool recorded_cancel(struct job_stop *s)
+{
+    struct stop_memory *m = s->memory;
+
+    m->cancel_told |= m->cancel_recorded && job_status_written(s);
+    return m->cancel_told || jv_bool_or(jv_get(s->status, CANCEL_REQUESTED), false);
+}
+
 /* Who finds it cancelled, after a crash, must know that another run is to follow, or none: Flink
  * does not tell who did it. */
 static void cancel(struct job_stop *s)
 {
     s->progress = "cancelling the job";
-    if (!s->last && !jv_bool_or(jv_get(s->status, CANCEL_REQUESTED), false))
-        s->new_status = jv_set(s->a, s->status, CANCEL_REQUESTED, BOOL(true));
-    else if (due(s, &s->memory->sent, AGAIN_MS))
-        job_ask(s, ACT_CANCEL_JOB);
+    if (s->last || recorded_cancel(s)) {
+        if (due(s, &s->memory->sent, AGAIN_MS))
+            job_ask(s, ACT_CANCEL_JOB);
+        return;
+    }
+    s->memory->cancel_recorded = true;
+    s->new_status = jv_set(s->a, s->status, CANCEL_REQUESTED, BOOL(true));
 }
 
 /* ---- the state that an ended job has left ---- */

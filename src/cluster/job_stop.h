@@ -45,6 +45,8 @@ struct job_stop {
 void job_stop(struct job_stop *s);
 /** Plans an action about the job. */
 struct action *job_ask(struct job_stop *s, enum action_type type);
+/** A status was written in the pass before. */
+bool job_status_written(const struct job_stop *s);
 /** How such an action of the pass before ended, NULL: there was none. */
 const struct outcome *job_outcome(const struct job_stop *s, enum action_type type);
 
