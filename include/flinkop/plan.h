@@ -286,6 +286,7 @@ struct job_memory {
     int submit_failures;    /* in a row */
     const char *sure_id;    /* job id of which no submission can be on its way */
     bool sure_before;       /* it was that of the submission that is under way */
+    int64_t submitted_at;   /* when the last one was begun, monotonic ms */
     const char *unsure_id;  /* job id of which one may be… */
     int64_t unsure_since;   /* …that was sent at this time, or before */
     int64_t retry_at;       /* monotonic ms, not before */

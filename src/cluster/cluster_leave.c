@@ -214,6 +214,14 @@ static void tell_unknown(struct cluster_pass *p)
                                                str_or_empty(p->cause.message));
 }
 
+/* Flink does not have it, and it will not come. */
+static void look_for_lost(struct cluster_pass *p)
+{
+    if (!p->job && !job_state_terminal(p->job_state) && p->config.ha &&
+        (!p->config.ha_kubernetes || ha_keeps(p) == HA_NOTHING))
+        tell_unknown(p);
+}
+
 /* The job has ended, and its JobManager, which could tell of its last state, is gone. What was
  * kept of a job that failed before it began is still there. */
 static bool left_by_the_dead(struct cluster_pass *p, bool by_ha, struct leavings *ret)
@@ -290,8 +298,12 @@ bool job_has_left(struct cluster_pass *p, jv spec, struct leavings *ret)
     }
     if (job_state_terminal(p->job_state) && !p->job && no_jobmanager_comes(p))
         return left_by_the_dead(p, w.by_ha, ret);
-    if (ends_by_api(p, &w, &mode))
-        return left_by_stopping(p, mode, w.by_ha, ret);
+    if (ends_by_api(p, &w, &mode)) {
+        if (left_by_stopping(p, mode, w.by_ha, ret))
+            return true;
+        look_for_lost(p);
+        return false;
+    }
     if (w.by_ha && !w.only_saves) {
         if (left_to_ha(p, ret, &known))
             return known;
@@ -310,7 +322,6 @@ bool job_has_left(struct cluster_pass *p, jv spec, struct leavings *ret)
     }
     if (left_by_stopping(p, w.only_saves ? mode : UPGRADE_LAST_STATE, w.by_ha, ret))
         return true;
-    if (!p->job && p->config.ha && (!p->config.ha_kubernetes || ha_keeps(p) == HA_NOTHING))
-        tell_unknown(p);
+    look_for_lost(p);
     return false;
 }

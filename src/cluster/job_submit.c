@@ -76,6 +76,7 @@ void submit_job(struct job_pass *p)
         .restricted_hosts_allowed = !restricted,
     };
     job_action(p, ACT_SUBMIT_JOB)->submit = args;
+    m->submitted_at = p->s->now;
     m->sure_before = str_eq(m->sure_id, p->job_id);
     m->sure_id = NULL;
     if (!str_eq(m->unsure_id, p->job_id))
@@ -117,7 +118,7 @@ void learn_submission(struct job_pass *p, const struct outcome *o)
     }
     m->submit_failures++;
     if (!failed_for_sure(&o->error))
-        m->unsure_since = p->s->now;
+        m->unsure_since = m->submitted_at;
     else if (m->sure_before || p->s->now - m->unsure_since >= LATE_MS)
         m->sure_id = p->job_id; /* nor has an earlier one, or another operator's */
     m->retry_at = p->s->now + backoff_ms(m->submit_failures, RETRY_MS, RETRY_MAX_MS);
