@@ -12,7 +12,8 @@
 #define START_BACKOFF_MAX_MS 300000
 #define CREATE_BACKOFF_MAX_MS 60000 /* a quota may be raised any time, and nobody tells us */
 #define LOST_MS 10000               /* one that can reach its JobManager has come back by then */
-#define SURPLUS_STABLE_MS 5000      /* a surplus shorter than that is noise */
+#define FRESH_AGAIN_MS 5000
+#define SURPLUS_STABLE_MS 5000 /* a surplus shorter than that is noise */
 #define ESCALATE_MS 5000
 #define DEADLOCK_MS 30000
 #define REMOVE_SHARE 10 /* at most a tenth (but one) of the idle ones at a time */
@@ -367,8 +368,12 @@ static void release_idle(struct pass *p, int surplus)
     int at_once = MAX(1, p->r.live / REMOVE_SHARE);
 
     /* Waiting jobs may get a slot any moment. */
-    if (!in->flink_fresh || p->waiting)
+    if (p->waiting)
         return;
+    if (!in->flink_fresh) { /* an answer that is the same as before brings no pass */
+        wake_at(p, in->now + FRESH_AGAIN_MS);
+        return;
+    }
     for (int k = 0; k < at_once && surplus > 0; k++, surplus--) {
         size_t oldest = SIZE_MAX;
 
