@@ -398,10 +398,10 @@ static jv overrides(struct job_pass *p, const struct job_stop *job)
 static bool rescale(struct job_pass *p)
 {
     struct job_stop job = stop_of(p);
-    bool taken_back = jv_present(jv_get(job.status, REQUESTED_PARALLELISM));
+    bool taken_back = jv_present(jv_get(job.status, REQUESTED_PARALLELISM)), changed = p->changed;
 
     if (p->invalid || p->suspend || p->redeploy || job_ended_itself(p->state) ||
-        !(p->changed || taken_back))
+        !(changed || taken_back))
         return false;
     p->changed = true;
     if (!session_job_only_rescales(p->a, p->recorded, p->target))
@@ -416,8 +416,7 @@ static bool rescale(struct job_pass *p)
         p->progress = job.progress;
         break;
     case RESCALING_DONE:
-        p->rescaled = !jv_equal(session_job_restart_part(p->a, p->target),
-                                session_job_restart_part(p->a, p->recorded));
+        p->rescaled = changed;
         p->changed = false;
     }
     p->new_status = job.new_status;

@@ -99,15 +99,12 @@ static void give_up(const struct job_stop *s, jv cr, const char *why, struct res
                       str_clean(s->a, why, 500)));
 }
 
-/* It is tried again while nobody has answered; a proxy's word and that of a JobManager that does
- * not lead (503) are none. */
+/* It is tried again while nobody has answered. */
 static void failed(const struct job_stop *s, jv cr, const struct error *err,
                    struct rescale_notes *m)
 {
-    bool answered = err->http && err->http != 502 && err->http != 503 && err->http != 504;
-
     m->retry_at = s->now + backoff_ms(++m->failures, RETRY_MS, RETRY_MAX_MS);
-    if (answered || s->now - m->since >= PATIENCE_MS)
+    if (job_flink_answered(err) || s->now - m->since >= PATIENCE_MS)
         give_up(s, cr, err->text, m);
 }
 

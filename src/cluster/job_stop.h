@@ -58,8 +58,8 @@ enum rescaling {
     RESCALING_DONE,  /* the job has it, and new_status says no more of it */
 };
 
-/** What a change from one configuration to the other asks of vertices of the running job, if it is
- * only that: {"<vertex>": parallelism}. ABSENT: it takes another run. */
+/** What a change from one configuration to the other, with nothing else in it, asks of vertices of
+ * the running job: {"<vertex>": parallelism}. ABSENT: it takes another run. */
 jv job_overrides(const struct job_stop *s, const struct conf *before, const struct conf *after);
 /** Takes the next step of giving the job these (ABSENT: there are none). cr: to tell events. */
 enum rescaling job_rescale(struct job_stop *s, jv cr, jv overrides, struct rescale_notes *m);

@@ -93,7 +93,7 @@ static bool failed_for_sure(const struct error *err)
     case ERR_PARSE:
         return false;
     case ERR_SERVER: /* broken connections, and what a proxy says */
-        return err->http && err->http != 502 && err->http != 503 && err->http != 504;
+        return job_flink_answered(err);
     default:
         return true;
     }

@@ -7,6 +7,11 @@
 #include "flinkop/str.h"
 #include "status.h"
 
+bool job_flink_answered(const struct error *err)
+{
+    return err->http && err->http != 502 && err->http != 503 && err->http != 504;
+}
+
 bool job_ended_itself(enum job_state state)
 {
     return state == JOB_FINISHED || state == JOB_FAILED;

@@ -12,6 +12,9 @@
 /** All of its tasks run, or as many as a batch job needs at a time. job: NULL if Flink has none. */
 bool job_runs_whole(const struct obs_job *job);
 
+/** Flink itself has answered with this: no proxy before it, and no JobManager that does not lead.
+ */
+bool job_flink_answered(const struct error *err);
 /** It has ended, and nobody has cancelled it. */
 bool job_ended_itself(enum job_state state);
 /** Whether this spec asks to begin again from its job.initialSavepointPath: at first, and with

@@ -150,10 +150,15 @@ static jv without_overrides(struct arena *a, jv part)
     return jv_set(a, part, "flinkConfiguration", list.n ? jv_list_obj(&list) : ABSENT);
 }
 
+static bool equal_but_overrides(struct arena *a, jv before, jv after)
+{
+    return jv_equal(without_overrides(a, before), without_overrides(a, after));
+}
+
 bool deployment_only_rescales(struct arena *a, jv before, jv after)
 {
-    return jv_equal(without_overrides(a, deployment_spec_restart_part(a, before)),
-                    without_overrides(a, deployment_spec_restart_part(a, after)));
+    return equal_but_overrides(a, deployment_spec_restart_part(a, before),
+                               deployment_spec_restart_part(a, after));
 }
 
 jv session_job_restart_part(struct arena *a, jv spec)
@@ -163,8 +168,8 @@ jv session_job_restart_part(struct arena *a, jv spec)
 
 bool session_job_only_rescales(struct arena *a, jv before, jv after)
 {
-    return jv_equal(without_overrides(a, session_job_restart_part(a, before)),
-                    without_overrides(a, session_job_restart_part(a, after)));
+    return equal_but_overrides(a, session_job_restart_part(a, before),
+                               session_job_restart_part(a, after));
 }
 
 /* A number that is taken away asks for nothing, and the same one put back neither. */
