@@ -339,7 +339,7 @@ static const char *application_settled(struct arena *a, const struct object *cr)
         return arena_printf(a, "%s is still being deleted", cr->name);
     /* It runs as recorded, or not at all. A version cannot change while high availability keeps the
      * state of a job that is stopped. */
-    if (!user_spec_valid(cr) || strstr(error, "let it run first"))
+    if (!user_spec_valid(cr) || strstr(error, "let it run first") || cannot_be_saved(cr, cr->name))
         return ready_is(a, cr, "False");
     if (str_eq(JV_STRING(cr->at->v, "spec", "job", "state"), "suspended"))
         return taken_down(a, cr);
