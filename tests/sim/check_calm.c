@@ -330,6 +330,18 @@ static const char *taken_down(struct arena *a, const struct object *cr)
                : ready_is(a, cr, "True");
 }
 
+/* The recorded job is not in Flink, and for some minutes it may still come. */
+static const char *job_to_come(struct arena *a, const struct object *cr)
+{
+    struct jm *jm = jm_of(cr->name);
+    const char *jid = JV_STRING(cr->at->v, "status", "jobStatus", "jobId");
+
+    if (!jm || (jid && job_find(jm, jid)) ||
+        !jv_int64_or(JV_PATH(cr->at->v, "status", "allocator", "slots", "needed"), 0))
+        return NULL;
+    return arena_printf(a, "%s has TaskManagers for a job that Flink does not have", cr->name);
+}
+
 static const char *application_settled(struct arena *a, const struct object *cr)
 {
     jv spec = effective(a, cr);
@@ -340,7 +352,7 @@ static const char *application_settled(struct arena *a, const struct object *cr)
     /* It runs as recorded, or not at all. A version cannot change while high availability keeps the
      * state of a job that is stopped. */
     if (!user_spec_valid(cr) || strstr(error, "let it run first") || cannot_be_saved(cr, cr->name))
-        return ready_is(a, cr, "False");
+        return (wrong = job_to_come(a, cr)) ? wrong : ready_is(a, cr, "False");
     if (str_eq(JV_STRING(cr->at->v, "spec", "job", "state"), "suspended"))
         return taken_down(a, cr);
     if (!user_spec_works(cr))
