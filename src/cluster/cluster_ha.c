@@ -111,8 +111,16 @@ enum ha_kept ha_keeps(struct cluster_pass *p)
     if (read_items(p, m->kept == HA_UNKNOWN ? HA_AGAIN_MS : CALM_MS, &items)) {
         m->kept = kept_of_job(p, items);
         m->leaders = count_leaders(p, items);
+        m->halted &= m->kept == HA_NOTHING;
     }
     return m->kept;
+}
+
+bool ha_has_begun(const struct cluster_pass *p)
+{
+    enum ha_kept kept = p->plan.memory.ha.kept;
+
+    return kept == HA_JOB || kept == HA_CHECKPOINT;
 }
 
 void ha_forget(struct cluster_pass *p)

@@ -115,6 +115,8 @@ void judge(struct cluster_pass *p); /* cluster_judge.c */
 const char *judge_as(struct cluster_pass *p, jv spec); /* cluster_judge.c */
 /** The same with the recorded one, whose job.upgradeMode is not the user's and asks for nothing. */
 const char *judge_recorded(struct cluster_pass *p); /* cluster_judge.c */
+/** Stops the JobManager instead of what was planned; true when none runs or will. */
+bool halt(struct cluster_pass *p); /* cluster_rollout.c */
 /** Takes a Deployment away, its pods first; false: there is none, or that is under way. */
 bool delete_deployment(struct cluster_pass *p,
                        const struct obs_deployment *d); /* cluster_rollout.c */
@@ -172,6 +174,8 @@ jv rescale_status(struct cluster_pass *p, jv status);
 enum ha_kept ha_keeps(struct cluster_pass *p);
 /** A JobManager has been started for the recorded job, or is about to be. */
 bool ha_has_started(const struct cluster_pass *p);
+/** Something was kept of it when that was asked last. */
+bool ha_has_begun(const struct cluster_pass *p);
 /** The next question is about another moment. */
 void ha_forget(struct cluster_pass *p);
 /** Takes away what must not meet the next JobManager; true when there is nothing of that, and the

@@ -167,7 +167,17 @@ static bool has_not_begun(struct cluster_pass *p, bool *ret_known)
         *ret_known = false;
         return false;
     }
-    return !m->leaders || (m->leaders == 1 && runs && !may_have_forgotten(p));
+    return !m->leaders || (m->leaders == 1 && runs && !may_have_forgotten(p)) ||
+           (m->halted && !runs);
+}
+
+/* It might begin at any moment: only when no JobManager is left it is sure that it has not. */
+static bool will_not_begin(struct cluster_pass *p)
+{
+    if (!ha_has_started(p))
+        return true;
+    p->plan.memory.ha.halted = true;
+    return halt(p);
 }
 
 #define NEVER_SEEN_MS 60000
@@ -193,21 +203,26 @@ static bool no_jobmanager_comes(const struct cluster_pass *p)
     return !d || d->meta.deleted_ms || !d->replicas || p->jm == JM_ERROR;
 }
 
+static const char *why_unknown(const struct cluster_pass *p)
+{
+    if (!p->config.ha)
+        return "the JobManager that has had the job, or may have had it, is gone";
+    if (p->config.ha_kubernetes)
+        return "high availability has kept nothing of the job: it has ended unseen, or never "
+               "begun; the state to go on from is not known";
+    return arena_printf(p->a,
+                        "the JobManager does not have the job, which was to begin with %s; what "
+                        "ZooKeeper keeps of it is not looked at",
+                        str_or(p->restore_path, "no state"));
+}
+
 /* Nothing is kept of it, either: it ended under another JobManager. */
 static void tell_unknown(struct cluster_pass *p)
 {
     if (!job_never_seen(p) && !no_jobmanager_comes(p))
         return;
     p->job_missing = true;
-    p->stop_trouble = job_state_lost(
-        p->a, jv_get(p->status, "jobStatus"),
-        p->config.ha_kubernetes
-            ? "high availability has kept nothing of the job: it has ended unseen, or never begun; "
-              "the state to go on from is not known"
-            : arena_printf(p->a,
-                           "the JobManager does not have the job, which was to begin with %s; what "
-                           "ZooKeeper keeps of it is not looked at",
-                           str_or(p->restore_path, "no state")));
+    p->stop_trouble = job_state_lost(p->a, jv_get(p->status, "jobStatus"), why_unknown(p));
     if (p->jm == JM_ERROR)
         p->stop_trouble.message = arena_printf(p->a, "%s. The JobManager: %s",
                                                p->stop_trouble.message,
@@ -217,7 +232,7 @@ static void tell_unknown(struct cluster_pass *p)
 /* Flink does not have it, and it will not come. */
 static void look_for_lost(struct cluster_pass *p)
 {
-    if (!p->job && !job_state_terminal(p->job_state) && p->config.ha &&
+    if (!p->job && !job_state_terminal(p->job_state) &&
         (!p->config.ha_kubernetes || ha_keeps(p) == HA_NOTHING))
         tell_unknown(p);
 }
@@ -314,7 +329,7 @@ bool job_has_left(struct cluster_pass *p, jv spec, struct leavings *ret)
     }
     if (has_not_begun(p, &known)) {
         *ret = never_began;
-        return true;
+        return !w.by_ha || will_not_begin(p);
     }
     if (job_upgrading(p) && !known) {
         p->progress = "waiting for the JobManager to tell of the job";

@@ -111,6 +111,15 @@ static bool stopped(struct cluster_pass *p)
     return false;
 }
 
+bool halt(struct cluster_pass *p)
+{
+    const struct obs_deployment *d = p->s->deployment;
+
+    plan_drop(&p->plan, p->roll_out_from, p->roll_out_to);
+    p->up_to_date = false;
+    return (!d || d->meta.deleted_ms || stopped(p)) && no_jobmanagers(p);
+}
+
 bool delete_deployment(struct cluster_pass *p, const struct obs_deployment *d)
 {
     struct action *act;
@@ -246,8 +255,10 @@ void roll_out(struct cluster_pass *p)
 {
     const struct obs_deployment *d = p->s->deployment;
 
-    /* What has never run and is about to be replaced is kept, but not made. */
-    if (jv_present(p->pending) && p->never_ran && !(d && current(p, &d->meta) && d->replicas))
+    /* What has never run and is about to be replaced is kept, but not made, unless it has begun
+     * after all and only it can tell of its state. */
+    if (jv_present(p->pending) && p->never_ran && !(d && current(p, &d->meta) && d->replicas) &&
+        !ha_has_begun(p))
         return;
     if (p->suspended)
         take_down(p);

@@ -36,8 +36,9 @@ struct target {
     /* FlinkDeployment */
     struct probe *probe;
     int rest_port;
-    bool planned, ready, rescales, undecided, ended; /* as its last plan says */
-    unsigned asked;                                  /* optional kinds that are watched for it */
+    bool planned, rescales, undecided, ended; /* as its last plan says */
+    char *ready_jm; /* so, too: the JobManager that it is ready with, NULL: it is not */
+    unsigned asked; /* optional kinds that are watched for it */
     struct cluster_counts counts;
     char *summary;
     char *shortage; /* why jobs do not get their slots, NULL: they do */

@@ -37,7 +37,7 @@ static void show_cluster(const struct target *t)
     const struct cluster_counts *n = &t->counts;
 
     *name++ = 0;
-    metric_set(&ready, t->ready, ns, name);
+    metric_set(&ready, t->ready_jm != NULL, ns, name);
     metric_set(&taskmanagers, n->taskmanagers_live, ns, name, "live");
     metric_set(&taskmanagers, n->taskmanagers_starting, ns, name, "starting");
     metric_set(&taskmanagers, n->taskmanagers_desired, ns, name, "desired");

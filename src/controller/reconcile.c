@@ -175,14 +175,17 @@ static struct plan plan_cluster(struct controller *c, struct target *t, const st
 static void keep_cluster(struct controller *c, struct target *t, const struct plan *plan)
 {
     struct arena old = t->memory_arena;
-    bool was_ready = t->ready, had_ended = t->ended, was_undecided = t->undecided || !t->planned;
+    const char *ready_jm = plan->ready ? probe_result(t->probe)->jm : NULL;
+    bool same_ready = str_eq(t->ready_jm, ready_jm), had_ended = t->ended,
+         was_undecided = t->undecided || !t->planned;
     bool another_shortage = !str_eq(t->shortage, plan->shortage);
 
     arena_init_small(&t->memory_arena, MEMORY_BLOCK);
     t->cluster = cluster_memory_copy(&t->memory_arena, &plan->memory);
     arena_free(&old);
     t->planned = true;
-    t->ready = plan->ready;
+    if (!same_ready)
+        slab_str_replace(&t->ready_jm, ready_jm);
     t->rescales = plan->rescales;
     t->undecided = plan->undecided;
     t->counts = plan->counts;
@@ -197,9 +200,15 @@ static void keep_cluster(struct controller *c, struct target *t, const struct pl
         slab_str_replace(&t->flink_version, plan->flink_version);
     probe_set_pace(t->probe, plan->pace, plan->adaptive);
     watches_ask(c, t, plan->kinds);
-    if (was_ready != t->ready || had_ended != t->ended || was_undecided != t->undecided ||
-        another_shortage)
+    if (!same_ready || had_ended != t->ended || was_undecided != t->undecided || another_shortage)
         enqueue_jobs_of(c, t->key);
+}
+
+/* Where another JobManager is asked by now than the last plan was about, the former one may still
+ * run its jobs: whether it does is for the next plan to say. */
+static bool cluster_ready(const struct target *ct)
+{
+    return ct->ready_jm && str_eq(ct->ready_jm, probe_result(ct->probe)->jm);
 }
 
 static struct plan plan_job(struct controller *c, struct target *t, const struct stored *cr,
@@ -219,7 +228,7 @@ static struct plan plan_job(struct controller *c, struct target *t, const struct
         .defaults = c->defaults,
         .cluster_exists = cluster != NULL,
         .cluster_ended = ct && ct->ended,
-        .cluster_ready = ct && ct->ready,
+        .cluster_ready = ct && cluster_ready(ct),
         .cluster_releasing = ct && ct->releasing,
         .cluster_rescales = ct && ct->rescales,
         .cluster_undecided = cluster && (!ct || !ct->planned || ct->undecided),

@@ -295,13 +295,16 @@ static void check_delete_pod(const char *name, const struct delete_context *cont
     check_race(tm, sim.now - context->rechecked, context->settled);
 }
 
-/* What exposes a cluster goes when its specification, or the recorded one, does not ask for it. */
+/* What exposes a cluster goes when its specification, or the recorded one, does not ask for it. Of
+ * a change that is not told as seen yet the operator may not know. */
 static bool still_asked_for(const struct object *o)
 {
     cleanup_arena struct arena a = {0};
     const struct object *cr = api_by_uid(object_owner(o));
 
-    return cr && user_asks_for(jv_get(cr->at->v, "spec"), o->kind) &&
+    return cr &&
+           jv_int64_or(JV_PATH(cr->at->v, "status", "observedGeneration"), -1) == cr->generation &&
+           user_asks_for(jv_get(cr->at->v, "spec"), o->kind) &&
            user_asks_for(check_recorded_spec(&a, cr), o->kind);
 }
 

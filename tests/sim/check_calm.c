@@ -339,6 +339,9 @@ static const char *job_to_come(struct arena *a, const struct object *cr)
     if (!jm || (jid && job_find(jm, jid)) ||
         !jv_int64_or(JV_PATH(cr->at->v, "status", "allocator", "slots", "needed"), 0))
         return NULL;
+    for (int i = 0; i < jm->n_jobs; i++)
+        if (!job_state_terminal(jm->jobs[i]->state))
+            return NULL; /* another one, which needs them */
     return arena_printf(a, "%s has TaskManagers for a job that Flink does not have", cr->name);
 }
 
