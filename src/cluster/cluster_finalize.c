@@ -105,6 +105,12 @@ void finalize(struct cluster_pass *p)
         p->progress = "taking away what high availability has kept";
         return;
     }
+    if (kept && there)
+        plan_event(&p->plan, KIND_FLINKDEPLOYMENT, p->cr, true, "Operator", "CleanupFailed",
+                   arena_printf(p->a,
+                                "its pods have not ended within %lld s: what high availability "
+                                "keeps may be left, in ConfigMaps with the label app=%s",
+                                (long long)cleanup_timeout(p) / 1000, p->meta.name));
     plan_finalizer(&p->plan, KIND_FLINKDEPLOYMENT, p->cr, FINALIZER_CLUSTER, false);
     p->plan.gone = true;
 }

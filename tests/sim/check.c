@@ -22,6 +22,7 @@ struct check_counts check_counts;
 
 static struct {
     struct strmap names; /* "<uid of the FlinkDeployment>/<TaskManager>" ever registered: its pod */
+    struct strmap left;  /* clusters that were deleted without all of it */
     struct look {
         char cluster[64];
         int64_t when, got;     /* the last answer about TaskManagers of each… */
@@ -404,8 +405,17 @@ void check_write(enum kube_verb verb, int kind, const char *name, const char *su
 void check_event(const struct kube_event *event)
 {
     CHECK(!str_empty(event->reason) && event->message, "an event without a reason");
-    if (!str_empty(event->reason) && !strcmp(event->reason, "CleanupFailed"))
+    if (!str_eq(event->reason, "CleanupFailed"))
+        return;
+    if (event->kind == KIND_FLINKSESSIONJOB)
         check_given_up(event->message);
+    else if (strstr(event->message, "may be left"))
+        strmap_put(&state.left, event->name, &state);
+}
+
+bool check_may_be_left(const struct object *o)
+{
+    return o->kind == KIND_HA && strmap_get(&state.left, str_or_empty(object_label(o, LABEL_APP)));
 }
 
 void check_reset(void)
@@ -417,6 +427,7 @@ void check_reset(void)
 void check_release(void)
 {
     strmap_release(&state.names);
+    strmap_release(&state.left);
     memset(&state, 0, sizeof(state));
     check_flink_release();
 }

@@ -44,6 +44,8 @@ void check_write(enum kube_verb verb, int kind, const char *name, const char *su
                  const struct delete_context *context);
 void check_changed(struct object *o, const struct version *old, enum change what, enum actor by);
 void check_event(const struct kube_event *event);
+/** The operator has told that this may be left of a cluster that is deleted. */
+bool check_may_be_left(const struct object *o);
 
 /* ---- Flink ---- */
 

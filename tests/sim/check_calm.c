@@ -456,6 +456,8 @@ const char *check_empty(struct arena *a)
         void *at = NULL;
         const struct object *o = api_next(kind, &at);
 
+        while (o && check_may_be_left(o))
+            o = api_next(kind, &at);
         if (o)
             return arena_printf(a, "%s %s is left", kind_name(kind), o->name);
     }
