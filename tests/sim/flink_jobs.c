@@ -113,18 +113,29 @@ static void halt(struct fjob *j)
 
 /* ---- running ---- */
 
+/* Of a batch job that has ended; one that began anew in between had some more than once. */
+static void drop_results(const struct fjob *j)
+{
+    struct jm *jm = j->jm;
+    bool others = false;
+
+    for (int i = 0; i < jm->n_jobs; i++)
+        others |= jm->jobs[i]->batch && !job_state_terminal(jm->jobs[i]->state);
+    for (int i = 0; i < jm->n_regs; i++)
+        if (!others || (j->batch && jm->regs[i]->partitions))
+            jm->regs[i]->partitions = others ? jm->regs[i]->partitions - 1 : 0;
+}
+
 static void end(struct fjob *j, enum job_state state)
 {
     struct jm *jm = j->jm;
 
     sim_cancel(TAKE_PTR(j->event));
     give_back(j);
-    for (int i = 0; i < jm->n_regs; i++)
-        if (j->batch && jm->regs[i]->partitions)
-            jm->regs[i]->partitions--;
     halt(j);
     j->ended = sim.now;
     set_state(j, state);
+    drop_results(j);
     app_ended(j);
     jobs_kick(jm);
 }
