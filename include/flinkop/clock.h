@@ -15,6 +15,8 @@
 struct error;
 
 int64_t clock_mono_ms(void);
+/** Monotonic, and goes on while the machine sleeps: for promises to others. */
+int64_t clock_boot_ms(void);
 /** Milliseconds since the epoch. */
 int64_t clock_wall_ms(void);
 

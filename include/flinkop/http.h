@@ -45,6 +45,9 @@ struct http_header {
     const char *name, *value;
 };
 
+/** error.reason of what a fence kept from being sent. */
+#define HTTP_FENCED "Fenced"
+
 /** What a streaming source or sink returns instead of a byte count. */
 enum { HTTP_WAIT = -2, HTTP_ABORT = -1 };
 
@@ -71,6 +74,12 @@ struct http_response {
     const char *peer;         /* address it was sent to, for logs */
 };
 
+/** Asked right before a request is written to its connection, each time it is. False: it is not. */
+struct http_fence {
+    bool (*open)(void *arg);
+    void *arg;
+};
+
 struct http_request {
     const char *method; /* "GET" … */
     const char *url;
@@ -90,6 +99,7 @@ struct http_request {
     /* A POST or PATCH that may be sent a second time when a kept connection breaks before a byte of
      * the answer. Other methods may (RFC 9110 §9.2.2); these fail with ERR_SERVER unless set. */
     bool repeatable;
+    const struct http_fence *fence; /* NULL: none; outlives the call */
 
     /** Called once when the status and headers of the final response are known. May be NULL. */
     void (*on_head)(void *arg, const struct http_response *head);
@@ -98,10 +108,11 @@ struct http_request {
     ssize_t (*on_data)(void *arg, const char *data, size_t n);
     /** res is NULL when there is no usable response; err->code is ERR_NONE when res counts (any
      * status). ERR_UNREACHABLE, ERR_INVALID: not one byte of the request was sent, nothing can have
-     * been processed (no address, no connection, no TLS session, or the deadline passed before
-     * that). All else: the effect is unknown; ERR_TIMEOUT for deadlines, ERR_SERVER with reason
-     * "ConnectionBroken" for a connection that broke, ERR_PARSE for an answer that is not HTTP,
-     * ERR_TOO_LARGE, ERR_CANCELLED. err->http is the status if one had come. */
+     * been processed (no address, no connection, no TLS session, the deadline passed before that,
+     * or, with the reason HTTP_FENCED, its fence was closed). All else: the effect is unknown;
+     * ERR_TIMEOUT for deadlines, ERR_SERVER with reason "ConnectionBroken" for a connection that
+     * broke, ERR_PARSE for an answer that is not HTTP, ERR_TOO_LARGE, ERR_CANCELLED. err->http is
+     * the status if one had come. */
     void (*on_done)(void *arg, const struct http_response *res, const struct error *err);
     void *arg;
 };
@@ -113,6 +124,8 @@ struct http_client_options {
     int64_t idle_close_ms;    /* kept connections are closed when nothing was sent for so long;
                                  0: 60 s */
     int max_kept;             /* beyond so many they are closed after use; 0: max_connections */
+    int stall_ms;             /* a connection that acknowledges nothing for so long is broken, and
+                                 what it had not taken is lost, 0: 30 s */
     int receive_buffer;       /* bytes, of each call under way; 0: curl's 16 KiB */
 };
 
@@ -132,6 +145,9 @@ void http_cancel(struct http_call *call);
 void http_drop(struct http_call *call);
 /** Continues a call whose source or sink said HTTP_WAIT. */
 void http_resume(struct http_call *call);
+
+/** Whether requests of this method change something. */
+bool http_writes(const char *method);
 
 /** Percent-encodes for a path segment or query value; malloc'd. */
 char *http_escape(const char *s) MUST_CHECK;

@@ -21,6 +21,7 @@
 
 #define KUBE_FIELD_MANAGER "flink-operator"
 
+struct http_fence;
 struct http_request;
 struct kube_client;
 struct kube_config;
@@ -77,6 +78,12 @@ struct kube_client *kube_client_new(struct loop *loop, struct kube_config *confi
 void kube_client_free(struct kube_client *c);
 struct kube_config *kube_client_config(struct kube_client *c);
 struct loop *kube_client_loop(struct kube_client *c);
+
+/** Asked right before each write, to the API server or through its proxy, is sent; Leases apart.
+ * Borrowed; NULL: none. */
+void kube_client_set_fence(struct kube_client *c, const struct http_fence *fence);
+/** For those who write elsewhere. */
+const struct http_fence *kube_client_fence(const struct kube_client *c);
 
 /** Starts a call; done comes in a later turn, exactly once. Everything is copied. */
 struct kube_request *kube_send(struct kube_client *c, const struct kube_call *call,

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* flink-operator run: the daemon. */
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,9 +16,11 @@
 #include "flinkop/error.h"
 #include "flinkop/file.h"
 #include "flinkop/flink_defaults.h"
+#include "flinkop/hash.h"
 #include "flinkop/health.h"
 #include "flinkop/kube_client.h"
 #include "flinkop/kube_config.h"
+#include "flinkop/kube_lease.h"
 #include "flinkop/log.h"
 #include "flinkop/loop.h"
 #include "flinkop/mem.h"
@@ -34,6 +38,8 @@ struct options {
     int flink_access, port;
     const char *log_level;
     int log_format;
+    bool elect;
+    const char *lease;
 };
 
 static const char *const accesses[] = {"auto", "direct", "proxy", NULL};
@@ -59,6 +65,12 @@ static const struct option_spec table[] = {
              "kubernetes.operator.health.probe.port, else 8085"},
     {"conf-dir", "FLINK_CONF_DIR", "DIR", OPT_STRING, offsetof(struct options, conf_dir),
      .help = "Operator configuration (config.yaml or flink-conf.yaml): defaults for all clusters"},
+    {"leader-elect", "FLINK_OPERATOR_LEADER_ELECT", NULL, OPT_BOOL, offsetof(struct options, elect),
+     .help = "Of several processes only the one that holds a Lease works (also: "
+             "kubernetes.operator.leader-election.enabled)"},
+    {"lease", "FLINK_OPERATOR_LEASE", "[NS/]NAME", OPT_STRING, offsetof(struct options, lease),
+     .help = "That Lease, without NS in the operator's own namespace; empty: "
+             "kubernetes.operator.leader-election.lease-name, else flink-operator"},
     {"log-level", "FLINK_OPERATOR_LOG_LEVEL", "LEVEL", OPT_STRING,
      offsetof(struct options, log_level), "info", .help = "error, warn, info or debug"},
     {"log-format", "FLINK_OPERATOR_LOG_FORMAT", NULL, OPT_CHOICE,
@@ -70,11 +82,14 @@ struct process {
     struct loop *loop;
     struct kube_config *config;
     struct kube_client *kube;
-    struct controller *controller;
+    struct kube_lease *lease; /* NULL: this process works in any case */
+    char identity[320];       /* a pod's name has up to 253 characters */
+    struct controller_options work;
+    struct controller *controller; /* NULL: another process leads */
     struct health *health;
     struct timer *sync_timer, *drain_timer, *trim_timer;
     int64_t started;
-    bool stopping;
+    bool stopping, lost;
 };
 
 /* ---- health ---- */
@@ -82,9 +97,9 @@ struct process {
 static bool live(void *arg, struct strbuf *why)
 {
     const struct process *p = arg;
-    int64_t silence = controller_silence(p->controller);
+    int64_t silence = p->controller ? controller_silence(p->controller) : 0;
 
-    if (!controller_synced(p->controller) || silence < SILENCE_MS)
+    if (!p->controller || !controller_synced(p->controller) || silence < SILENCE_MS)
         return true;
     strbuf_addf(why, "a watch has been silent for %lld s", (long long)silence / 1000);
     return false;
@@ -93,11 +108,14 @@ static bool live(void *arg, struct strbuf *why)
 static bool ready(void *arg, struct strbuf *why)
 {
     const struct process *p = arg;
-    const char *blind = controller_blind(p->controller);
+    const char *blind = p->controller ? controller_blind(p->controller) : NULL;
+    bool led = p->lease && !p->controller && kube_lease_holder(p->lease);
 
-    if (controller_synced(p->controller) && !p->stopping && !blind)
+    if (!p->stopping && !blind && (led || (p->controller && controller_synced(p->controller))))
         return true;
-    strbuf_adds(why, p->stopping ? "stopping" : str_or(blind, "waiting for the first lists"));
+    strbuf_adds(why, p->stopping      ? "stopping"
+                     : !p->controller ? "waiting for the Lease"
+                                      : str_or(blind, "waiting for the first lists"));
     return false;
 }
 
@@ -128,6 +146,16 @@ static void stop_now(void *arg)
     loop_stop(((struct process *)arg)->loop);
 }
 
+static void drained(void *arg)
+{
+    struct process *p = arg;
+
+    if (p->lease)
+        kube_lease_release(p->lease, stop_now, p);
+    else
+        loop_stop(p->loop);
+}
+
 static void on_signal(void *arg)
 {
     struct process *p = arg;
@@ -139,7 +167,10 @@ static void on_signal(void *arg)
     p->stopping = true;
     log_info("stopping");
     timer_start(p->drain_timer, DRAIN_MS);
-    controller_drain(p->controller, stop_now, p);
+    if (p->controller)
+        controller_drain(p->controller, drained, p);
+    else
+        drained(p);
 }
 
 static void watch_sync(void *arg)
@@ -150,6 +181,24 @@ static void watch_sync(void *arg)
         log_info("ready", KV_INT("ms", clock_mono_ms() - p->started));
     else
         timer_start(p->sync_timer, 5);
+}
+
+static void work(void *arg)
+{
+    struct process *p = arg;
+
+    p->controller = controller_new(&p->work);
+    timer_start(p->sync_timer, 0);
+}
+
+/* What it knows may be old by now, and what it has begun is another one's: only a new process is
+ * sure to know nothing. */
+static void lost(void *arg)
+{
+    struct process *p = arg;
+
+    p->lost = true;
+    loop_stop(p->loop);
 }
 
 /* Between objects that stay there is room that only a burst of work has needed: the first lists, a
@@ -205,11 +254,68 @@ static const char *operator_ns(struct arena *a)
     return text ? str_trim(a, text) : NULL;
 }
 
+/* A container that starts again in its pod is the only one there, so it need not wait for the Lease
+ * of its former process to run out. */
+static void identify(struct process *p)
+{
+    const char *pod = getenv("POD_NAME"), *uid = getenv("POD_UID");
+    char host[HOST_NAME_MAX + 1] = "", id[33];
+
+    gethostname(host, sizeof(host) - 1);
+    random_hex(id, 16);
+    if (str_empty(pod) || str_empty(uid)) {
+        pod = host;
+        uid = id;
+    }
+    snprintf(p->identity, sizeof(p->identity), "%s_%s", pod, uid);
+}
+
+/* [NS/]NAME */
+static int elect(struct process *p, struct arena *a, const struct options *o,
+                 const struct flink_defaults *d, struct error *err)
+{
+    const char *text =
+        str_empty(o->lease)
+            ? flink_defaults_option(d, "kubernetes.operator.leader-election.lease-name")
+            : o->lease;
+    const char *name = str_or(text, "flink-operator"), *slash = strchr(name, '/');
+    const char *ns = slash ? arena_strndup(a, name, (size_t)(slash - name)) : p->work.operator_ns;
+
+    if (str_empty(ns) || str_empty(slash ? slash + 1 : name))
+        return error_set(err, ERR_INVALID,
+                         "--lease: \"%s\" names no Lease in a namespace: write NAMESPACE/NAME, or "
+                         "set OPERATOR_NAMESPACE",
+                         name);
+    identify(p);
+    p->lease = kube_lease_new(&(struct kube_lease_options){.kube = p->kube,
+                                                           .ns = ns,
+                                                           .name = slash ? slash + 1 : name,
+                                                           .identity = p->identity,
+                                                           .acquired = work,
+                                                           .lost = lost,
+                                                           .arg = p});
+    kube_client_set_fence(p->kube, kube_lease_fence(p->lease));
+    return 0;
+}
+
+static int begin(struct process *p, struct arena *a, const struct options *o,
+                 const struct flink_defaults *d, struct error *err)
+{
+    struct conf conf = flink_defaults_conf(d);
+    bool configured;
+
+    if (flink_option_bool(&conf, "kubernetes.operator.leader-election.enabled", &configured, err))
+        return -1;
+    if (o->elect || configured)
+        return elect(p, a, o, d, err);
+    work(p);
+    return 0;
+}
+
 static int serve(struct process *p, struct arena *a, const struct options *o,
                  const struct flink_defaults *d, struct error *err)
 {
     const char *const *ns = namespaces(a, o, d);
-    const char *own_ns = operator_ns(a);
     const struct kube_config_options ko = {.kubeconfig = o->kubeconfig, .context = o->context};
     const struct health_checks checks = {live, ready, p};
 
@@ -217,28 +323,29 @@ static int serve(struct process *p, struct arena *a, const struct options *o,
     if (!p->config)
         return -1;
     p->kube = kube_client_new(p->loop, p->config);
-    p->controller = controller_new(&(struct controller_options){.loop = p->loop,
-                                                                .kube = p->kube,
-                                                                .defaults = d,
-                                                                .namespaces = ns,
-                                                                .operator_ns = own_ns,
-                                                                .flink_access = o->flink_access});
+    p->work = (struct controller_options){.loop = p->loop,
+                                          .kube = p->kube,
+                                          .defaults = d,
+                                          .namespaces = ns,
+                                          .operator_ns = operator_ns(a),
+                                          .flink_access = o->flink_access};
+    p->drain_timer = timer_new(p->loop, stop_now, p);
+    p->sync_timer = timer_new(p->loop, watch_sync, p);
+    p->trim_timer = timer_new(p->loop, trim, p);
+    if (begin(p, a, o, d, err))
+        return -1;
     p->health = health_new(p->loop, port(o, d), &checks, err);
     if (!p->health)
         return -1;
     loop_on_signal(p->loop, SIGTERM, on_signal, p);
     loop_on_signal(p->loop, SIGINT, on_signal, p);
-    p->drain_timer = timer_new(p->loop, stop_now, p);
-    p->sync_timer = timer_new(p->loop, watch_sync, p);
-    timer_start(p->sync_timer, 0);
-    p->trim_timer = timer_new(p->loop, trim, p);
     timer_start(p->trim_timer, TRIM_MS);
-    metric_set(&build_info, 1, FLINKOP_VERSION, str_or_empty(own_ns),
+    metric_set(&build_info, 1, FLINKOP_VERSION, str_or_empty(p->work.operator_ns),
                str_or_empty(getenv("POD_NAME")));
     metrics_on_scrape(scrape, NULL);
     log_info("started", KV("version", FLINKOP_VERSION), KV("server", kube_config_server(p->config)),
              KV("namespaces", ns[0] ? str_or(o->namespaces, "(configured)") : "(all)"),
-             KV_INT("port", health_port(p->health)));
+             KV("identity", p->identity), KV_INT("port", health_port(p->health)));
     loop_run(p->loop);
     log_info("stopped");
     return 0;
@@ -276,6 +383,7 @@ static int run(int argc, char **argv)
     }
     health_free(p.health);
     controller_free(p.controller);
+    kube_lease_free(p.lease);
     kube_client_free(p.kube);
     kube_config_free(p.config);
     timer_free(p.sync_timer);
@@ -287,7 +395,7 @@ static int run(int argc, char **argv)
         log_error("cannot start", KV("error", err.text));
         return EXIT_INTERNAL;
     }
-    return EXIT_OK;
+    return p.lost ? EXIT_INTERNAL : EXIT_OK;
 }
 
 const struct command command_run = {

@@ -116,6 +116,7 @@ static struct flink_call *start(struct flink_client *c, const struct flink_endpo
         .done = done, .arg = arg, .what = xasprintf("%s %s", req->method, path)};
     req->connect_timeout_ms = CONNECT_TIMEOUT_MS;
     req->max_body = MAX_BODY;
+    req->fence = http_writes(req->method) ? kube_client_fence(c->kube) : NULL;
     req->on_done = on_done;
     req->arg = call;
     if (send(c, call, e, path, req, &err))

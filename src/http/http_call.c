@@ -18,13 +18,13 @@
 #define DNS_TTL_S 5
 /* Below the 90 s after which an API server closes an idle connection. */
 #define IDLE_CONNECTION_S 60
-/* Half-open connections: found by probes when idle, by the user time-out when data is under way. */
+/* Half-open connections: found by probes when idle, by the user time-out (stall_ms) when data is
+ * under way. */
 #define KEEPALIVE_IDLE_S 30
 #define KEEPALIVE_INTERVAL_S 10
 #define KEEPALIVE_PROBES 3
 /* The least that curl allows, and what TLS sends at once. Watches keep theirs for good. */
 #define UPLOAD_BUFFER ((long)16 << 10)
-#define USER_TIMEOUT_MS 30000
 
 /* ---- curl's callbacks ---- */
 
@@ -38,7 +38,7 @@ static int on_socket_made(void *arg, curl_socket_t fd, curlsocktype purpose)
         {IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S},
         {IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S},
         {IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES},
-        {IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS},
+        {IPPROTO_TCP, TCP_USER_TIMEOUT, call->client->stall_ms},
     };
 
     (void)purpose;
@@ -62,6 +62,10 @@ static int on_send(void *arg, char *peer, char *local, int port, int local_port)
     (void)local_port;
     if (call->sends && !call->answered && !call->repeatable) {
         call->no_resend = true;
+        return CURL_PREREQFUNC_ABORT;
+    }
+    if (call->fence && !call->fence->open(call->fence->arg)) {
+        call->fenced = true;
         return CURL_PREREQFUNC_ABORT;
     }
     snprintf(call->peer, sizeof(call->peer), fmt, peer, port);
@@ -354,12 +358,18 @@ static bool is_token(const char *s)
     return n > 0 && n < 16 && !s[n];
 }
 
+bool http_writes(const char *method)
+{
+    return strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0;
+}
+
 int http_call_setup(struct http_call *call, const struct http_request *req, const char *user_agent,
                     struct error *err)
 {
     call->connect_ms = req->connect_timeout_ms ? req->connect_timeout_ms : CONNECT_TIMEOUT_MS;
     call->timeout_ms = req->timeout_ms;
     call->idle_ms = req->idle_timeout_ms;
+    call->fence = req->fence;
     call->on_head = req->on_head;
     call->on_data = req->on_data;
     call->on_done = req->on_done;

@@ -18,6 +18,7 @@
 #include "http_client.h"
 
 #define IDLE_CLOSE_MS 60000
+#define STALL_MS 30000
 #define RENEW_AFTER 256 /* connections */
 
 /* One socket that curl waits for. */
@@ -425,6 +426,7 @@ struct http_client *http_client_new(struct loop *loop, const struct http_client_
     c->timer = timer_new(loop, on_timer, c);
     c->idle = timer_new(loop, on_idle, c);
     c->idle_ms = o->idle_close_ms ? o->idle_close_ms : IDLE_CLOSE_MS;
+    c->stall_ms = o->stall_ms ? o->stall_ms : STALL_MS;
     c->max_connections = o->max_connections;
     c->max_host_connections = o->max_host_connections;
     c->max_kept = o->max_kept ? o->max_kept : o->max_connections;

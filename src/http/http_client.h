@@ -14,6 +14,7 @@ struct http_client {
     struct timer *timer; /* curl's */
     struct timer *idle;  /* active while no call is */
     int64_t idle_ms;
+    int stall_ms;
     int max_connections, max_host_connections, max_kept, receive_buffer;
     char *user_agent;
     struct http_call *calls;

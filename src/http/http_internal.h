@@ -40,6 +40,8 @@ struct http_call {
     struct http_part part;
     char *host; /* "host:port" of the URL, for messages */
 
+    const struct http_fence *fence;
+    bool fenced;     /* it was closed */
     bool repeatable; /* may be sent again when a kept connection broke before an answer */
     int max_redirects;
     int64_t connect_ms, deadline, idle_ms, timeout_ms;

@@ -130,6 +130,10 @@ void http_call_classify(const struct http_call *call, CURLcode code, struct erro
     } else if (call->no_resend) {
         error_set(err, ERR_SERVER, "connection to %s broke before an answer came", call->peer);
         snprintf(err->reason, sizeof(err->reason), "ConnectionBroken");
+    } else if (call->fenced) { /* unless it is the second time: what came of the first? */
+        error_set(err, call->sends ? ERR_SERVER : ERR_UNREACHABLE,
+                  "not sent to %s: its fence is closed", call->host);
+        snprintf(err->reason, sizeof(err->reason), HTTP_FENCED);
     } else if (nothing_sent(call, code)) {
         classify_unsent(call, code, err);
     } else {

@@ -18,11 +18,16 @@
 #define MAX_BODY ((size_t)8 << 20)
 #define MAX_URL ((size_t)64 << 10)
 
-/* The API server answers some 100 calls at once; watches are one connection each. */
-static const int pool_connections[POOL_COUNT] = {
-    [POOL_CALLS] = 32,
-    [POOL_WATCHES] = 64,
-    [POOL_PROXIED] = 32,
+/* The API server answers some 100 calls at once; watches are one connection each. What a process
+ * that lost its Lease has left in a socket must be given up before another one begins, 5 s later
+ * (kube_lease.c). */
+static const struct {
+    int connections, stall_ms;
+} pools[POOL_COUNT] = {
+    [POOL_CALLS] = {32, 4000},
+    [POOL_WATCHES] = {64},
+    [POOL_PROXIED] = {32},
+    [POOL_LEASE] = {2, 4000},
 };
 
 static const struct {
@@ -67,8 +72,10 @@ struct kube_client *kube_client_new(struct loop *loop, struct kube_config *confi
     c->host = host_of(kube_config_server(config));
     for (int i = 0; i < POOL_COUNT; i++)
         c->pool[i] = http_client_new(
-            loop, &(struct http_client_options){"flink-operator/" FLINKOP_VERSION,
-                                                pool_connections[i], pool_connections[i]});
+            loop, &(struct http_client_options){.user_agent = "flink-operator/" FLINKOP_VERSION,
+                                                .max_connections = pools[i].connections,
+                                                .max_host_connections = pools[i].connections,
+                                                .stall_ms = pools[i].stall_ms});
     return c;
 }
 
@@ -96,6 +103,16 @@ struct kube_config *kube_client_config(struct kube_client *c)
 struct loop *kube_client_loop(struct kube_client *c)
 {
     return c->loop;
+}
+
+void kube_client_set_fence(struct kube_client *c, const struct http_fence *fence)
+{
+    c->fence = fence;
+}
+
+const struct http_fence *kube_client_fence(const struct kube_client *c)
+{
+    return c->fence;
 }
 
 uint64_t kube_client_sent(const struct kube_client *c)
@@ -222,7 +239,7 @@ struct kube_request *kube_send(struct kube_client *c, const struct kube_call *ca
         r->next->link = &r->next;
     c->requests = r;
     r->http = kube_http_send(
-        c, POOL_CALLS,
+        c, call->kind == KIND_LEASE ? POOL_LEASE : POOL_CALLS,
         &(struct http_request){.method = method,
                                .url = url.overflow ? NULL : url.buf,
                                .headers = headers,

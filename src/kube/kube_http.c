@@ -174,6 +174,7 @@ static void on_auth(void *arg, const struct kube_auth *auth, const struct error 
     req.headers = headers;
     req.tls = auth->tls;
     req.proxy = kube_config_proxy(c->config);
+    req.fence = h->pool != POOL_LEASE && http_writes(h->method) ? c->fence : NULL;
     req.on_head = on_head;
     req.on_data = h->req.on_data ? on_data : NULL;
     req.on_done = on_done;

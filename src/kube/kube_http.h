@@ -10,13 +10,14 @@
 #include "flinkop/kube_client.h"
 
 /* Traffic classes with connections of their own, so that none starves another. */
-enum kube_pool { POOL_CALLS, POOL_WATCHES, POOL_PROXIED, POOL_COUNT };
+enum kube_pool { POOL_CALLS, POOL_WATCHES, POOL_PROXIED, POOL_LEASE, POOL_COUNT };
 
 struct kube_client {
     struct loop *loop;
     struct kube_config *config;
     char *host; /* "host:port" of the API server, for metrics */
     struct http_client *pool[POOL_COUNT];
+    const struct http_fence *fence;
     struct kube_http *calls;
     struct kube_request *requests;
     uint64_t sent;

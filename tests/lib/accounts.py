@@ -49,10 +49,11 @@ class Accounts:
         self.kube.namespace(ACCOUNTS)
 
     def rules_of(self, overlay):
-        """The rules of the operator's Role or ClusterRole as a folder of deploy/ gives them."""
+        """The rules of the operator's Roles or ClusterRole as a folder of deploy/ gives them."""
         made = self.kube.kubectl("kustomize", os.path.join(ROOT, "deploy", overlay))
-        role, = (part for part in made.split("\n---\n") if re.search(r"^kind: (Cluster)?Role$", part, re.M))
-        return json.loads(self.kube.kubectl("create", "--dry-run=client", "-o", "json", "-f", "-", stdin=role))["rules"]
+        roles = [part for part in made.split("\n---\n") if re.search(r"^kind: (Cluster)?Role$", part, re.M)]
+        read = [json.loads(self.kube.kubectl("create", "--dry-run=client", "-o", "json", "-f", "-", stdin=r)) for r in roles]
+        return [rule for role in read for rule in role["rules"]]
 
     def account(self, name, namespaces=(), everywhere=False, rules=None):
         """A service account with the operator's Role (or other rules) in these namespaces; what it may not do it may not."""

@@ -121,6 +121,7 @@ class ApiProxy:
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(10)
 
     def close(self):
+        self.loop.set_exception_handler(lambda *_: None)  # nobody waits for what ends with it
         self.down()
         self.call(self.end())
         self.loop.call_soon_threadsafe(self.loop.stop)
@@ -128,10 +129,11 @@ class ApiProxy:
 
     @staticmethod
     async def end():
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        while tasks := asyncio.all_tasks() - {asyncio.current_task()}:  # connections may still have been coming in
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.get_running_loop().shutdown_asyncgens()
 
     def down(self):
         """From now on connections are refused, and those there are break."""

@@ -481,6 +481,41 @@ START_TEST(a_patch_is_never_sent_twice_to_a_server_that_is_gone)
 }
 END_TEST
 
+static bool closed(void *arg)
+{
+    return --*(int *)arg >= 0;
+}
+
+START_TEST(a_closed_fence_keeps_a_request_from_being_sent)
+{
+    int sends = 1;
+    const struct http_fence fence = {closed, &sends};
+
+    t.serve = echo;
+    ck_assert_int_eq(GET(.fence = &fence)->status, 201);
+    for (int i = 0; i < 2; i++) {
+        struct result *r = GET(.method = "PATCH", .fence = &fence);
+
+        assert_error(&r->err, ERR_UNREACHABLE, "its fence is closed");
+        ck_assert_str_eq(r->err.reason, HTTP_FENCED);
+    }
+    ck_assert_int_eq(GET(0)->status, 201);
+    ck_assert_int_eq(fake_requests(t.server), 2);
+}
+END_TEST
+
+START_TEST(what_a_fence_keeps_from_being_sent_again_has_an_unknown_effect)
+{
+    int sends = 1;
+    const struct http_fence fence = {closed, &sends};
+
+    t.serve = reset_second;
+    ck_assert_int_eq(GET(0)->status, 201);
+    assert_error(&GET(.method = "PUT", .fence = &fence)->err, ERR_SERVER, "its fence is closed");
+    ck_assert_int_eq(fake_requests(t.server), 2);
+}
+END_TEST
+
 START_TEST(repeatable_calls_survive_a_stale_connection)
 {
     t.serve = reset_second;
@@ -1114,6 +1149,8 @@ void suite_http(TCase *tc)
     T(a_patch_is_never_sent_twice_to_a_server_that_is_gone);
     T(repeatable_calls_survive_a_stale_connection);
     T(a_post_declared_repeatable_survives_too);
+    T(a_closed_fence_keeps_a_request_from_being_sent);
+    T(what_a_fence_keeps_from_being_sent_again_has_an_unknown_effect);
     T(a_truncated_answer_is_broken);
     T(an_answer_cut_off_anywhere_is_broken);
     T(garbage_is_malformed);

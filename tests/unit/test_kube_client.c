@@ -442,6 +442,40 @@ START_TEST(a_service_is_reached_through_the_proxy)
 }
 END_TEST
 
+static bool closed(void *arg)
+{
+    (void)arg;
+    return false;
+}
+
+START_TEST(a_fence_is_for_writes_but_not_of_leases)
+{
+    static const struct http_fence fence = {closed, NULL};
+    static const struct {
+        enum kube_verb verb;
+        enum kube_kind kind;
+        enum errc code;
+    } cases[] = {
+        {KUBE_GET, KIND_POD, ERR_NONE},
+        {KUBE_LIST, KIND_POD, ERR_NONE},
+        {KUBE_CREATE, KIND_POD, ERR_UNREACHABLE},
+        {KUBE_APPLY, KIND_DEPLOYMENT, ERR_UNREACHABLE},
+        {KUBE_MERGE_PATCH, KIND_FLINKDEPLOYMENT, ERR_UNREACHABLE},
+        {KUBE_DELETE, KIND_POD, ERR_UNREACHABLE},
+        {KUBE_MERGE_PATCH, KIND_LEASE, ERR_NONE},
+    };
+
+    t.serve = ok;
+    kube_client_set_fence(t.client, &fence);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        call((struct kube_call){
+            .verb = cases[i].verb, .kind = cases[i].kind, .ns = "a", .name = "n", .body = "{}"});
+        ck_assert_msg(t.err.code == cases[i].code, "case %zu: %s", i, t.err.text);
+    }
+    ck_assert_int_eq(fake_requests(t.server), 3);
+}
+END_TEST
+
 START_TEST(paths_and_kinds_come_from_the_table)
 {
     cleanup_free char *status =
@@ -468,5 +502,6 @@ void suite_kube_client(TCase *tc)
     T(the_client_may_be_freed_in_a_callback);
     T(requests_are_counted);
     T(a_service_is_reached_through_the_proxy);
+    T(a_fence_is_for_writes_but_not_of_leases);
     T(paths_and_kinds_come_from_the_table);
 }

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ *            ┌── look ──► somebody's, and it changes ──┐
+ *   waiting ─┴─────────── nobody's, or ran out ──► take ──► leading ── renew every 2 s ──► …
+ *                                                              │
+ *                              10 s without success, or somebody else's ──► lost
+ *
+ * Every write carries the resourceVersion that was read, so of two who take it one fails.
+ */
+#include "flinkop/kube_lease.h"
+
+#include <string.h>
+
+#include "flinkop/arena.h"
+#include "flinkop/clock.h"
+#include "flinkop/error.h"
+#include "flinkop/hash.h"
+#include "flinkop/http.h"
+#include "flinkop/json.h"
+#include "flinkop/kube_client.h"
+#include "flinkop/log.h"
+#include "flinkop/loop.h"
+#include "flinkop/mem.h"
+#include "flinkop/metrics.h"
+#include "flinkop/str.h"
+
+/* client-go's and controller-runtime's defaults. */
+#define LEASE_S 15
+#define DEADLINE_MS 10000
+#define RENEW_MS 2000
+/* Others look more often: how late they see the last renewal is how late they take over. */
+#define LOOK_MS 1000
+#define CALL_MS (DEADLINE_MS / 2)
+#define RELEASE_MS 2000
+#define LEASE_MAX_S 3600 /* of a record that others wrote */
+
+static struct metric master =
+    METRIC_GAUGE("leader_election_master_status",
+                 "Gauge of if the reporting system is master of the relevant lease, 0 indicates "
+                 "backup, 1 indicates master. 'name' is the string used to identify the lease.",
+                 "name");
+
+struct kube_lease {
+    struct kube_client *kube;
+    struct loop *loop;
+    char *ns, *name, *identity;
+    void (*acquired)(void *arg);
+    void (*lost)(void *arg);
+    void *arg;
+    struct http_fence fence;
+
+    struct timer *timer;  /* for the next look or renewal */
+    struct timer *expiry; /* when it counts as lost, or the release as failed */
+    struct kube_request *request;
+    int64_t sent; /* the request under way */
+
+    /* The record as it was last seen. */
+    char *holder, *version, *spec, *since;
+    int64_t changed; /* when it was seen to change */
+    int64_t lasts_ms;
+    int transitions;
+
+    bool leading;
+    int64_t renewed; /* while leading: when the last successful renewal was sent */
+    void (*released)(void *arg);
+    void *released_arg;
+};
+
+static void act(void *arg);
+
+/* ---- what is known ---- */
+
+static bool is_open(void *arg)
+{
+    const struct kube_lease *l = arg;
+
+    return l->leading && clock_boot_ms() - l->renewed < DEADLINE_MS;
+}
+
+bool kube_lease_held(const struct kube_lease *l)
+{
+    return is_open((void *)(uintptr_t)l);
+}
+
+const struct http_fence *kube_lease_fence(const struct kube_lease *l)
+{
+    return &l->fence;
+}
+
+const char *kube_lease_holder(const struct kube_lease *l)
+{
+    return l->spec ? l->holder : NULL;
+}
+
+static bool is_ours(const struct kube_lease *l)
+{
+    return str_eq(l->holder, l->identity);
+}
+
+static void remember(struct kube_lease *l, jv lease)
+{
+    cleanup_arena struct arena a = {0};
+    jv spec = jv_get(lease, "spec");
+    const char *text = json_text(&a, spec);
+    int64_t seconds = jv_int64_or(jv_get(spec, "leaseDurationSeconds"), LEASE_S);
+
+    if (!str_eq(l->spec, text))
+        l->changed = clock_boot_ms();
+    str_replace(&l->spec, text);
+    str_replace(&l->holder, str_or_empty(JV_STRING(spec, "holderIdentity")));
+    str_replace(&l->since, JV_STRING(spec, "acquireTime"));
+    str_replace(&l->version, JV_STRING(lease, "metadata", "resourceVersion"));
+    l->lasts_ms = MIN(MAX(seconds, (int64_t)1), (int64_t)LEASE_MAX_S) * 1000;
+    l->transitions = (int)jv_int64_or(jv_get(spec, "leaseTransitions"), 0);
+}
+
+static void forget(struct kube_lease *l)
+{
+    str_replace(&l->version, NULL);
+    str_replace(&l->holder, "");
+    str_replace(&l->since, NULL);
+}
+
+/* ---- steps ---- */
+
+static void again(struct kube_lease *l)
+{
+    int64_t ms = RENEW_MS;
+
+    if (!l->leading) {
+        ms = LOOK_MS - (int64_t)(random_unit() * LOOK_MS / 5); /* not all at once */
+        if (!str_empty(l->holder))
+            ms = MIN(ms, MAX(l->changed + l->lasts_ms - clock_boot_ms(), (int64_t)0));
+    }
+    timer_start(l->timer, ms);
+}
+
+static void end(struct kube_lease *l)
+{
+    timer_stop(l->timer);
+    timer_stop(l->expiry);
+    kube_drop(TAKE_PTR(l->request));
+}
+
+static void lose(struct kube_lease *l, const char *why)
+{
+    l->leading = false;
+    metric_set(&master, 0, l->name);
+    end(l);
+    log_error("leadership lost", KV("lease", l->name), KV("because", why),
+              KV("holder", str_or_empty(l->holder)));
+    l->lost(l->arg);
+}
+
+/* Timers stand still as the process does; what counts is the clock. */
+static void on_expiry(void *arg)
+{
+    struct kube_lease *l = arg;
+
+    if (l->released) {
+        end(l);
+        l->released(l->released_arg);
+    } else if (is_open(l)) {
+        timer_start(l->expiry, l->renewed + DEADLINE_MS - clock_boot_ms());
+    } else {
+        lose(l, "it could not be renewed");
+    }
+}
+
+static void renewed(struct kube_lease *l)
+{
+    bool first = !l->leading;
+
+    l->renewed = l->sent;
+    l->leading = true;
+    timer_start(l->expiry, MAX(l->renewed + DEADLINE_MS - clock_boot_ms(), (int64_t)0));
+    again(l);
+    if (!first)
+        return;
+    metric_set(&master, 1, l->name);
+    log_info("leading", KV("lease", l->name), KV("identity", l->identity));
+    l->acquired(l->arg);
+}
+
+static void send(struct kube_lease *l, enum kube_verb verb, const char *body, kube_done_fn done)
+{
+    l->sent = clock_boot_ms();
+    l->request = kube_send(l->kube,
+                           &(struct kube_call){.verb = verb,
+                                               .kind = KIND_LEASE,
+                                               .ns = l->ns,
+                                               .name = l->name,
+                                               .body = body,
+                                               .timeout_ms = CALL_MS},
+                           done, l);
+}
+
+static void on_taken(void *arg, const struct kube_reply *reply)
+{
+    struct kube_lease *l = arg;
+
+    l->request = NULL;
+    if (reply->err->code == ERR_NONE) {
+        remember(l, reply->object);
+        renewed(l);
+        return;
+    }
+    log_warn("lease not taken or renewed", KV("error", reply->err->text));
+    str_replace(&l->version, NULL); /* to be read again */
+    if (reply->err->code == ERR_CONFLICT || reply->err->code == ERR_EXISTS ||
+        reply->err->code == ERR_NOT_FOUND)
+        act(l);
+    else
+        again(l);
+}
+
+static jv record(struct kube_lease *l, struct arena *a, const char *holder)
+{
+    char now[RFC3339_MAX];
+    bool same = is_ours(l) || !*holder;
+
+    rfc3339_format_micro(clock_wall_ms(), now);
+    return jv_dup(a,
+                  OBJ({"holderIdentity", STR(holder)},
+                      {"leaseDurationSeconds", INT(*holder ? LEASE_S : 1)},
+                      {"acquireTime", STR(same && l->since ? l->since : now)},
+                      {"renewTime", STR(now)}, {"leaseTransitions", INT(l->transitions + !same)}));
+}
+
+/* Takes it, or renews it. */
+static void take(struct kube_lease *l)
+{
+    cleanup_arena struct arena a = {0};
+    jv meta = OBJ({"name", STR(l->name)}, {"namespace", STR(l->ns)},
+                  {"resourceVersion", STR(l->version)});
+    jv lease = OBJ({"apiVersion", STR("coordination.k8s.io/v1")}, {"kind", STR("Lease")},
+                   {"metadata", meta}, {"spec", record(l, &a, l->identity)});
+
+    send(l, l->version ? KUBE_MERGE_PATCH : KUBE_CREATE, json_text(&a, lease), on_taken);
+}
+
+static void on_looked(void *arg, const struct kube_reply *reply)
+{
+    struct kube_lease *l = arg;
+
+    l->request = NULL;
+    if (reply->err->code == ERR_NONE) {
+        remember(l, reply->object);
+    } else if (reply->err->code == ERR_NOT_FOUND) {
+        forget(l);
+    } else {
+        log_warn("lease not read", KV("error", reply->err->text));
+        again(l);
+        return;
+    }
+    if (l->leading && !is_ours(l) && l->version) {
+        lose(l, "somebody else has it");
+        return;
+    }
+    if (is_ours(l) || str_empty(l->holder) || clock_boot_ms() - l->changed >= l->lasts_ms)
+        take(l);
+    else
+        again(l);
+}
+
+static void act(void *arg)
+{
+    struct kube_lease *l = arg;
+
+    if (l->leading && l->version)
+        take(l);
+    else
+        send(l, KUBE_GET, NULL, on_looked);
+}
+
+/* ---- life ---- */
+
+struct kube_lease *kube_lease_new(const struct kube_lease_options *o)
+{
+    struct kube_lease *l = xcalloc(1, sizeof(*l));
+
+    *l = (struct kube_lease){.kube = o->kube,
+                             .loop = kube_client_loop(o->kube),
+                             .ns = xstrdup(o->ns),
+                             .name = xstrdup(o->name),
+                             .identity = xstrdup(o->identity),
+                             .acquired = o->acquired,
+                             .lost = o->lost,
+                             .arg = o->arg};
+    l->fence = (struct http_fence){is_open, l};
+    l->timer = timer_new(l->loop, act, l);
+    l->expiry = timer_new(l->loop, on_expiry, l);
+    timer_start(l->timer, 0);
+    metric_set(&master, 0, l->name);
+    return l;
+}
+
+void kube_lease_free(struct kube_lease *l)
+{
+    char **strings[] = {&l->ns,      &l->name, &l->identity, &l->holder,
+                        &l->version, &l->spec, &l->since};
+
+    if (!l)
+        return;
+    kube_drop(l->request);
+    timer_free(l->timer);
+    timer_free(l->expiry);
+    loop_undefer(l->loop, l);
+    for (size_t i = 0; i < ARRAY_SIZE(strings); i++)
+        free(*strings[i]);
+    free(l);
+}
+
+static void on_released(void *arg, const struct kube_reply *reply)
+{
+    struct kube_lease *l = arg;
+
+    l->request = NULL;
+    if (reply->err->code != ERR_NONE)
+        log_warn("lease not given back", KV("error", reply->err->text));
+    end(l);
+    l->released(l->released_arg);
+}
+
+void kube_lease_release(struct kube_lease *l, void (*done)(void *arg), void *arg)
+{
+    cleanup_arena struct arena a = {0};
+    bool held = is_open(l);
+
+    end(l);
+    l->leading = false;
+    metric_set(&master, 0, l->name);
+    l->released = done;
+    l->released_arg = arg;
+    if (!held || !l->version) {
+        loop_defer(l->loop, l, done, arg);
+        return;
+    }
+    timer_start(l->expiry, RELEASE_MS);
+    send(l, KUBE_MERGE_PATCH,
+         json_text(&a, OBJ({"metadata", OBJ({"resourceVersion", STR(l->version)})},
+                           {"spec", record(l, &a, "")})),
+         on_released);
+}
