@@ -99,7 +99,7 @@ void finalize(struct cluster_pass *p)
         return;
     }
     /* An application may have had it before. */
-    bool kept = p->application || (p->usable && p->config.ha_kubernetes);
+    bool kept = jv_present(JV_PATH(p->cr, "spec", "job")) || (p->usable && p->config.ha_kubernetes);
 
     if (kept && p->s->now < deadline && !ha_gone(p)) {
         p->progress = "taking away what high availability has kept";

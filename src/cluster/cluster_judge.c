@@ -92,6 +92,10 @@ void judge(struct cluster_pass *p)
     p->invalid = JV_STRING(p->cr, KUBE_UNREADABLE);
     if (!p->invalid)
         p->invalid = judge_as(p, spec_to_record(p->a, p->recorded, current));
+    const char *lost = record_lost(p->a, p->cr, false); /* the incumbent does not always give one */
+
+    if (lost && jv_present(jv_get(current, "job")))
+        p->invalid = lost;
     p->unsupported_version = p->spec.version && !p->spec.version->supported;
     /* What else is wrong with it may come from that. */
     if (jv_present(p->recorded) && !p->unsupported_version && !JV_STRING(p->cr, KUBE_UNREADABLE))

@@ -82,10 +82,16 @@ static const char *want(struct job_pass *p, jv spec)
 /* A spec that is not valid changes nothing: the recorded one goes on counting. */
 static void judge(struct job_pass *p)
 {
+    const char *lost = record_lost(p->a, p->cr, true);
+
     p->recorded = recorded_spec(p->a, p->cr);
     p->target = spec_to_record(p->a, p->recorded, p->spec);
     p->invalid = want(p, p->spec);
     p->invalid = str_or(JV_STRING(p->cr, KUBE_UNREADABLE), p->invalid);
+    if (lost) {
+        p->invalid = lost;
+        p->recorded = ABSENT;
+    }
     if (!jv_present(p->recorded))
         return;
     p->changed = !p->invalid && !jv_equal(session_job_restart_part(p->a, p->target),

@@ -24,6 +24,33 @@ jv recorded_spec(struct arena *a, jv cr)
     return jv_set(a, v, "apiVersion", ABSENT); /* the oldest form: the spec itself */
 }
 
+#define RECORD "status.reconciliationStatus.lastReconciledSpec"
+
+const char *record_lost(struct arena *a, jv cr, bool has_id)
+{
+    jv status = jv_get(cr, "status"), record = jv_get(status, "reconciliationStatus"),
+       spec = recorded_spec(a, cr), id = JV_PATH(status, "jobStatus", "jobId");
+    bool named = flink_id_valid(jv_string(id));
+    bool runs = str_eq(JV_STRING(record, "state"), "DEPLOYED") &&
+                !str_eq(JV_STRING(spec, "job", "state"), "suspended");
+    const char *wrong = NULL;
+
+    if (!jv_present(spec) && jv_present(jv_get(record, "lastReconciledSpec")))
+        wrong = RECORD ": cannot be read";
+    else if (!jv_present(spec) && named)
+        wrong = RECORD ": is missing";
+    else if (jv_present(spec) && has_id && !named && (runs || jv_present(id)))
+        wrong = "status.jobStatus.jobId: is not the id of a job";
+    if (!wrong)
+        return NULL;
+    return arena_printf(
+        a,
+        "%s, and nothing else tells what runs; it goes on, and nothing is done. Put "
+        "that back, or delete the resource and create it anew, with the job's state as "
+        "spec.job.initialSavepointPath",
+        wrong);
+}
+
 const char *record_text(struct arena *a, jv spec, bool first_deployment)
 {
     return json_text(a, OBJ({"spec", spec}, {"resource_metadata",

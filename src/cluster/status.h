@@ -11,6 +11,10 @@
 /** The spec in status.reconciliationStatus.lastReconciledSpec; ABSENT if there is none or it cannot
  * be read. Older forms of it are understood. */
 jv recorded_spec(struct arena *a, jv cr);
+/** Why nothing may be done with a job: it has run, or may have, and the record of how cannot be
+ * read, so that another run would be a second one, or one without its state. NULL: that is not so.
+ * has_id: what runs has been given an id. */
+const char *record_lost(struct arena *a, jv cr, bool has_id);
 /** The text to record. */
 const char *record_text(struct arena *a, jv spec, bool first_deployment);
 
