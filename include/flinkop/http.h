@@ -2,7 +2,7 @@
 /*
  * HTTP client on the loop: libcurl's multi interface with its socket callbacks. A client is a pool
  * of keep-alive connections with a limit; several clients keep traffic classes apart (API calls,
- * watches, Flink), so that one cannot starve another. HTTP/1.1 only, no redirects unless asked for,
+ * watches, Flink), so that one cannot starve another. HTTP/1.1 only, redirects are not followed,
  * certificates verified unless the TLS context says otherwise.
  *
  * on_done is called exactly once for every call that http_send accepted, never from inside
@@ -22,6 +22,7 @@
 #include "flinkop/macros.h"
 
 struct loop;
+struct sockaddr;
 struct http_client;
 struct http_call;
 struct http_tls;
@@ -70,7 +71,7 @@ struct http_response {
     const char *content_type; /* "" if none */
     int64_t content_length;   /* -1 if not given */
     int retry_after_ms;       /* from Retry-After, else 0 */
-    const char *location;     /* of a redirect that was not followed, else NULL; not in on_head */
+    const char *location;     /* the URL that a redirect names, else NULL; not in on_head */
     const char *peer;         /* address it was sent to, for logs */
 };
 
@@ -86,16 +87,16 @@ struct http_request {
     const struct http_header *headers; /* ends with a NULL name; may be NULL */
     const void *body;
     size_t body_len;
-    const struct http_part *part;   /* instead of body */
-    struct http_tls *tls;           /* NULL: the system's CAs */
-    const char *proxy;              /* proxy URL or NULL; the environment is not consulted */
-    int64_t connect_timeout_ms;     /* 0: 10 s */
-    int64_t timeout_ms;             /* of the whole call; 0: none (watches only) */
-    int64_t idle_timeout_ms;        /* without a byte in either direction; 0: none. Does not count
-                                       while the call waits for its own source or sink */
-    size_t max_body;                /* of a buffered response; 0: 1 MiB. More gives ERR_TOO_LARGE */
-    int max_redirects;              /* 0: none are followed */
-    bool http_redirects_only_https; /* follow redirects to https:// only */
+    const struct http_part *part; /* instead of body */
+    struct http_tls *tls;         /* NULL: the system's CAs */
+    const char *proxy;            /* proxy URL or NULL; the environment is not consulted */
+    int64_t connect_timeout_ms;   /* 0: 10 s */
+    int64_t timeout_ms;           /* of the whole call; 0: none (watches only) */
+    int64_t idle_timeout_ms;      /* without a byte in either direction; 0: none. Does not count
+                                     while the call waits for its own source or sink */
+    size_t max_body;              /* of a buffered response; 0: 1 MiB. More gives ERR_TOO_LARGE */
+    bool public_only;             /* not to addresses of this machine, link or private network:
+                                     ERR_FORBIDDEN */
     /* A POST or PATCH that may be sent a second time when a kept connection breaks before a byte of
      * the answer. Other methods may (RFC 9110 §9.2.2); these fail with ERR_SERVER unless set. */
     bool repeatable;
@@ -151,6 +152,10 @@ bool http_writes(const char *method);
 
 /** Percent-encodes for a path segment or query value; malloc'd. */
 char *http_escape(const char *s) MUST_CHECK;
+/** Scheme, host and port of both URLs are the same. */
+bool http_same_origin(const char *a, const char *b);
+/** Neither of this machine, its link or a private network, nor of many hosts at once. */
+bool http_address_is_public(const struct sockaddr *address);
 
 /** An error for an HTTP status, by a fixed table (404 NOT_FOUND, 409 CONFLICT, 410 GONE, 429
  * THROTTLED, 5xx SERVER …). Sets err->http. Returns -1; call it only for statuses >= 300. */

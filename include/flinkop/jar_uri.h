@@ -21,4 +21,7 @@ const char *jar_allowed_schemes(const struct conf *c);
  * other URIs. */
 const char *jar_uri_image_id(struct arena *a, const char *uri);
 
+/** For messages: without its query, which may be a credential (presigned URLs). */
+const char *jar_uri_shown(struct arena *a, const char *uri);
+
 #endif

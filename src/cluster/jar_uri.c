@@ -42,6 +42,18 @@ const char *jar_uri_image_id(struct arena *a, const char *uri)
     return NULL;
 }
 
+const char *jar_uri_shown(struct arena *a, const char *uri)
+{
+    size_t n = strcspn(uri, "?");
+
+    return uri[n] ? arena_printf(a, "%.*s?…", (int)n, uri) : uri;
+}
+
+static const char *shown(struct problems *p, const char *uri)
+{
+    return jv_describe(p->a, STR(jar_uri_shown(p->a, uri)));
+}
+
 /* Blanks and control characters, which no URI has. */
 static bool has_blanks(const char *uri)
 {
@@ -73,12 +85,12 @@ static const char *check_uri(struct problems *p, const char *path, const char *u
         problem_add(
             p, path,
             "must be a URI without blanks and control characters (%%20 is a blank), found %s",
-            jv_describe(p->a, STR(uri)));
+            shown(p, uri));
     else if (!scheme)
         problem_add(p, path,
                     "must be a URI such as https://host/job.jar or "
                     "local:///opt/flink/usrlib/job.jar, found %s",
-                    jv_describe(p->a, STR(uri)));
+                    shown(p, uri));
     else
         return scheme;
     return NULL;
@@ -95,16 +107,15 @@ void jar_uri_check_application(struct problems *p, const char *path, const char 
     if (strchr(uri, ','))
         problem_add(p, path,
                     "must not hold a comma, which Flink takes for the end of one JAR; found %s",
-                    jv_describe(p->a, STR(uri)));
+                    shown(p, uri));
     else if (file && (*file != '/' || !str_has_suffix(file, ".jar")))
         problem_add(p, path, "must name a .jar of the image, local:///path/to/job.jar, found %s",
-                    jv_describe(p->a, STR(uri)));
+                    shown(p, uri));
     else if (!v->fetches_jars && (!file || (!flinks && !strstr(file, "/usrlib/"))))
         problem_add(p, path,
                     "Flink %d.%d runs only JARs that are in %sthe image "
                     "(1.19 and later fetch others), found %s",
-                    v->major, v->minor, flinks ? "" : "/opt/flink/usrlib of ",
-                    jv_describe(p->a, STR(uri)));
+                    v->major, v->minor, flinks ? "" : "/opt/flink/usrlib of ", shown(p, uri));
 }
 
 void jar_uri_check(struct problems *p, const char *path, const char *uri, const char *allowed)
@@ -118,7 +129,7 @@ void jar_uri_check(struct problems *p, const char *path, const char *uri, const 
             problem_add(p, path,
                         "must name a .jar below /opt/flink/usrlib or /opt/flink/examples of the "
                         "image, found %s",
-                        jv_describe(p->a, STR(uri)));
+                        shown(p, uri));
         return;
     }
     char **list = str_split(p->a, allowed, ',', NULL);

@@ -10,6 +10,7 @@
 #include "flinkop/cluster_spec.h"
 #include "flinkop/error.h"
 #include "flinkop/flink_keys.h"
+#include "flinkop/jar_uri.h"
 #include "flinkop/json.h"
 #include "flinkop/str.h"
 
@@ -245,6 +246,8 @@ static void diff_add(struct diff *d, const char *path, jv before, jv after)
         jv v = k ? after : before;
         const char *text = jv_present(v) ? jv_scalar_text(d->a, v) : "null";
 
+        if (text && str_has_suffix(path, "jarURI"))
+            text = jar_uri_shown(d->a, text);
         values[k] = text && conf_is_sensitive(path) ? "******"
                     : text                          ? str_clean(d->a, text, VALUE_MAX)
                     : v.type == JV_ARR              ? "[…]"

@@ -26,6 +26,7 @@
 #define RUN_TIMEOUT_MS 600000 /* kubernetes.operator.job.submission.timeout */
 #define LOOK_MS 30000         /* while that is not answered: is the job there? */
 #define IDLE_TIMEOUT_MS 60000 /* of both streams */
+#define DOWNLOAD_MS 600000
 #define BUFFER_MAX (64 * 1024)
 #define MAX_REDIRECTS 5
 
@@ -38,6 +39,8 @@ struct submission {
     submission_done_fn done;
     void *arg;
 
+    const char *url; /* of the JAR: its jarURI, or where that has led */
+    int redirects;
     struct http_call *download;
     struct flink_call *flink; /* upload, run or delete */
     struct flink_call *look;  /* beside the run */
@@ -285,20 +288,52 @@ static ssize_t download_data(void *arg, const char *data, size_t n)
     return s->buffer.overflow ? HTTP_ABORT : (ssize_t)n;
 }
 
+static void download(struct submission *s);
+
+static const char *shown(struct submission *s)
+{
+    return jar_uri_shown(&s->a, s->args.jar_uri);
+}
+
+/* Where a redirect leads; NULL with the error. */
+static const char *redirected(struct submission *s, const char *location, struct error *err)
+{
+    const char *to = jar_uri_shown(&s->a, location);
+    bool secure = str_has_prefix(location, "https://");
+
+    if (s->redirects++ == MAX_REDIRECTS)
+        error_set(err, ERR_INVALID, "redirected more than %d times", MAX_REDIRECTS);
+    else if (!secure && !str_has_prefix(location, "http://"))
+        error_set(err, ERR_INVALID, "redirected to %s", to);
+    else if (!secure && str_has_prefix(s->args.jar_uri, "https://"))
+        error_set(err, ERR_INVALID, "redirected from https to %s", to);
+    else
+        return arena_strdup(&s->a, location);
+    return NULL;
+}
+
 static void download_done(void *arg, const struct http_response *res, const struct error *err)
 {
     struct submission *s = arg;
 
     s->download = NULL;
-    s->download_ended = true;
-    if (err->code != ERR_NONE) {
-        s->download_error = *err;
-        error_wrap(&s->download_error, "download of %s", s->args.jar_uri);
-    } else if (res->status != 200) {
-        http_status_error(MAX(res->status, 300), &s->download_error,
-                          "download of %s: the server answered HTTP %d", s->args.jar_uri,
+    s->download_error = *err;
+    if (res && res->status >= 300 && res->status < 400 && res->location) {
+        s->url = redirected(s, res->location, &s->download_error);
+        if (s->url) {
+            download(s);
+            return;
+        }
+    } else if (res && res->status != 200) {
+        http_status_error(MAX(res->status, 300), &s->download_error, "the server answered HTTP %d",
                           res->status);
     }
+    if (s->download_error.code != ERR_NONE)
+        error_wrap(&s->download_error, "download of %s", shown(s));
+    if (err->code == ERR_FORBIDDEN)
+        error_wrap(&s->download_error,
+                   "kubernetes.operator.user.artifacts.disallow-restricted-hosts");
+    s->download_ended = true;
     if (s->download_error.code == ERR_NONE) {
         upload_go_on(s);
         return;
@@ -312,7 +347,8 @@ static void download(struct submission *s)
     struct error err;
     size_t n = 0;
 
-    jv_foreach_kv (kv, s->args.http_headers)
+    /* They are for the server that the user has named. */
+    jv_foreach_kv (kv, http_same_origin(s->args.jar_uri, s->url) ? s->args.http_headers : ABSENT)
         if (kv->value.type == JV_STR)
             jv_list_put(&headers, kv->key, kv->value);
     struct http_header *list = arena_new_array(&s->a, struct http_header, headers.n + 1);
@@ -321,11 +357,11 @@ static void download(struct submission *s)
         list[n++] = (struct http_header){headers.items[i].key, headers.items[i].value.s};
     const struct http_request req = {
         .method = "GET",
-        .url = s->args.jar_uri,
+        .url = s->url,
         .headers = list,
+        .timeout_ms = DOWNLOAD_MS,
         .idle_timeout_ms = IDLE_TIMEOUT_MS,
-        .max_redirects = MAX_REDIRECTS,
-        .http_redirects_only_https = str_has_prefix(s->args.jar_uri, "https:"),
+        .public_only = !s->args.restricted_hosts_allowed,
         .on_head = download_head,
         .on_data = download_data,
         .on_done = download_done,
@@ -334,7 +370,7 @@ static void download(struct submission *s)
 
     s->download = http_send(s->x->downloads, &req, &err);
     if (!s->download) {
-        error_wrap(&err, "download of %s", s->args.jar_uri);
+        error_wrap(&err, "download of %s", shown(s));
         fail(s, &err);
     }
 }
@@ -362,6 +398,7 @@ struct submission *submission_start(struct executor *x, const struct flink_endpo
     *s = (struct submission){.x = x, .done = done, .arg = arg};
     strbuf_init(&s->buffer, BUFFER_MAX * 4);
     s->args = args_copy(&s->a, args);
+    s->url = s->args.jar_uri;
     s->job_id = arena_strdup(&s->a, job_id);
     s->e = (struct flink_endpoint){arena_strdup(&s->a, e->ns), arena_strdup(&s->a, e->pod),
                                    arena_strdup(&s->a, e->ip), e->port};

@@ -169,7 +169,7 @@ bool conf_is_sensitive(const char *key)
     static const char *const words[] = {
         "password",   "secret",      "fs.azure.account.key", "apikey",
         "api-key",    "auth-params", "service-key",          "token",
-        "basic-auth", "jaas.config", "http-headers",
+        "basic-auth", "jaas.config", "http-headers",         "http.header",
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(words); i++)

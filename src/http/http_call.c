@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One call: the request as options of a curl handle, and curl's callbacks while it runs. */
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -43,16 +42,28 @@ static int on_socket_made(void *arg, curl_socket_t fd, curlsocktype purpose)
 
     (void)purpose;
     call->client->opened++;
-    fcntl(fd, F_SETFD, FD_CLOEXEC); /* exec plugins are not to inherit it */
     /* A refusal costs only how soon a dead peer is noticed. */
     for (size_t i = 0; i < ARRAY_SIZE(options); i++)
         setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof(int));
     return CURL_SOCKOPT_OK;
 }
 
+/* Right before a connection is made to one of the addresses of a host. */
+static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct http_call *call = arg;
+
+    (void)purpose;
+    if (call->public_only && !http_address_is_public(&address->addr)) {
+        call->forbidden = true;
+        return CURL_SOCKET_BAD;
+    }
+    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
 /* The connection stands and the request is about to be written to it. curl comes here a second time
- * after a redirect, and when a kept connection broke without an answer: the server may have acted
- * on the request then, so it is sent again only if that does no harm. */
+ * when a kept connection broke without an answer: the server may have acted on the request then, so
+ * it is sent again only if that does no harm. */
 static int on_send(void *arg, char *peer, char *local, int port, int local_port)
 {
     struct http_call *call = arg;
@@ -80,22 +91,11 @@ static void end_of_head(struct http_call *call)
     struct http_response res;
 
     http_call_response(call, &res);
-    if (res.status < 200 || call->redirect || call->head_done)
+    if (res.status < 200 || call->head_done)
         return;
     call->head_done = true;
     if (call->on_head && !call->dropped)
         call->on_head(call->arg, &res);
-}
-
-static bool will_redirect(const struct http_call *call, const char *line, size_t n)
-{
-    static const char name[] = "location:";
-    long status = 0;
-
-    if (!call->max_redirects || n < sizeof(name) - 1 || strncasecmp(line, name, sizeof(name) - 1))
-        return false;
-    curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
-    return status >= 300 && status < 400;
 }
 
 /* Called with one line at a time, also for trailers, which nobody here is interested in. */
@@ -112,12 +112,8 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
         call->too_large = true;
         return 0;
     }
-    if (n >= 5 && !strncmp(line, "HTTP/", 5)) {
+    if (n >= 5 && !strncmp(line, "HTTP/", 5))
         call->answered = true;
-        call->redirect = false;
-    } else if (will_redirect(call, line, n)) {
-        call->redirect = true;
-    }
     if (n <= 2 && (*line == '\r' || *line == '\n'))
         end_of_head(call);
     return call->dropped ? 0 : n;
@@ -330,6 +326,8 @@ static void set_constants(struct http_call *call, const char *user_agent)
     curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, (long)DNS_TTL_S);
     curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)IDLE_CONNECTION_S);
     curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, call);
     curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_socket_made);
     curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, call);
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_send);
@@ -338,17 +336,6 @@ static void set_constants(struct http_call *call, const char *user_agent)
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
-}
-
-static void set_redirects(struct http_call *call, const struct http_request *req)
-{
-    call->max_redirects = req->max_redirects;
-    if (!req->max_redirects)
-        return;
-    curl_easy_setopt(call->easy, CURLOPT_FOLLOWLOCATION, 1L);
-    curl_easy_setopt(call->easy, CURLOPT_MAXREDIRS, (long)req->max_redirects);
-    curl_easy_setopt(call->easy, CURLOPT_REDIR_PROTOCOLS_STR,
-                     req->http_redirects_only_https ? "https" : "http,https");
 }
 
 static bool is_token(const char *s)
@@ -370,6 +357,7 @@ int http_call_setup(struct http_call *call, const struct http_request *req, cons
     call->timeout_ms = req->timeout_ms;
     call->idle_ms = req->idle_timeout_ms;
     call->fence = req->fence;
+    call->public_only = req->public_only;
     call->on_head = req->on_head;
     call->on_data = req->on_data;
     call->on_done = req->on_done;
@@ -384,7 +372,6 @@ int http_call_setup(struct http_call *call, const struct http_request *req, cons
     if (add_headers(call, req, err) || set_url(call, req, err))
         return -1;
     set_method(call, req);
-    set_redirects(call, req);
     curl_easy_setopt(call->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)call->connect_ms);
     curl_easy_setopt(call->easy, CURLOPT_PROXY, str_or_empty(req->proxy)); /* "": no environment */
     curl_easy_setopt(call->easy, CURLOPT_NOPROXY, "");

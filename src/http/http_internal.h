@@ -43,7 +43,7 @@ struct http_call {
     const struct http_fence *fence;
     bool fenced;     /* it was closed */
     bool repeatable; /* may be sent again when a kept connection broke before an answer */
-    int max_redirects;
+    bool public_only, forbidden; /* …and an address was none */
     int64_t connect_ms, deadline, idle_ms, timeout_ms;
     struct timer *timer;
     int64_t last_byte;
@@ -53,7 +53,6 @@ struct http_call {
     int sends;      /* connections the request was written to */
     bool answered;  /* a status line came since the last of them */
     bool no_resend; /* we refused to send it again */
-    bool redirect;  /* the present response is a redirect that will be followed */
     bool head_done; /* of the final response */
     bool gave_up;   /* source or sink returned HTTP_ABORT */
     bool too_large;

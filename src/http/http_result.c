@@ -96,12 +96,8 @@ static void classify_sent(const struct http_call *call, CURLcode code, struct er
     case CURLE_OPERATION_TIMEDOUT:
         error_set(err, ERR_TIMEOUT, "%s: %s", call->host, curl_text(call, code));
         break;
-    case CURLE_TOO_MANY_REDIRECTS:
-        error_set(err, ERR_INVALID, "%s redirected more than %d times", call->host,
-                  call->max_redirects);
-        break;
     case CURLE_WEIRD_SERVER_REPLY:
-    case CURLE_UNSUPPORTED_PROTOCOL: /* HTTP/0.9, or a redirect to something else */
+    case CURLE_UNSUPPORTED_PROTOCOL: /* HTTP/0.9 */
     case CURLE_BAD_CONTENT_ENCODING:
     case CURLE_HTTP2:
         error_set(err, ERR_PARSE, "malformed answer of %s: %s", call->peer, curl_text(call, code));
@@ -134,6 +130,8 @@ void http_call_classify(const struct http_call *call, CURLcode code, struct erro
         error_set(err, call->sends ? ERR_SERVER : ERR_UNREACHABLE,
                   "not sent to %s: its fence is closed", call->host);
         snprintf(err->reason, sizeof(err->reason), HTTP_FENCED);
+    } else if (call->forbidden && nothing_sent(call, code)) {
+        error_set(err, ERR_FORBIDDEN, "%s has no public address", call->host);
     } else if (nothing_sent(call, code)) {
         classify_unsent(call, code, err);
     } else {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -747,15 +748,11 @@ END_TEST
 
 static void redirect(struct fake_conn *c, const struct fake_request *r)
 {
-    if (str_has_prefix(r->target, "/end"))
-        fake_answer(c, 200, "", "arrived");
-    else if (str_has_prefix(r->target, "/loop"))
-        fake_answer(c, 302, "Location: /loop\r\n", "go on");
-    else
-        fake_answer(c, 307, "Location: /end\r\n", "go there");
+    (void)r;
+    fake_answer(c, 307, "Location: /end\r\n", "go there");
 }
 
-START_TEST(redirects_are_results_unless_asked_for)
+START_TEST(redirects_are_results)
 {
     cleanup_free char *end = xasprintf("%s/end", fake_url(t.server));
 
@@ -764,38 +761,83 @@ START_TEST(redirects_are_results_unless_asked_for)
     ck_assert_int_eq(r->status, 307);
     ck_assert_str_eq(r->location, end);
     ck_assert_str_eq(r->body.buf, "go there");
-    r = GET(.max_redirects = 3, .on_head = on_head, .on_data = on_data);
-    ck_assert_int_eq(r->status, 200);
-    ck_assert_int_eq(r->heads, 1);
-    ck_assert_str_eq(r->body.buf, "arrived");
-    r = run((struct http_request){.max_redirects = 3, .on_head = on_head}, "/loop");
-    assert_error(&r->err, ERR_INVALID, "redirected more than 3 times");
-    ck_assert_int_eq(r->heads, 0);
-    r = GET(.max_redirects = 3, .http_redirects_only_https = true);
-    ck_assert_int_ne(r->err.code, ERR_NONE);
-    ck_assert_int_ne(r->err.code, ERR_UNREACHABLE);
 }
 END_TEST
 
-static void other_host(struct fake_conn *c, const struct fake_request *r)
+START_TEST(an_origin_is_scheme_host_and_port)
 {
-    cleanup_free char *auth = fake_header(r, "Authorization");
-    cleanup_free char *location =
-        xasprintf("Location: http://localhost:%s/end\r\n", strrchr(fake_url(t.server), ':') + 1);
+    static const struct {
+        const char *a, *b;
+        bool same;
+    } cases[] = {
+        {"https://h/a", "https://H:443/b?c", true},  {"http://h", "https://h", false},
+        {"https://h", "https://h:444", false},       {"https://h", "https://h.x", false},
+        {"https://h/https://i", "https://i", false}, {"nonsense", "nonsense", false},
+    };
 
-    if (!strcmp(r->target, "/end"))
-        fake_answer(c, 200, "", str_or(auth, "no credentials"));
-    else
-        fake_answer(c, 302, location, "");
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+        ck_assert_msg(http_same_origin(cases[i].a, cases[i].b) == cases[i].same, "case %zu", i);
 }
+END_TEST
 
-START_TEST(a_redirect_does_not_leak_credentials)
+START_TEST(addresses_are_public_or_not)
 {
-    const struct http_header h[] = {{"Authorization", "Bearer secret"}, {0}};
+    static const struct {
+        const char *address;
+        bool is_public;
+    } cases[] = {
+        {"1.1.1.1", true},
+        {"127.0.0.1", false},
+        {"127.9.9.9", false},
+        {"0.0.0.0", false},
+        {"10.1.2.3", false},
+        {"11.0.0.0", true},
+        {"172.15.255.255", true},
+        {"172.16.0.0", false},
+        {"172.31.255.255", false},
+        {"172.32.0.0", true},
+        {"192.168.3.4", false},
+        {"192.169.0.0", true},
+        {"169.254.169.254", false},
+        {"100.64.0.1", false},
+        {"100.128.0.0", true},
+        {"224.0.0.1", false},
+        {"255.255.255.255", false},
+        {"::", false},
+        {"::1", false},
+        {"::127.0.0.1", false},
+        {"::ffff:127.0.0.1", false},
+        {"::ffff:8.8.8.8", true},
+        {"64:ff9b::a00:1", false},
+        {"64:ff9b::808:808", true},
+        {"fe80::1", false},
+        {"fc00::1", false},
+        {"fd12::1", false},
+        {"ff02::1", false},
+        {"2606:4700::1111", true},
+    };
 
-    t.serve = other_host;
-    struct result *r = GET(.max_redirects = 3, .headers = h);
-    ck_assert_str_eq(r->body.buf, "no credentials");
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct sockaddr_in v4 = {.sin_family = AF_INET};
+        struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+        bool is_v6 = strchr(cases[i].address, ':') != NULL;
+
+        ck_assert_int_eq(inet_pton(is_v6 ? AF_INET6 : AF_INET, cases[i].address,
+                                   is_v6 ? (void *)&v6.sin6_addr : (void *)&v4.sin_addr),
+                         1);
+        const void *address = is_v6 ? (const void *)&v6 : (const void *)&v4;
+
+        ck_assert_msg(http_address_is_public(address) == cases[i].is_public, "%s",
+                      cases[i].address);
+    }
+}
+END_TEST
+
+START_TEST(what_is_for_public_addresses_goes_to_no_others)
+{
+    t.serve = echo;
+    assert_error(&GET(.public_only = true)->err, ERR_FORBIDDEN, "has no public address");
+    ck_assert_int_eq(fake_connections(t.server), 0);
 }
 END_TEST
 
@@ -1159,8 +1201,10 @@ void suite_http(TCase *tc)
     T(kept_connections_are_closed_after_a_while);
     T(what_is_remembered_of_many_hosts_is_given_up);
     T(a_proxy_is_used_only_when_it_is_given);
-    T(redirects_are_results_unless_asked_for);
-    T(a_redirect_does_not_leak_credentials);
+    T(redirects_are_results);
+    T(an_origin_is_scheme_host_and_port);
+    T(addresses_are_public_or_not);
+    T(what_is_for_public_addresses_goes_to_no_others);
     T(a_stream_arrives_whole);
     T(a_sink_may_wait);
     T(a_sink_may_give_up);
