@@ -184,19 +184,30 @@ static void name_given(struct cluster_pass *p, int attempt, int index)
     p->attempt = MAX(p->attempt, attempt);
 }
 
+/* What is no number of ours is somebody else's word, and would leave no room to count on. */
+#define NUMBER_MAX 99999999
+
+static int recorded_number(jv recorded, const char *key)
+{
+    int64_t n = jv_int64_or(jv_get(recorded, key), 0);
+
+    return n > 0 && n <= NUMBER_MAX ? (int)n : 0;
+}
+
 /* The highest numbers given so far: those of the status, our own, and those of pods that neither
  * knows of, because who made them could not write it any more. */
 void look_at_names(struct cluster_pass *p)
 {
     jv recorded = jv_get(p->status, "allocator");
 
-    p->attempt = (int)jv_int64_or(jv_get(recorded, "attempt"), 0);
-    p->last_index = (int)jv_int64_or(jv_get(recorded, "lastIndex"), 0);
+    p->attempt = recorded_number(recorded, "attempt");
+    p->last_index = recorded_number(recorded, "lastIndex");
     name_given(p, p->s->memory->attempt, p->s->memory->last_index);
     for (size_t i = 0; i < p->s->n_tm_pods; i++) {
         int attempt, index;
 
-        if (taskmanager_pod_parse(p->meta.name, p->s->tm_pods[i]->meta.name, &attempt, &index))
+        if (taskmanager_pod_parse(p->meta.name, p->s->tm_pods[i]->meta.name, &attempt, &index) &&
+            attempt <= NUMBER_MAX && index <= NUMBER_MAX)
             name_given(p, attempt, index);
     }
 }

@@ -96,7 +96,8 @@ static int count_leaders(struct cluster_pass *p, jv items)
     jv_foreach (item, items)
         if (lock_record(p->a, *item, &record))
             return flink_at_least(p->spec.version, 1, 18)
-                       ? 1 + (int)MIN(jv_int64_or(jv_get(record, "leaderTransitions"), 1), MANY)
+                       ? 1 + (int)MIN(MAX(jv_int64_or(jv_get(record, "leaderTransitions"), 1), 0),
+                                      MANY)
                        : MANY;
     return 0;
 }

@@ -195,6 +195,7 @@ static bool runs_anew(struct cluster_pass *p)
         return false;
     if (!str_to_int64(str_or_empty(JV_STRING(p->status, "jobStatus", "updateTime")), &ended))
         ended = 0;
+    ended = MIN(MAX(ended, (int64_t)0), p->s->wall);
     int64_t until = jm->running_ms + COMES_MS;
 
     if (jobmanager_known(p))

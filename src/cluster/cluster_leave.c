@@ -35,6 +35,7 @@ bool job_upgrading(const struct cluster_pass *p)
 }
 
 #define JOBSTORE_S 3600 /* jobstore.expiration-time */
+#define JOBSTORE_MAX_S (1000LL * 365 * 86400)
 
 /* For how long a JobManager tells of a job that has ended. */
 int64_t jobstore_ms(const struct cluster_pass *p)
@@ -44,7 +45,7 @@ int64_t jobstore_ms(const struct cluster_pass *p)
 
     if (conf_int(&p->config.conf, "jobstore.expiration-time", JOBSTORE_S, &s, &err))
         s = JOBSTORE_S;
-    return s * 1000;
+    return MIN(MAX(s, (int64_t)0), (int64_t)JOBSTORE_MAX_S) * 1000;
 }
 
 struct job_stop application_stop(struct cluster_pass *p, enum upgrade_mode mode)

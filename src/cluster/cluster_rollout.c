@@ -33,13 +33,22 @@ bool left_over(const struct obs_meta *m, const char *owner_uid)
     return m && m->spec_hash && m->owner_uid && !str_eq(m->owner_uid, owner_uid);
 }
 
+/* We have made it, or the incumbent for this cluster. Labels alone say nothing. */
+static bool is_ours(const struct cluster_pass *p, const struct obs_meta *m)
+{
+    const struct obs_deployment *d = p->s->deployment;
+
+    return m->spec_hash || str_eq(m->owner_uid, p->meta.uid) ||
+           (d && str_eq(m->owner_uid, d->meta.uid));
+}
+
 void plan_apply(struct cluster_pass *p, enum kube_kind kind, const char *name,
                 const struct obs_meta *now, jv body)
 {
     struct action *act = plan_add(&p->plan, ACT_APPLY, kind, p->meta.ns, name);
 
     act->body = body;
-    act->fresh = !now;
+    act->fresh = !now || !is_ours(p, now);
 }
 
 static void apply_configmap(struct cluster_pass *p)
@@ -223,6 +232,18 @@ static void keep_taskmanagers(struct cluster_pass *p, const struct desired_input
     }
 }
 
+/* The REST Service of a cluster "x" has the name of the other one of a cluster "x-rest". */
+static bool free_of_others(struct cluster_pass *p, const struct obs_meta *service)
+{
+    if (!left_over(service, p->s->deployment->meta.uid))
+        return true;
+    wait_for(p, arena_printf(p->a,
+                             "waiting for Service %s to go, which is of another cluster, or of a "
+                             "former one of this name",
+                             service->name));
+    return false;
+}
+
 /* Everything around a Deployment that is as it should be. */
 static void keep(struct cluster_pass *p)
 {
@@ -238,10 +259,10 @@ static void keep(struct cluster_pass *p)
     p->up_to_date = true;
     if (!configmap_current(p))
         apply_configmap(p);
-    if (!current(p, p->s->internal_service) && !left_over(p->s->internal_service, d->meta.uid))
+    if (free_of_others(p, p->s->internal_service) && !current(p, p->s->internal_service))
         plan_apply(p, KIND_SERVICE, p->meta.name, p->s->internal_service,
                    desired_internal_service(p->a, &in, &owner));
-    if (!current(p, p->s->rest_service) && !left_over(p->s->rest_service, d->meta.uid))
+    if (free_of_others(p, p->s->rest_service) && !current(p, p->s->rest_service))
         plan_apply(p, KIND_SERVICE, arena_printf(p->a, "%s-rest", p->meta.name), p->s->rest_service,
                    desired_rest_service(p->a, &in, &owner));
     if (is_standalone(p))

@@ -21,8 +21,10 @@ struct target {
     enum kube_kind kind;
     char *key;
     struct arena memory_arena;
-    struct cluster_memory cluster;
-    struct job_memory job;
+    union {
+        struct cluster_memory cluster;
+        struct job_memory job;
+    };
     struct arena outcome_arena; /* of the last execution, for the next pass */
     struct outcome *outcomes;
     size_t n_outcomes;

@@ -88,6 +88,15 @@ static const struct obs_deployment *deployment_of(struct controller *c, const ch
     return s && str_eq(s->meta->component, component) ? s->view : NULL;
 }
 
+/* One of somebody else that has the name is not ours to take away. */
+static const struct obs_deployment *tm_deployment_of(struct controller *c,
+                                                     const struct obs_meta *cr, const char *name)
+{
+    const struct obs_deployment *d = deployment_of(c, cr->ns, name, COMPONENT_TM);
+
+    return d && (d->meta.spec_hash || str_eq(d->meta.owner_uid, cr->uid)) ? d : NULL;
+}
+
 static void add_pods(struct arena *a, struct controller *c, const char *key,
                      struct cluster_snapshot *s)
 {
@@ -152,7 +161,7 @@ static struct plan plan_cluster(struct controller *c, struct target *t, const st
         .cr = object,
         .defaults = c->defaults,
         .deployment = deployment_of(c, ns, name, COMPONENT_JM),
-        .tm_deployment = deployment_of(c, ns, desired_taskmanagers_name(a, name), COMPONENT_TM),
+        .tm_deployment = tm_deployment_of(c, cr->meta, desired_taskmanagers_name(a, name)),
         .configmap = meta_of(c, KIND_CONFIGMAP, ns, arena_printf(a, "flink-config-%s", name)),
         .internal_service = meta_of(c, KIND_SERVICE, ns, name),
         .rest_service = meta_of(c, KIND_SERVICE, ns, arena_printf(a, "%s-rest", name)),
@@ -192,8 +201,10 @@ static void keep_cluster(struct controller *c, struct target *t, const struct pl
     t->ended = plan->ended;
     if (plan->rest_port)
         t->rest_port = plan->rest_port;
-    if (!str_eq(t->summary, plan->summary))
-        slab_str_replace(&t->summary, plan->summary);
+    const char *summary = plan->ready ? NULL : plan->summary; /* nobody waits */
+
+    if (!str_eq(t->summary, summary))
+        slab_str_replace(&t->summary, summary);
     if (another_shortage)
         slab_str_replace(&t->shortage, plan->shortage);
     if (plan->flink_version && !str_eq(t->flink_version, plan->flink_version))

@@ -85,11 +85,13 @@ struct target *target_get(struct controller *c, enum kube_kind kind, const char 
     t = slab_calloc(sizeof(*t));
     *t = (struct target){.c = c, .kind = kind, .key = slab_strdup(key)};
     arena_init_small(&t->outcome_arena, 1000);
-    t->cluster = cluster_memory_initial();
-    t->job = job_memory_initial();
-    if (kind == KIND_FLINKDEPLOYMENT)
+    if (kind == KIND_FLINKSESSIONJOB) {
+        t->job = job_memory_initial();
+    } else {
+        t->cluster = cluster_memory_initial();
         t->probe = probe_new(c->loop, c->flink, &c->probes,
                              &(struct probe_owner){probe_target, probe_changed, t});
+    }
     strmap_put(&c->kinds[kind].targets, key, t);
     return t;
 }

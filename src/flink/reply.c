@@ -233,6 +233,8 @@ jv flink_rescaled_requirements(struct arena *a, const struct flink_requirement *
 
 /* ---- GET /taskmanagers, /overview, /config ---- */
 
+#define SLOTS_MAX 100000 /* of one TaskManager; sums of more than anybody has would overflow */
+
 int flink_decode_taskmanagers(struct arena *a, jv v, struct flink_taskmanager **ret, size_t *ret_n,
                               struct error *err)
 {
@@ -250,7 +252,7 @@ int flink_decode_taskmanagers(struct arena *a, jv v, struct flink_taskmanager **
         jv obj = decode_object(&d, at, *item);
 
         tm->id = decode_text(&d, a, at, obj, "id");
-        tm->slots = decode_count(&d, at, obj, "slotsNumber");
+        tm->slots = MIN(decode_count(&d, at, obj, "slotsNumber"), SLOTS_MAX);
         tm->free_slots = MIN(decode_count(&d, at, obj, "freeSlots"), tm->slots);
         tm->since_heartbeat_ms = decode_time(&d, at, obj, "timeSinceLastHeartbeat");
         if (d.failed)

@@ -6,7 +6,7 @@ import time
 from lib.check import Failure, check, dig, equal, holds, wait
 from lib.manifests import job
 from lib.plane import SOON, named
-from lib.plane_scene import (cluster_ready, delete, events_of, gone, job_ready, log_has_no, nothing_left, operator, pods,
+from lib.plane_scene import (cluster_ready, condition, delete, events_of, gone, job_ready, log_has_no, nothing_left, operator, pods,
                              session, state, submit, versions, writes)
 from lib.suite import test
 
@@ -242,3 +242,33 @@ def events(run):
     found = [e for e in events_of(run, "first") if e["reason"] == "SubmitFailed"]
     equal(len(found), 1, f"events: {[(e['reason'], e['message'], e.get('count')) for e in found]}")
     check(found[0].get("count", 1) >= 3, f"its count is {found[0].get('count')}")
+
+
+@test("what others made is neither taken over nor deleted, and told: Services, a Deployment of TaskManagers; of two clusters, too")
+def of_others(run):
+    operator(run)
+    ns = run.namespaces[0]
+    shop = {"metadata": {"name": "demo-rest", "namespace": ns, "labels": {"app": "shop", "type": "backend"}},
+            "spec": {"selector": {"app": "shop"}, "ports": [{"port": 80}]}}
+    workers = {"metadata": {"name": "fixed-taskmanager", "namespace": ns,
+                            "labels": {"app": "fixed", "component": "taskmanager", "type": "theirs"}},
+               "spec": {"replicas": 0, "selector": {"matchLabels": {"a": "b"}},
+                        "template": {"metadata": {"labels": {"a": "b"}},
+                                     "spec": {"containers": [{"name": "c", "image": "i"}]}}}}
+    run.kube.create("service", ns, {"apiVersion": "v1", "kind": "Service", **shop})
+    run.kube.create("deployment", ns, {"apiVersion": "apps/v1", "kind": "Deployment", **workers})
+    before = {"service": run.kube.get("service", ns, "demo-rest"), "deployment": run.kube.get("deployment", ns, "fixed-taskmanager")}
+    session(run, ready=False)
+    session(run, "fixed", ready=False, mode="standalone", allocator=None, taskManager={"replicas": 1})
+    session(run, "x")
+    session(run, "x-rest", ready=False)
+    for name, words in (("demo", "demo-rest"), ("fixed", "fixed-taskmanager"), ("x-rest", "Service x-rest")):
+        wait(f"{name}: told", lambda name=name, words=words: words in condition_text(run, "flinkdep", name), SOON)
+        check(condition(run.kube.get("flinkdep", ns, name)).get("status") == "False", f"{name} is Ready")
+    for name in ("demo", "fixed", "x-rest", "x"):
+        delete(run, "flinkdep", name)
+    for kind, o in before.items():
+        after = run.kube.get(kind, ns, o["metadata"]["name"])
+        check(after, f"the {kind} is gone")
+        equal((after["spec"], after["metadata"]["labels"], after["metadata"].get("ownerReferences")),
+              (o["spec"], o["metadata"]["labels"], None), f"the {kind} of others")
