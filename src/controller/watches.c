@@ -7,6 +7,7 @@
  * to 60 s), so that a definition that comes later is found.
  */
 #include "controller_internal.h"
+#include "flinkop/desired.h"
 #include "flinkop/kube_client.h"
 #include "flinkop/kube_watch.h"
 #include "flinkop/log.h"
@@ -14,18 +15,20 @@
 #include "flinkop/mem.h"
 #include "flinkop/str.h"
 
-#define OUR_PODS "app,component in (jobmanager,taskmanager),type"
+/* Others have labels of these names, too. */
+#define OURS "app,type in (" TYPE_NATIVE "," TYPE_STANDALONE "," TYPE_OPERATOR ")"
+#define OUR_PODS OURS ",component in (jobmanager,taskmanager)"
 /* Those of Flink's high availability have the labels of the cluster, too, and change every few
  * seconds (KubernetesUtils.getConfigMapLabels). What Flink 2 does not mark so any more the store
  * leaves out. */
-#define OUR_CONFIGMAPS "app,type,configmap-type!=high-availability"
+#define OUR_CONFIGMAPS OURS ",configmap-type!=high-availability"
 
 static const struct kube_watch_spec watched[] = {
     {.kind = KIND_FLINKDEPLOYMENT},
     {.kind = KIND_FLINKSESSIONJOB},
     {.kind = KIND_DEPLOYMENT, .label_selector = OUR_PODS},
     {.kind = KIND_POD, .label_selector = OUR_PODS},
-    {.kind = KIND_SERVICE, .label_selector = "app,type", .metadata_only = true},
+    {.kind = KIND_SERVICE, .label_selector = OURS, .metadata_only = true},
     {.kind = KIND_CONFIGMAP, .label_selector = OUR_CONFIGMAPS, .metadata_only = true},
     {.kind = KIND_INGRESS, .label_selector = EXPOSURE_SELECTOR},
     {.kind = KIND_ROUTE, .label_selector = EXPOSURE_SELECTOR},

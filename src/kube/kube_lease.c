@@ -297,17 +297,19 @@ struct kube_lease *kube_lease_new(const struct kube_lease_options *o)
 
 void kube_lease_free(struct kube_lease *l)
 {
-    char **strings[] = {&l->ns,      &l->name, &l->identity, &l->holder,
-                        &l->version, &l->spec, &l->since};
-
     if (!l)
         return;
     kube_drop(l->request);
     timer_free(l->timer);
     timer_free(l->expiry);
     loop_undefer(l->loop, l);
-    for (size_t i = 0; i < ARRAY_SIZE(strings); i++)
-        free(*strings[i]);
+    free(l->ns);
+    free(l->name);
+    free(l->identity);
+    free(l->holder);
+    free(l->version);
+    free(l->spec);
+    free(l->since);
     free(l);
 }
 

@@ -257,6 +257,9 @@ def of_others(run):
                                      "spec": {"containers": [{"name": "c", "image": "i"}]}}}}
     run.kube.create("service", ns, {"apiVersion": "v1", "kind": "Service", **shop})
     run.kube.create("deployment", ns, {"apiVersion": "apps/v1", "kind": "Deployment", **workers})
+    run.kube.create("pod", ns, {"apiVersion": "v1", "kind": "Pod", "metadata": {
+        "name": "demo-worker", "namespace": ns, "labels": {"app": "demo", "component": "taskmanager", "type": "theirs"}},
+        "spec": {"containers": [{"name": "c", "image": "i"}]}})
     before = {"service": run.kube.get("service", ns, "demo-rest"), "deployment": run.kube.get("deployment", ns, "fixed-taskmanager")}
     session(run, ready=False)
     session(run, "fixed", ready=False, mode="standalone", allocator=None, taskManager={"replicas": 1})
@@ -267,6 +270,7 @@ def of_others(run):
         check(condition(run.kube.get("flinkdep", ns, name)).get("status") == "False", f"{name} is Ready")
     for name in ("demo", "fixed", "x-rest", "x"):
         delete(run, "flinkdep", name)
+    check(not dig(run.kube.get("pod", ns, "demo-worker"), "metadata.deletionTimestamp"), "their pod is deleted")
     for kind, o in before.items():
         after = run.kube.get(kind, ns, o["metadata"]["name"])
         check(after, f"the {kind} is gone")
