@@ -35,6 +35,8 @@
 /* On the JobManager Deployment: whose allocator makes its TaskManagers, "Operator", "Flink" or
  * "None". */
 #define ANNOTATION_ALLOCATOR "flink-operator/allocator"
+/* The id of the job for which this Deployment was scaled to zero because it had not begun. */
+#define ANNOTATION_HALTED "flink-operator/halted-job-id"
 
 /* Instead of a path: what high availability keeps (api-contract §1.6). */
 #define RESTORE_LAST_STATE "KUBERNETES_OPERATOR_LAST_STATE"

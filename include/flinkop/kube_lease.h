@@ -40,6 +40,8 @@ const struct http_fence *kube_lease_fence(const struct kube_lease *l);
 bool kube_lease_held(const struct kube_lease *l);
 /** Who holds it as far as is known, NULL: nobody has answered yet; "" nobody holds it. */
 const char *kube_lease_holder(const struct kube_lease *l);
+/** Why the last call about it failed, NULL: it did not. */
+const char *kube_lease_error(const struct kube_lease *l);
 /** Gives it back, so that another one need not wait until it runs out, and calls done(arg): when
  * that is answered, or could not be done within 2 s. Nothing else is called any more. */
 void kube_lease_release(struct kube_lease *l, void (*done)(void *arg), void *arg);

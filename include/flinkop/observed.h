@@ -59,6 +59,7 @@ struct obs_deployment {
     const char *image;      /* of the main container */
     bool ours;              /* made by this operator (it has our annotation) */
     bool flinks_allocator;  /* Flink's own allocator makes its TaskManagers */
+    const char *halted;     /* ANNOTATION_HALTED, NULL: none */
     struct obs_cause cause; /* ReplicaFailure: quota, service account, admission */
 };
 

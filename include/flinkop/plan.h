@@ -181,7 +181,6 @@ struct ha_notes {
     bool contested;    /* somebody has renewed the lock that was to be taken from the dead */
     bool ready;        /* nothing of others is kept, only its start is not recorded yet */
     bool lost;         /* not what the next run is to go on from */
-    bool halted;       /* the JobManager was stopped because the job had not begun */
 };
 
 /* Notes kept in memory from pass to pass; losing them does no harm. */

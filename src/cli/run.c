@@ -109,12 +109,13 @@ static bool ready(void *arg, struct strbuf *why)
 {
     const struct process *p = arg;
     const char *blind = p->controller ? controller_blind(p->controller) : NULL;
-    bool led = p->lease && !p->controller && kube_lease_holder(p->lease);
+    bool led = p->lease && !p->controller && kube_lease_holder(p->lease) &&
+               !kube_lease_error(p->lease);
 
     if (!p->stopping && !blind && (led || (p->controller && controller_synced(p->controller))))
         return true;
     strbuf_adds(why, p->stopping      ? "stopping"
-                     : !p->controller ? "waiting for the Lease"
+                     : !p->controller ? str_or(kube_lease_error(p->lease), "waiting for the Lease")
                                       : str_or(blind, "waiting for the first lists"));
     return false;
 }

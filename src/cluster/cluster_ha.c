@@ -112,7 +112,6 @@ enum ha_kept ha_keeps(struct cluster_pass *p)
     if (read_items(p, m->kept == HA_UNKNOWN ? HA_AGAIN_MS : CALM_MS, &items)) {
         m->kept = kept_of_job(p, items);
         m->leaders = count_leaders(p, items);
-        m->halted &= m->kept == HA_NOTHING;
     }
     return m->kept;
 }

@@ -23,6 +23,7 @@ struct cluster_pass {
     jv recorded; /* spec that was recorded last; ABSENT: never deployed */
     jv target;   /* spec to work towards: the current one, or the recorded one if that is bad */
     const char *invalid; /* why the current spec is not taken; NULL: it is */
+    bool lost;           /* …or nothing may be done at all (record_lost) */
     bool unsupported_version;
     const char *target_hash;     /* of what the JobManager is, or was, started with */
     const char *config_hash;     /* of target, where that is another spec; else NULL */

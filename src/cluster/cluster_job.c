@@ -276,7 +276,6 @@ static void record_pending(struct cluster_pass *p, struct leavings left)
      * that was a question is asked again. */
     plan_drop(&p->plan, p->roll_out_from, p->roll_out_to);
     p->plan.memory.ha.asked = -1;
-    p->plan.memory.ha.halted = false;
     ha_forget(p);
     record(p, p->pending, left);
     p->plan.memory.stop = stop_memory_initial(); /* the next run may have the same id */
@@ -307,7 +306,6 @@ void look_after_job(struct cluster_pass *p)
     }
     p->plan.memory.stop = stop_memory_initial();
     p->plan.memory.rescale = (struct rescale_notes){0};
-    p->plan.memory.ha.halted = false;
     look_for_end(p);
     if (p->up_to_date && !wants_stateless(p, jv_get(p->cr, "spec")))
         job_look_at_checkpoint(&job);

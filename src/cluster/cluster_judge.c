@@ -94,7 +94,8 @@ void judge(struct cluster_pass *p)
         p->invalid = judge_as(p, spec_to_record(p->a, p->recorded, current));
     const char *lost = record_lost(p->a, p->cr, false); /* the incumbent does not always give one */
 
-    if (lost && jv_present(jv_get(current, "job")))
+    p->lost = lost && jv_present(jv_get(current, "job"));
+    if (p->lost)
         p->invalid = lost;
     p->unsupported_version = p->spec.version && !p->spec.version->supported;
     /* What else is wrong with it may come from that. */

@@ -142,6 +142,12 @@ static bool may_have_forgotten(const struct cluster_pass *p)
     return !jm || p->s->wall - jm->running_ms >= jobstore_ms(p);
 }
 
+/* Its JobManager was stopped because it had not, and nothing is kept of it since. */
+static bool was_halted(const struct cluster_pass *p)
+{
+    return p->s->deployment && str_eq(p->s->deployment->halted, p->job_id);
+}
+
 /* The recorded run has not begun; whoever can tell is asked. High availability keeps nothing of a
  * job before it begins, and after it has ended: it has not ended if no JobManager was started for
  * it, none has led yet, or only the one that does not have the job. */
@@ -169,7 +175,7 @@ static bool has_not_begun(struct cluster_pass *p, bool *ret_known)
         return false;
     }
     return !m->leaders || (m->leaders == 1 && runs && !may_have_forgotten(p)) ||
-           (m->halted && !runs);
+           (was_halted(p) && !runs);
 }
 
 /* It might begin at any moment: only when no JobManager is left it is sure that it has not. */
@@ -177,7 +183,6 @@ static bool will_not_begin(struct cluster_pass *p)
 {
     if (!ha_has_started(p))
         return true;
-    p->plan.memory.ha.halted = true;
     return halt(p);
 }
 
@@ -330,7 +335,7 @@ bool job_has_left(struct cluster_pass *p, jv spec, struct leavings *ret)
     }
     if (has_not_begun(p, &known)) {
         *ret = never_began;
-        return !w.by_ha || will_not_begin(p);
+        return will_not_begin(p);
     }
     if (job_upgrading(p) && !known) {
         p->progress = "waiting for the JobManager to tell of the job";

@@ -209,6 +209,9 @@ static jv reconciliation(struct cluster_pass *p, const char **ret_state)
     const char *stable = JV_STRING(old, "lastStableSpec");
     jv stamp = jv_get(old, "reconciliationTimestamp");
 
+    *ret_state = state;
+    if (p->lost) /* what cannot be read may be put back */
+        return old;
     if (p->held && !jv_equal(p->target, p->recorded)) {
         text = record_text(p->a, p->target, !jv_present(p->recorded));
         stamp = INT(p->s->wall);

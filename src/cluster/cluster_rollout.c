@@ -90,10 +90,22 @@ static bool no_jobmanagers(struct cluster_pass *p)
     return !p->s->n_jm_pods;
 }
 
+/* halted: the id of a job that has not begun, NULL: that is not why. */
+static void scale_for(struct cluster_pass *p, const struct obs_deployment *d, int replicas,
+                      const char *halted)
+{
+    jv note = halted      ? OBJ({ANNOTATION_HALTED, STR(halted)})
+              : d->halted ? OBJ({ANNOTATION_HALTED, NULLV})
+                          : ABSENT;
+    jv meta = jv_present(note) ? OBJ({"annotations", note}) : ABSENT;
+
+    plan_add(&p->plan, ACT_PATCH, KIND_DEPLOYMENT, p->meta.ns, d->meta.name)->body =
+        jv_dup(p->a, OBJ({"metadata", meta}, {"spec", OBJ({"replicas", INT(replicas)})}));
+}
+
 static void scale(struct cluster_pass *p, const struct obs_deployment *d, int replicas)
 {
-    plan_add(&p->plan, ACT_PATCH, KIND_DEPLOYMENT, p->meta.ns, d->meta.name)->body =
-        jv_dup(p->a, OBJ({"spec", OBJ({"replicas", INT(replicas)})}));
+    scale_for(p, d, replicas, NULL);
 }
 
 /* As a ReplicaSet counts them: neither those that have ended nor those that are going. */
@@ -106,8 +118,9 @@ static int active_jobmanagers(const struct cluster_pass *p)
     return n;
 }
 
-/* Scales a Deployment of another spec to zero; false while that is under way. */
-static bool stopped(struct cluster_pass *p)
+/* Scales a Deployment of another spec to zero, or because a job has not begun; false while that is
+ * under way. */
+static bool stopped_for(struct cluster_pass *p, const char *halted)
 {
     const struct obs_deployment *d = p->s->deployment;
 
@@ -115,9 +128,14 @@ static bool stopped(struct cluster_pass *p)
         return no_jobmanagers(p);
     /* A pod that the Deployment tells of and that we have not seen yet would be taken for gone. */
     if (d->replicas && d->status_replicas <= active_jobmanagers(p))
-        scale(p, d, 0);
+        scale_for(p, d, 0, halted);
     wait_for(p, STOPPING);
     return false;
+}
+
+static bool stopped(struct cluster_pass *p)
+{
+    return stopped_for(p, NULL);
 }
 
 bool halt(struct cluster_pass *p)
@@ -126,7 +144,7 @@ bool halt(struct cluster_pass *p)
 
     plan_drop(&p->plan, p->roll_out_from, p->roll_out_to);
     p->up_to_date = false;
-    return (!d || d->meta.deleted_ms || stopped(p)) && no_jobmanagers(p);
+    return (!d || d->meta.deleted_ms || stopped_for(p, p->job_id)) && no_jobmanagers(p);
 }
 
 bool delete_deployment(struct cluster_pass *p, const struct obs_deployment *d)
@@ -181,8 +199,12 @@ static void deploy(struct cluster_pass *p)
     }
     if (!may_start(p))
         return;
-    plan_apply(p, KIND_DEPLOYMENT, p->meta.name, p->s->deployment ? &p->s->deployment->meta : NULL,
-               desired_jobmanager(p->a, &in));
+    const struct obs_deployment *d = p->s->deployment;
+    jv body = desired_jobmanager(p->a, &in);
+
+    if (d && d->halted) /* what it was stopped for is over */
+        body = JV_SET_PATH(p->a, body, STR(""), "metadata", "annotations", ANNOTATION_HALTED);
+    plan_apply(p, KIND_DEPLOYMENT, p->meta.name, d ? &d->meta : NULL, body);
 }
 
 static void replace(struct cluster_pass *p)

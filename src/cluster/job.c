@@ -88,6 +88,7 @@ static void judge(struct job_pass *p)
     p->target = spec_to_record(p->a, p->recorded, p->spec);
     p->invalid = want(p, p->spec);
     p->invalid = str_or(JV_STRING(p->cr, KUBE_UNREADABLE), p->invalid);
+    p->lost = lost != NULL;
     if (lost) {
         p->invalid = lost;
         p->recorded = ABSENT;

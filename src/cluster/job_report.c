@@ -37,6 +37,9 @@ static jv reconciliation(struct job_pass *p, const char **ret_state)
     jv stamp = jv_get(old, "reconciliationTimestamp");
     jv target = p->target;
 
+    *ret_state = state;
+    if (p->lost) /* what cannot be read may be put back */
+        return old;
     if (p->record_id || p->record_suspended ||
         (!p->invalid && !p->changed && jv_present(p->recorded) && !p->meta.deleted_ms &&
          !p->suspend && !jv_equal(target, p->recorded))) {

@@ -244,6 +244,7 @@ void obs_deployment_read(struct arena *a, jv object, struct obs_deployment *ret)
     ret->ours = ret->meta.spec_hash != NULL;
     ret->flinks_allocator =
         str_eq(JV_STRING(object, "metadata", "annotations", ANNOTATION_ALLOCATOR), "Flink");
+    ret->halted = copy(a, JV_STRING(object, "metadata", "annotations", ANNOTATION_HALTED));
     jv_foreach (c, JV_PATH(spec, "template", "spec", "containers"))
         if (str_eq(JV_STRING(*c, "name"), MAIN_CONTAINER))
             ret->image = copy(a, JV_STRING(*c, "image"));

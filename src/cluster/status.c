@@ -26,6 +26,14 @@ jv recorded_spec(struct arena *a, jv cr)
 
 #define RECORD "status.reconciliationStatus.lastReconciledSpec"
 
+/* The incumbent takes the record of a first deployment away when that has failed; its job has never
+ * run (AbstractFlinkDeploymentObserver, clearLastReconciledSpecIfFirstDeploy). */
+static bool begun_anew(jv record, jv job)
+{
+    return str_eq(JV_STRING(record, "state"), "UPGRADING") &&
+           !jv_present(jv_get(record, "lastStableSpec")) && !jv_present(jv_get(job, "startTime"));
+}
+
 const char *record_lost(struct arena *a, jv cr, bool has_id)
 {
     jv status = jv_get(cr, "status"), record = jv_get(status, "reconciliationStatus"),
@@ -37,7 +45,7 @@ const char *record_lost(struct arena *a, jv cr, bool has_id)
 
     if (!jv_present(spec) && jv_present(jv_get(record, "lastReconciledSpec")))
         wrong = RECORD ": cannot be read";
-    else if (!jv_present(spec) && named)
+    else if (!jv_present(spec) && named && !begun_anew(record, jv_get(status, "jobStatus")))
         wrong = RECORD ": is missing";
     else if (jv_present(spec) && has_id && !named && (runs || jv_present(id)))
         wrong = "status.jobStatus.jobId: is not the id of a job";
@@ -46,9 +54,9 @@ const char *record_lost(struct arena *a, jv cr, bool has_id)
     return arena_printf(
         a,
         "%s, and nothing else tells what runs; it goes on, and nothing is done. Put "
-        "that back, or delete the resource and create it anew, with the job's state as "
-        "spec.job.initialSavepointPath",
-        wrong);
+        "that back, or %sdelete the resource and create it anew, with the job's state "
+        "as spec.job.initialSavepointPath",
+        wrong, has_id && !named ? "cancel the job in Flink, " : "");
 }
 
 const char *record_text(struct arena *a, jv spec, bool first_deployment)

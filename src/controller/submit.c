@@ -305,7 +305,7 @@ static const char *redirected(struct submission *s, const char *location, struct
         error_set(err, ERR_INVALID, "redirected more than %d times", MAX_REDIRECTS);
     else if (!secure && !str_has_prefix(location, "http://"))
         error_set(err, ERR_INVALID, "redirected to %s", to);
-    else if (!secure && str_has_prefix(s->args.jar_uri, "https://"))
+    else if (!secure && !strncasecmp(s->args.jar_uri, "https://", 8))
         error_set(err, ERR_INVALID, "redirected from https to %s", to);
     else
         return arena_strdup(&s->a, location);

@@ -56,6 +56,7 @@ struct kube_lease {
 
     /* The record as it was last seen. */
     char *holder, *version, *spec, *since;
+    char *error;     /* of the last call, NULL: it succeeded */
     int64_t changed; /* when it was seen to change */
     int64_t lasts_ms;
     int transitions;
@@ -92,6 +93,11 @@ const char *kube_lease_holder(const struct kube_lease *l)
     return l->spec ? l->holder : NULL;
 }
 
+const char *kube_lease_error(const struct kube_lease *l)
+{
+    return l->error;
+}
+
 static bool is_ours(const struct kube_lease *l)
 {
     return str_eq(l->holder, l->identity);
@@ -111,14 +117,18 @@ static void remember(struct kube_lease *l, jv lease)
     str_replace(&l->since, JV_STRING(spec, "acquireTime"));
     str_replace(&l->version, JV_STRING(lease, "metadata", "resourceVersion"));
     l->lasts_ms = MIN(MAX(seconds, (int64_t)1), (int64_t)LEASE_MAX_S) * 1000;
-    l->transitions = (int)jv_int64_or(jv_get(spec, "leaseTransitions"), 0);
+    l->transitions = (int)MIN(MAX(jv_int64_or(jv_get(spec, "leaseTransitions"), 0), (int64_t)0),
+                              (int64_t)INT32_MAX - 1);
 }
 
-static void forget(struct kube_lease *l)
+/* Somebody has deleted it. Its holder may not know yet, so that goes on counting. */
+static void gone(struct kube_lease *l)
 {
     str_replace(&l->version, NULL);
-    str_replace(&l->holder, "");
-    str_replace(&l->since, NULL);
+    if (!l->spec) {
+        str_replace(&l->spec, "");
+        str_replace(&l->holder, "");
+    }
 }
 
 /* ---- steps ---- */
@@ -129,8 +139,10 @@ static void again(struct kube_lease *l)
 
     if (!l->leading) {
         ms = LOOK_MS - (int64_t)(random_unit() * LOOK_MS / 5); /* not all at once */
-        if (!str_empty(l->holder))
-            ms = MIN(ms, MAX(l->changed + l->lasts_ms - clock_boot_ms(), (int64_t)0));
+        int64_t left = l->changed + l->lasts_ms - clock_boot_ms();
+
+        if (!str_empty(l->holder) && left > 0)
+            ms = MIN(ms, left);
     }
     timer_start(l->timer, ms);
 }
@@ -195,20 +207,29 @@ static void send(struct kube_lease *l, enum kube_verb verb, const char *body, ku
                            done, l);
 }
 
+/* Why it is not known, or not taken; told when it changes. */
+static void trouble(struct kube_lease *l, const struct error *err)
+{
+    if (err && !str_eq(l->error, err->text))
+        log_warn("no lease", KV("error", err->text));
+    str_replace(&l->error, err ? err->text : NULL);
+}
+
 static void on_taken(void *arg, const struct kube_reply *reply)
 {
     struct kube_lease *l = arg;
+    bool patched = l->version != NULL;
 
     l->request = NULL;
     if (reply->err->code == ERR_NONE) {
         remember(l, reply->object);
+        trouble(l, NULL);
         renewed(l);
         return;
     }
-    log_warn("lease not taken or renewed", KV("error", reply->err->text));
+    trouble(l, reply->err);
     str_replace(&l->version, NULL); /* to be read again */
-    if (reply->err->code == ERR_CONFLICT || reply->err->code == ERR_EXISTS ||
-        reply->err->code == ERR_NOT_FOUND)
+    if (patched && (reply->err->code == ERR_CONFLICT || reply->err->code == ERR_NOT_FOUND))
         act(l);
     else
         again(l);
@@ -247,12 +268,13 @@ static void on_looked(void *arg, const struct kube_reply *reply)
     if (reply->err->code == ERR_NONE) {
         remember(l, reply->object);
     } else if (reply->err->code == ERR_NOT_FOUND) {
-        forget(l);
+        gone(l);
     } else {
-        log_warn("lease not read", KV("error", reply->err->text));
+        trouble(l, reply->err);
         again(l);
         return;
     }
+    trouble(l, NULL);
     if (l->leading && !is_ours(l) && l->version) {
         lose(l, "somebody else has it");
         return;
@@ -310,6 +332,7 @@ void kube_lease_free(struct kube_lease *l)
     free(l->version);
     free(l->spec);
     free(l->since);
+    free(l->error);
     free(l);
 }
 

@@ -357,7 +357,6 @@ static struct plan plan_cluster(struct situation *s, jv cr)
     int64_t before = jv_int64_or(jv_get(s->doc, "firstLook"), 0);
     snap.now -= before;
     memory.stop = stopped_before(s, cr);
-    memory.ha.halted = jv_bool_or(JV_PATH(s->doc, "memory", "halted"), false);
     memory.ha = asked_before(s, &snap);
     memory.checkpoints = seen_before(s, cr);
     if (before) {
