@@ -154,7 +154,7 @@ static void check_meeting(const struct object *pod)
             CHECK(pod_of(other)->meddled || pod_finished(other),
                   "JobManager pod %s is made while %s exists", pod->name, other->name);
         else if (is_jobmanager(pod) != is_jobmanager(other))
-            CHECK(str_eq(object_hash(pod), object_hash(other)),
+            CHECK(str_eq(object_hash(pod), object_hash(other)) || pod_finished(other),
                   "pod %s is made while %s of another specification exists", pod->name,
                   other->name);
     }
