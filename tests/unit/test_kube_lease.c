@@ -338,6 +338,38 @@ START_TEST(one_that_was_deleted_is_made_again)
 }
 END_TEST
 
+START_TEST(who_waits_asks_calmly_while_nobody_answers)
+{
+    given("{'holderIdentity':'other','leaseDurationSeconds':1}");
+    begin();
+    run_for(200);
+    t.refuse = 1000000;
+    int before = fake_requests(t.server);
+
+    run_for(3000);
+    ck_assert_msg(fake_requests(t.server) - before <= 5, "%d requests in 3 s",
+                  fake_requests(t.server) - before);
+    ck_assert_str_ne(str_or_empty(kube_lease_error(t.lease)), "");
+    t.refuse = 0;
+    loop_run(t.loop);
+    ck_assert_int_eq(t.acquired, 1);
+    ck_assert_ptr_null(kube_lease_error(t.lease));
+}
+END_TEST
+
+START_TEST(one_that_is_deleted_still_counts_for_its_time)
+{
+    given("{'holderIdentity':'other','leaseDurationSeconds':3}");
+    begin();
+    run_for(200);
+    t.spec = ABSENT;
+    run_for(2000);
+    ck_assert_int_eq(t.writes, 0);
+    loop_run(t.loop);
+    ck_assert_int_eq(t.acquired, 1);
+}
+END_TEST
+
 void suite_kube_lease(TCase *tc)
 {
     tcase_add_checked_fixture(tc, setup, teardown);
@@ -353,4 +385,6 @@ void suite_kube_lease(TCase *tc)
     T(errors_in_between_are_survived);
     T(who_finds_another_holder_has_lost_it);
     T(one_that_was_deleted_is_made_again);
+    T(who_waits_asks_calmly_while_nobody_answers);
+    T(one_that_is_deleted_still_counts_for_its_time);
 }
