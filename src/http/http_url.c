@@ -2,23 +2,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#include "flinkop/str.h"
-#include "flinkop/strbuf.h"
 #include "http_internal.h"
-
-char *http_escape(const char *s)
-{
-    cleanup_strbuf struct strbuf sb = STRBUF_INIT(3 * strlen(s));
-
-    for (; *s; s++) {
-        unsigned char ch = (unsigned char)*s;
-        bool plain = (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') ||
-                     (ch >= '0' && ch <= '9') || strchr("-._~", ch);
-
-        strbuf_addf(&sb, plain ? "%c" : "%%%02X", ch);
-    }
-    return strbuf_detach(&sb, NULL);
-}
 
 bool http_same_origin(const char *a, const char *b)
 {
