@@ -13,8 +13,6 @@
 #ifndef FLINKOP_KUBE_LEASE_H
 #define FLINKOP_KUBE_LEASE_H
 
-#include <stdbool.h>
-
 #include "flinkop/macros.h"
 
 struct http_fence;
@@ -37,7 +35,6 @@ struct kube_lease *kube_lease_new(const struct kube_lease_options *o) MUST_CHECK
 void kube_lease_free(struct kube_lease *l);
 /** Open while it is held; lives as long as the Lease. */
 const struct http_fence *kube_lease_fence(const struct kube_lease *l);
-bool kube_lease_held(const struct kube_lease *l);
 /** Who holds it as far as is known, NULL: nobody has answered yet; "" nobody holds it. */
 const char *kube_lease_holder(const struct kube_lease *l);
 /** Why the last call about it failed, NULL: it did not. */

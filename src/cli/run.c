@@ -105,19 +105,27 @@ static bool live(void *arg, struct strbuf *why)
     return false;
 }
 
+/* NULL: nothing. */
+static const char *waits_for(const struct process *p)
+{
+    const char *wrong;
+
+    if (p->stopping)
+        return "stopping";
+    if (!p->controller) {
+        wrong = kube_lease_error(p->lease);
+        return wrong || kube_lease_holder(p->lease) ? wrong : "waiting for the Lease";
+    }
+    wrong = controller_blind(p->controller);
+    return wrong || controller_synced(p->controller) ? wrong : "waiting for the first lists";
+}
+
 static bool ready(void *arg, struct strbuf *why)
 {
-    const struct process *p = arg;
-    const char *blind = p->controller ? controller_blind(p->controller) : NULL;
-    bool led = p->lease && !p->controller && kube_lease_holder(p->lease) &&
-               !kube_lease_error(p->lease);
+    const char *wrong = waits_for(arg);
 
-    if (!p->stopping && !blind && (led || (p->controller && controller_synced(p->controller))))
-        return true;
-    strbuf_adds(why, p->stopping      ? "stopping"
-                     : !p->controller ? str_or(kube_lease_error(p->lease), "waiting for the Lease")
-                                      : str_or(blind, "waiting for the first lists"));
-    return false;
+    strbuf_adds(why, str_or_empty(wrong));
+    return !wrong;
 }
 
 static struct metric build_info = METRIC_GAUGE(

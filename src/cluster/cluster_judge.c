@@ -92,11 +92,12 @@ void judge(struct cluster_pass *p)
     p->invalid = JV_STRING(p->cr, KUBE_UNREADABLE);
     if (!p->invalid)
         p->invalid = judge_as(p, spec_to_record(p->a, p->recorded, current));
-    const char *lost = record_lost(p->a, p->cr, false); /* the incumbent does not always give one */
+    /* The incumbent does not give every application's job an id. */
+    const char *lost =
+        jv_present(jv_get(current, "job")) ? record_lost(p->a, p->cr, p->recorded, false) : NULL;
 
-    p->lost = lost && jv_present(jv_get(current, "job"));
-    if (p->lost)
-        p->invalid = lost;
+    p->lost = lost != NULL;
+    p->invalid = str_or(lost, p->invalid);
     p->unsupported_version = p->spec.version && !p->spec.version->supported;
     /* What else is wrong with it may come from that. */
     if (jv_present(p->recorded) && !p->unsupported_version && !JV_STRING(p->cr, KUBE_UNREADABLE))

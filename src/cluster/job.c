@@ -82,9 +82,9 @@ static const char *want(struct job_pass *p, jv spec)
 /* A spec that is not valid changes nothing: the recorded one goes on counting. */
 static void judge(struct job_pass *p)
 {
-    const char *lost = record_lost(p->a, p->cr, true);
-
     p->recorded = recorded_spec(p->a, p->cr);
+    const char *lost = record_lost(p->a, p->cr, p->recorded, true);
+
     p->target = spec_to_record(p->a, p->recorded, p->spec);
     p->invalid = want(p, p->spec);
     p->invalid = str_or(JV_STRING(p->cr, KUBE_UNREADABLE), p->invalid);

@@ -34,20 +34,20 @@ static bool begun_anew(jv record, jv job)
            !jv_present(jv_get(record, "lastStableSpec")) && !jv_present(jv_get(job, "startTime"));
 }
 
-const char *record_lost(struct arena *a, jv cr, bool has_id)
+const char *record_lost(struct arena *a, jv cr, jv recorded, bool has_id)
 {
     jv status = jv_get(cr, "status"), record = jv_get(status, "reconciliationStatus"),
-       spec = recorded_spec(a, cr), id = JV_PATH(status, "jobStatus", "jobId");
+       id = JV_PATH(status, "jobStatus", "jobId");
     bool named = flink_id_valid(jv_string(id));
     bool runs = str_eq(JV_STRING(record, "state"), "DEPLOYED") &&
-                !str_eq(JV_STRING(spec, "job", "state"), "suspended");
+                !str_eq(JV_STRING(recorded, "job", "state"), "suspended");
     const char *wrong = NULL;
 
-    if (!jv_present(spec) && jv_present(jv_get(record, "lastReconciledSpec")))
+    if (!jv_present(recorded) && jv_present(jv_get(record, "lastReconciledSpec")))
         wrong = RECORD ": cannot be read";
-    else if (!jv_present(spec) && named && !begun_anew(record, jv_get(status, "jobStatus")))
+    else if (!jv_present(recorded) && named && !begun_anew(record, jv_get(status, "jobStatus")))
         wrong = RECORD ": is missing";
-    else if (jv_present(spec) && has_id && !named && (runs || jv_present(id)))
+    else if (jv_present(recorded) && has_id && !named && (runs || jv_present(id)))
         wrong = "status.jobStatus.jobId: is not the id of a job";
     if (!wrong)
         return NULL;

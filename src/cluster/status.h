@@ -13,8 +13,8 @@
 jv recorded_spec(struct arena *a, jv cr);
 /** Why nothing may be done with a job: it has run, or may have, and the record of how cannot be
  * read, so that another run would be a second one, or one without its state. NULL: that is not so.
- * has_id: what runs has been given an id. */
-const char *record_lost(struct arena *a, jv cr, bool has_id);
+ * recorded: of recorded_spec; has_id: what runs has been given an id. */
+const char *record_lost(struct arena *a, jv cr, jv recorded, bool has_id);
 /** The text to record. */
 const char *record_text(struct arena *a, jv spec, bool first_deployment);
 

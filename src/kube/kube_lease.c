@@ -78,11 +78,6 @@ static bool is_open(void *arg)
     return l->leading && clock_boot_ms() - l->renewed < DEADLINE_MS;
 }
 
-bool kube_lease_held(const struct kube_lease *l)
-{
-    return is_open((void *)(uintptr_t)l);
-}
-
 const struct http_fence *kube_lease_fence(const struct kube_lease *l)
 {
     return &l->fence;

@@ -15,6 +15,9 @@
 #define QUIET_MS (3 * MINUTE)
 #define EMPTY_MS (12 * MINUTE)
 
+/* What users make. */
+static const int kinds[] = {KIND_FLINKDEPLOYMENT, KIND_FLINKSESSIONJOB};
+
 /* ---- going on ---- */
 
 static void run_for(int64_t ms)
@@ -27,7 +30,6 @@ static void run_for(int64_t ms)
 
 static void tell_all(void)
 {
-    static const int kinds[] = {KIND_FLINKDEPLOYMENT, KIND_FLINKSESSIONJOB};
     cleanup_arena struct arena a = {0};
 
     for (size_t i = 0; i < ARRAY_SIZE(kinds) && sim.tracing; i++) {
@@ -70,7 +72,6 @@ static void run_until(const char *(*wrong)(struct arena *a), int64_t within, con
 /* Savepoints that are being taken, each with a write to come that says how that ended. */
 static int savepoints_under_way(void)
 {
-    static const int kinds[] = {KIND_FLINKDEPLOYMENT, KIND_FLINKSESSIONJOB};
     int n = 0;
 
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
@@ -103,8 +104,6 @@ static void stay_quiet(void)
 
 static void delete_all(void)
 {
-    static const int kinds[] = {KIND_FLINKDEPLOYMENT, KIND_FLINKSESSIONJOB};
-
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
         struct object *o;
         void *at = NULL;
