@@ -60,6 +60,7 @@ struct probe {
 
     /* the round under way */
     bool in_round;
+    bool has_tms; /* says /overview, if it was asked */
     struct flink_call *call;
     enum step step;
     size_t detail; /* job that is being read */
@@ -342,6 +343,7 @@ static void round_begin(struct probe *p)
     p->endpoint = (struct flink_endpoint){p->ns, p->pod, p->ip, e.port};
     new_jobmanager(p, jm);
     p->next = (struct obs_flink){.version = NULL};
+    p->has_tms = false;
     p->details_read = 0;
     if (p->now.known && p->now.version) {
         p->next.version = arena_strdup(&p->next_arena, p->now.version);
@@ -463,7 +465,7 @@ static bool anything_going_on(const struct probe *p)
     for (size_t i = 0; i < p->next.n_jobs; i++)
         if (!job_state_terminal(p->next.jobs[i].job.state))
             return true;
-    return p->pace == PROBE_ACTIVE || p->now.n_tms;
+    return p->pace == PROBE_ACTIVE || p->now.n_tms || p->has_tms;
 }
 
 static void after_details(struct probe *p)
@@ -487,6 +489,7 @@ static int take(struct probe *p, jv body, struct error *err)
             return -1;
         p->next.version = overview.version;
         p->next.commit = overview.commit;
+        p->has_tms = overview.taskmanagers > 0;
         p->step = STEP_JOBS;
         return 0;
     case STEP_JOBS:
