@@ -22,7 +22,7 @@ sys.path[:0] = [os.path.join(ROOT, "tests")]
 from console import Step, duration, say  # noqa: E402
 from lib.check import Failure, check, dig  # noqa: E402
 from lib.flink import Flink  # noqa: E402
-from lib.operator import NAMESPACE, Deployed  # noqa: E402
+from lib.operator import NAMESPACE, REPLICAS, Deployed  # noqa: E402
 from places import HOME, OWN, clear, install, place, start  # noqa: E402
 
 CLUSTER = "data-team-flink"
@@ -104,8 +104,8 @@ class Demo:
         status = dig(deployment, "status", {})
         pods = [status.get(key) for key in ("replicas", "updatedReplicas", "availableReplicas")]
         waiting = [dig(pod, "status.containerStatuses.0.state.waiting", {}) for pod in Deployed(self.kube).pods()]
-        check(status.get("observedGeneration") == deployment["metadata"]["generation"] and pods == [1, 1, 1],
-              lambda: ", ".join(f"{w['reason']} {w.get('message', '')}" for w in waiting if w) or "its pod is not ready")
+        check(status.get("observedGeneration") == deployment["metadata"]["generation"] and pods == [REPLICAS] * 3,
+              lambda: ", ".join(f"{w['reason']} {w.get('message', '')}" for w in waiting if w) or "its pods are not ready")
         return True
 
     def apply(self, step, name, what, change=("", "")):

@@ -5,7 +5,7 @@ import subprocess
 from lib.bed import ROOT
 from lib.check import check, equal, wait
 from lib.manifests import cluster, job
-from lib.operator import Deployed, overlay
+from lib.operator import PROCESS, REPLICAS, Deployed, overlay
 from lib.suite import test
 from scene import job_running, session
 from world import need_bed
@@ -33,7 +33,7 @@ def namespaced(run):
     # Two operators would both serve the namespace; the one for all rests meanwhile.
     run.operator.scale(0)
     run.cleanup(run.operator.wait)
-    run.cleanup(run.operator.scale, 1)
+    run.cleanup(run.operator.scale, REPLICAS)
     wait("the operator for all namespaces gone", lambda: not run.kube.list("pod", run.operator.ns), 60)
 
     folder = overlay(os.path.join(run.env.folder, "deploy-namespaced"), "deploy/base", run.env.image, run.ns)
@@ -63,8 +63,14 @@ def namespaced(run):
 
 
 def confined(run):
-    """What the kernel knows of the process."""
-    pid, = run.bed.pids("^/usr/bin/flink-operator run")
+    """What the kernel knows of the processes."""
+    pids = run.bed.pids(PROCESS)
+    equal(len(pids), REPLICAS, "processes of the operator")
+    for pid in pids:
+        confined_process(run, pid)
+
+
+def confined_process(run, pid):
     status = dict(line.split(":\t", 1) for line in run.bed("in", "cat", f"/proc/{pid}/status").splitlines() if ":\t" in line)
     equal(status["Uid"].split()[0], "1000680000", "user id of the process")
     equal({status[c] for c in ("CapEff", "CapPrm", "CapBnd")}, {"0" * 16}, "capabilities")

@@ -4,6 +4,7 @@ import time
 
 from lib.check import check, dig, equal, wait
 from lib.manifests import cluster, job
+from lib.operator import PROCESS, REPLICAS
 from lib.suite import test
 from scene import (UP, delete_jobs, job_id, job_running, jobmanager, no_taskmanagers, session, taskmanagers)
 from web import Web
@@ -56,9 +57,9 @@ def uploading(run):
 
 
 def kill_process(run):
-    """kill -9 of the process; the kubelet starts the container again."""
-    pids = run.bed.pids("^/usr/bin/flink-operator run")
-    equal(len(pids), 1, "processes of the operator")
+    """kill -9 of the one that leads, and of the one that waits; the kubelet starts their containers again."""
+    pids = run.bed.pids(PROCESS)
+    equal(len(pids), REPLICAS, "processes of the operator")
     run.bed.signal("KILL", pids)
 
 

@@ -6,7 +6,7 @@ from lib.bed import ROOT, Bed
 from lib.check import Failure, Skip, check, wait
 from lib.collect import collect
 from lib.kube import Kube
-from lib.operator import NAMESPACE, Deployed, build_image, overlay
+from lib.operator import NAMESPACE, REPLICAS, Deployed, build_image, overlay
 
 PREFIX = "e2e-"
 # Jobs come from web servers of the tests, which have addresses inside the cluster and no certificates.
@@ -31,7 +31,7 @@ class World:
             self.kube = Kube()
         else:
             self.start_bed()
-        self.operator = Deployed(self.kube)
+        self.operator = Deployed(self.kube, bed=self.bed)
         self.install()
         for ns in self.namespaces():
             self.kube.delete("namespace", None, ns)
@@ -57,7 +57,7 @@ class World:
                          "data": {"config.yaml": CONFIG}})
         self.operator.scale(0)
         wait("the operator's pods gone", lambda: not self.kube.list("pod", NAMESPACE), 60)
-        self.operator.scale(1)
+        self.operator.scale(REPLICAS)
         self.operator.wait()
 
     def stop(self, failures):

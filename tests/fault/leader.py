@@ -7,9 +7,7 @@ import threading
 import time
 
 from lib.api_proxy import ApiProxy
-from lib.bed import ROOT
 from lib.check import Failure, check, equal, wait
-from lib.operator import overlay
 from lib.plane import SOON, moment, named
 from lib.plane_scene import (cluster_ready, job_ready, log_has_no, namespace, one_job, operator, session, submit, writes)
 from lib.suite import test
@@ -24,11 +22,7 @@ class Contender:
 
     def __init__(self, run, name):
         self.run, self.account = run, f"{run.account}-{name}"
-        folder = os.path.join(run.dir, "deploy")
-        component = os.path.relpath(os.path.join(ROOT, "deploy/leader-election"), folder)
-        overlay(folder, "deploy/openshift", "flink-operator:latest", more=[f"components: [{component}]"])
-        rules = run.plane.rules_of(os.path.relpath(folder, os.path.join(ROOT, "deploy")))
-        run.plane.account(self.account, run.namespaces, rules=rules)
+        run.plane.account(self.account, run.namespaces)
         self.proxy = ApiProxy(run.plane.netns, *run.plane.server(), os.path.join(run.dir, name))
         run.cleanup(self.proxy.close)
         self.start()

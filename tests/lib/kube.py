@@ -19,6 +19,7 @@ KINDS = {
     "node": ("api/v1", "nodes"),
     "namespace": ("api/v1", "namespaces"),
     "deployment": ("apis/apps/v1", "deployments"),
+    "lease": ("apis/coordination.k8s.io/v1", "leases"),
     "ingress": ("apis/networking.k8s.io/v1", "ingresses"),
     "networkpolicy": ("apis/networking.k8s.io/v1", "networkpolicies"),
     "route": ("apis/route.openshift.io/v1", "routes"),

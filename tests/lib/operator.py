@@ -6,9 +6,10 @@ import subprocess
 import time
 
 from lib.bed import ROOT
-from lib.check import Failure, check, wait
+from lib.check import Failure, check, dig, equal, wait
 
 NAMESPACE = "flink-operator"
+REPLICAS = 2  # in deploy/
 
 
 def build_image(folder, binary="build/flink-operator"):
@@ -44,37 +45,48 @@ def overlay(folder, base, image, namespace=None, resources=(), more=()):
     return folder
 
 
-class Deployed:
-    """The operator's Deployment in a namespace."""
+LABEL = "app.kubernetes.io/name=flink-operator"
+PROCESS = "^/usr/bin/flink-operator run"
 
-    def __init__(self, kube, ns=NAMESPACE):
-        self.kube, self.ns = kube, ns
+
+class Deployed:
+    """The operator's Deployment in a namespace, and its pods: who leads and who waits. bed: if there is one, for kill()."""
+
+    def __init__(self, kube, ns=NAMESPACE, bed=None):
+        self.kube, self.ns, self.bed = kube, ns, bed
 
     def pods(self):
-        found = self.kube.list("pod", self.ns, "app.kubernetes.io/name=flink-operator")
-        return [p for p in found if not p["metadata"].get("deletionTimestamp")]
+        return [p for p in self.kube.list("pod", self.ns, LABEL) if not p["metadata"].get("deletionTimestamp")]
 
     def ready(self):
-        """The one ready pod, for wait()."""
+        """The pod that leads, for wait(), when all of them are ready."""
         pods = self.pods()
-        check(len(pods) == 1, f"{len(pods)} pods")
-        conditions = {c["type"]: c["status"] for c in pods[0].get("status", {}).get("conditions", [])}
-        check(conditions.get("Ready") == "True", lambda: f"the operator's pod is not ready: {pods[0].get('status')}")
-        return pods[0]
+        equal(len(pods), dig(self.kube.get("deployment", self.ns, "flink-operator"), "spec.replicas"), "pods of the operator")
+        for pod in pods:
+            conditions = {c["type"]: c["status"] for c in dig(pod, "status.conditions", [])}
+            check(conditions.get("Ready") == "True", lambda pod=pod: f"a pod of the operator is not ready: {pod.get('status')}")
+        holder = dig(self.kube.get("lease", self.ns, "flink-operator") or {}, "spec.holderIdentity")
+        leads = [p for p in pods if holder == f"{p['metadata']['name']}_{p['metadata']['uid']}"]
+        check(leads, f"the Lease is held by {holder}")
+        return leads[0]
 
     def wait(self, seconds=60):
-        return wait("the operator's pod ready", self.ready, seconds)
+        return wait("the operator ready", self.ready, seconds)
 
     def kill(self):
-        """As kill -9 would end it, and its node with it: the pod is gone without a grace period."""
-        for pod in self.kube.list("pod", self.ns, "app.kubernetes.io/name=flink-operator"):
+        """As kill -9 would end all of it, with its nodes: the pods are gone without a grace period. So is the Lease, which others
+        would have to wait for."""
+        if pids := self.bed and self.bed.pids(PROCESS):
+            self.bed.signal("KILL", pids)
+        for pod in self.kube.list("pod", self.ns, LABEL):
             self.kube.delete("pod", self.ns, pod["metadata"]["name"], now=True)
+        self.kube.delete("lease", self.ns, "flink-operator")
 
     def scale(self, replicas):
         self.kube.patch("deployment", self.ns, "flink-operator", {"spec": {"replicas": replicas}})
 
-    def log(self, *options):
-        return self.kube.kubectl("logs", "-n", self.ns, "deployment/flink-operator", *options, fail=False)
+    def log(self):
+        return self.kube.kubectl("logs", "-n", self.ns, "-l", LABEL, "--prefix", "--tail=-1", fail=False)
 
     def metrics(self):
         """Metrics without their labels: name → sum."""
