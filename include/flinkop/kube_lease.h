@@ -40,7 +40,8 @@ const char *kube_lease_holder(const struct kube_lease *l);
 /** Why the last call about it failed, NULL: it did not. */
 const char *kube_lease_error(const struct kube_lease *l);
 /** Gives it back, so that another one need not wait until it runs out, and calls done(arg): when
- * that is answered, or could not be done within 2 s. Nothing else is called any more. */
+ * that is answered, or could not be done within 2 s. A renewal under way is waited for: its answer
+ * tells which version to write to. Nothing else is called any more. */
 void kube_lease_release(struct kube_lease *l, void (*done)(void *arg), void *arg);
 
 #endif

@@ -68,6 +68,7 @@ struct kube_lease {
 };
 
 static void act(void *arg);
+static void give_back(struct kube_lease *l);
 
 /* ---- what is known ---- */
 
@@ -216,8 +217,13 @@ static void on_taken(void *arg, const struct kube_reply *reply)
     bool patched = l->version != NULL;
 
     l->request = NULL;
-    if (reply->err->code == ERR_NONE) {
+    if (reply->err->code == ERR_NONE)
         remember(l, reply->object);
+    if (l->released) {
+        give_back(l);
+        return;
+    }
+    if (reply->err->code == ERR_NONE) {
         trouble(l, NULL);
         renewed(l);
         return;
@@ -342,23 +348,31 @@ static void on_released(void *arg, const struct kube_reply *reply)
     l->released(l->released_arg);
 }
 
-void kube_lease_release(struct kube_lease *l, void (*done)(void *arg), void *arg)
+static void give_back(struct kube_lease *l)
 {
     cleanup_arena struct arena a = {0};
-    bool held = is_open(l);
 
-    end(l);
-    l->leading = false;
-    metric_set(&master, 0, l->name);
-    l->released = done;
-    l->released_arg = arg;
-    if (!held || !l->version) {
-        loop_defer(l->loop, l, done, arg);
-        return;
-    }
-    timer_start(l->expiry, RELEASE_MS);
     send(l, KUBE_MERGE_PATCH,
          json_text(&a, OBJ({"metadata", OBJ({"resourceVersion", STR(l->version)})},
                            {"spec", record(l, &a, "")})),
          on_released);
+}
+
+void kube_lease_release(struct kube_lease *l, void (*done)(void *arg), void *arg)
+{
+    bool held = is_open(l) && l->version;
+
+    timer_stop(l->timer);
+    l->leading = false;
+    metric_set(&master, 0, l->name);
+    l->released = done;
+    l->released_arg = arg;
+    if (!held) {
+        end(l);
+        loop_defer(l->loop, l, done, arg);
+        return;
+    }
+    timer_start(l->expiry, RELEASE_MS);
+    if (!l->request) /* else when the renewal under way has told the next version */
+        give_back(l);
 }

@@ -32,7 +32,8 @@ static struct {
     struct arena a;
     jv spec; /* of the Lease; ABSENT: there is none */
     int version, writes, refuse;
-    bool breaks; /* connections, when a write has been done */
+    bool breaks;   /* connections, when a write has been done */
+    bool releases; /* the Lease, when the next write has been done, before it is answered */
     int acquired, lost;
 } t;
 
@@ -91,6 +92,9 @@ static void serve(void *arg, struct fake_conn *c, const struct fake_request *r)
     } else {
         if (strcmp(r->method, "GET") != 0)
             write_lease(body);
+        if (t.releases)
+            kube_lease_release(t.lease, stop, NULL);
+        t.releases = false;
         if (strcmp(r->method, "GET") != 0 && t.breaks)
             fake_reset(c);
         else
@@ -251,6 +255,18 @@ START_TEST(it_is_given_back)
 }
 END_TEST
 
+START_TEST(it_is_given_back_while_it_is_being_renewed)
+{
+    begin();
+    loop_run(t.loop);
+    t.releases = true;
+    loop_run(t.loop);
+    ck_assert_int_eq(t.writes, 3); /* taken, renewed, given back */
+    assert_record("", 1);
+    ck_assert_int_eq(t.lost, 0);
+}
+END_TEST
+
 START_TEST(who_never_had_it_gives_nothing_back)
 {
     given("{'holderIdentity':'other','leaseDurationSeconds':15}");
@@ -378,6 +394,7 @@ void suite_kube_lease(TCase *tc)
     T(one_that_changes_is_left_and_one_that_does_not_is_taken);
     T(one_that_was_given_back_is_taken_at_once);
     T(it_is_given_back);
+    T(it_is_given_back_while_it_is_being_renewed);
     T(who_never_had_it_gives_nothing_back);
     T(a_server_that_does_not_answer_holds_up_no_end);
     T(of_two_who_take_it_one_has_it);
