@@ -36,10 +36,11 @@ class Flink:
                 raise
 
     def running(self, job_id):
-        """The job with all of its tasks RUNNING, for wait()."""
+        """The job with all of its tasks RUNNING, or FINISHED as of a source that got no split (one of another parallelism than its
+        checkpoint) beside others that run: for wait()."""
         job = check(self.job(job_id), f"Flink has no job {job_id}")
         tasks = {k: v for k, v in job["tasks"].items() if v}
-        if job["state"] != "RUNNING" or job["tasks"]["running"] != job["tasks"]["total"]:
+        if job["state"] != "RUNNING" or not tasks.get("running") or tasks["running"] + tasks.get("finished", 0) != tasks["total"]:
             raise Failure(f"job {job['name']} is {job['state']}, tasks {tasks}")
         return job
 
