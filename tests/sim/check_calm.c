@@ -407,6 +407,14 @@ static const char *leftovers(struct arena *a)
     return NULL;
 }
 
+/* A JobManager that starts, or will after its kubelet's back-off. */
+static bool jobmanager_to_come(const struct object *pod)
+{
+    const struct jm *jm = jm_by_pod(pod->id);
+
+    return is_jobmanager(pod) && !pod_finished(pod) && !pod_cannot_start(pod) && !(jm && jm->up);
+}
+
 /* What the world itself has not come to an end with. */
 static const char *world_settled(struct arena *a)
 {
@@ -419,6 +427,8 @@ static const char *world_settled(struct arena *a)
         if (is_taskmanager(o) && !pod_finished(o) && jm_of(object_label(o, LABEL_APP)) &&
             !(tm && tm->jm))
             return arena_printf(a, "TaskManager %s is starting", o->name);
+        if (jobmanager_to_come(o))
+            return arena_printf(a, "JobManager %s is starting", o->name);
         if (o->deleted)
             return arena_printf(a, "pod %s is going", o->name);
         if (pod_of(o)->unschedulable && !pod_of(o)->evicted)

@@ -152,6 +152,11 @@ static const char *image_of(const struct object *o)
     return "";
 }
 
+bool pod_cannot_start(const struct object *o)
+{
+    return str_has_suffix(image_of(o), ":bad");
+}
+
 static void run(void *arg)
 {
     struct object *o = find(arg);
@@ -186,7 +191,7 @@ static void pull(void *arg)
 
     if (!o || o->deleted || p->evicted)
         return;
-    if (str_has_suffix(image_of(o), ":bad") || fault(FAULT_NODE, 0.05)) {
+    if (pod_cannot_start(o) || fault(FAULT_NODE, 0.05)) {
         bool first = !str_eq(p->waiting, "ErrImagePull");
 
         p->waiting = first ? "ErrImagePull" : "ImagePullBackOff";

@@ -35,6 +35,8 @@ struct pod {
 struct pod *pod_of(const struct object *o);
 /** Failed or Succeeded. */
 bool pod_finished(const struct object *o);
+/** There is no such image. */
+bool pod_cannot_start(const struct object *o);
 
 void kubelet_changed(struct object *o, enum change what, enum actor by);
 /** The process has ended; exit code 137 with reason OOMKilled, 143 after a SIGTERM … */
