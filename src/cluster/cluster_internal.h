@@ -43,7 +43,8 @@ struct cluster_pass {
     bool pending_ha;            /* …with high availability of the kind that is looked at */
     jv overrides;               /* all that it asks for is this parallelism of vertices of the
                                    running job; ABSENT: more, or it takes another run */
-    bool taken_back;            /* it is what is recorded, but the job may have been rescaled */
+    bool unchanged;             /* what is asked for is what is recorded… */
+    bool taken_back;            /* …but the job may have been rescaled */
     bool rescaled;              /* it has that: recorded in this pass */
     const struct obs_job *job;  /* Flink's view of it, NULL: not there or not known */
     enum job_state job_state;   /* what the status shall say */

@@ -102,7 +102,7 @@ static void record(struct cluster_pass *p, jv spec, struct leavings left)
 /* A rescaling was taken back before it was recorded: the job may have it already. */
 static bool rescaling_taken_back(const struct cluster_pass *p, jv js)
 {
-    return !p->recording && !p->invalid && !job_ended_itself(p->job_state) &&
+    return p->unchanged && !p->invalid && !job_state_terminal(p->job_state) &&
            jv_present(jv_get(js, REQUESTED_PARALLELISM));
 }
 
@@ -130,9 +130,10 @@ void judge_job(struct cluster_pass *p)
         record_suspended(p, wanted, never_began);
         return;
     }
-    p->taken_back = was_suspended == suspend && rescaling_taken_back(p, js);
-    if (p->suspended || (!p->recording && was_suspended == suspend && !p->taken_back &&
-                         !job_stop_begun(js, &p->plan.memory.stop))) {
+    p->unchanged = !p->recording && was_suspended == suspend;
+    p->taken_back = rescaling_taken_back(p, js);
+    if (p->suspended || (p->unchanged && !p->taken_back &&
+                         !job_stop_begun(js, &p->plan.memory.stop, p->job_state))) {
         /* Nothing that the job would have to end for. */
         p->recording = false;
         p->target = as_recorded(p, wanted);
@@ -157,7 +158,7 @@ void judge_job(struct cluster_pass *p)
     judge_hashes(p);
     p->recording = false;
     p->pending = wanted;
-    if (!suspend && !job_stop_begun(js, &p->plan.memory.stop))
+    if (!suspend && !job_stop_begun(js, &p->plan.memory.stop, p->job_state))
         judge_rescaling(p);
 }
 
@@ -292,8 +293,8 @@ void look_after_job(struct cluster_pass *p)
     struct job_stop job = application_stop(p, UPGRADE_LAST_STATE);
 
     p->status = jv_set(p->a, p->status, "jobStatus", job_told_checkpoint(&job));
-    if (p->taken_back && job_ended_itself(p->job_state) &&
-        !job_stop_begun(jv_get(p->status, "jobStatus"), &p->plan.memory.stop))
+    if (p->unchanged && job_state_terminal(p->job_state) &&
+        !job_stop_begun(jv_get(p->status, "jobStatus"), &p->plan.memory.stop, p->job_state))
         p->pending = ABSENT; /* it has ended as what is recorded */
     if (jv_present(p->pending)) {
         struct leavings left;

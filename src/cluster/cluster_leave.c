@@ -287,7 +287,7 @@ static bool ends_by_api(struct cluster_pass *p, const struct farewell *w,
 {
     bool ending = job_state_terminal(p->job_state) || p->job_state == JOB_CANCELLING ||
                   p->job_state == JOB_FAILING;
-    bool begun = job_stop_begun(jv_get(p->status, "jobStatus"), &p->plan.memory.stop);
+    bool begun = job_stop_begun(jv_get(p->status, "jobStatus"), &p->plan.memory.stop, p->job_state);
     bool running = p->job && p->job->job.state == JOB_RUNNING && p->s->flink->reachable;
     struct job_stop stop = application_stop(p, UPGRADE_LAST_STATE);
 

@@ -407,7 +407,7 @@ static bool rescale(struct job_pass *p)
     struct job_stop job = stop_of(p);
     bool taken_back = jv_present(jv_get(job.status, REQUESTED_PARALLELISM)), changed = p->changed;
 
-    if (p->invalid || p->suspend || p->redeploy || job_ended_itself(p->state) ||
+    if (p->invalid || p->suspend || p->redeploy || job_state_terminal(p->state) ||
         !(changed || taken_back))
         return false;
     p->changed = true;
@@ -444,7 +444,7 @@ static void follow(struct job_pass *p)
     }
     if (p->job)
         p->out.memory.lost_since = -1;
-    bool begun = job_stop_begun(jv_get(p->status, "jobStatus"), &p->out.memory.stop);
+    bool begun = job_stop_begun(jv_get(p->status, "jobStatus"), &p->out.memory.stop, p->state);
 
     if (!begun && rescale(p))
         return;

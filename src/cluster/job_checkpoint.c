@@ -96,7 +96,7 @@ enum checkpoint_age job_checkpoint_age(struct job_stop *s)
     if (conf_duration(s->conf, CHECKPOINT_AGE_KEY, -1, &allowed, &err) || allowed < 0 || !runs(s))
         return CHECKPOINT_YOUNG;
     oldest = s->wall - allowed;
-    if (s->job->job.start_ms > oldest || job_stop_begun(s->status, s->memory))
+    if (s->job->job.start_ms > oldest || job_stop_begun(s->status, s->memory, s->state))
         return CHECKPOINT_YOUNG;
     look(s, AGAIN_MS);
     if (m->told < 0 || s->now - m->told > FRESH_MS)

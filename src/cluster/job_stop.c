@@ -173,10 +173,13 @@ static const char *recorded_trigger(jv status)
     return str_eq(JV_STRING(info, "triggerType"), "UPGRADE") && flink_id_valid(id) ? id : NULL;
 }
 
-bool job_stop_begun(jv status, const struct stop_memory *m)
+bool job_stop_begun(jv status, const struct stop_memory *m, enum job_state state)
 {
-    return recorded_trigger(status) || jv_bool_or(jv_get(status, CANCEL_REQUESTED), false) ||
-           (m->sent >= 0 && str_eq(m->job_id, JV_STRING(status, "jobId")));
+    if (recorded_trigger(status))
+        return true;
+    return !job_ended_itself(state) &&
+           (jv_bool_or(jv_get(status, CANCEL_REQUESTED), false) ||
+            (m->sent >= 0 && str_eq(m->job_id, JV_STRING(status, "jobId"))));
 }
 
 static const char *format_name(const struct job_stop *s)

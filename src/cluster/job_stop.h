@@ -85,8 +85,9 @@ enum checkpoint_age job_checkpoint_age(struct job_stop *s);
 /* ---- job_stop.c ---- */
 
 /** Whether the job is being ended already. Then there is no way back: it will not run on, whatever
- * is asked for by now. status: status.jobStatus */
-bool job_stop_begun(jv status, const struct stop_memory *m);
+ * is asked for by now. One that has finished or failed before it could be cancelled has ended by
+ * itself. status: status.jobStatus */
+bool job_stop_begun(jv status, const struct stop_memory *m, enum job_state state);
 /** Whether a job that should be stopped with a savepoint, and does not run, may go on from its last
  * checkpoint. */
 bool job_falls_back(const struct conf *conf);

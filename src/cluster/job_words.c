@@ -139,11 +139,6 @@ struct obs_cause job_state_lost(struct arena *a, jv status, const char *why)
         UPGRADE_FAILED, arena_printf(a, "%s. " MANUAL_RESTORE "%s", why, job_last_seen(a, status))};
 }
 
-static jv nothing_requested(struct arena *a, jv js)
-{
-    return jv_set(a, jv_set(a, js, REQUESTED_PARALLELISM, ABSENT), CANCEL_REQUESTED, ABSENT);
-}
-
 jv job_status_write(struct arena *a, jv old, const struct obs_job *job, const char *state,
                     int64_t wall)
 {
@@ -154,8 +149,10 @@ jv job_status_write(struct arena *a, jv old, const struct obs_job *job, const ch
         js = jv_set(a, js, "jobName", STR(str_clean(a, j->name, 500)));
     if (j && j->start_ms > 0)
         js = jv_set(a, js, "startTime", STR(arena_printf(a, "%lld", (long long)j->start_ms)));
+    if (j && job_state_terminal(j->state))
+        js = jv_set(a, js, REQUESTED_PARALLELISM, ABSENT);
     if (j && job_ended_itself(j->state))
-        js = nothing_requested(a, js);
+        js = jv_set(a, js, CANCEL_REQUESTED, ABSENT);
     if (!str_eq(state, JV_STRING(js, "state")))
         js = jv_set(a, js, "updateTime", STR(arena_printf(a, "%lld", (long long)wall)));
     return jv_set(a, js, "state", STR(state));
@@ -173,5 +170,7 @@ jv job_status_begin(struct arena *a, jv old, const char *id)
 
 jv job_status_leave(struct arena *a, jv old, const char *restore)
 {
-    return jv_set(a, nothing_requested(a, old), "upgradeSavepointPath", STR(restore));
+    jv js = jv_set(a, jv_set(a, old, REQUESTED_PARALLELISM, ABSENT), CANCEL_REQUESTED, ABSENT);
+
+    return jv_set(a, js, "upgradeSavepointPath", STR(restore));
 }

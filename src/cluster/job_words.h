@@ -49,8 +49,7 @@ const char *job_failure(struct plan *plan, const struct failure_look *l);
 /** In status.jobStatus: {location, timeStamp} of the newest checkpoint that was seen. */
 #define LAST_CHECKPOINT "lastCheckpoint"
 /** In status.jobStatus: {"<vertex>": n} that Flink is to be asked for while the job runs, or has
- * been, and that is not in the recorded spec yet. While it stands, a job that was cancelled is one
- * that was to make way for another run. */
+ * been, and that is not in the recorded spec yet. */
 #define REQUESTED_PARALLELISM "requestedParallelism"
 /** In status.jobStatus: true since it is about to be cancelled so that another run, or none, can
  * take its place. */
@@ -72,8 +71,8 @@ const char *job_trouble_error(struct arena *a, const struct obs_cause *trouble);
 const char *job_failure_told(const char *error);
 
 /** status.jobStatus with name and start as Flink has them (job: NULL if it has none) and with this
- * state, NULL: none yet; of one that has ended by itself nothing is
- * requested any more. wall: epoch ms. */
+ * state, NULL: none yet; of one that has ended no parallelism is requested
+ * any more, and if it did so by itself, no end. wall: epoch ms. */
 jv job_status_write(struct arena *a, jv old, const struct obs_job *job, const char *state,
                     int64_t wall);
 /** The same before another job takes its place: with that one's id, NULL: with none. */
