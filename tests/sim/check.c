@@ -78,8 +78,11 @@ static bool belongs(const char *name, const struct action *act)
             str_eq(object_label(api_get(KIND_POD, act->name), LABEL_APP), name));
 }
 
-void check_pass(const char *name, const struct plan *plan)
+void check_pass(jv cr, const struct obs_flink *flink, const struct plan *plan)
 {
+    const char *name = JV_STRING(cr, "metadata", "name");
+
+    check_again(cr, flink, plan);
     for (size_t i = 0; i < plan->n; i++)
         CHECK(belongs(name, &plan->actions[i]), "the plan for %s touches %s %s", name,
               kind_name((int)plan->actions[i].kind), plan->actions[i].name);
@@ -92,15 +95,20 @@ static struct object *cluster_of(const struct object *o)
     return api_get(KIND_FLINKDEPLOYMENT, object_label(o, LABEL_APP));
 }
 
-jv check_recorded_spec(struct arena *a, const struct object *cr)
+jv check_spec_in(struct arena *a, jv status)
 {
-    const char *text = JV_STRING(cr->at->v, "status", "reconciliationStatus", "lastReconciledSpec");
+    const char *text = JV_STRING(status, "reconciliationStatus", "lastReconciledSpec");
     struct error err;
     jv v;
 
     if (!text || json_parse(a, text, strlen(text), &v, &err))
         return ABSENT;
     return jv_get(v, "spec");
+}
+
+jv check_recorded_spec(struct arena *a, const struct object *cr)
+{
+    return check_spec_in(a, jv_get(cr->at->v, "status"));
 }
 
 const char *check_hash(struct arena *a, const struct object *cr, jv spec)

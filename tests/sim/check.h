@@ -15,7 +15,8 @@ struct jm;
 struct kube_event;
 struct tm;
 
-/** The spec in status.reconciliationStatus.lastReconciledSpec, ABSENT if there is none. */
+/** The spec in reconciliationStatus.lastReconciledSpec of a status, ABSENT if there is none. */
+jv check_spec_in(struct arena *a, jv status);
 jv check_recorded_spec(struct arena *a, const struct object *cr);
 
 /** What objects that are made of a spec bear; NULL: there is no spec. */
@@ -29,7 +30,8 @@ void check_release(void);
 void check_operator_started(void);
 void check_names_forgotten(void);
 void check_name(const char *cluster, const char *name, int pod);
-void check_pass(const char *name, const struct plan *plan);
+/** The operator plans this for a resource, by what it knows of it and of Flink. */
+void check_pass(jv cr, const struct obs_flink *flink, const struct plan *plan);
 
 /* ---- Kubernetes ---- */
 
@@ -57,6 +59,8 @@ void check_submit(const char *jid);
 void check_stop(const char *jid, const char *trigger);
 /** How often it has done so. */
 int check_stops(void);
+/** A job that has finished by itself does not run again unless something else is asked for. */
+void check_again(jv cr, const struct obs_flink *flink, const struct plan *plan);
 /** A run of a job has this state from now on. final: it was stopped with it, and nothing has come
  * after. */
 void check_state(const char *jid, int64_t state, bool final);

@@ -146,6 +146,39 @@ void check_stop(const char *jid, const char *trigger)
           "job %.8s is stopped with savepoint %.8s, which is not recorded", jid, trigger);
 }
 
+/* What is recorded of a spec, but for how far that is and how the job is restored. */
+static jv asked_for(struct arena *a, jv status)
+{
+    static const char *const not_asked[] = {"state", "upgradeMode"};
+    jv spec = check_spec_in(a, status);
+
+    for (size_t i = 0; i < ARRAY_SIZE(not_asked) && jv_present(spec); i++)
+        spec = JV_SET_PATH(a, spec, ABSENT, "job", not_asked[i]);
+    return spec;
+}
+
+void check_again(jv cr, const struct obs_flink *flink, const struct plan *plan)
+{
+    cleanup_arena struct arena a = {0};
+    jv status = jv_get(cr, "status"), job = jv_get(status, "jobStatus");
+    const struct obs_job *known = flink->known ? obs_flink_job(flink, JV_STRING(job, "jobId"))
+                                               : NULL;
+
+    if (!known || known->job.state != JOB_FINISHED || JV_STRING(job, "savepointInfo", "triggerId"))
+        return;
+    if (!str_eq(JV_STRING(status, "reconciliationStatus", "state"), "DEPLOYED") ||
+        str_eq(JV_STRING(check_spec_in(&a, status), "job", "state"), "suspended"))
+        return;
+    for (size_t i = 0; i < plan->n; i++) {
+        jv next = jv_get(plan->actions[i].body, "status"), spec = asked_for(&a, next);
+
+        if (plan->actions[i].type == ACT_STATUS && JV_STRING(next, "jobStatus", "jobId"))
+            CHECK(jv_present(spec) && !jv_equal(spec, asked_for(&a, status)),
+                  "job %.8s of %s has finished, and runs again", known->job.id,
+                  JV_STRING(cr, "metadata", "name"));
+    }
+}
+
 int check_stops(void)
 {
     return stops;

@@ -109,7 +109,7 @@ struct plan __wrap_reconcile_cluster(struct arena *a, const struct cluster_snaps
     struct plan plan = __real_reconcile_cluster(a, s);
 
     proc.passes++;
-    check_pass(JV_STRING(s->cr, "metadata", "name"), &plan);
+    check_pass(s->cr, s->flink, &plan);
     if (sim.tracing)
         trace_plan("cluster", s->cr, &plan);
     return plan;
@@ -120,7 +120,7 @@ struct job_plan __wrap_reconcile_session_job(struct arena *a, const struct job_s
     struct job_plan plan = __real_reconcile_session_job(a, s);
 
     proc.passes++;
-    check_pass(JV_STRING(s->cr, "metadata", "name"), &plan.plan);
+    check_pass(s->cr, s->flink, &plan.plan);
     if (sim.tracing)
         trace_plan("job", s->cr, &plan.plan);
     return plan;
