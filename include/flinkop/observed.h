@@ -104,5 +104,7 @@ struct obs_flink {
 };
 
 const struct obs_job *obs_flink_job(const struct obs_flink *f, const char *id);
+/** Changes when anything does that decisions look at. */
+uint64_t obs_flink_fingerprint(const struct obs_flink *f);
 
 #endif

@@ -313,6 +313,7 @@ struct job_snapshot {
     const char *cluster_text; /* why it is not */
     const char *cluster_shortage; /* why its jobs do not get the slots they need, NULL: they do */
     bool cluster_releasing;       /* a TaskManager of it is just being taken away */
+    bool cluster_busy;            /* as many jobs as may at a time are on their way to it */
     bool cluster_rescales;        /* its jobs can get another parallelism while they run */
     const char *flink_version_name;
     const struct obs_flink *flink; /* never NULL; known = false if there is no cluster */
@@ -325,6 +326,7 @@ struct job_snapshot {
 
 struct job_plan {
     struct plan plan;
+    bool held; /* it would submit its job if the cluster were not busy */
     struct job_memory memory;
 };
 

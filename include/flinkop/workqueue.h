@@ -36,8 +36,9 @@ void workqueue_add(struct workqueue *q, const char *key, enum workqueue_priority
 /** Ready at `when` (monotonic ms) unless it becomes ready earlier; the earliest time wins. A later
  * workqueue_get of the key for another reason does not cancel it. */
 void workqueue_add_at(struct workqueue *q, const char *key, int64_t when);
-/** Ready after the key's back-off, which doubles with every call until workqueue_forget. */
-void workqueue_add_backoff(struct workqueue *q, const char *key, int64_t now);
+/** Ready after the key's back-off, which doubles with every call until workqueue_forget, and not
+ * before at_least_ms (what a Retry-After has asked for; 0: nothing has) within the same limit. */
+void workqueue_add_backoff(struct workqueue *q, const char *key, int64_t at_least_ms, int64_t now);
 /** Ends the back-off of a key that succeeded. */
 void workqueue_forget(struct workqueue *q, const char *key);
 /** Failures in a row. */

@@ -345,6 +345,8 @@ static void deploy(struct job_pass *p)
         job_action(p, ACT_FIND_JOB);
     else if (p->s->cluster_releasing)
         p->progress = RELEASING;
+    else if (p->s->cluster_busy)
+        p->out.held = true;
     else if (!recorded_where(p))
         p->progress = NULL;
     else if (obsolete)

@@ -10,6 +10,7 @@
 #include "flinkop/arena.h"
 #include "flinkop/clock.h"
 #include "flinkop/desired.h"
+#include "flinkop/hash.h"
 #include "flinkop/str.h"
 #include "flinkop/strbuf.h"
 
@@ -299,4 +300,24 @@ const struct obs_job *obs_flink_job(const struct obs_flink *f, const char *id)
         if (!strcmp(f->jobs[i].job.id, id))
             return &f->jobs[i];
     return NULL;
+}
+
+uint64_t obs_flink_fingerprint(const struct obs_flink *f)
+{
+    cleanup_strbuf struct strbuf sb = STRBUF_INIT(64 << 20);
+
+    strbuf_addf(&sb, "%d %d %s %s %s\n", f->known, f->reachable, str_or_empty(f->jm),
+                str_or_empty(f->error), str_or_empty(f->version));
+    for (size_t i = 0; i < f->n_jobs; i++) {
+        const struct obs_job *j = &f->jobs[i];
+
+        strbuf_addf(&sb, "%s %d %d %d %d", j->job.id, j->job.state, j->has_detail, j->slots_needed,
+                    j->job.tasks_total);
+        for (size_t k = 0; k < TASKS_STATES; k++)
+            strbuf_addf(&sb, " %d", j->job.tasks[k]);
+        strbuf_addc(&sb, '\n');
+    }
+    for (size_t i = 0; i < f->n_tms; i++)
+        strbuf_addf(&sb, "%s %d %d\n", f->tms[i].id, f->tms[i].slots, f->tms[i].free_slots);
+    return hash_bytes(sb.buf, sb.len);
 }

@@ -102,13 +102,14 @@ struct controller *controller_new(const struct controller_options *o)
         .events = kube_events_new(o->kube),
         .downloads =
             http_client_new(o->loop, &(struct http_client_options){.user_agent = "flink-operator",
-                                                                   .max_connections = 16,
+                                                                   .max_connections = 64,
                                                                    .max_host_connections = 8}),
         .stores = c->stores,
         .jobmanager = target_jobmanager,
         .touched = target_touched,
         .arg = c,
     };
+    probe_pool_init(&c->probes);
     metrics_on_scrape(controller_scrape, c);
     watches_init(c, o->namespaces);
     return c;

@@ -32,15 +32,21 @@ struct target {
     bool releasing; /* TaskManagers, by what is running */
     /* Executions until the status tells of a submission: its own, and the one that writes it. */
     int submitting;
+    size_t *place; /* what the execution counts in */
     char reconcile_id[17];
     int64_t started;
+
+    /* FlinkSessionJob */
+    char *submits_to; /* key of the cluster, by what is running; NULL: to none */
+    bool held;        /* until one of its cluster's submissions has ended */
 
     /* FlinkDeployment */
     struct probe *probe;
     int rest_port;
     bool planned, rescales, undecided, ended; /* as its last plan says */
-    char *ready_jm; /* so, too: the JobManager that it is ready with, NULL: it is not */
-    unsigned asked; /* optional kinds that are watched for it */
+    char *ready_jm;     /* so, too: the JobManager that it is ready with, NULL: it is not */
+    size_t submissions; /* of jobs to it, under way */
+    unsigned asked;     /* optional kinds that are watched for it */
     struct cluster_counts counts;
     char *summary;
     char *shortage; /* why jobs do not get their slots, NULL: they do */
@@ -52,7 +58,8 @@ struct kind_control {
     const char *name; /* label `controller` of the metrics */
     struct workqueue *queue;
     struct strmap targets; /* key -> struct target */
-    size_t in_flight;      /* executions */
+    size_t in_flight;      /* executions, without those that… */
+    size_t on_flink;       /* …wait for Flink */
 };
 
 struct controller {

@@ -14,15 +14,19 @@
 #define TIMEOUT_MS 10000 /* kubernetes.operator.flink.client.timeout */
 #define CONNECT_TIMEOUT_MS 3000
 #define MAX_BODY (8 * 1024 * 1024) /* an overview of some ten thousand jobs */
-#define MAX_CONNECTIONS 256
 #define MAX_HOST_CONNECTIONS 4
 /* Hundreds of quiet clusters are asked so seldom that keeping their connections gains nothing, and
  * curl goes through all of them to find the one to close. */
 #define MAX_KEPT 16
 #define RECEIVE_BUFFER 4096 /* what a quiet cluster says has a few hundred bytes */
 
+enum traffic { PROBES, CALLS, JOBS, TRAFFICS };
+
+/* Probes and jobs never come that far: probe.c and reconcile.c count them. */
+static const int max_connections[TRAFFICS] = {[PROBES] = 256, [CALLS] = 256, [JOBS] = 1024};
+
 struct flink_client {
-    struct http_client *http;
+    struct http_client *http[TRAFFICS];
     struct kube_client *kube;
     bool proxy;
 };
@@ -39,15 +43,16 @@ struct flink_client *flink_client_new(struct loop *loop, struct kube_client *kub
                                       enum flink_access access)
 {
     struct flink_client *c = xcalloc(1, sizeof(*c));
-    const struct http_client_options o = {.user_agent = "flink-operator",
-                                          .max_connections = MAX_CONNECTIONS,
-                                          .max_host_connections = MAX_HOST_CONNECTIONS,
-                                          .max_kept = MAX_KEPT,
-                                          .receive_buffer = RECEIVE_BUFFER};
 
     c->kube = kube;
     c->proxy = access == FLINK_ACCESS_PROXY;
-    c->http = http_client_new(loop, &o);
+    for (int i = 0; i < TRAFFICS; i++)
+        c->http[i] = http_client_new(
+            loop, &(struct http_client_options){.user_agent = "flink-operator",
+                                                .max_connections = max_connections[i],
+                                                .max_host_connections = MAX_HOST_CONNECTIONS,
+                                                .max_kept = MAX_KEPT,
+                                                .receive_buffer = RECEIVE_BUFFER});
     return c;
 }
 
@@ -55,7 +60,8 @@ void flink_client_free(struct flink_client *c)
 {
     if (!c)
         return;
-    http_client_free(c->http);
+    for (int i = 0; i < TRAFFICS; i++)
+        http_client_free(c->http[i]);
     free(c);
 }
 
@@ -89,8 +95,9 @@ static void on_done(void *arg, const struct http_response *res, const struct err
 }
 
 /* Directly at the pod's address, or to the same pod through the API server. */
-static int send(struct flink_client *c, struct flink_call *call, const struct flink_endpoint *e,
-                const char *path, struct http_request *req, struct error *err)
+static int send(struct flink_client *c, enum traffic traffic, struct flink_call *call,
+                const struct flink_endpoint *e, const char *path, struct http_request *req,
+                struct error *err)
 {
     const char *bracket = strchr(e->ip, ':') ? "[" : "";
     cleanup_free char *url =
@@ -101,13 +108,13 @@ static int send(struct flink_client *c, struct flink_call *call, const struct fl
     if (c->proxy)
         call->proxied = kube_proxy_send(c->kube, KIND_POD, e->ns, target, req, err);
     else
-        call->http = http_send(c->http, req, err);
+        call->http = http_send(c->http[traffic], req, err);
     return call->proxied || call->http ? 0 : -1;
 }
 
-static struct flink_call *start(struct flink_client *c, const struct flink_endpoint *e,
-                                const char *path, struct http_request *req, flink_done_fn done,
-                                void *arg)
+static struct flink_call *start(struct flink_client *c, enum traffic traffic,
+                                const struct flink_endpoint *e, const char *path,
+                                struct http_request *req, flink_done_fn done, void *arg)
 {
     struct flink_call *call = xcalloc(1, sizeof(*call));
     struct error err;
@@ -119,14 +126,15 @@ static struct flink_call *start(struct flink_client *c, const struct flink_endpo
     req->fence = http_writes(req->method) ? kube_client_fence(c->kube) : NULL;
     req->on_done = on_done;
     req->arg = call;
-    if (send(c, call, e, path, req, &err))
+    if (send(c, traffic, call, e, path, req, &err))
         BUG("%s: %s", call->what, err.text);
     return call;
 }
 
-struct flink_call *flink_send(struct flink_client *c, const struct flink_endpoint *e,
-                              const char *method, const char *path, const char *body,
-                              int64_t timeout_ms, flink_done_fn done, void *arg)
+static struct flink_call *start_json(struct flink_client *c, enum traffic traffic,
+                                     const struct flink_endpoint *e, const char *method,
+                                     const char *path, const char *body, int64_t timeout_ms,
+                                     flink_done_fn done, void *arg)
 {
     static const struct http_header json_body[] = {{"Content-Type", "application/json"}, {0}};
     struct http_request req = {
@@ -137,7 +145,27 @@ struct flink_call *flink_send(struct flink_client *c, const struct flink_endpoin
         .timeout_ms = timeout_ms ? timeout_ms : TIMEOUT_MS,
     };
 
-    return start(c, e, path, &req, done, arg);
+    return start(c, traffic, e, path, &req, done, arg);
+}
+
+struct flink_call *flink_send(struct flink_client *c, const struct flink_endpoint *e,
+                              const char *method, const char *path, const char *body,
+                              int64_t timeout_ms, flink_done_fn done, void *arg)
+{
+    return start_json(c, CALLS, e, method, path, body, timeout_ms, done, arg);
+}
+
+struct flink_call *flink_probe(struct flink_client *c, const struct flink_endpoint *e,
+                               const char *path, int64_t timeout_ms, flink_done_fn done, void *arg)
+{
+    return start_json(c, PROBES, e, "GET", path, NULL, timeout_ms, done, arg);
+}
+
+struct flink_call *flink_run(struct flink_client *c, const struct flink_endpoint *e,
+                             const char *path, const char *body, int64_t timeout_ms,
+                             flink_done_fn done, void *arg)
+{
+    return start_json(c, JOBS, e, "POST", path, body, timeout_ms, done, arg);
 }
 
 struct flink_call *flink_upload(struct flink_client *c, const struct flink_endpoint *e,
@@ -146,7 +174,7 @@ struct flink_call *flink_upload(struct flink_client *c, const struct flink_endpo
 {
     struct http_request req = {.method = "POST", .part = part, .idle_timeout_ms = idle_timeout_ms};
 
-    return start(c, e, path, &req, done, arg);
+    return start(c, JOBS, e, path, &req, done, arg);
 }
 
 void flink_resume(struct flink_call *call)

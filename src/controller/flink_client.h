@@ -2,7 +2,8 @@
 /*
  * Calls to a JobManager's REST API: directly at the pod's address, or, outside the cluster, through
  * the API server's proxy. Every call has a deadline, every answer a cap; redirects are not
- * followed.
+ * followed. Probes, what jobs are brought with (which may take minutes) and all other calls have
+ * connections of their own, each in all and for each JobManager: none waits for another's.
  */
 #ifndef CONTROLLER_FLINK_CLIENT_H
 #define CONTROLLER_FLINK_CLIENT_H
@@ -43,6 +44,13 @@ void flink_client_free(struct flink_client *c);
 struct flink_call *flink_send(struct flink_client *c, const struct flink_endpoint *e,
                               const char *method, const char *path, const char *body,
                               int64_t timeout_ms, flink_done_fn done, void *arg);
+/** GET by a probe. */
+struct flink_call *flink_probe(struct flink_client *c, const struct flink_endpoint *e,
+                               const char *path, int64_t timeout_ms, flink_done_fn done, void *arg);
+/** POST that runs a job: main() may take its time. */
+struct flink_call *flink_run(struct flink_client *c, const struct flink_endpoint *e,
+                             const char *path, const char *body, int64_t timeout_ms,
+                             flink_done_fn done, void *arg);
 /** POST of one file as multipart/form-data. */
 struct flink_call *flink_upload(struct flink_client *c, const struct flink_endpoint *e,
                                 const char *path, const struct http_part *part,

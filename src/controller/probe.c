@@ -10,6 +10,10 @@
  *
  * and then replaces the former result as a whole. A round that fails leaves the former result and
  * marks it as unreachable.
+ *
+ * A call that is not answered within a second gives the round's place to others: the round goes on
+ * in one of the few places for slow ones, or fails if none is free. The next round of that
+ * JobManager begins there, and after one that has failed so it is left alone, from 1 s to 15 s.
  */
 #include "probe.h"
 
@@ -22,7 +26,6 @@
 #include "flinkop/mem.h"
 #include "flinkop/slab.h"
 #include "flinkop/str.h"
-#include "flinkop/strbuf.h"
 
 #define FAST_MS 250
 #define ACTIVE_MS 500
@@ -36,7 +39,11 @@
 /* At a time. A call takes some 12 kB for a moment, and what is kept of its answer would come to lie
  * between those of a thousand others: after a restart all clusters are asked at once. */
 #define ROUNDS 128
+#define SLOW_ROUNDS 32
+#define QUICK_MS 1000
 #define CALL_TIMEOUT_MS 5000
+#define SILENT_MIN_MS 1000
+#define SILENT_MAX_MS 15000
 #define MAX_DETAILS 50  /* in one round; the rest in the next */
 #define QUIET_BLOCK 200 /* bytes; holds what a cluster without jobs says */
 
@@ -56,11 +63,16 @@ struct probe {
     struct obs_flink now, next;
     uint64_t fingerprint;
 
-    struct probe *next_waiting, **waiting; /* in the pool's line; waiting NULL: not in it */
+    size_t *counted_in;    /* idle or fast of the pool, NULL: neither */
+    struct places *places; /* of which it has one, or waits for one */
+    struct guest guest;    /* there */
+    char *slow;            /* JobManager that has let us wait in the last round, NULL: none has */
+    unsigned silences;     /* rounds in a row that have failed so */
 
     /* the round under way */
     bool in_round;
     bool has_tms; /* says /overview, if it was asked */
+    bool dawdled; /* a call was not answered within QUICK_MS */
     struct flink_call *call;
     enum step step;
     size_t detail; /* job that is being read */
@@ -72,9 +84,18 @@ struct probe {
     char *ip, *pod, *ns;
 };
 
-static void round_start(void *arg);
-static void round_begin(struct probe *p);
+static void on_timer(void *arg);
+static void round_failed(struct probe *p, const char *why);
 static void ask(struct probe *p);
+
+static void round_begin(void *arg);
+
+void probe_pool_init(struct probe_pool *pool)
+{
+    *pool = (struct probe_pool){.idle = 0};
+    places_init(&pool->quick, ROUNDS, round_begin);
+    places_init(&pool->slow, SLOW_ROUNDS, round_begin);
+}
 
 struct probe *probe_new(struct loop *loop, struct flink_client *flink, struct probe_pool *pool,
                         const struct probe_owner *owner)
@@ -85,7 +106,9 @@ struct probe *probe_new(struct loop *loop, struct flink_client *flink, struct pr
     p->flink = flink;
     p->pool = pool;
     p->owner = *owner;
-    p->timer = timer_new(loop, round_start, p);
+    p->places = &pool->quick;
+    p->guest.arg = p;
+    p->timer = timer_new(loop, on_timer, p);
     arena_init_small(&p->now_arena, QUIET_BLOCK);
     arena_init_small(&p->next_arena, QUIET_BLOCK);
     return p;
@@ -100,47 +123,32 @@ static void round_forget(struct probe *p)
     p->jm = p->ip = p->pod = p->ns = NULL;
 }
 
-/* ---- the line of those that wait ---- */
+/* ---- places ---- */
 
-static void line_up(struct probe *p)
-{
-    struct probe_pool *pool = p->pool;
-
-    if (!pool->first)
-        pool->last = &pool->first;
-    p->next_waiting = NULL;
-    p->waiting = pool->last;
-    *pool->last = p;
-    pool->last = &p->next_waiting;
-}
-
-static void leave_line(struct probe *p)
-{
-    if (!p->waiting)
-        return;
-    *p->waiting = p->next_waiting;
-    if (p->next_waiting)
-        p->next_waiting->waiting = p->waiting;
-    else
-        p->pool->last = p->waiting;
-    p->waiting = NULL;
-}
-
-/* A round has ended: others may begin theirs. */
 static void make_way(struct probe *p)
 {
-    struct probe_pool *pool = p->pool;
-
     if (!p->in_round)
         return;
     p->in_round = false;
-    pool->rounds--;
-    while (pool->first && pool->rounds < ROUNDS) {
-        struct probe *next = pool->first;
+    places_free(p->places);
+}
 
-        leave_line(next);
-        round_begin(next);
+/* A call takes long. */
+static void dawdle(struct probe *p)
+{
+    struct places *quick = &p->pool->quick, *slow = &p->pool->slow;
+
+    p->dawdled = true;
+    if (p->places == slow)
+        return;
+    if (slow->taken < slow->most) {
+        p->places = slow;
+        slow->taken++;
+        places_free(quick);
+        return;
     }
+    flink_drop(TAKE_PTR(p->call));
+    round_failed(p, "no answer within a second, and too many others are waited for");
 }
 
 /* ---- life and pace ---- */
@@ -150,10 +158,11 @@ void probe_free(struct probe *p)
     if (!p)
         return;
     probe_set_pace(p, PROBE_OFF, false);
-    leave_line(p);
+    places_leave(p->places, &p->guest);
     flink_drop(p->call);
     make_way(p);
     timer_free(p->timer);
+    slab_strfree(p->slow);
     round_forget(p);
     arena_free(&p->now_arena);
     arena_free(&p->next_arena);
@@ -163,6 +172,29 @@ void probe_free(struct probe *p)
 const struct obs_flink *probe_result(const struct probe *p)
 {
     return &p->now;
+}
+
+/* One that is left alone does not slow down the others. */
+static void count(struct probe *p)
+{
+    size_t *in = p->silences             ? NULL
+                 : p->pace == PROBE_IDLE ? &p->pool->idle
+                 : p->pace == PROBE_FAST ? &p->pool->fast
+                                         : NULL;
+
+    if (p->counted_in)
+        --*p->counted_in;
+    if (in)
+        ++*in;
+    p->counted_in = in;
+}
+
+/* Until the next round of a JobManager that does not answer. */
+static int64_t silent_delay(const struct probe *p)
+{
+    int64_t ms = MIN(SILENT_MIN_MS << MIN(p->silences - 1, 10U), SILENT_MAX_MS);
+
+    return ms / 2 + (int64_t)((double)ms * random_unit());
 }
 
 /* Until the next round of a quiet cluster. */
@@ -197,22 +229,49 @@ static void schedule(struct probe *p)
     }
     if (p->pace == PROBE_OFF) {
         timer_stop(p->timer);
-        leave_line(p);
+        places_leave(p->places, &p->guest);
         return;
     }
-    timer_start(p->timer, p->pace == PROBE_IDLE ? idle_delay(p) : busy_delay(p));
+    timer_start(p->timer, p->silences             ? silent_delay(p)
+                          : p->pace == PROBE_IDLE ? idle_delay(p)
+                                                  : busy_delay(p));
+}
+
+/* Another JobManager runs than the one that lets us wait: true, and nothing is held against it. */
+static bool forgive(struct probe *p)
+{
+    const char *whom = p->in_round ? p->jm : p->slow, *jm;
+    struct flink_endpoint e;
+
+    if (!whom || !p->owner.target(p->owner.arg, &e, &jm) || str_eq(whom, jm))
+        return false;
+    slab_str_replace(&p->slow, NULL);
+    p->silences = 0;
+    count(p);
+    return true;
+}
+
+/* Who is asked is not there any more. */
+static void round_break_off(struct probe *p)
+{
+    flink_drop(TAKE_PTR(p->call));
+    arena_reset(&p->next_arena);
+    round_forget(p);
+    make_way(p);
 }
 
 void probe_set_pace(struct probe *p, enum probe_pace pace, bool adaptive)
 {
     bool change = p->pace != pace;
 
-    p->pool->idle += pace == PROBE_IDLE;
-    p->pool->idle -= p->pace == PROBE_IDLE;
-    p->pool->fast += pace == PROBE_FAST;
-    p->pool->fast -= p->pace == PROBE_FAST;
     p->pace = pace;
     p->adaptive = adaptive;
+    count(p);
+    if (pace != PROBE_OFF && forgive(p)) {
+        places_leave(p->places, &p->guest);
+        round_break_off(p);
+        p->again = change = true;
+    }
     if (change)
         schedule(p);
 }
@@ -226,29 +285,9 @@ void probe_soon(struct probe *p, bool rescaled)
 
 /* ---- results ---- */
 
-static uint64_t fingerprint_of(const struct obs_flink *f)
-{
-    cleanup_strbuf struct strbuf sb = STRBUF_INIT(64 << 20);
-
-    strbuf_addf(&sb, "%d %d %s %s %s\n", f->known, f->reachable, str_or_empty(f->jm),
-                str_or_empty(f->error), str_or_empty(f->version));
-    for (size_t i = 0; i < f->n_jobs; i++) {
-        const struct obs_job *j = &f->jobs[i];
-
-        strbuf_addf(&sb, "%s %d %d %d %d", j->job.id, j->job.state, j->has_detail, j->slots_needed,
-                    j->job.tasks_total);
-        for (size_t k = 0; k < TASKS_STATES; k++)
-            strbuf_addf(&sb, " %d", j->job.tasks[k]);
-        strbuf_addc(&sb, '\n');
-    }
-    for (size_t i = 0; i < f->n_tms; i++)
-        strbuf_addf(&sb, "%s %d %d\n", f->tms[i].id, f->tms[i].slots, f->tms[i].free_slots);
-    return hash_bytes(sb.buf, sb.len);
-}
-
 static void published(struct probe *p)
 {
-    uint64_t fingerprint = fingerprint_of(&p->now);
+    uint64_t fingerprint = obs_flink_fingerprint(&p->now);
 
     if (fingerprint == p->fingerprint)
         return;
@@ -256,8 +295,11 @@ static void published(struct probe *p)
     p->owner.changed(p->owner.arg);
 }
 
-static void round_end(struct probe *p)
+static void round_end(struct probe *p, bool failed)
 {
+    slab_str_replace(&p->slow, p->dawdled ? p->jm : NULL);
+    p->silences = p->dawdled && failed ? p->silences + 1 : 0;
+    count(p);
     round_forget(p);
     make_way(p);
     schedule(p);
@@ -279,7 +321,7 @@ static void round_done(struct probe *p)
     p->now = p->next;
     p->next_arena = old;
     arena_free(&p->next_arena); /* for most of them it is long until the next round */
-    round_end(p);
+    round_end(p, false);
 }
 
 static void round_failed(struct probe *p, const char *why)
@@ -291,7 +333,7 @@ static void round_failed(struct probe *p, const char *why)
     /* The text varies with ports and times; the first one stays until it answers again. */
     if (!p->now.error)
         p->now.error = arena_strdup(&p->now_arena, why);
-    round_end(p);
+    round_end(p, true);
 }
 
 /* Nothing of what was known holds for another process. */
@@ -309,23 +351,29 @@ static void on_answer(void *arg, const struct flink_answer *answer);
 
 static void get(struct probe *p, const char *path)
 {
-    p->call = flink_send(p->flink, &p->endpoint, "GET", path, NULL, CALL_TIMEOUT_MS, on_answer, p);
+    p->call = flink_probe(p->flink, &p->endpoint, path, CALL_TIMEOUT_MS, on_answer, p);
+    timer_start(p->timer, QUICK_MS);
 }
 
-static void round_start(void *arg)
+static void on_timer(void *arg)
 {
     struct probe *p = arg;
 
-    if (p->in_round || p->waiting)
+    if (p->in_round) {
+        dawdle(p);
         return;
-    if (p->pool->rounds < ROUNDS)
+    }
+    if (p->guest.link)
+        return;
+    (void)forgive(p);
+    p->places = p->slow ? &p->pool->slow : &p->pool->quick;
+    if (places_ask(p->places, &p->guest))
         round_begin(p);
-    else
-        line_up(p);
 }
 
-static void round_begin(struct probe *p)
+static void round_begin(void *arg)
 {
+    struct probe *p = arg;
     struct flink_endpoint e;
     const char *jm;
 
@@ -335,7 +383,8 @@ static void round_begin(struct probe *p)
         return;
     }
     p->in_round = true;
-    p->pool->rounds++;
+    p->places->taken++;
+    p->dawdled = false;
     p->jm = slab_strdup(jm);
     p->ip = slab_strdup(e.ip);
     p->pod = slab_strdup(e.pod);

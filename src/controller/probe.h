@@ -11,16 +11,17 @@
 #include "flink_client.h"
 #include "flinkop/observed.h"
 #include "flinkop/plan.h"
+#include "places.h"
 
 struct probe;
 
 /* What the probes of one controller share: together the quiet ones ask at a bounded rate, so a
- * thousand idle clusters cost little more than fifty; so do those that wait for a first answer. And
- * only so many ask at a time; the others wait in line. */
+ * thousand idle clusters cost little more than fifty; so do those that wait for a first answer.
+ * JobManagers that let us wait have places of their own: however many they are, they do not take
+ * those of the ones that answer. */
 struct probe_pool {
-    size_t idle, fast;           /* probes at PROBE_IDLE, PROBE_FAST */
-    size_t rounds;               /* under way */
-    struct probe *first, **last; /* that wait for one of these to end; last NULL: none ever did */
+    size_t idle, fast; /* probes at PROBE_IDLE, PROBE_FAST, without those that are left alone */
+    struct places quick, slow; /* rounds under way */
 };
 
 struct probe_owner {
@@ -32,10 +33,14 @@ struct probe_owner {
     void *arg;
 };
 
+void probe_pool_init(struct probe_pool *pool);
+
 struct probe *probe_new(struct loop *loop, struct flink_client *flink, struct probe_pool *pool,
                         const struct probe_owner *owner);
 void probe_free(struct probe *p);
 
+/** To be called whenever the cluster or its pods have changed: a JobManager that does not answer is
+ * left alone for longer and longer, another one in its place is asked at once. */
 void probe_set_pace(struct probe *p, enum probe_pace pace, bool adaptive);
 /** Asks as soon as the present round is over: we have just done something to it; rescaled: to what
  * its jobs need. */

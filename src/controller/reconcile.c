@@ -21,6 +21,11 @@
  * have begun to time out. The API server is called on 32 connections; submissions last longer. */
 #define CLUSTERS_IN_FLIGHT 32
 #define JOBS_IN_FLIGHT 256
+/* Of each kind; what waits for Flink does not take the others' places as long as there are these.
+ */
+#define ON_FLINK 256
+#define SUBMISSIONS 4    /* of jobs to one cluster at a time: main() runs in its JobManager */
+#define HELD_MS 10000    /* the others look again, should nobody tell them */
 #define MEMORY_BLOCK 150 /* bytes; holds the notes about a quiet resource */
 
 const enum kube_kind controlled[2] = {KIND_FLINKDEPLOYMENT, KIND_FLINKSESSIONJOB};
@@ -241,6 +246,7 @@ static struct plan plan_job(struct controller *c, struct target *t, const struct
         .cluster_ended = ct && ct->ended,
         .cluster_ready = ct && cluster_ready(ct),
         .cluster_releasing = ct && ct->releasing,
+        .cluster_busy = ct && ct->submissions >= SUBMISSIONS,
         .cluster_rescales = ct && ct->rescales,
         .cluster_undecided = cluster && (!ct || !ct->planned || ct->undecided),
         .cluster_text = arena_printf(a, "waiting for FlinkDeployment %s: %s", name,
@@ -261,6 +267,9 @@ static struct plan plan_job(struct controller *c, struct target *t, const struct
     arena_init_small(&t->memory_arena, MEMORY_BLOCK);
     t->job = job_memory_copy(&t->memory_arena, &plan.memory);
     arena_free(&old);
+    t->held = plan.held;
+    if (t->held)
+        plan_wake(&plan.plan, s.now + HELD_MS);
     return plan.plan;
 }
 
@@ -282,6 +291,80 @@ static void let_others_go_on(struct target *t)
         enqueue(c, KIND_FLINKDEPLOYMENT, job->index, PRIORITY_NORMAL);
 }
 
+static bool asks_flink(const struct action *act)
+{
+    switch (act->type) {
+    case ACT_RELEASE:
+    case ACT_FIND_JOB:
+    case ACT_SUBMIT_JOB:
+    case ACT_CANCEL_JOB:
+    case ACT_JOB_ERROR:
+    case ACT_STOP_JOB:
+    case ACT_FIND_SAVEPOINT:
+    case ACT_READ_STATE:
+    case ACT_RESCALE_JOB:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void take_place(struct target *t, const struct plan *plan)
+{
+    struct kind_control *k = &t->c->kinds[t->kind];
+    bool waits = false;
+
+    for (size_t i = 0; i < plan->n; i++)
+        waits |= asks_flink(&plan->actions[i]);
+    t->place = waits && k->on_flink < ON_FLINK ? &k->on_flink : &k->in_flight;
+    ++*t->place;
+}
+
+static void submission_begins(struct target *t)
+{
+    struct controller *c = t->c;
+    const struct stored *job = store_get_key(c->stores[KIND_FLINKSESSIONJOB], t->key);
+    struct target *cluster = strmap_get(&c->kinds[KIND_FLINKDEPLOYMENT].targets, job->index);
+
+    if (!cluster)
+        return;
+    cluster->submissions++;
+    t->submits_to = slab_strdup(cluster->key);
+}
+
+/* Its place is for one that was held. */
+static void submission_ended(struct target *t)
+{
+    struct controller *c = t->c;
+    struct target *cluster = strmap_get(&c->kinds[KIND_FLINKDEPLOYMENT].targets, t->submits_to);
+    size_t n;
+    const struct stored *const *jobs =
+        store_by_index(c->stores[KIND_FLINKSESSIONJOB], t->submits_to, &n);
+
+    if (cluster && cluster->submissions)
+        cluster->submissions--;
+    for (size_t i = 0; i < n; i++) {
+        struct target *job = strmap_get(&c->kinds[KIND_FLINKSESSIONJOB].targets, jobs[i]->key);
+
+        if (job && job->held) {
+            job->held = false;
+            enqueue(c, KIND_FLINKSESSIONJOB, job->key, PRIORITY_NORMAL);
+            break;
+        }
+    }
+    slab_str_replace(&t->submits_to, NULL);
+}
+
+/* How long the API server asks to be left alone with it. */
+static int64_t retry_after(const struct outcome *outcomes, size_t n)
+{
+    int most = 0;
+
+    for (size_t i = 0; i < n; i++)
+        most = outcomes[i].ok ? most : MAX(most, outcomes[i].error.retry_after_ms);
+    return most;
+}
+
 static void execution_done(void *arg, const struct outcome *outcomes, size_t n, bool failed)
 {
     struct target *t = arg;
@@ -290,6 +373,8 @@ static void execution_done(void *arg, const struct outcome *outcomes, size_t n, 
     int64_t now = loop_now(c->loop);
 
     t->running = NULL;
+    if (t->submits_to)
+        submission_ended(t);
     let_others_go_on(t);
     arena_free(&t->outcome_arena);
     t->outcomes = n ? arena_new_array(&t->outcome_arena, struct outcome, n) : NULL;
@@ -308,14 +393,14 @@ static void execution_done(void *arg, const struct outcome *outcomes, size_t n, 
     metric_observe(&reconcile_seconds, (double)(now - t->started) / 1000, k->name);
     metric_add(&active_workers, -1, k->name);
     if (failed) {
-        workqueue_add_backoff(k->queue, t->key, now);
+        workqueue_add_backoff(k->queue, t->key, retry_after(outcomes, n), now);
     } else {
         workqueue_forget(k->queue, t->key);
         if (n) /* its outcomes are for the next pass */
             workqueue_add(k->queue, t->key, PRIORITY_NORMAL, now);
     }
     workqueue_done(k->queue, t->key, now);
-    k->in_flight--;
+    --*t->place;
     c->in_flight--;
     if (c->draining && !c->in_flight && c->drained)
         loop_defer(c->loop, c, c->drained, c->drained_arg);
@@ -364,12 +449,14 @@ static void reconcile(struct controller *c, struct kind_control *k, enum kube_ki
     log_debug("planned", KV_INT("actions", (int64_t)plan.n));
     t->started = loop_now(c->loop);
     metric_add(&active_workers, 1, k->name);
-    k->in_flight++;
+    take_place(t, &plan);
     c->in_flight++;
     for (size_t i = 0; i < plan.n; i++) {
         t->releasing |= plan.actions[i].type == ACT_RELEASE;
         if (takes_slots(&plan.actions[i]))
             t->submitting = 2;
+        if (plan.actions[i].type == ACT_SUBMIT_JOB)
+            submission_begins(t);
     }
     t->running = execution_start(&c->executor, &a, &plan, execution_done, t);
     log_set_scope(NULL, 0);

@@ -25,6 +25,7 @@
 
 #define RUN_TIMEOUT_MS 600000 /* kubernetes.operator.job.submission.timeout */
 #define LOOK_MS 30000         /* while that is not answered: is the job there? */
+#define SILENT_LOOKS 2        /* not answered in a row either: the JobManager hangs */
 #define IDLE_TIMEOUT_MS 60000 /* of both streams */
 #define DOWNLOAD_MS 600000
 #define BUFFER_MAX (64 * 1024)
@@ -47,6 +48,7 @@ struct submission {
     struct timer *timer;      /* for the next one */
     bool uploading;           /* flink is the upload */
     bool sent;                /* flink is the run, or it has been */
+    int silent_looks;         /* in a row */
     struct strbuf buffer;     /* on its way from one to the other */
     bool download_ended, upload_waits, download_waits;
     struct error download_error;
@@ -160,15 +162,22 @@ static void on_run(void *arg, const struct flink_answer *answer)
     run_ended(s);
 }
 
-/* The answer may be lost, and would be waited for while the job runs. */
+/* The answer may be lost, and would be waited for while the job runs; or the JobManager hangs, and
+ * those that wait for this one's place would wait with it. */
 static void on_looked(void *arg, const struct flink_answer *answer)
 {
     struct submission *s = arg;
+    bool silent = answer->err->code == ERR_TIMEOUT || answer->err->code == ERR_UNREACHABLE;
 
     s->look = NULL;
-    if (answer->err->code != ERR_NONE) {
+    s->silent_looks = silent ? s->silent_looks + 1 : 0;
+    if (answer->err->code != ERR_NONE && s->silent_looks < SILENT_LOOKS) {
         timer_start(s->timer, LOOK_MS);
         return;
+    }
+    if (silent) {
+        s->result = *answer->err;
+        s->result.code = ERR_TIMEOUT; /* of the run: whether it was done is not known */
     }
     flink_drop(s->flink);
     s->flink = NULL;
@@ -197,8 +206,8 @@ static void run(struct submission *s)
 
     s->uploading = false;
     s->sent = true;
-    s->flink = flink_send(s->x->flink, &s->e, "POST", path, json_text(&s->a, body), RUN_TIMEOUT_MS,
-                          on_run, s);
+    s->flink =
+        flink_run(s->x->flink, &s->e, path, json_text(&s->a, body), RUN_TIMEOUT_MS, on_run, s);
     s->timer = timer_new(s->x->loop, look, s);
     timer_start(s->timer, LOOK_MS);
 }

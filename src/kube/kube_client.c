@@ -26,7 +26,7 @@ static const struct {
 } pools[POOL_COUNT] = {
     [POOL_CALLS] = {32, 4000},
     [POOL_WATCHES] = {64},
-    [POOL_PROXIED] = {32},
+    [POOL_PROXIED] = {256}, /* long requests to the API server: they do not count there */
     [POOL_LEASE] = {2, 4000},
 };
 

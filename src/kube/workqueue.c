@@ -223,7 +223,7 @@ void workqueue_add_at(struct workqueue *q, const char *key, int64_t when)
         heap_add(q, it, when);
 }
 
-void workqueue_add_backoff(struct workqueue *q, const char *key, int64_t now)
+void workqueue_add_backoff(struct workqueue *q, const char *key, int64_t at_least_ms, int64_t now)
 {
     struct item *it = item_get(q, key);
     int64_t ms = q->backoff_min;
@@ -232,7 +232,7 @@ void workqueue_add_backoff(struct workqueue *q, const char *key, int64_t now)
         ms *= 2;
     it->failures += it->failures < UINT32_MAX;
     metric_add(&retries, 1, q->name);
-    workqueue_add_at(q, key, now + MIN(ms, q->backoff_max));
+    workqueue_add_at(q, key, now + MIN(MAX(ms, at_least_ms), q->backoff_max));
 }
 
 void workqueue_forget(struct workqueue *q, const char *key)

@@ -364,6 +364,19 @@ struct flink_call *flink_send(struct flink_client *client, const struct flink_en
     return c;
 }
 
+struct flink_call *flink_probe(struct flink_client *client, const struct flink_endpoint *e,
+                               const char *path, int64_t timeout_ms, flink_done_fn done, void *arg)
+{
+    return flink_send(client, e, "GET", path, NULL, timeout_ms, done, arg);
+}
+
+struct flink_call *flink_run(struct flink_client *client, const struct flink_endpoint *e,
+                             const char *path, const char *body, int64_t timeout_ms,
+                             flink_done_fn done, void *arg)
+{
+    return flink_send(client, e, "POST", path, body, timeout_ms, done, arg);
+}
+
 struct flink_call *flink_upload(struct flink_client *client, const struct flink_endpoint *e,
                                 const char *path, const struct http_part *part,
                                 int64_t idle_timeout_ms, flink_done_fn done, void *arg)

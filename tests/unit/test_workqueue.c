@@ -137,7 +137,7 @@ START_TEST(failures_back_off_until_forgotten)
 
     ck_assert_uint_eq(workqueue_failures(q, "a"), 0);
     for (unsigned i = 1; i < 40; i++) {
-        workqueue_add_backoff(q, "a", now);
+        workqueue_add_backoff(q, "a", 0, now);
         ck_assert_uint_eq(workqueue_failures(q, "a"), i);
         ck_assert_int_eq(workqueue_next(q, now), now + expected);
         ck_assert_str_eq(drain(now + expected - 1), "");
@@ -148,7 +148,7 @@ START_TEST(failures_back_off_until_forgotten)
     workqueue_forget(q, "a");
     workqueue_forget(q, "unknown");
     ck_assert_uint_eq(workqueue_failures(q, "a"), 0);
-    workqueue_add_backoff(q, "a", now);
+    workqueue_add_backoff(q, "a", 0, now);
     ck_assert_int_eq(workqueue_next(q, now), now + 5);
 }
 END_TEST
@@ -157,20 +157,35 @@ START_TEST(back_off_is_per_key_with_the_callers_limits)
 {
     workqueue_free(q);
     q = workqueue_new(&(struct workqueue_options){"t", 100, 350});
-    workqueue_add_backoff(q, "a", 0);
-    workqueue_add_backoff(q, "a", 0); /* 200, but 100 is earlier */
-    workqueue_add_backoff(q, "b", 1);
+    workqueue_add_backoff(q, "a", 0, 0);
+    workqueue_add_backoff(q, "a", 0, 0); /* 200, but 100 is earlier */
+    workqueue_add_backoff(q, "b", 0, 1);
     ck_assert_int_eq(workqueue_next(q, 0), 100);
     ck_assert_str_eq(drain(100), "a");
     ck_assert_str_eq(drain(101), "b");
-    workqueue_add_backoff(q, "a", 1000);
+    workqueue_add_backoff(q, "a", 0, 1000);
     ck_assert_int_eq(workqueue_next(q, 1000), 1350);
+}
+END_TEST
+
+START_TEST(what_a_server_asked_for_counts_up_to_the_limit)
+{
+    workqueue_free(q);
+    q = workqueue_new(&(struct workqueue_options){"t", 100, 5000});
+    workqueue_add_backoff(q, "a", 3000, 0);
+    ck_assert_int_eq(workqueue_next(q, 0), 3000);
+    ck_assert_str_eq(drain(3000), "a");
+    workqueue_add_backoff(q, "a", 50, 3000);
+    ck_assert_int_eq(workqueue_next(q, 3000), 3200);
+    ck_assert_str_eq(drain(3200), "a");
+    workqueue_add_backoff(q, "a", 3600000, 3200);
+    ck_assert_int_eq(workqueue_next(q, 3200), 8200);
 }
 END_TEST
 
 START_TEST(an_event_comes_before_the_back_off)
 {
-    workqueue_add_backoff(q, "a", 0);
+    workqueue_add_backoff(q, "a", 0, 0);
     workqueue_add(q, "a", PRIORITY_HIGH, 1);
     ck_assert_str_eq(drain(1), "a");
     ck_assert_uint_eq(workqueue_failures(q, "a"), 1);
@@ -181,7 +196,7 @@ END_TEST
 START_TEST(removed_keys_are_gone)
 {
     workqueue_add(q, "a", PRIORITY_HIGH, 0);
-    workqueue_add_backoff(q, "a", 0);
+    workqueue_add_backoff(q, "a", 0, 0);
     workqueue_add_at(q, "b", 5);
     workqueue_remove(q, "a");
     workqueue_remove(q, "b");
@@ -197,7 +212,7 @@ START_TEST(a_key_removed_while_worked_on_goes_at_done)
     workqueue_add(q, "a", PRIORITY_HIGH, 0);
     const char *a = workqueue_get(q, 0);
     workqueue_add(q, "a", PRIORITY_HIGH, 0);
-    workqueue_add_backoff(q, "a", 0);
+    workqueue_add_backoff(q, "a", 0, 0);
     workqueue_remove(q, "a");
     ck_assert_str_eq(a, "a");
     workqueue_done(q, "a", 1);
@@ -238,7 +253,7 @@ START_TEST(what_happens_is_measured)
     workqueue_add(q, "c", PRIORITY_NORMAL, 0);
     workqueue_get(q, 2000);
     workqueue_get(q, 3000);
-    workqueue_add_backoff(q, "a", 3000);
+    workqueue_add_backoff(q, "a", 0, 3000);
     workqueue_observe(q, 5000);
     workqueue_done(q, "a", 6000);
     metrics_write(&sb);
@@ -429,6 +444,7 @@ void suite_workqueue(TCase *tc)
     T(a_time_that_comes_during_the_work_counts_afterwards);
     T(failures_back_off_until_forgotten);
     T(back_off_is_per_key_with_the_callers_limits);
+    T(what_a_server_asked_for_counts_up_to_the_limit);
     T(an_event_comes_before_the_back_off);
     T(removed_keys_are_gone);
     T(a_key_removed_while_worked_on_goes_at_done);
