@@ -60,15 +60,16 @@ struct kube_call {
 
 struct kube_reply {
     const struct error *err; /* code ERR_NONE when the call succeeded */
-    jv object;        /* the parsed answer (ABSENT if none or not JSON); lives until return */
-    const char *text; /* the same as it came */
+    jv object;               /* the parsed answer (ABSENT if none, or a log); lives until return */
+    const char *text;        /* the same as it came */
     size_t len;
 };
 /** On failure err->text is the Status message of the server, err->reason its reason (or the reason
  * of its cause "NamespaceTerminating"), with verb, kind and name before it. A 409 is ERR_EXISTS
  * when the object is there already, else ERR_CONFLICT (a create may meet one in a quota, too).
- * ERR_UNREACHABLE: nothing can have been processed; ERR_TIMEOUT, ERR_SERVER, ERR_PARSE: the effect
- * is unknown. Credentials that cannot be had give ERR_UNAUTHORIZED. */
+ * ERR_UNREACHABLE: nothing can have been processed; ERR_TIMEOUT, ERR_SERVER, ERR_PARSE (also of an
+ * answer that should be JSON and is not): the effect is unknown. Credentials that cannot be had
+ * give ERR_UNAUTHORIZED. */
 typedef void (*kube_done_fn)(void *arg, const struct kube_reply *reply);
 
 /** The configuration is borrowed and must outlive the client. */

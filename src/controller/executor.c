@@ -213,11 +213,17 @@ static void emit(struct op *op)
 
 /* ---- what high availability keeps ---- */
 
+/* Nothing in it must not be what is only no list: a state would count as lost, or as never kept. */
 static void on_ha(void *arg, const struct kube_reply *reply)
 {
     struct op *op = arg;
 
     op->kube = NULL;
+    if (reply->err->code == ERR_NONE &&
+        !str_eq(JV_STRING(reply->object, "kind"), "ConfigMapList")) {
+        op_fail(op, ERR_PARSE, "the answer is no list of ConfigMaps");
+        return;
+    }
     if (reply->err->code == ERR_NONE)
         op->outcome.text = ha_kept_text(&op->e->a, reply->object, op->act->name);
     op_end(op, reply->err);

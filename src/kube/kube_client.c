@@ -51,6 +51,7 @@ struct kube_request {
     kube_done_fn done;
     void *arg;
     char *what; /* "apply Deployment ns/name", for messages */
+    bool text;  /* the answer may be no object: a log */
     bool finished;
 };
 
@@ -184,6 +185,19 @@ static void request_unlink(struct kube_request *r)
         r->next->link = r->link;
 }
 
+/* A page of HTML (a portal or a proxy answers) tells neither that something was done nor that a
+ * list is empty. */
+static int read_object(const struct kube_request *r, const struct http_response *res,
+                       struct arena *a, jv *ret, struct error *err)
+{
+    if (str_has_prefix(res->content_type, "application/json"))
+        return kube_object_parse(a, res->body, res->len, ret, err);
+    if (r->text)
+        return 0;
+    return error_set(err, ERR_PARSE, "status %d with no JSON, but %s", res->status,
+                     *res->content_type ? str_clean(a, res->content_type, 100) : "no type");
+}
+
 static void on_done(void *arg, const struct http_response *res, const struct error *http_err)
 {
     struct kube_request *r = arg;
@@ -197,8 +211,7 @@ static void on_done(void *arg, const struct http_response *res, const struct err
     }
     if (res && res->status >= 300)
         kube_status_error(res->status, res->body, res->len, res->retry_after_ms, &err);
-    else if (res && res->len && str_has_prefix(res->content_type, "application/json") &&
-             kube_object_parse(&a, res->body, res->len, &reply.object, &err))
+    else if (res && read_object(r, res, &a, &reply.object, &err))
         reply.object = ABSENT;
     if (err.code)
         error_wrap(&err, "%s", r->what);
@@ -230,6 +243,7 @@ struct kube_request *kube_send(struct kube_client *c, const struct kube_call *ca
     r->client = c;
     r->done = done;
     r->arg = arg;
+    r->text = call->verb == KUBE_GET && !str_empty(call->subresource);
     r->what = xasprintf("%s %s%s%s%s%s", verbs[call->verb].word, kube_resource(call->kind)->kind,
                         call->ns || call->name ? " " : "", str_or_empty(call->ns),
                         call->ns && call->name ? "/" : "", str_or_empty(call->name));

@@ -241,7 +241,8 @@ struct version *api_list(int kind, const char *label, const char *value)
     while ((o = api_next(kind, &at)))
         if (str_eq(label ? object_label(o, label) : o->name, value))
             jv_list_add(&list, o->at->v);
-    return version_new(OBJ({"items", jv_list_arr(&list)}));
+    return version_new(OBJ({"kind", STR(arena_printf(&a, "%sList", kind_name(kind)))},
+                           {"items", jv_list_arr(&list)}));
 }
 
 /* Server-side apply by the only applier: what it gives replaces what it gave before, and labels and

@@ -238,6 +238,10 @@ START_TEST(statuses_become_errors)
          STATUS("Timeout", ",\"details\":{\"causes\":[{\"reason\":\"ResourceVersionTooLarge\"}]}"),
          ERR_TIMEOUT, "ResourceVersionTooLarge", "get Pod a/p: the message", 0},
         {KUBE_GET, 200, JSON, "{\"cut", ERR_PARSE, "", "get Pod a/p: malformed JSON", 0},
+        {KUBE_LIST, 200, "Content-Type: text/html\r\n", "<html>Log in</html>", ERR_PARSE, "",
+         "list Pod a/p: status 200 with no JSON, but text/html", 0},
+        {KUBE_APPLY, 200, "", "", ERR_PARSE, "",
+         "apply Pod a/p: status 200 with no JSON, but no type", 0},
         {KUBE_GET, 301, "Location: /x\r\n", "", ERR_INVALID, "", "get Pod a/p: status 301", 0},
     };
 
@@ -263,10 +267,11 @@ static void text(struct fake_conn *c, const struct fake_request *r)
     fake_answer(c, 200, "Content-Type: text/plain\r\n", "{a log line\n");
 }
 
-START_TEST(answers_that_are_no_json_are_text)
+START_TEST(a_log_is_text)
 {
     t.serve = text;
-    call((struct kube_call){.verb = KUBE_GET, .kind = KIND_POD, .ns = "a", .name = "p"});
+    call((struct kube_call){
+        .verb = KUBE_GET, .kind = KIND_POD, .ns = "a", .name = "p", .subresource = "log"});
     ck_assert_int_eq(t.err.code, ERR_NONE);
     ck_assert_str_eq(t.reply.buf, "{a log line\n");
 }
@@ -494,7 +499,7 @@ void suite_kube_client(TCase *tc)
     tcase_add_checked_fixture(tc, setup, teardown);
     T(calls_are_made_as_the_api_wants);
     T(statuses_become_errors);
-    T(answers_that_are_no_json_are_text);
+    T(a_log_is_text);
     T(a_401_is_retried_once_with_what_the_file_has_now);
     T(every_call_has_a_deadline);
     T(no_api_server_is_unreachable);
