@@ -8,8 +8,9 @@
  *   - 410, as HTTP status or as an ERROR event in the stream, lists again; so does a resource
  *     version too large or an unknown ERROR;
  *   - failures back off from 0.8 s to 30 s, doubled, with jitter, forgotten after 2 min of health;
- *   - a connection without a byte for longer than the server's timeout plus 30 s is dead; TCP
- *     keep-alive and TCP_USER_TIMEOUT find half-open ones within a minute;
+ *   - a stream without a byte for 150 s, in which two bookmarks should have come, is given up and
+ *     resumed on another connection; TCP keep-alive and TCP_USER_TIMEOUT find half-open ones within
+ *     a minute;
  *   - a line has a cap; one that is too long or malformed is an error of that watch, never a crash.
  *
  * The receiver does mark and sweep: between list_begin and list_end every object that exists is

@@ -38,7 +38,9 @@
 #define BACKOFF_MIN_MS 800
 #define BACKOFF_MAX_MS 30000
 #define BACKOFF_RESET_MS 120000
-#define STALL_GRACE_S 30
+/* Bookmarks come once a minute: this is two of them lost, and some. client-go finds a server that
+ * holds the connection and says nothing by HTTP/2's pings. */
+#define WATCH_IDLE_MS 150000
 #define SHORT_WATCH_MS 1000 /* an end sooner than this without an event is a failure */
 #define HOLLOW_MAX 5        /* streams in a row that began and gave nothing, before a new list */
 #define HOLLOW_TROUBLE 3    /* … before the receiver is told */
@@ -332,6 +334,14 @@ static void watch_ended(struct kube_watch *w)
     start(w); /* the server's time-out: go on from the last resourceVersion */
 }
 
+/* Where nothing happens a server may have no bookmark to send: silence is a reason to ask, and no
+ * failure until that is not answered. */
+static void watch_silent(struct kube_watch *w)
+{
+    log_debug("watch silent", KV("kind", kube_resource(w->spec.kind)->kind));
+    start(w);
+}
+
 /* ---- the call ---- */
 
 static void on_head(void *arg, const struct http_response *head)
@@ -391,7 +401,9 @@ static void on_done(void *arg, const struct http_response *res, const struct err
     else if (res && w->status != 200)
         kube_status_error(w->status, w->answer.buf, w->answer.len, res->retry_after_ms, &err);
     enter(w);
-    if (err.code)
+    if (err.code == ERR_TIMEOUT && began && !w->listing)
+        watch_silent(w);
+    else if (err.code)
         fail(w, &err, began);
     else if (w->listing)
         page_end(w);
@@ -456,7 +468,7 @@ static void start(struct kube_watch *w)
     } else {
         add_query(&url, "resourceVersion", w->resource_version);
         strbuf_addf(&url, "&watch=true&allowWatchBookmarks=true&timeoutSeconds=%d", seconds);
-        req.idle_timeout_ms = (int64_t)((seconds + STALL_GRACE_S) * 1000 * scale(w));
+        req.idle_timeout_ms = (int64_t)(WATCH_IDLE_MS * scale(w));
     }
     req.url = url.overflow ? NULL : url.buf;
     req.headers = headers;
