@@ -365,12 +365,11 @@ static int run(int argc, char **argv)
     cleanup_arena struct arena a = {0};
     struct process p = {.started = clock_mono_ms()};
     struct options o = {0};
-    const char *args[16];
+    const char **args = arena_new_array(&a, const char *, (size_t)argc + 1);
     enum log_level level;
     struct error err;
     int n_args = 0;
 
-    argc = MIN(argc, 16);
     int rc = cli_options(&command_run, argc, argv, &o, args, &n_args);
     if (rc >= 0)
         return rc;

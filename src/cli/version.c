@@ -2,11 +2,13 @@
 #include <stdio.h>
 
 #include "cli.h"
+#include "flinkop/arena.h"
 #include "flinkop/flink_version.h"
 
 static int run(int argc, char **argv)
 {
-    const char *args[1];
+    cleanup_arena struct arena a = {0};
+    const char **args = arena_new_array(&a, const char *, (size_t)argc + 1);
     int n;
     int rc = argc ? cli_options(&command_version, argc, argv, NULL, args, &n) : -1;
 
