@@ -10,6 +10,7 @@
 #   make mutants         bugs put in on purpose, each of which the simulator must find
 #   make fuzz            libFuzzer, each parser for ten minutes (FUZZ_SECONDS)
 #   make bench           figures beside their targets
+#   make soak            half an hour of everything at once; what the operator keeps of it (SOAK="--asan --minutes 5")
 #   make lint            format, warnings, clang-tidy, include direction
 #   make format          applies the format
 #   make deps            installs what building and testing need (Debian 12, root)
@@ -46,7 +47,7 @@ OBJS := $(patsubst src/%.c,$(OUT)/%.o,$(filter-out $(MAIN),$(SRCS)))
 UNIT_SRCS := $(wildcard tests/unit/*.c)
 UNIT_OBJS := $(patsubst tests/%.c,$(OUT)/tests/%.o,$(UNIT_SRCS))
 
-.PHONY: all demo demo-down test test-full unit hostile fuzz bench lint format deps clean help
+.PHONY: all demo demo-down test test-full unit hostile fuzz bench soak lint format deps clean help
 all: build/flink-operator
 
 build/flink-operator: $(OUT)/flink-operator
@@ -89,6 +90,10 @@ test-full:
 bench:
 	$(Q)tests/deps build test
 	$(Q)tests/bench/run
+
+soak:
+	$(Q)tests/deps build test
+	$(Q)tests/soak/run $(SOAK)
 
 fuzz:
 	$(Q)$(MAKE) --no-print-directory -f tests/fuzz/Makefile run SECONDS=$(or $(FUZZ_SECONDS),600)

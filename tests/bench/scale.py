@@ -31,8 +31,8 @@ MADE = (("configmap", "flink-config-CLUSTER"), ("deployment", "CLUSTER"), ("serv
 class Operator(Process):
     """The release build. The first line of its log is the time at which the process became the operator."""
 
-    def __init__(self, bed, folder, kubeconfig):
-        super().__init__(bed, folder, "--kubeconfig", kubeconfig, "--flink-access", "direct", "--port", "0",
+    def __init__(self, bed, folder, kubeconfig, *options):
+        super().__init__(bed, folder, "--kubeconfig", kubeconfig, "--flink-access", "direct", "--port", "0", *options,
                          binary="build/flink-operator", under=("bash", "-c", 'echo "$EPOCHREALTIME"; exec "$@"', "bash"))
         self.wait()
 
@@ -55,8 +55,9 @@ class Operator(Process):
 
 
 class Scale(Accounts):
-    def __init__(self, report, folder):
-        self.report, self.folder = report, folder
+    def __init__(self, report, folder, rules=()):
+        """rules: what the operator's account may do beside what its Role says."""
+        self.report, self.folder, self.more = report, folder, list(rules)
         self.bed, self.kube, self.responder, self.operator = Bed("bench"), None, None, None
         self.n = 0  # clusters so far
 
@@ -70,12 +71,12 @@ class Scale(Accounts):
         self.bed("ctl", "restart", "kcm")  # its garbage collector looks for new kinds only twice a minute
         self.kube.namespace(NS)
         self.start_accounts()
-        self.login = self.kubeconfig(self.folder, self.account(ACCOUNT, everywhere=True))
+        self.login = self.kubeconfig(self.folder, self.account(ACCOUNT, everywhere=True, rules=self.rules + self.more))
         self.bed("kwok", "10")
         for network in NETWORKS:
             self.bed("in", "ip", "route", "replace", "local", network, "dev", "lo")
         self.responder = self.bed.start(sys.executable, os.path.join(ROOT, "tests/bench/responder.py"), REPLIES, "8081",
-                                        stdout=subprocess.PIPE, text=True)
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         check(self.responder.stdout.readline().strip() == "ready", "the responder did not start")
 
     def stop(self):
@@ -225,8 +226,8 @@ def kind(event):
 
 
 @contextlib.contextmanager
-def fresh(*arguments):
-    scale = Scale(*arguments)
+def fresh(*arguments, kind=Scale, **more):
+    scale = kind(*arguments, **more)
     try:
         scale.start()
         yield scale

@@ -377,6 +377,7 @@ static struct plan plan_job(struct situation *s, jv cr)
         .cluster_exists = jv_present(cluster),
         .cluster_ready = jv_bool_or(jv_get(cluster, "ready"), false),
         .cluster_releasing = jv_bool_or(jv_get(cluster, "releasing"), false),
+        .cluster_busy = jv_bool_or(jv_get(cluster, "busy"), false),
         .cluster_rescales = jv_bool_or(jv_get(cluster, "rescales"), false),
         .cluster_ended = jv_bool_or(jv_get(cluster, "ended"), false),
         .cluster_text = str_or(JV_STRING(cluster, "text"), "waiting for the cluster"),
@@ -411,7 +412,10 @@ static struct plan plan_job(struct situation *s, jv cr)
         memory = reconcile_session_job(s->a, &snap).memory;
         snap.now += before;
     }
-    return reconcile_session_job(s->a, &snap).plan;
+    struct job_plan found = reconcile_session_job(s->a, &snap);
+
+    ck_assert_int_eq(found.held, jv_bool_or(jv_get(s->doc, "held"), false));
+    return found.plan;
 }
 
 /* ---- the plan as YAML ---- */
