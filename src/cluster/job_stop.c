@@ -85,19 +85,33 @@ bool job_status_written(const struct job_stop *s)
     return false;
 }
 
+static bool cancel_requested(jv status)
+{
+    return jv_bool_or(jv_get(status, CANCEL_REQUESTED), false);
+}
+
 /* The status says it, or cannot: the CRD is of a former version and does not have the field. */
 static bool recorded_cancel(struct job_stop *s)
 {
     struct stop_memory *m = s->memory;
 
     m->cancel_told |= m->cancel_recorded && job_status_written(s);
-    return m->cancel_told || jv_bool_or(jv_get(s->status, CANCEL_REQUESTED), false);
+    return m->cancel_told || cancel_requested(s->status);
 }
 
 /* Who finds it cancelled, after a crash, must know that another run is to follow, or none: Flink
- * does not tell who did it. */
+ * does not tell who did it. What is being cancelled already, others may have done; and how a job
+ * with state is best ended shows only when its JobManager answers. */
 static void cancel(struct job_stop *s)
 {
+    if (s->job && s->job->job.state == JOB_CANCELLING) {
+        s->progress = "waiting for the job to end";
+        return;
+    }
+    if (!s->reachable && stateful(s) && !s->last) {
+        s->progress = "waiting for the JobManager, to end the job";
+        return;
+    }
     s->progress = "cancelling the job";
     if (s->last || recorded_cancel(s)) {
         if (due(s, &s->memory->sent, AGAIN_MS))
@@ -178,7 +192,7 @@ bool job_stop_begun(jv status, const struct stop_memory *m, enum job_state state
     if (recorded_trigger(status))
         return true;
     return !job_ended_itself(state) &&
-           (jv_bool_or(jv_get(status, CANCEL_REQUESTED), false) ||
+           (cancel_requested(status) ||
             (m->sent >= 0 && str_eq(m->job_id, JV_STRING(status, "jobId"))));
 }
 
@@ -300,7 +314,7 @@ static void stop_with_savepoint(struct job_stop *s)
 
     if (state == JOB_CANCELLING || state == JOB_FAILING)
         s->progress = "waiting for the job to end";
-    else if (state != JOB_RUNNING && job_falls_back(s->conf))
+    else if (state != JOB_RUNNING && (job_falls_back(s->conf) || cancel_requested(s->status)))
         cancel(s);
     else if (state != JOB_RUNNING)
         s->progress = "waiting for the job to run, to take a savepoint";
