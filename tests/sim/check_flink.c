@@ -331,7 +331,7 @@ void check_race(const struct tm *tm, int64_t ms, int64_t settled)
     for (int i = 0; i < jm->n_jobs; i++)
         for (int k = 0; k < jm->jobs[i]->n_parts; k++)
             if (jm->jobs[i]->parts[k].reg->tm == tm && jm->jobs[i]->have >= jm->jobs[i]->need)
-                CHECK(!jm->jobs[i]->ours || jm->jobs[i]->failed > settled,
+                CHECK(!jm->jobs[i]->ours || (settled && jm->jobs[i]->failed > settled),
                       "TaskManager %s is deleted under job %.8s, which the "
                       "operator itself submitted, %lld ms after the look",
                       tm->name, jm->jobs[i]->jid, (long long)ms);
