@@ -80,7 +80,7 @@ const char *check_owner(const char *jid);
 void check_given_up(const char *text);
 bool check_is_given_up(const char *jid);
 /** A TaskManager that was taken since the last look, so long ago, is being deleted; settled: when
- * all jobs were seen to run as a whole. */
+ * all jobs were seen to run as a whole, 0: nobody has looked. */
 void check_race(const struct tm *tm, int64_t ms, int64_t settled);
 void check_flink_release(void);
 void check_registration(const struct jm *jm, const struct tm *tm);
