@@ -9,8 +9,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct arena;
 struct controller;
 struct flink_defaults;
+struct jv_list;
 struct kube_client;
 struct loop;
 
@@ -40,5 +42,10 @@ bool controller_synced(const struct controller *c);
 const char *controller_blind(const struct controller *c);
 /** The longest time in ms since a watch last heard from the server. */
 int64_t controller_silence(const struct controller *c);
+
+/** Adds what an engineer wants to see: the members "workQueues", "plans", "probes", "watches" and
+ * "stores" of an object, in the arena. Names and numbers only, nothing of specs; long lists are
+ * cut, "leftOut" says by how many. */
+void controller_dump(struct controller *c, struct arena *a, struct jv_list *ret);
 
 #endif

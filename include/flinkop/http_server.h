@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A small HTTP server on the loop, by libwebsockets: health, readiness, metrics. A table of routes;
- * a handler fills a reply from memory at once. Requests have a size cap and a deadline, and there
- * is a limit of open connections.
+ * a handler fills a reply from memory, at once or later. Requests have a size cap and a deadline,
+ * bodies of requests are not read, and there is a limit of open connections and of requests that
+ * wait for a later reply.
+ *
+ * With a certificate it speaks TLS (1.2 and later). Certificate and key are read again every ten
+ * seconds, as controller-runtime's certwatcher does; a new pair counts for new connections, as a
+ * whole or not at all: one that is broken, or half written, is told in the log and the former one
+ * stays.
  */
 #ifndef FLINKOP_HTTP_SERVER_H
 #define FLINKOP_HTTP_SERVER_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "flinkop/macros.h"
 
@@ -15,24 +23,58 @@ struct error;
 struct loop;
 struct strbuf;
 struct http_server;
+struct http_waiting;
+
+/* What a client asks for. The strings live until the handler returns. */
+struct http_asked {
+    const char *method;        /* "GET" (also for HEAD) or "PUT" */
+    const char *path, *query;  /* query without '?', "" if none */
+    const char *authorization; /* value of that header, "" if none; "" in a later reply */
+    bool local;                /* the client has a loopback address */
+};
 
 struct http_reply {
-    int status;               /* 200 by default */
-    const char *content_type; /* "text/plain; charset=utf-8" by default */
-    struct strbuf *body;      /* append here; capped */
+    const struct http_asked *asked;
+    struct http_asking *asking; /* the server's own */
+    int status;                 /* 200 by default */
+    const char *content_type;   /* lives for ever; "text/plain; charset=utf-8" by default */
+    struct strbuf *body;        /* append here; capped */
 };
+
+typedef void (*http_handle_fn)(void *arg, struct http_reply *reply);
 
 struct http_route {
     const char *path; /* exact, or "*" for any other path */
-    void (*handle)(void *arg, struct http_reply *reply);
+    http_handle_fn handle;
     void *arg;
+    bool put; /* PUT is served as well */
 };
 
-/** Serves GET and HEAD on the port of all addresses (0: any free one). The table is copied.
- * ERR_INTERNAL names the port when it cannot be bound. */
-struct http_server *http_server_new(struct loop *loop, int port, const struct http_route *routes,
-                                    size_t n, struct error *err) MUST_CHECK;
+struct http_server_options {
+    int port; /* of all addresses; 0: any free one */
+    const struct http_route *routes;
+    size_t n;
+    const char *cert_file, *key_file; /* PEM, the chain behind the certificate; NULL: no TLS */
+    int64_t reread_ms;                /* 0: 10 s; others are for tests */
+};
+
+/** Serves GET and HEAD. Everything is copied. ERR_INTERNAL names the port when it cannot be bound;
+ * a certificate that cannot be used is an error that names its file. */
+struct http_server *http_server_new(struct loop *loop, const struct http_server_options *o,
+                                    struct error *err) MUST_CHECK;
 int http_server_port(const struct http_server *s);
+/** Calls nobody any more. NULL is allowed. */
 void http_server_free(struct http_server *s);
+
+/**
+ * For a handler that has no answer yet: what it has put into the reply is not sent, and the client
+ * waits for http_reply_now, for REQUEST_TIMEOUT_S at most. gone(arg) is called when the client does
+ * not wait any more; then there is nothing to be answered. NULL: too many wait already, the handler
+ * has to reply.
+ */
+struct http_waiting *http_reply_later(struct http_reply *reply, void (*gone)(void *arg),
+                                      void *arg) MUST_CHECK;
+/** Replies with what the handler says, which is called before this returns. */
+void http_reply_now(struct http_waiting *w, http_handle_fn handle, void *arg);
 
 #endif

@@ -80,8 +80,8 @@ void kube_client_free(struct kube_client *c);
 struct kube_config *kube_client_config(struct kube_client *c);
 struct loop *kube_client_loop(struct kube_client *c);
 
-/** Asked right before each write, to the API server or through its proxy, is sent; Leases apart.
- * Borrowed; NULL: none. */
+/** Asked right before each write, to the API server or through its proxy, is sent; Leases and
+ * reviews apart. Borrowed; NULL: none. */
 void kube_client_set_fence(struct kube_client *c, const struct http_fence *fence);
 /** For those who write elsewhere. */
 const struct http_fence *kube_client_fence(const struct kube_client *c);

@@ -23,7 +23,9 @@ struct error;
     X(ROUTE,           "Route",             "route.openshift.io/v1",        "routes")               \
     X(NETWORKPOLICY,   "NetworkPolicy",     "networking.k8s.io/v1",         "networkpolicies")      \
     X(EVENT,           "Event",             "v1",                           "events")               \
-    X(LEASE,           "Lease",             "coordination.k8s.io/v1",       "leases")
+    X(LEASE,           "Lease",             "coordination.k8s.io/v1",       "leases")               \
+    X(TOKENREVIEW,     "TokenReview",       "authentication.k8s.io/v1",     "tokenreviews")         \
+    X(SUBJECTACCESSREVIEW, "SubjectAccessReview", "authorization.k8s.io/v1", "subjectaccessreviews")
 /* clang-format on */
 
 /* Member that an object gets here when its spec holds what cannot be read (json_tame): "path:

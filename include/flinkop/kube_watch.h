@@ -70,4 +70,15 @@ bool kube_watch_synced(const struct kube_watch *w);
 /** Monotonic time of the last byte from the server. */
 int64_t kube_watch_last_byte(const struct kube_watch *w);
 
+/* Where a watch stands, for people. */
+struct kube_watch_info {
+    const char *resource_version; /* to go on from; NULL: a list is needed first */
+    bool listing, synced, in_trouble;
+    int lists;       /* complete ones, the first included */
+    int64_t started; /* the request under way, or the last one */
+    int64_t last_byte;
+};
+/** Its strings live until the next turn. */
+struct kube_watch_info kube_watch_info(const struct kube_watch *w);
+
 #endif

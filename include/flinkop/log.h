@@ -28,7 +28,10 @@ struct log_kv {
 #define KV_INT(k, v) ((struct log_kv){.key = (k), .num = (v)})
 
 void log_setup(enum log_level level, enum log_format format);
-void log_set_level(enum log_level level);
+enum log_level log_level(void);
+const char *log_level_name(enum log_level level);
+/** While the process runs: the change itself is logged, unless both levels leave that out. */
+void log_change_level(enum log_level level);
 bool log_enabled(enum log_level level);
 bool log_level_parse(const char *name, enum log_level *ret);
 bool log_format_parse(const char *name, enum log_format *ret);

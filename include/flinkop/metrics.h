@@ -8,6 +8,8 @@
  *                                                    "code", "method");
  *     metric_add(&requests, 1, "200", "GET");
  *
+ * Adding 0 makes a series that rate() and absent() can see before the first event.
+ *
  * Labels are positional and NULL-free; series are created on demand, up to a cap per metric (a
  * label with unbounded values is a bug that must not eat the memory).
  */
@@ -63,6 +65,9 @@ void metric_clear(struct metric *m);
 
 /** fn(arg) runs before each scrape to set gauges that are cheaper to compute than to maintain. */
 void metrics_on_scrape(void (*fn)(void *arg), void *arg);
+
+/** From now on process_*, too, as Prometheus' client libraries name it. */
+void metrics_of_process(void);
 
 /** Appends everything registered, in order of first use. */
 void metrics_write(struct strbuf *sb);

@@ -57,6 +57,27 @@ int64_t workqueue_next(const struct workqueue *q, int64_t now);
 /** Ready keys. */
 size_t workqueue_depth(const struct workqueue *q);
 
+enum workqueue_state { WORKQUEUE_WORKING, WORKQUEUE_READY, WORKQUEUE_WAITING };
+
+/* What is known of a key, for people. */
+struct workqueue_item {
+    const char *key;
+    enum workqueue_state state;
+    enum workqueue_priority priority; /* of one that is ready */
+    int64_t since;                    /* when it became so; not of one that waits */
+    int64_t when;                     /* when it becomes ready (once more), INT64_MAX: not known */
+    unsigned failures;                /* in a row */
+    bool again;                       /* added while it is worked on */
+};
+
+/** Calls fn for the keys that are worked on, those that are ready in the order in which they will
+ * be handed out, then for those that wait for their time; of these the ones that have failed first.
+ */
+void workqueue_each(const struct workqueue *q,
+                    void (*fn)(void *arg, const struct workqueue_item *item), void *arg);
+/** Keys about which anything is known. */
+size_t workqueue_items(const struct workqueue *q);
+
 /**
  * Metrics have client-go's names: workqueue_adds_total, _retries_total, _queue_duration_seconds and
  * _work_duration_seconds are kept as things happen. This sets the gauges (_depth,

@@ -25,8 +25,22 @@ void log_setup(enum log_level level, enum log_format format)
     style = format;
 }
 
-void log_set_level(enum log_level level)
+enum log_level log_level(void)
 {
+    return threshold;
+}
+
+const char *log_level_name(enum log_level level)
+{
+    return level_names[level];
+}
+
+void log_change_level(enum log_level level)
+{
+    enum log_level before = threshold;
+
+    threshold = MAX(level, before);
+    log_info("log level", KV("level", log_level_name(level)), KV("before", log_level_name(before)));
     threshold = level;
 }
 

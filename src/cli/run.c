@@ -18,6 +18,7 @@
 #include "flinkop/flink_defaults.h"
 #include "flinkop/hash.h"
 #include "flinkop/health.h"
+#include "flinkop/json.h"
 #include "flinkop/kube_client.h"
 #include "flinkop/kube_config.h"
 #include "flinkop/kube_lease.h"
@@ -35,7 +36,9 @@
 
 struct options {
     const char *kubeconfig, *context, *namespaces, *conf_dir;
-    int flink_access, port;
+    int flink_access, port, secure_port;
+    const char *tls_cert, *tls_key;
+    bool local_debug;
     const char *log_level;
     int log_format;
     bool elect;
@@ -63,6 +66,17 @@ static const struct option_spec table[] = {
      65535,
      .help = "Port of /healthz, /readyz and /metrics; 0: any free one; -1: "
              "kubernetes.operator.health.probe.port, else 8085"},
+    {"tls-cert", "FLINK_OPERATOR_TLS_CERT", "FILE", OPT_STRING, offsetof(struct options, tls_cert),
+     .help = "Certificate (PEM, the chain behind it), read again when it changes. With it /metrics "
+             "and /debug are on --secure-port, by TLS, for who brings a token and may get them"},
+    {"tls-key", "FLINK_OPERATOR_TLS_KEY", "FILE", OPT_STRING, offsetof(struct options, tls_key),
+     .help = "Its key (PEM)"},
+    {"secure-port", "FLINK_OPERATOR_SECURE_PORT", "PORT", OPT_INT,
+     offsetof(struct options, secure_port), "8443", 0, 65535, .help = "That port; 0: any free one"},
+    {"local-debug", "FLINK_OPERATOR_LOCAL_DEBUG", NULL, OPT_BOOL,
+     offsetof(struct options, local_debug),
+     .help = "Show /debug on --port, too, to callers of this machine, whoever they are: for "
+             "development"},
     {"conf-dir", "FLINK_CONF_DIR", "DIR", OPT_STRING, offsetof(struct options, conf_dir),
      .help = "Operator configuration (config.yaml or flink-conf.yaml): defaults for all clusters"},
     {"leader-elect", "FLINK_OPERATOR_LEADER_ELECT", NULL, OPT_BOOL, offsetof(struct options, elect),
@@ -72,7 +86,8 @@ static const struct option_spec table[] = {
      .help = "That Lease, without NS in the operator's own namespace; empty: "
              "kubernetes.operator.leader-election.lease-name, else flink-operator"},
     {"log-level", "FLINK_OPERATOR_LOG_LEVEL", "LEVEL", OPT_STRING,
-     offsetof(struct options, log_level), "info", .help = "error, warn, info or debug"},
+     offsetof(struct options, log_level), "info",
+     .help = "error, warn, info or debug; SIGUSR1 switches to debug and back"},
     {"log-format", "FLINK_OPERATOR_LOG_FORMAT", NULL, OPT_CHOICE,
      offsetof(struct options, log_format), "auto", .choices = formats,
      .help = "One JSON object a line, or text; auto: text on a terminal"},
@@ -88,6 +103,7 @@ struct process {
     struct controller *controller; /* NULL: another process leads */
     struct health *health;
     struct timer *sync_timer, *drain_timer, *trim_timer;
+    enum log_level log_level; /* to come back to from debug */
     int64_t started;
     bool stopping, lost;
 };
@@ -128,26 +144,45 @@ static bool ready(void *arg, struct strbuf *why)
     return !wrong;
 }
 
-static struct metric build_info = METRIC_GAUGE(
-    "flink_operator_build_info", "The version of the operator", "version", "namespace", "pod");
-static struct metric cpu_seconds = METRIC_COUNTER(
-    "process_cpu_seconds_total", "Total user and system CPU time spent in seconds.", NULL);
-static struct metric resident =
-    METRIC_GAUGE("process_resident_memory_bytes", "Resident memory size in bytes.", NULL);
+/* ---- debug ---- */
 
-static void scrape(void *arg)
+static jv leadership(struct arena *a, const struct process *p)
 {
-    cleanup_free char *statm = NULL;
-    struct error err;
-    long pages = 0;
-
-    (void)arg;
-    statm = file_read("/proc/self/statm", 4096, NULL, &err);
-    if (statm && sscanf(statm, "%*s %ld", &pages) == 1)
-        metric_set(&resident, (double)pages * (double)sysconf(_SC_PAGESIZE));
-    metric_set(&cpu_seconds, (double)clock() / CLOCKS_PER_SEC);
+    if (!p->lease)
+        return jv_dup(a, OBJ({"elected", BOOL(false)}, {"leads", BOOL(true)}));
+    return jv_dup(a,
+                  OBJ({"elected", BOOL(true)}, {"leads", BOOL(p->controller != NULL)},
+                      {"identity", STR(p->identity)}, {"holder", STR(kube_lease_holder(p->lease))},
+                      {"error", STR(kube_lease_error(p->lease))}));
 }
 
+static void debug(void *arg, struct strbuf *ret)
+{
+    struct process *p = arg;
+    cleanup_arena struct arena a = {0};
+    struct jv_list all = JV_LIST(&a);
+    const char *waits = waits_for(p);
+
+    jv_list_put(&all, "version", STR(FLINKOP_VERSION));
+    jv_list_put(&all, "upMs", INT(clock_mono_ms() - p->started));
+    jv_list_put(&all, "logLevel", STR(log_level_name(log_level())));
+    jv_list_put(&all, "ready", BOOL(!waits));
+    jv_list_put(&all, "waitsFor", STR(waits));
+    jv_list_put(&all, "leader", leadership(&a, p));
+    if (p->controller)
+        controller_dump(p->controller, &a, &all);
+    json_write(ret, jv_list_obj(&all));
+}
+
+static void switch_log_level(void *arg)
+{
+    const struct process *p = arg;
+
+    log_change_level(log_level() == LOG_DEBUG ? p->log_level : LOG_DEBUG);
+}
+
+static struct metric build_info = METRIC_GAUGE(
+    "flink_operator_build_info", "The version of the operator", "version", "namespace", "pod");
 /* ---- life ---- */
 
 static void stop_now(void *arg)
@@ -326,7 +361,6 @@ static int serve(struct process *p, struct arena *a, const struct options *o,
 {
     const char *const *ns = namespaces(a, o, d);
     const struct kube_config_options ko = {.kubeconfig = o->kubeconfig, .context = o->context};
-    const struct health_checks checks = {live, ready, p};
 
     p->config = kube_config_load(p->loop, &ko, err);
     if (!p->config)
@@ -343,18 +377,32 @@ static int serve(struct process *p, struct arena *a, const struct options *o,
     p->trim_timer = timer_new(p->loop, trim, p);
     if (begin(p, a, o, d, err))
         return -1;
-    p->health = health_new(p->loop, port(o, d), &checks, err);
+    p->health = health_new(
+        p->loop,
+        &(struct health_options){.port = port(o, d),
+                                 .live = live,
+                                 .ready = ready,
+                                 .debug = debug,
+                                 .arg = p,
+                                 .local_debug = o->local_debug,
+                                 .cert_file = str_empty(o->tls_cert) ? NULL : o->tls_cert,
+                                 .key_file = o->tls_key,
+                                 .secure_port = o->secure_port,
+                                 .kube = p->kube},
+        err);
     if (!p->health)
         return -1;
     loop_on_signal(p->loop, SIGTERM, on_signal, p);
     loop_on_signal(p->loop, SIGINT, on_signal, p);
+    loop_on_signal(p->loop, SIGUSR1, switch_log_level, p);
     timer_start(p->trim_timer, TRIM_MS);
     metric_set(&build_info, 1, FLINKOP_VERSION, str_or_empty(p->work.operator_ns),
                str_or_empty(getenv("POD_NAME")));
-    metrics_on_scrape(scrape, NULL);
+    metrics_of_process();
     log_info("started", KV("version", FLINKOP_VERSION), KV("server", kube_config_server(p->config)),
              KV("namespaces", ns[0] ? str_or(o->namespaces, "(configured)") : "(all)"),
-             KV("identity", p->identity), KV_INT("port", health_port(p->health)));
+             KV("identity", p->identity), KV_INT("port", health_port(p->health)),
+             KV_INT("securePort", health_secure_port(p->health)));
     loop_run(p->loop);
     log_info("stopped");
     return 0;
@@ -381,6 +429,11 @@ static int run(int argc, char **argv)
         cli_error("--log-level: \"%s\" is not one of error, warn, info, debug", o.log_level);
         return EXIT_USAGE;
     }
+    if (str_empty(o.tls_cert) != str_empty(o.tls_key)) {
+        cli_error("--tls-cert and --tls-key belong together");
+        return EXIT_USAGE;
+    }
+    p.log_level = level;
     setup_log(&o, level);
     mem_init();
     signal(SIGPIPE, SIG_IGN); /* writing to a closed connection is an error, not an end */

@@ -94,6 +94,7 @@ struct controller *controller_new(const struct controller_options *o)
         k->name = kube_resource(controlled[i])->plural;
         k->queue = workqueue_new(
             &(struct workqueue_options){.name = k->name, .backoff_max_ms = BACKOFF_MAX_MS});
+        reconcile_metrics_begin(controlled[i], k->name);
     }
     c->executor = (struct executor){
         .loop = o->loop,

@@ -7,6 +7,7 @@
 #include "flinkop/arena.h"
 #include "flinkop/controller.h"
 #include "flinkop/kube_resource.h"
+#include "flinkop/kube_watch.h"
 #include "flinkop/plan.h"
 #include "flinkop/strmap.h"
 #include "flinkop/workqueue.h"
@@ -29,7 +30,8 @@ struct target {
     struct outcome *outcomes;
     size_t n_outcomes;
     struct execution *running;
-    bool releasing; /* TaskManagers, by what is running */
+    bool comes_back; /* its last plan asks for another pass */
+    bool releasing;  /* TaskManagers, by what is running */
     /* Executions until the status tells of a submission: its own, and the one that writes it. */
     int submitting;
     size_t *place; /* what the execution counts in */
@@ -103,9 +105,20 @@ void watches_ask(struct controller *c, struct target *t, unsigned kinds);
  * that is not known, or why its objects may be listed but not watched, or NULL. */
 enum kind_served watches_served(const struct controller *c, enum kube_kind kind, const char *key,
                                 const char **ret_error);
+struct watch_state {
+    enum kube_kind kind;
+    const char *ns; /* NULL: all */
+    struct kube_watch_info info;
+    const char *error; /* why it cannot be watched, NULL: it can */
+};
+/** For each watch that there is right now. */
+void watches_each(const struct controller *c,
+                  void (*fn)(void *arg, const struct watch_state *state), void *arg);
 
 /* ---- reconcile.c ---- */
 
+/** Metrics of a controller at which nothing has happened. */
+void reconcile_metrics_begin(enum kube_kind kind, const char *name);
 /** Hands the key out soon, if there is such a resource. */
 void enqueue(struct controller *c, enum kube_kind kind, const char *key,
              enum workqueue_priority priority);

@@ -18,6 +18,13 @@ static struct metric taskmanagers = METRIC_GAUGE("flink_cluster_taskmanagers",
 static struct metric slots = METRIC_GAUGE("flink_cluster_slots", "Task slots of a session cluster.",
                                           "namespace", "name", "state");
 
+static struct metric store_size =
+    METRIC_GAUGE("store_objects", "Objects of a kind that are known.", "kind");
+static struct metric store_memory =
+    METRIC_GAUGE("store_bytes", "Memory for the objects of a kind.", "kind");
+static struct metric watch_age = METRIC_GAUGE(
+    "watch_age_seconds", "Time since a watch last heard from the API server.", "kind", "namespace");
+
 static void count_resources(struct controller *c)
 {
     metric_clear(&resources);
@@ -46,6 +53,26 @@ static void show_cluster(const struct target *t)
     metric_set(&slots, n->slots_needed, ns, name, "needed");
 }
 
+static void show_stores(const struct controller *c)
+{
+    for (size_t i = 0; i < KIND_COUNT; i++) {
+        const struct store *st = c->stores[i];
+
+        if (!st)
+            continue;
+        metric_set(&store_size, (double)store_count(st), kube_resource(i)->kind);
+        metric_set(&store_memory, (double)store_bytes(st), kube_resource(i)->kind);
+    }
+}
+
+static void show_watch(void *arg, const struct watch_state *w)
+{
+    const struct controller *c = arg;
+
+    metric_set(&watch_age, (double)(loop_now(c->loop) - w->info.last_byte) / 1000,
+               kube_resource(w->kind)->kind, w->ns ? w->ns : "");
+}
+
 void controller_scrape(void *arg)
 {
     struct controller *c = arg;
@@ -54,6 +81,9 @@ void controller_scrape(void *arg)
     for (size_t i = 0; i < ARRAY_SIZE(controlled); i++)
         workqueue_observe(c->kinds[controlled[i]].queue, loop_now(c->loop));
     count_resources(c);
+    show_stores(c);
+    metric_clear(&watch_age);
+    watches_each(c, show_watch, c);
     metric_clear(&ready);
     metric_clear(&taskmanagers);
     metric_clear(&slots);

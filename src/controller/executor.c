@@ -16,24 +16,31 @@
 #include "store.h"
 #include "submit.h"
 
-static const char *const verbs[] = {
-    [ACT_APPLY] = "applied",
-    [ACT_CREATE] = "created",
-    [ACT_DELETE] = "deleted",
-    [ACT_PATCH] = "patched",
-    [ACT_STATUS] = "status patched",
-    [ACT_EVENT] = "event",
-    [ACT_RELEASE] = "released",
-    [ACT_FIND_JOB] = "job looked up",
-    [ACT_SUBMIT_JOB] = "job submitted",
-    [ACT_CANCEL_JOB] = "job cancelled",
-    [ACT_JOB_ERROR] = "job error read",
-    [ACT_STOP_JOB] = "job stopped",
-    [ACT_FIND_SAVEPOINT] = "savepoint looked up",
-    [ACT_READ_STATE] = "last state read",
-    [ACT_READ_HA] = "high availability read",
-    [ACT_RESCALE_JOB] = "job rescaled",
+static const struct {
+    const char *word, *done;
+} verbs[] = {
+    [ACT_APPLY] = {"apply", "applied"},
+    [ACT_CREATE] = {"create", "created"},
+    [ACT_DELETE] = {"delete", "deleted"},
+    [ACT_PATCH] = {"patch", "patched"},
+    [ACT_STATUS] = {"patch status", "status patched"},
+    [ACT_EVENT] = {"event", "event"},
+    [ACT_RELEASE] = {"release", "released"},
+    [ACT_FIND_JOB] = {"look job up", "job looked up"},
+    [ACT_SUBMIT_JOB] = {"submit job", "job submitted"},
+    [ACT_CANCEL_JOB] = {"cancel job", "job cancelled"},
+    [ACT_JOB_ERROR] = {"read job error", "job error read"},
+    [ACT_STOP_JOB] = {"stop job", "job stopped"},
+    [ACT_FIND_SAVEPOINT] = {"look savepoint up", "savepoint looked up"},
+    [ACT_READ_STATE] = {"read last state", "last state read"},
+    [ACT_READ_HA] = {"read high availability", "high availability read"},
+    [ACT_RESCALE_JOB] = {"rescale job", "job rescaled"},
 };
+
+const char *action_word(enum action_type type)
+{
+    return verbs[type].word;
+}
 
 static struct store *store_of(const struct op *op)
 {
@@ -87,14 +94,14 @@ void op_end(struct op *op, const struct error *err)
     o->ok = err->code == ERR_NONE;
     o->error = *err;
     if (op_is_look(op))
-        log_debug(verbs[op->act->type], KV("object", str_or_empty(op->act->name)),
+        log_debug(verbs[op->act->type].done, KV("object", str_or_empty(op->act->name)),
                   KV("error", o->ok ? "" : err->text));
     else if (o->ok)
-        log_info(verbs[op->act->type], KV("kind", kube_resource(op->act->kind)->kind),
+        log_info(verbs[op->act->type].done, KV("kind", kube_resource(op->act->kind)->kind),
                  KV("object", str_or_empty(op->act->name)),
                  KV_INT("ms", loop_now(e->x->loop) - op->started));
     else
-        log_warn("failed", KV("action", verbs[op->act->type]),
+        log_warn("failed", KV("action", verbs[op->act->type].done),
                  KV("kind", kube_resource(op->act->kind)->kind),
                  KV("object", str_or_empty(op->act->name)), KV("error", err->text));
     BUG_ON(!e->pending);

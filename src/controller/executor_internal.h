@@ -30,6 +30,9 @@ struct execution {
     void *arg;
 };
 
+/** What it does, in a word or two. */
+const char *action_word(enum action_type type);
+
 /** Ends it with this outcome. */
 void op_end(struct op *op, const struct error *err);
 void op_ok(struct op *op);

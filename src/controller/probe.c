@@ -174,6 +174,11 @@ const struct obs_flink *probe_result(const struct probe *p)
     return &p->now;
 }
 
+struct probe_info probe_info(const struct probe *p)
+{
+    return (struct probe_info){p->pace, p->in_round, p->guest.link != NULL};
+}
+
 /* One that is left alone does not slow down the others. */
 static void count(struct probe *p)
 {

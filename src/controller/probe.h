@@ -48,4 +48,12 @@ void probe_soon(struct probe *p, bool rescaled);
 /** What is known; never NULL. Valid until the next turn. */
 const struct obs_flink *probe_result(const struct probe *p);
 
+/* What a probe is about to do, for people. */
+struct probe_info {
+    enum probe_pace pace;
+    bool asking;  /* a round is under way */
+    bool waiting; /* in line for one */
+};
+struct probe_info probe_info(const struct probe *p);
+
 #endif

@@ -43,6 +43,36 @@ static struct metric active_workers =
     METRIC_GAUGE("controller_runtime_active_workers",
                  "Number of currently used workers per controller", "controller");
 
+static struct metric most_workers =
+    METRIC_GAUGE("controller_runtime_max_concurrent_reconciles",
+                 "Maximum number of concurrent reconciles per controller", "controller");
+
+static size_t most_in_flight(enum kube_kind kind)
+{
+    return kind == KIND_FLINKDEPLOYMENT ? CLUSTERS_IN_FLIGHT : JOBS_IN_FLIGHT;
+}
+
+void reconcile_metrics_begin(enum kube_kind kind, const char *name)
+{
+    static const char *const results[] = {"success", "error", "requeue", "requeue_after"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(results); i++)
+        metric_add(&reconciles, 0, name, results[i]);
+    metric_add(&reconcile_errors, 0, name);
+    metric_set(&active_workers, 0, name);
+    metric_set(&most_workers, (double)most_in_flight(kind), name);
+}
+
+/* In controller-runtime's words: requeue is at once, requeue_after at a time that the plan gave. */
+static const char *result_of(const struct target *t, bool failed)
+{
+    if (failed)
+        return "error";
+    if (t->n_outcomes)
+        return "requeue";
+    return t->comes_back ? "requeue_after" : "success";
+}
+
 /* ---- queueing ---- */
 
 static void pump(void *arg);
@@ -387,7 +417,7 @@ static void execution_done(void *arg, const struct outcome *outcomes, size_t n, 
         o->job_id = o->job_id ? arena_strdup(&t->outcome_arena, o->job_id) : NULL;
         o->text = o->text ? arena_strdup(&t->outcome_arena, o->text) : NULL;
     }
-    metric_add(&reconciles, 1, k->name, failed ? "error" : "success");
+    metric_add(&reconciles, 1, k->name, result_of(t, failed));
     if (failed)
         metric_add(&reconcile_errors, 1, k->name);
     metric_observe(&reconcile_seconds, (double)(now - t->started) / 1000, k->name);
@@ -444,7 +474,8 @@ static void reconcile(struct controller *c, struct kind_control *k, enum kube_ki
         plan = plan_job(c, t, cr, object, &a);
     }
     t->n_outcomes = 0;
-    if (plan.next != INT64_MAX)
+    t->comes_back = plan.next != INT64_MAX;
+    if (t->comes_back)
         workqueue_add_at(k->queue, key, plan.next);
     log_debug("planned", KV_INT("actions", (int64_t)plan.n));
     t->started = loop_now(c->loop);
@@ -474,7 +505,7 @@ static void pump(void *arg)
         return;
     for (size_t i = 0; i < ARRAY_SIZE(controlled); i++) {
         struct kind_control *k = &c->kinds[controlled[i]];
-        size_t most = controlled[i] == KIND_FLINKDEPLOYMENT ? CLUSTERS_IN_FLIGHT : JOBS_IN_FLIGHT;
+        size_t most = most_in_flight(controlled[i]);
         const char *key;
 
         while (budget > 0 && k->in_flight < most && clock_mono_ms() - started < TURN_MS &&

@@ -40,6 +40,7 @@ struct store {
     void *arg;
     struct strmap entries; /* key -> struct entry */
     struct strmap groups;  /* index -> struct group */
+    size_t bytes;          /* of the entries with what they point to */
     uint64_t mark;
     struct arena scratch;
     struct strbuf text, packed; /* of the object that is being put */
@@ -59,8 +60,14 @@ struct store *store_new(enum kube_kind kind, store_change_fn changed, void *arg)
     return st;
 }
 
-static void entry_free(struct entry *e)
+static size_t entry_bytes(const struct entry *e)
 {
+    return sizeof(*e) + e->arena.total;
+}
+
+static void entry_free(struct store *st, struct entry *e)
+{
+    st->bytes -= entry_bytes(e);
     arena_free(&e->arena);
     slab_free(e, sizeof(*e));
 }
@@ -78,7 +85,7 @@ void store_free(struct store *st)
     if (!st)
         return;
     strmap_foreach (e, &st->entries)
-        entry_free(e->value);
+        entry_free(st, e->value);
     strmap_foreach (e, &st->groups)
         group_free(e->value);
     strmap_release(&st->entries);
@@ -285,6 +292,11 @@ size_t store_count(const struct store *st)
     return st->entries.count;
 }
 
+size_t store_bytes(const struct store *st)
+{
+    return st->bytes;
+}
+
 const struct stored *store_next(const struct store *st, void **cursor)
 {
     struct strmap_entry *at = strmap_next(&st->entries, *cursor);
@@ -301,6 +313,7 @@ static void put(struct store *st, const char *key, jv object, struct entry *old,
     struct entry *e = slab_calloc(sizeof(*e));
 
     fill(st, e, key, object);
+    st->bytes += entry_bytes(e);
     e->mark = st->mark;
     e->sure_until = sure_until;
     if (old)
@@ -309,7 +322,7 @@ static void put(struct store *st, const char *key, jv object, struct entry *old,
     group_add(st, e);
     st->changed(st->arg, st->kind, old ? &old->s : NULL, &e->s);
     if (old)
-        entry_free(old);
+        entry_free(st, old);
 }
 
 static bool key_of(jv object, char *key, size_t size)
@@ -397,7 +410,7 @@ static void drop(struct store *st, struct entry *e)
     group_remove(st, e);
     strmap_remove(&st->entries, e->s.key);
     st->changed(st->arg, st->kind, &e->s, NULL);
-    entry_free(e);
+    entry_free(st, e);
 }
 
 /* Taking the last finalizer off something that is being deleted ends it with that very write; the

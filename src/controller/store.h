@@ -49,6 +49,8 @@ const struct stored *store_get_key(const struct store *st, const char *key);
 const struct stored *const *store_by_index(const struct store *st, const char *index,
                                            size_t *ret_n);
 size_t store_count(const struct store *st);
+/** Memory for the objects themselves, without what finds them. */
+size_t store_bytes(const struct store *st);
 /** `void *at = NULL; const struct stored *s; while ((s = store_next(st, &at)))` */
 const struct stored *store_next(const struct store *st, void **cursor);
 

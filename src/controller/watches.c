@@ -234,6 +234,18 @@ void watches_release(struct controller *c)
     free(c->watchers);
 }
 
+void watches_each(const struct controller *c,
+                  void (*fn)(void *arg, const struct watch_state *state), void *arg)
+{
+    for (size_t i = 0; i < c->n_watchers; i++) {
+        const struct watcher *w = &c->watchers[i];
+
+        if (w->watch)
+            fn(arg,
+               &(struct watch_state){w->spec->kind, w->ns, kube_watch_info(w->watch), w->error});
+    }
+}
+
 bool controller_synced(const struct controller *c)
 {
     for (size_t i = 0; i < c->n_watchers; i++)

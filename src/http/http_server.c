@@ -9,6 +9,7 @@
  */
 #include "flinkop/http_server.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <libwebsockets.h>
 #include <netinet/in.h>
@@ -22,21 +23,29 @@
 #include "flinkop/mem.h"
 #include "flinkop/str.h"
 #include "flinkop/strbuf.h"
+#include "http_internal.h"
+#include "http_server_tls.h"
 
 #define MAX_CONNECTIONS 256
+#define MAX_TLS_CONNECTIONS 64 /* each has its buffers */
+#define MAX_WAITING 64
 #define MAX_REPLY ((size_t)64 << 20)
 #define PIECE ((size_t)16 << 10)
-#define MAX_HEAD 4096 /* of a request */
+#define MAX_HEAD 4096           /* of a request */
+#define MAX_TLS_HEAD (16 << 10) /* that may bring a token */
 #define REQUEST_TIMEOUT_S 10
 #define KEEPALIVE_S 75
 #define CLOSE_TURNS 8
 
 struct http_server {
     struct lws_context *context;
+    struct server_tls *tls; /* NULL: none */
     struct loop *loop;
     struct http_route *routes;
     size_t n;
     int port;
+    struct http_waiting *waiting;
+    size_t n_waiting;
     uv_idle_t turns; /* counts turns of the loop at the end */
     int turns_left;
 };
@@ -45,9 +54,32 @@ struct http_server {
 struct session {
     char *body;
     size_t len, sent;
+    bool head; /* it asks for the head only */
+    bool last; /* what comes behind the request is not read */
+    struct http_waiting *waiting;
+    /* a later reply that is to be sent: */
+    bool ready;
+    int status;
+    const char *content_type;
 };
 
-/* ---- answering ---- */
+struct http_waiting {
+    struct http_server *server;
+    struct lws *wsi;
+    struct session *ses;
+    struct http_waiting *next, **link;
+    struct http_asked asked; /* its strings ours */
+    void (*gone)(void *arg);
+    void *arg;
+};
+
+/* A request whose handler runs. */
+struct http_asking {
+    struct lws *wsi;
+    struct session *ses;
+};
+
+/* ---- requests ---- */
 
 static const struct http_route *find_route(const struct http_server *s, const char *path)
 {
@@ -62,58 +94,140 @@ static const struct http_route *find_route(const struct http_server *s, const ch
     return any;
 }
 
+static bool has(struct lws *wsi, enum lws_token_indexes token)
+{
+    return lws_hdr_total_length(wsi, token) > 0;
+}
+
+/* The value of a header, "" if it is not there; malloc'd. */
+static char *header(struct lws *wsi, enum lws_token_indexes token)
+{
+    int len = MAX(lws_hdr_total_length(wsi, token), 0);
+    char *text = xcalloc((size_t)len + 1, 1);
+
+    if (len && lws_hdr_copy(wsi, text, len + 1, token) < 0)
+        *text = 0;
+    return text;
+}
+
+/* Arguments of a URI are fragments that lws has taken apart at each '&'. */
+static char *query(struct lws *wsi)
+{
+    struct strbuf sb = STRBUF_INIT(MAX_TLS_HEAD);
+    char part[512];
+
+    for (int i = 0; lws_hdr_copy_fragment(wsi, part, sizeof(part), WSI_TOKEN_HTTP_URI_ARGS, i) > 0;
+         i++)
+        strbuf_addf(&sb, "%s%s", i ? "&" : "", part);
+    return strbuf_detach(&sb, NULL);
+}
+
+static bool is_local(struct lws *wsi)
+{
+    char peer[INET6_ADDRSTRLEN + 8];
+
+    lws_get_peer_simple(wsi, peer, sizeof(peer));
+    const char *v4 = str_skip_prefix(peer, "::ffff:");
+
+    return str_eq(peer, "::1") || str_has_prefix(v4 ? v4 : peer, "127.");
+}
+
+/* ---- answering ---- */
+
+static int add_header(struct lws *wsi, const char *name, const char *value, unsigned char **p,
+                      unsigned char *end)
+{
+    return lws_add_http_header_by_name(wsi, (const unsigned char *)name,
+                                       (const unsigned char *)value, (int)strlen(value), p, end);
+}
+
+static int end_reply(struct lws *wsi, const struct session *ses)
+{
+    return ses->last || lws_http_transaction_completed(wsi) ? -1 : 0;
+}
+
 /* Writes the head; the body waits in the session for the socket. */
-static int start_reply(struct lws *wsi, struct session *ses, const struct http_reply *reply)
+static int start_reply(struct lws *wsi, struct session *ses)
 {
     unsigned char buf[LWS_PRE + 2048], *start = buf + LWS_PRE, *p = start,
                                        *end = buf + sizeof(buf) - 1;
 
-    if (lws_add_http_common_headers(wsi, (unsigned)reply->status, reply->content_type,
-                                    reply->body->len, &p, end) ||
+    if (lws_add_http_common_headers(wsi, (unsigned)ses->status, ses->content_type, ses->len, &p,
+                                    end) ||
+        (ses->status == 401 && add_header(wsi, "www-authenticate:", "Bearer", &p, end)) ||
+        (ses->last && add_header(wsi, "connection:", "close", &p, end)) ||
         lws_finalize_write_http_header(wsi, start, &p, end))
         return -1;
-    if (lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI) > 0 || !reply->body->len)
-        return lws_http_transaction_completed(wsi) ? -1 : 0;
-    ses->body = strbuf_detach(reply->body, &ses->len);
-    ses->sent = 0;
+    if (ses->head || !ses->len) {
+        free(TAKE_PTR(ses->body));
+        return end_reply(wsi, ses);
+    }
     lws_callback_on_writable(wsi);
     return 0;
 }
 
 /* Other methods may bring a body that nobody is going to read: answer and hang up. */
-static int refuse_method(struct lws *wsi)
+static int refuse_method(struct lws *wsi, bool put)
 {
-    static const char text[] = "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD\r\n"
+    static const char text[] = "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD%s\r\n"
                                "Connection: close\r\nContent-Length: 0\r\n\r\n";
-    unsigned char buf[LWS_PRE + sizeof(text)];
+    unsigned char buf[LWS_PRE + sizeof(text) + 8];
+    int n = snprintf((char *)buf + LWS_PRE, sizeof(text) + 8, text, put ? ", PUT" : "");
 
-    memcpy(buf + LWS_PRE, text, sizeof(text));
-    lws_write(wsi, buf + LWS_PRE, sizeof(text) - 1, LWS_WRITE_HTTP_HEADERS);
+    lws_write(wsi, buf + LWS_PRE, (size_t)n, LWS_WRITE_HTTP_HEADERS);
     return -1;
 }
 
-static int on_request(struct lws *wsi, struct session *ses, const char *path)
+/* Puts into the session what the handler says; false: it says nothing yet. */
+static bool ask_handler(struct session *ses, http_handle_fn handle, void *arg,
+                        const struct http_asked *asked, struct http_asking *asking)
 {
-    const struct http_server *s = lws_context_user(lws_get_context(wsi));
     cleanup_strbuf struct strbuf body = STRBUF_INIT(MAX_REPLY);
-    struct http_reply reply = {200, "text/plain; charset=utf-8", &body};
-    const struct http_route *route = find_route(s, path);
+    struct http_reply reply = {asked, asking, 200, "text/plain; charset=utf-8", &body};
 
-    if (lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) <= 0 &&
-        lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI) <= 0)
-        return refuse_method(wsi);
-    if (!route) {
-        reply.status = 404;
-        strbuf_adds(&body, "not found\n");
-    } else {
-        route->handle(route->arg, &reply);
-    }
+    handle(arg, &reply);
+    if (ses->waiting)
+        return false;
     if (body.overflow) {
         strbuf_reset(&body);
         reply.status = 500;
         strbuf_adds(&body, "reply too large\n");
     }
-    return start_reply(wsi, ses, &reply);
+    ses->status = reply.status;
+    ses->content_type = reply.content_type;
+    ses->body = strbuf_detach(&body, &ses->len);
+    ses->sent = 0;
+    return true;
+}
+
+static void not_found(void *arg, struct http_reply *reply)
+{
+    (void)arg;
+    reply->status = 404;
+    strbuf_adds(reply->body, "not found\n");
+}
+
+static int on_request(struct lws *wsi, struct session *ses, const char *path)
+{
+    static const struct http_route nowhere = {.handle = not_found};
+    const struct http_server *s = lws_context_user(lws_get_context(wsi));
+    const struct http_route *route = find_route(s, path);
+    bool put = has(wsi, WSI_TOKEN_PUT_URI);
+
+    route = route ? route : &nowhere;
+    ses->head = has(wsi, WSI_TOKEN_HEAD_URI);
+    ses->last = put || has(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) ||
+                has(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING);
+    if (put ? !route->put : !ses->head && !has(wsi, WSI_TOKEN_GET_URI))
+        return refuse_method(wsi, route->put);
+    cleanup_free char *args = query(wsi);
+    char *authorization = header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION);
+    const struct http_asked asked = {put ? "PUT" : "GET", path, args, authorization, is_local(wsi)};
+    bool replies =
+        ask_handler(ses, route->handle, route->arg, &asked, &(struct http_asking){wsi, ses});
+
+    http_wipe_free(authorization);
+    return replies ? start_reply(wsi, ses) : 0;
 }
 
 static int send_piece(struct lws *wsi, struct session *ses)
@@ -122,6 +236,10 @@ static int send_piece(struct lws *wsi, struct session *ses)
     size_t n = MIN(ses->len - ses->sent, PIECE);
     bool last = ses->sent + n == ses->len;
 
+    if (ses->ready) {
+        ses->ready = false;
+        return start_reply(wsi, ses);
+    }
     if (!ses->body)
         return 0;
     memcpy(buf + LWS_PRE, ses->body + ses->sent, n);
@@ -133,7 +251,81 @@ static int send_piece(struct lws *wsi, struct session *ses)
         return 0;
     }
     free(TAKE_PTR(ses->body));
-    return lws_http_transaction_completed(wsi) ? -1 : 0;
+    return end_reply(wsi, ses);
+}
+
+/* ---- replies that come later ---- */
+
+static void waiting_free(struct http_waiting *w)
+{
+    w->ses->waiting = NULL;
+    w->server->n_waiting--;
+    *w->link = w->next;
+    if (w->next)
+        w->next->link = w->link;
+    free((char *)(uintptr_t)w->asked.path);
+    free((char *)(uintptr_t)w->asked.query);
+    free(w);
+}
+
+struct http_waiting *http_reply_later(struct http_reply *reply, void (*gone)(void *arg), void *arg)
+{
+    struct session *ses = reply->asking->ses;
+    struct http_server *s = lws_context_user(lws_get_context(reply->asking->wsi));
+
+    if (s->n_waiting == MAX_WAITING)
+        return NULL;
+    struct http_waiting *w = xcalloc(1, sizeof(*w));
+
+    *w = (struct http_waiting){.server = s,
+                               .wsi = reply->asking->wsi,
+                               .ses = ses,
+                               .next = s->waiting,
+                               .link = &s->waiting,
+                               .asked = *reply->asked,
+                               .gone = gone,
+                               .arg = arg};
+    w->asked.path = xstrdup(reply->asked->path);
+    w->asked.query = xstrdup(reply->asked->query);
+    w->asked.authorization = "";
+    if (w->next)
+        w->next->link = &w->next;
+    s->waiting = w;
+    s->n_waiting++;
+    ses->waiting = w;
+    return w;
+}
+
+void http_reply_now(struct http_waiting *w, http_handle_fn handle, void *arg)
+{
+    struct session *ses = w->ses;
+    struct http_asking asking = {w->wsi, ses};
+
+    ses->waiting = NULL;
+    if (ask_handler(ses, handle, arg, &w->asked, &asking)) {
+        ses->ready = true;
+        lws_set_timeout(w->wsi, PENDING_TIMEOUT_HTTP_CONTENT, REQUEST_TIMEOUT_S);
+        lws_callback_on_writable(w->wsi);
+    }
+    struct http_waiting *another = ses->waiting; /* it is put off once more */
+
+    waiting_free(w);
+    ses->waiting = another;
+}
+
+static void session_end(struct session *ses)
+{
+    struct http_waiting *w = ses->waiting;
+
+    free(TAKE_PTR(ses->body));
+    ses->ready = false;
+    if (!w)
+        return;
+    void (*gone)(void *) = w->gone;
+    void *arg = w->arg;
+
+    waiting_free(w);
+    gone(arg);
 }
 
 static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
@@ -145,13 +337,22 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
     case LWS_CALLBACK_HTTP:
         lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, REQUEST_TIMEOUT_S);
         return on_request(wsi, ses, in);
+    case LWS_CALLBACK_HTTP_BODY:
+    case LWS_CALLBACK_HTTP_BODY_COMPLETION:
+        return 0; /* not read; the connection ends with the reply */
     case LWS_CALLBACK_HTTP_WRITEABLE:
         return send_piece(wsi, ses);
     case LWS_CALLBACK_CLOSED_HTTP:
     case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
         if (ses)
-            free(TAKE_PTR(ses->body));
+            session_end(ses);
         return 0;
+    case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS: {
+        struct http_server *s = lws_context_user(lws_get_context(wsi));
+
+        server_tls_install(s->tls, user);
+        return 0;
+    }
     default:
         return lws_callback_http_dummy(wsi, reason, user, in, len);
     }
@@ -190,6 +391,7 @@ static void on_turns_closed(uv_handle_t *handle)
 {
     struct http_server *s = handle->data;
 
+    server_tls_free(s->tls);
     free(s->routes);
     free(s);
 }
@@ -209,6 +411,9 @@ void http_server_free(struct http_server *s)
 {
     if (!s)
         return;
+    while (s->waiting)
+        waiting_free(s->waiting);
+    server_tls_stop(s->tls);
     if (s->context)
         lws_context_destroy(s->context);
     s->turns_left = CLOSE_TURNS;
@@ -217,19 +422,14 @@ void http_server_free(struct http_server *s)
     uv_idle_start(&s->turns, on_turn);
 }
 
-struct http_server *http_server_new(struct loop *loop, int port, const struct http_route *routes,
-                                    size_t n, struct error *err)
+/* The rest of a new server: false when it cannot be had. */
+static bool open_context(struct http_server *s, int port, bool ipv6)
 {
     static const struct lws_protocols protocols[] = {
         {.name = "http", .callback = on_event, .per_session_data_size = sizeof(struct session)},
         {0},
     };
-    void *loops[] = {loop_uv(loop)};
-    bool ipv6;
-
-    if (try_port(port, &ipv6, err))
-        return NULL;
-    struct http_server *s = xcalloc(1, sizeof(*s));
+    void *loops[] = {loop_uv(s->loop)};
     struct lws_context_creation_info info = {
         .port = port,
         .protocols = protocols,
@@ -240,33 +440,57 @@ struct http_server *http_server_new(struct loop *loop, int port, const struct ht
         .pcontext = &s->context,
         .user = s,
         .vhost_name = "flink-operator",
-        .fd_limit_per_thread = MAX_CONNECTIONS,
-        .max_http_header_data = MAX_HEAD,
-        .max_http_header_pool = MAX_CONNECTIONS,
+        .fd_limit_per_thread = s->tls ? MAX_TLS_CONNECTIONS : MAX_CONNECTIONS,
+        .max_http_header_data = s->tls ? MAX_TLS_HEAD : MAX_HEAD,
+        .max_http_header_pool = s->tls ? MAX_TLS_CONNECTIONS : MAX_CONNECTIONS,
         .timeout_secs = REQUEST_TIMEOUT_S,
         .keepalive_timeout = KEEPALIVE_S,
+        .alpn = "http/1.1",
     };
     struct lws_vhost *vhost = NULL;
 
     if (!ipv6)
         info.options |= LWS_SERVER_OPTION_DISABLE_IPV6;
-    s->loop = loop;
-    s->n = n;
-    s->routes = xcalloc(n, sizeof(*routes));
-    memcpy(s->routes, routes, n * sizeof(*routes));
+    if (s->tls)
+        info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT |
+                        LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX;
     lws_set_log_level(LLL_ERR | LLL_WARN, on_log);
     s->context = lws_create_context(&info);
     if (s->context)
         vhost = lws_create_vhost(s->context, &info);
-    if (!vhost) {
+    if (vhost)
+        s->port = lws_get_vhost_listen_port(vhost);
+    return vhost != NULL;
+}
+
+struct http_server *http_server_new(struct loop *loop, const struct http_server_options *o,
+                                    struct error *err)
+{
+    struct server_tls *tls = NULL;
+    bool ipv6;
+
+    if (try_port(o->port, &ipv6, err))
+        return NULL;
+    if (o->cert_file) {
+        tls = server_tls_new(loop, o->cert_file, o->key_file, o->reread_ms, err);
+        if (!tls)
+            return NULL;
+    }
+    struct http_server *s = xcalloc(1, sizeof(*s));
+
+    s->loop = loop;
+    s->tls = tls;
+    s->n = o->n;
+    s->routes = xcalloc(o->n, sizeof(*o->routes));
+    memcpy(s->routes, o->routes, o->n * sizeof(*o->routes));
+    if (!open_context(s, o->port, ipv6)) {
         error_set(err, ERR_INTERNAL,
                   s->context ? "cannot listen on port %d"
                              : "cannot serve port %d: is libwebsockets-evlib-uv installed?",
-                  port);
+                  o->port);
         http_server_free(s);
         return NULL;
     }
-    s->port = lws_get_vhost_listen_port(vhost);
     return s;
 }
 

@@ -28,6 +28,7 @@ static const struct {
     [POOL_WATCHES] = {64},
     [POOL_PROXIED] = {256}, /* long requests to the API server: they do not count there */
     [POOL_LEASE] = {2, 4000},
+    [POOL_REVIEWS] = {4, 4000},
 };
 
 static const struct {
@@ -119,6 +120,13 @@ const struct http_fence *kube_client_fence(const struct kube_client *c)
 uint64_t kube_client_sent(const struct kube_client *c)
 {
     return c->sent;
+}
+
+static enum kube_pool pool_of(enum kube_kind kind)
+{
+    if (kind == KIND_LEASE)
+        return POOL_LEASE;
+    return kind == KIND_TOKENREVIEW || kind == KIND_SUBJECTACCESSREVIEW ? POOL_REVIEWS : POOL_CALLS;
 }
 
 /* ---- the URL and body of a call ---- */
@@ -253,7 +261,7 @@ struct kube_request *kube_send(struct kube_client *c, const struct kube_call *ca
         r->next->link = &r->next;
     c->requests = r;
     r->http = kube_http_send(
-        c, call->kind == KIND_LEASE ? POOL_LEASE : POOL_CALLS,
+        c, pool_of(call->kind),
         &(struct http_request){.method = method,
                                .url = url.overflow ? NULL : url.buf,
                                .headers = headers,

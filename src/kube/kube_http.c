@@ -24,6 +24,11 @@ static struct metric request_seconds =
                      "Request latency in seconds, until the answer begins, by verb and host.",
                      metric_seconds_buckets, "verb", "host");
 
+/* Leases are how the fence is opened, and a review changes nothing: one that waits is asked, too.
+ */
+static const bool pools_fenced[POOL_COUNT] = {
+    [POOL_CALLS] = true, [POOL_WATCHES] = true, [POOL_PROXIED] = true};
+
 struct kube_http {
     struct kube_client *client;
     struct kube_http *next, **link;
@@ -174,7 +179,7 @@ static void on_auth(void *arg, const struct kube_auth *auth, const struct error 
     req.headers = headers;
     req.tls = auth->tls;
     req.proxy = kube_config_proxy(c->config);
-    req.fence = h->pool != POOL_LEASE && http_writes(h->method) ? c->fence : NULL;
+    req.fence = pools_fenced[h->pool] && http_writes(h->method) ? c->fence : NULL;
     req.on_head = on_head;
     req.on_data = h->req.on_data ? on_data : NULL;
     req.on_done = on_done;

@@ -10,7 +10,7 @@
 #include "flinkop/kube_client.h"
 
 /* Traffic classes with connections of their own, so that none starves another. */
-enum kube_pool { POOL_CALLS, POOL_WATCHES, POOL_PROXIED, POOL_LEASE, POOL_COUNT };
+enum kube_pool { POOL_CALLS, POOL_WATCHES, POOL_PROXIED, POOL_LEASE, POOL_REVIEWS, POOL_COUNT };
 
 struct kube_client {
     struct loop *loop;

@@ -523,3 +523,14 @@ int64_t kube_watch_last_byte(const struct kube_watch *w)
 {
     return w->last_byte;
 }
+
+struct kube_watch_info kube_watch_info(const struct kube_watch *w)
+{
+    return (struct kube_watch_info){.resource_version = w->resource_version,
+                                    .listing = w->listing,
+                                    .synced = w->synced,
+                                    .in_trouble = w->in_trouble,
+                                    .lists = w->lists,
+                                    .started = w->started_at,
+                                    .last_byte = w->last_byte};
+}

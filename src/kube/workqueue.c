@@ -188,6 +188,8 @@ struct workqueue *workqueue_new(const struct workqueue_options *o)
     struct workqueue *q = xcalloc(1, sizeof(*q));
 
     q->name = xstrdup(str_or_empty(o->name));
+    metric_add(&adds, 0, q->name);
+    metric_add(&retries, 0, q->name);
     q->backoff_min = o->backoff_min_ms ? o->backoff_min_ms : BACKOFF_MIN_MS;
     q->backoff_max = o->backoff_max_ms ? o->backoff_max_ms : BACKOFF_MAX_MS;
     for (int i = 0; i < LISTS; i++)
@@ -317,6 +319,44 @@ int64_t workqueue_next(const struct workqueue *q, int64_t now)
 size_t workqueue_depth(const struct workqueue *q)
 {
     return q->ready;
+}
+
+static void show(const struct item *it, enum workqueue_state state,
+                 void (*fn)(void *arg, const struct workqueue_item *item), void *arg)
+{
+    const struct workqueue_item shown = {
+        .key = it->key,
+        .state = state,
+        .priority = state == WORKQUEUE_READY ? (enum workqueue_priority)it->list : PRIORITY_NORMAL,
+        .since = it->since,
+        .when = it->when,
+        .failures = it->failures,
+        .again = it->again,
+    };
+
+    fn(arg, &shown);
+}
+
+void workqueue_each(const struct workqueue *q,
+                    void (*fn)(void *arg, const struct workqueue_item *item), void *arg)
+{
+    struct strmap_entry *e;
+
+    for (int list = WORKING; list >= PRIORITY_LOW; list--)
+        for (const struct item *it = q->list[list]; it; it = it->next)
+            show(it, list == WORKING ? WORKQUEUE_WORKING : WORKQUEUE_READY, fn, arg);
+    for (int failing = 1; failing >= 0; failing--)
+        strmap_foreach (e, &q->items) {
+            const struct item *it = e->value;
+
+            if (it->list == NO_LIST && (it->failures > 0) == failing)
+                show(it, WORKQUEUE_WAITING, fn, arg);
+        }
+}
+
+size_t workqueue_items(const struct workqueue *q)
+{
+    return q->items.count;
 }
 
 void workqueue_observe(const struct workqueue *q, int64_t now)

@@ -13,7 +13,7 @@ BELOW = {
     "kube": ["base", "json", "loop", "http"],
     "flink": ["base", "json"],
     "cluster": ["base", "json", "flink"],
-    "server": ["base", "json", "loop", "http"],
+    "server": ["base", "json", "loop", "http", "kube"],
     "controller": ["base", "json", "loop", "http", "kube", "flink", "cluster"],
     "cli": ["base", "json", "loop", "http", "kube", "flink", "cluster", "server", "controller"],
 }

@@ -203,6 +203,11 @@ int64_t kube_watch_last_byte(const struct kube_watch *w)
     return sim.now;
 }
 
+struct kube_watch_info kube_watch_info(const struct kube_watch *w)
+{
+    return (struct kube_watch_info){.synced = w->synced, .started = sim.now, .last_byte = sim.now};
+}
+
 /* ---- faults ---- */
 
 bool watches_stalled(void)

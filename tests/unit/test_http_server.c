@@ -27,6 +27,8 @@ static struct {
     int64_t length;
     struct strbuf body;
     struct error err;
+    struct http_waiting *waiting[100];
+    size_t n_waiting, gone;
 } t;
 
 static void too_long(void *arg)
@@ -68,12 +70,82 @@ static void nothing(void *arg, struct http_reply *reply)
     reply->status = 204;
 }
 
+/* ---- later ---- */
+
+static void on_gone(void *arg)
+{
+    (void)arg;
+    t.gone++;
+    loop_stop(t.loop);
+}
+
+static void late(void *arg, struct http_reply *reply)
+{
+    ck_assert_str_eq(reply->asked->authorization, "");
+    strbuf_addf(reply->body, "%s?%s %s", reply->asked->path, reply->asked->query, (char *)arg);
+}
+
+static void slow(void *arg, struct http_reply *reply)
+{
+    (void)arg;
+    strbuf_adds(reply->body, "this is not sent");
+    t.waiting[t.n_waiting] = http_reply_later(reply, on_gone, NULL);
+    if (t.waiting[t.n_waiting]) {
+        t.n_waiting++;
+        return;
+    }
+    strbuf_reset(reply->body);
+    reply->status = 503;
+}
+
+static void reply_all(void *arg)
+{
+    for (size_t i = 0; i < t.n_waiting; i++)
+        http_reply_now(t.waiting[i], late, arg);
+    t.n_waiting = 0;
+}
+
+static void wait_again(void *arg, struct http_reply *reply)
+{
+    slow(arg, reply);
+}
+
+static void put_off(void *arg)
+{
+    struct http_waiting *w = t.waiting[0];
+
+    (void)arg;
+    t.n_waiting = 0;
+    http_reply_now(w, wait_again, NULL);
+    ck_assert_uint_eq(t.n_waiting, 1);
+    loop_defer(t.loop, NULL, reply_all, (void *)(uintptr_t) "twice");
+}
+
+static void echo(void *arg, struct http_reply *reply)
+{
+    const struct http_asked *a = reply->asked;
+
+    (void)arg;
+    strbuf_addf(reply->body, "%s %s %s %s %d", a->method, a->path, a->query, a->authorization,
+                a->local);
+}
+
+static void stranger(void *arg, struct http_reply *reply)
+{
+    (void)arg;
+    reply->status = 401;
+    strbuf_adds(reply->body, "who?");
+}
+
 static const struct http_route routes[] = {
     {"/healthz", healthy, (void *)(uintptr_t) "ok"},
     {"/readyz", sick, NULL},
     {"/metrics", big, NULL},
     {"/endless", endless, NULL},
     {"/nothing", nothing, NULL},
+    {"/slow", slow, NULL},
+    {"/echo", echo, NULL, .put = true},
+    {"/stranger", stranger, NULL},
 };
 
 static void setup(void)
@@ -85,7 +157,8 @@ static void setup(void)
     t.guard = timer_new(t.loop, too_long, NULL);
     timer_start(t.guard, 60000);
     t.client = http_client_new(t.loop, &(struct http_client_options){NULL, 100, 100});
-    t.server = http_server_new(t.loop, 0, routes, ARRAY_SIZE(routes), &err);
+    t.server = http_server_new(
+        t.loop, &(struct http_server_options){.routes = routes, .n = ARRAY_SIZE(routes)}, &err);
     if (!t.server)
         ck_abort_msg("%s", err.text);
     strbuf_init(&t.body, (size_t)100 << 20);
@@ -214,7 +287,10 @@ START_TEST(a_port_in_use_is_an_error_that_names_it)
     cleanup_free char *words =
         xasprintf("port %d: Address already in use", http_server_port(t.server));
 
-    ck_assert_ptr_null(http_server_new(t.loop, http_server_port(t.server), routes, 1, &err));
+    ck_assert_ptr_null(http_server_new(
+        t.loop,
+        &(struct http_server_options){.port = http_server_port(t.server), .routes = routes, .n = 1},
+        &err));
     assert_error(&err, ERR_INTERNAL, words);
 }
 END_TEST
@@ -290,6 +366,134 @@ START_TEST(a_server_may_go_while_it_sends)
 }
 END_TEST
 
+static struct timer *later(int64_t ms, void (*fn)(void *arg), const char *text)
+{
+    struct timer *timer = timer_new(t.loop, fn, (void *)(uintptr_t)text);
+
+    timer_start(timer, ms);
+    return timer;
+}
+
+START_TEST(a_reply_may_come_later)
+{
+    later(20, reply_all, "late");
+    fetch("GET", "/slow?a=1&b=2");
+    ck_assert_int_eq(t.status, 200);
+    ck_assert_str_eq(t.body.buf, "/slow?a=1&b=2 late");
+    later(20, reply_all, "late");
+    fetch("HEAD", "/slow"); /* on the same connection */
+    ck_assert_int_eq(t.status, 200);
+    ck_assert_int_eq(t.length, 11);
+    later(20, put_off, NULL);
+    fetch("GET", "/slow");
+    ck_assert_str_eq(t.body.buf, "/slow? twice");
+    ck_assert_uint_eq(t.gone, 0);
+}
+END_TEST
+
+START_TEST(only_so_many_wait)
+{
+    later(300, reply_all, "all");
+    for (int i = 0; i < 80; i++)
+        start("GET", "127.0.0.1", "/slow");
+    t.expected = 16; /* are not kept waiting */
+    loop_run(t.loop);
+    ck_assert_int_eq(t.status, 503);
+    t.expected = 80;
+    loop_run(t.loop);
+    ck_assert_int_eq(t.status, 200);
+    later(20, reply_all, "again");
+    fetch("GET", "/slow");
+    ck_assert_str_eq(t.body.buf, "/slow? again");
+}
+END_TEST
+
+START_TEST(a_client_may_go_while_it_waits)
+{
+    static const char text[] = "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n";
+    int fd = dial();
+
+    ck_assert_int_eq(write(fd, text, sizeof(text) - 1), sizeof(text) - 1);
+    struct timer *stop = later(100, (loop_fn)loop_stop, (const char *)(void *)t.loop);
+    loop_run(t.loop);
+    ck_assert_uint_eq(t.n_waiting, 1);
+    ck_assert_uint_eq(t.gone, 0);
+    close(fd);
+    loop_run(t.loop);
+    ck_assert_uint_eq(t.gone, 1);
+    t.n_waiting = 0;
+    fetch("GET", "/healthz");
+    ck_assert_int_eq(t.status, 200);
+    timer_free(stop);
+}
+END_TEST
+
+START_TEST(a_server_may_go_while_clients_wait)
+{
+    start("GET", "127.0.0.1", "/slow");
+    later(50, (loop_fn)loop_stop, (const char *)(void *)t.loop);
+    loop_run(t.loop);
+    ck_assert_uint_eq(t.n_waiting, 1);
+    http_server_free(t.server);
+    t.server = NULL;
+    loop_run(t.loop);
+    ck_assert_int_eq(t.err.code, ERR_SERVER);
+    ck_assert_uint_eq(t.gone, 0);
+}
+END_TEST
+
+/* What the server says to these bytes, up to the end of the connection. */
+static char *say(const char *text)
+{
+    static char answer[4096];
+    size_t n = 0;
+    int fd = dial();
+
+    ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    for (int i = 0; i < 20; i++) {
+        later(10, (loop_fn)loop_stop, (const char *)(void *)t.loop);
+        loop_run(t.loop);
+        ssize_t got = recv(fd, answer + n, sizeof(answer) - 1 - n, MSG_DONTWAIT);
+
+        if (!got) {
+            close(fd);
+            answer[n] = 0;
+            return answer;
+        }
+        n += got > 0 ? (size_t)got : 0;
+    }
+    ck_abort_msg("the connection stays open");
+}
+
+START_TEST(put_is_served_where_a_route_says_so)
+{
+    char *said =
+        say("PUT /echo?level=debug HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer x\r\n\r\n");
+
+    ck_assert_ptr_nonnull(strstr(said, " 200 "));
+    ck_assert_ptr_nonnull(strstr(said, "connection: close"));
+    ck_assert_ptr_nonnull(strstr(said, "PUT /echo level=debug Bearer x 1"));
+    said = say("PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello");
+    ck_assert_ptr_nonnull(strstr(said, "PUT /echo   1"));
+    said = say("PUT /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello");
+    ck_assert_ptr_nonnull(strstr(said, " 405 "));
+    ck_assert_ptr_nonnull(strstr(said, "Allow: GET, HEAD\r"));
+    said = say("POST /echo HTTP/1.1\r\nHost: a\r\n\r\n");
+    ck_assert_ptr_nonnull(strstr(said, "Allow: GET, HEAD, PUT\r"));
+    said = say("GET /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello");
+    ck_assert_ptr_nonnull(strstr(said, "GET /echo   1"));
+}
+END_TEST
+
+START_TEST(strangers_are_told_what_to_bring)
+{
+    char *said = say("GET /stranger HTTP/1.0\r\nHost: a\r\n\r\n");
+
+    ck_assert_ptr_nonnull(strstr(said, " 401 "));
+    ck_assert_ptr_nonnull(strstr(said, "www-authenticate: Bearer\r"));
+}
+END_TEST
+
 void suite_http_server(TCase *tc)
 {
     tcase_add_checked_fixture(tc, setup, teardown);
@@ -301,4 +505,10 @@ void suite_http_server(TCase *tc)
     T(idle_connections_do_not_block_others);
     T(nonsense_does_no_harm);
     T(a_server_may_go_while_it_sends);
+    T(a_reply_may_come_later);
+    T(only_so_many_wait);
+    T(a_client_may_go_while_it_waits);
+    T(a_server_may_go_while_clients_wait);
+    T(put_is_served_where_a_route_says_so);
+    T(strangers_are_told_what_to_bring);
 }

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* TLS of the HTTP client, against a server in a process of its own that tells what it was shown. */
 #include <netinet/in.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -16,13 +14,8 @@
 #include "flinkop/metrics.h"
 #include "flinkop/str.h"
 #include "flinkop/strbuf.h"
+#include "pair.h"
 #include "unit.h"
-
-struct pair {
-    X509 *cert;
-    EVP_PKEY *key;
-    char *cert_pem, *key_pem;
-};
 
 static struct {
     struct loop *loop;
@@ -34,52 +27,6 @@ static struct {
     struct error err;
     char body[256];
 } t;
-
-static char *bio_text(BIO *bio)
-{
-    char *data;
-    size_t n = (size_t)BIO_get_mem_data(bio, &data);
-    char *text = xcalloc(n + 1, 1);
-
-    memcpy(text, data, n);
-    BIO_free(bio);
-    return text;
-}
-
-/* A certificate that is its own authority. */
-static struct pair make_pair(const char *name, const char *alt_names)
-{
-    struct pair p = {X509_new(), EVP_EC_gen("P-256"), NULL, NULL};
-    BIO *out = BIO_new(BIO_s_mem());
-    X509_NAME *subject = X509_get_subject_name(p.cert);
-
-    X509_set_version(p.cert, 2);
-    ASN1_INTEGER_set(X509_get_serialNumber(p.cert), 1);
-    X509_gmtime_adj(X509_getm_notBefore(p.cert), -60);
-    X509_gmtime_adj(X509_getm_notAfter(p.cert), 3600);
-    X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0);
-    X509_set_issuer_name(p.cert, subject);
-    X509_set_pubkey(p.cert, p.key);
-    X509_EXTENSION *ext = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, alt_names);
-
-    X509_add_ext(p.cert, ext, -1);
-    X509_EXTENSION_free(ext);
-    X509_sign(p.cert, p.key, EVP_sha256());
-    PEM_write_bio_X509(out, p.cert);
-    p.cert_pem = bio_text(out);
-    out = BIO_new(BIO_s_mem());
-    PEM_write_bio_PrivateKey(out, p.key, NULL, NULL, 0, NULL, NULL);
-    p.key_pem = bio_text(out);
-    return p;
-}
-
-static void free_pair(struct pair *p)
-{
-    X509_free(p->cert);
-    EVP_PKEY_free(p->key);
-    free(p->cert_pem);
-    free(p->key_pem);
-}
 
 static int accept_all(int ok, X509_STORE_CTX *ctx)
 {
@@ -146,9 +93,9 @@ static void setup(void)
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     memset(&t, 0, sizeof(t));
-    t.server = make_pair("server", "DNS:inside.test,IP:127.0.0.1");
-    t.user = make_pair("user", "DNS:user");
-    t.stranger = make_pair("stranger", "DNS:inside.test,IP:127.0.0.1");
+    t.server = pair_make("server", "DNS:inside.test,IP:127.0.0.1");
+    t.user = pair_make("user", "DNS:user");
+    t.stranger = pair_make("stranger", "DNS:inside.test,IP:127.0.0.1");
     ck_assert_int_eq(bind(fd, (struct sockaddr *)&at, len), 0);
     ck_assert_int_eq(listen(fd, 16), 0);
     getsockname(fd, (struct sockaddr *)&at, &len);
@@ -169,9 +116,9 @@ static void teardown(void)
     waitpid(t.pid, NULL, 0);
     http_client_free(t.client);
     loop_free(t.loop);
-    free_pair(&t.server);
-    free_pair(&t.user);
-    free_pair(&t.stranger);
+    pair_free(&t.server);
+    pair_free(&t.user);
+    pair_free(&t.stranger);
     metrics_release();
 }
 

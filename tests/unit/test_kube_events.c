@@ -192,7 +192,7 @@ END_TEST
 
 START_TEST(refusals_are_let_go)
 {
-    log_set_level(LOG_ERROR);
+    log_setup(LOG_ERROR, LOG_TEXT);
     t.answers[0] = t.answers[1] = 403;
     emit("hello");
     emit("other");
