@@ -156,7 +156,8 @@ static jv dump_probes(struct controller *c, struct arena *a, int64_t now)
     return listing_end(&l,
                        OBJ({"idle", INT((int64_t)c->probes.idle)},
                            {"fast", INT((int64_t)c->probes.fast)},
-                           {"asking", INT((int64_t)c->probes.rounds)}),
+                           {"asking", INT((int64_t)c->probes.quick.taken)},
+                           {"askingSlowOnes", INT((int64_t)c->probes.slow.taken)}),
                        "list");
 }
 

@@ -30,7 +30,7 @@ static struct {
     int refuse; /* this status to all */
     bool silent;
     int asked_users, asked_rights;
-    jv spec; /* of the last SubjectAccessReview */
+    jv spec;    /* of the last SubjectAccessReview */
     bool waits; /* for the next answer */
     int told;
     enum review_verdict verdict;
