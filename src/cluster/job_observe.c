@@ -36,14 +36,16 @@ static bool possible(struct arena *a, jv cr)
 
 void obs_session_job_read(struct arena *a, jv cr, struct obs_session_job *ret)
 {
-    jv spec = jv_get(cr, "spec"), status = jv_get(cr, "status"), recorded = recorded_spec(a, cr);
+    cleanup_arena struct arena scratch = {0}; /* what `a` gets stays with the job */
+    jv spec = jv_get(cr, "spec"), status = jv_get(cr, "status");
+    jv recorded = recorded_spec(&scratch, cr);
     enum job_state state = job_state_parse(str_or_empty(JV_STRING(status, "jobStatus", "state")));
-    cleanup_arena struct arena scratch = {0};
     bool deployed = str_eq(JV_STRING(status, "reconciliationStatus", "state"), "DEPLOYED");
-    bool same = jv_present(recorded) &&
-                jv_equal(session_job_restart_part(a, spec_to_record(a, recorded, spec)),
-                         session_job_restart_part(a, recorded)) &&
-                !str_eq(JV_STRING(recorded, "job", "state"), "suspended");
+    bool same =
+        jv_present(recorded) &&
+        jv_equal(session_job_restart_part(&scratch, spec_to_record(&scratch, recorded, spec)),
+                 session_job_restart_part(&scratch, recorded)) &&
+        !str_eq(JV_STRING(recorded, "job", "state"), "suspended");
 
     *ret = (struct obs_session_job){
         /* It cannot move: where it was recorded, there it is. */

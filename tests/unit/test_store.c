@@ -6,6 +6,7 @@
 #include "../../src/controller/store.h"
 #include "flinkop/desired.h"
 #include "flinkop/json.h"
+#include "flinkop/plan.h"
 #include "flinkop/str.h"
 #include "unit.h"
 
@@ -279,6 +280,48 @@ START_TEST(what_high_availability_keeps_is_not_stored)
 }
 END_TEST
 
+START_TEST(the_memory_of_objects_is_counted)
+{
+    store_observe(st, pod("a", "u1", "1"), 0);
+    size_t one = store_bytes(st);
+
+    ck_assert_uint_gt(one, sizeof(struct obs_pod));
+    ck_assert_uint_lt(one, sizeof(struct obs_pod) + 1000);
+    store_observe(st, pod("b", "u2", "2"), 0);
+    ck_assert_uint_eq(store_bytes(st), 2 * one);
+    store_observe(st, pod("a", "u1", "3"), 0);
+    store_write_through(st, pod("a", "u1", "4"), 0);
+    ck_assert_uint_eq(store_bytes(st), 2 * one);
+    store_forget(st, "ns", "a", NULL);
+    ck_assert_uint_eq(store_bytes(st), one);
+    store_list_end(st, store_list_begin(st), NULL, NULL, 0);
+    ck_assert_uint_eq(store_bytes(st), 0);
+}
+END_TEST
+
+START_TEST(a_session_job_keeps_nothing_of_how_it_was_read)
+{
+    struct store *jobs = store_new(KIND_FLINKSESSIONJOB, ignore, NULL);
+    const char *args = "one, two, three and many more arguments of a job that nobody shortens";
+    jv spec = OBJ({"deploymentName", STR("c")},
+                  {"job", OBJ({"jarURI", STR("local:///a.jar")},
+                              {"args", ARR(STR(args), STR(args), STR(args), STR(args))})});
+    const char *record = json_text(&a, OBJ({"spec", spec}, {"resource_metadata", EMPTY_OBJ}));
+
+    store_observe(
+        jobs,
+        OBJ({"metadata", OBJ({"namespace", STR("ns")}, {"name", STR("j")}, {"uid", STR("u")},
+                             {"resourceVersion", STR("1")})},
+            {"spec", spec},
+            {"status", OBJ({"reconciliationStatus", OBJ({"lastReconciledSpec", STR(record)})})}),
+        0);
+    const struct stored *s = store_get(jobs, "ns", "j");
+
+    ck_assert_uint_lt(store_bytes(jobs), s->packed_len + sizeof(struct obs_session_job) + 600);
+    store_free(jobs);
+}
+END_TEST
+
 void suite_store(TCase *tc)
 {
     tcase_add_checked_fixture(tc, setup, teardown);
@@ -295,4 +338,6 @@ void suite_store(TCase *tc)
     T(a_list_that_is_older_than_our_own_write_does_not_sweep_it);
     T(text_of_custom_resources_comes_back_as_it_was);
     T(what_high_availability_keeps_is_not_stored);
+    T(the_memory_of_objects_is_counted);
+    T(a_session_job_keeps_nothing_of_how_it_was_read);
 }
