@@ -433,6 +433,34 @@ START_TEST(thousands_of_keys_are_cheap)
 }
 END_TEST
 
+static void describe(void *arg, const struct workqueue_item *i)
+{
+    static const char *const states[] = {"works", "ready", "waits"};
+
+    strbuf_addf(arg, "%s %s p%d f%u", i->key, states[i->state], (int)i->priority, i->failures);
+    if (i->when != INT64_MAX)
+        strbuf_addf(arg, " at %d", (int)i->when);
+    strbuf_addf(arg, "%s; ", i->again ? " again" : "");
+}
+
+START_TEST(it_can_be_looked_at)
+{
+    cleanup_strbuf struct strbuf sb = STRBUF_INIT(4096);
+
+    workqueue_add_at(q, "later", 500);
+    workqueue_add(q, "works", PRIORITY_NORMAL, 0);
+    ck_assert_str_eq(workqueue_get(q, 0), "works");
+    workqueue_add(q, "works", PRIORITY_HIGH, 0);
+    workqueue_add_backoff(q, "fails", 0);
+    workqueue_add(q, "low", PRIORITY_LOW, 0);
+    workqueue_add(q, "high", PRIORITY_HIGH, 0);
+    workqueue_each(q, describe, &sb);
+    ck_assert_str_eq(sb.buf, "works works p1 f0 again; high ready p2 f0; low ready p0 f0; "
+                             "fails waits p1 f1 at 5; later waits p1 f0 at 500; ");
+    ck_assert_uint_eq(workqueue_items(q), 5);
+}
+END_TEST
+
 void suite_workqueue(TCase *tc)
 {
     tcase_add_checked_fixture(tc, setup, teardown);
@@ -452,4 +480,5 @@ void suite_workqueue(TCase *tc)
     T(what_happens_is_measured);
     T(a_long_random_life_follows_the_model);
     T(thousands_of_keys_are_cheap);
+    T(it_can_be_looked_at);
 }
