@@ -451,7 +451,7 @@ START_TEST(it_can_be_looked_at)
     workqueue_add(q, "works", PRIORITY_NORMAL, 0);
     ck_assert_str_eq(workqueue_get(q, 0), "works");
     workqueue_add(q, "works", PRIORITY_HIGH, 0);
-    workqueue_add_backoff(q, "fails", 0);
+    workqueue_add_backoff(q, "fails", 0, 0);
     workqueue_add(q, "low", PRIORITY_LOW, 0);
     workqueue_add(q, "high", PRIORITY_HIGH, 0);
     workqueue_each(q, describe, &sb);
