@@ -1,4 +1,5 @@
 """What happens to the operator in a soak: one thing after the other, drawn by a seed."""
+import asyncio
 import collections
 import http.client
 import random
@@ -19,6 +20,7 @@ class Churn:
         self.random = random.Random(seed)
         self.n = 0  # names never come twice
         self.clusters, self.jobs = [], []  # (namespace, name), and of jobs the cluster's name
+        self.standalone = set()
         self.done = collections.Counter()
         self.later = []  # (when, function): what ends by itself
         self.refused = 0  # of the next calls, with 429
@@ -32,8 +34,12 @@ class Churn:
         ns, name = self.random.choice(NAMESPACES), f"c{self.n}"
         slots = self.random.choice((1, 2, 4))
         self.flinks.cluster(f"{ns}/{name}", slots=slots)
-        standalone = {"mode": "standalone", "taskManager": {"replicas": 2}} if self.random.random() < 0.15 else {}
-        self.kube.create("flinkdep", ns, cluster(ns, name, slots=slots, idle="2s", **standalone))
+        made = cluster(ns, name, slots=slots, idle="2s")
+        if self.random.random() < 0.15:
+            made["spec"].update(mode="standalone", taskManager={**made["spec"]["taskManager"], "replicas": 2})
+            del made["spec"]["allocator"]
+            self.standalone.add(name)
+        self.kube.create("flinkdep", ns, made)
         self.clusters.append((ns, name))
 
     def new_job(self):
@@ -50,9 +56,10 @@ class Churn:
     def edit_cluster(self):
         """Half of these restart it."""
         ns, name = self.random.choice(self.clusters)
+        n = self.random.randint(1, 3)
+        scaled = {"taskManager": {"replicas": n}} if name in self.standalone else {"allocator": {"minTaskManagers": n - 1}}
         self.kube.patch("flinkdep", ns, name, {"spec": self.random.choice((
-            {"allocator": {"minTaskManagers": self.random.randint(0, 3)}},
-            {"flinkConfiguration": {"parallelism.default": str(self.random.randint(1, 9))}}))})
+            scaled, {"flinkConfiguration": {"parallelism.default": str(self.random.randint(1, 9))}}))})
 
     def edit_job(self):
         ns, name, _ = self.random.choice(self.jobs)
@@ -61,10 +68,13 @@ class Churn:
             {"state": "suspended"}, {"state": "running"}))}})
 
     def spoil_cluster(self):
-        """A specification that is refused, and taken back by the next edit of the same member, or with the cluster."""
+        """A specification that is refused, and taken back."""
         ns, name = self.random.choice(self.clusters)
-        self.kube.patch("flinkdep", ns, name, {"spec": {"allocator": {"idleTimeout": "soon"}}})
-        self.at(2, lambda: self.kube.patch("flinkdep", ns, name, {"spec": {"allocator": {"idleTimeout": "2s"}}}))
+        self.kube.patch("flinkdep", ns, name, {"spec": {"flinkConfiguration": {"kubernetes.cluster-id": "mine"}}})
+        self.at(2, lambda: self.mend(ns, name))
+
+    def mend(self, ns, name):
+        self.kube.patch("flinkdep", ns, name, {"spec": {"flinkConfiguration": {"kubernetes.cluster-id": None}}})
 
     def delete_job(self):
         ns, name, _ = self.jobs.pop(self.random.randrange(len(self.jobs)))
@@ -88,10 +98,15 @@ class Churn:
         ns, name = self.random.choice(self.clusters)
         flink = self.flinks.cluster(f"{ns}/{name}")
         word = self.random.choice(("hang", "hang", "before", "after", "500"))
-        flink.hook = lambda request: word
+        hook = flink.hook = lambda request: silent if word == "hang" else word
+
+        async def silent(_reader, _writer):
+            while flink.hook is hook:
+                await asyncio.sleep(0.2)
 
         def answer():
-            flink.hook = None
+            if flink.hook is hook:
+                flink.hook = None
         self.at(self.random.uniform(*SILENT_S), answer)
 
     def reset(self):
@@ -119,7 +134,15 @@ class Churn:
     def at(self, seconds, function):
         self.later.append((time.monotonic() + seconds, function))
 
+    def taskmanagers_come_back(self):
+        """As real ones do to a JobManager that has taken the place of theirs."""
+        for pod in list(self.plane.kubelet.known.values()):
+            jm = self.plane.kubelet.cluster(pod).jobmanager
+            if pod["metadata"]["labels"]["component"] == "taskmanager" and jm and pod["metadata"]["name"] not in jm.tms:
+                self.plane.kubelet.register(pod)
+
     def due(self, now):
+        self.taskmanagers_come_back()
         for entry in [e for e in self.later if e[0] <= now]:
             self.later.remove(entry)
             self.safely(entry[1])
@@ -147,6 +170,6 @@ class Churn:
         self.refused = 0
         for ns, name in self.clusters:
             self.flinks.cluster(f"{ns}/{name}").hook = None
-            self.kube.patch("flinkdep", ns, name, {"spec": {"allocator": {"idleTimeout": "2s"}}})
+            self.mend(ns, name)
         for ns, name, _ in self.jobs:
             self.kube.patch("sessionjob", ns, name, {"spec": {"job": {"state": "running"}}})
