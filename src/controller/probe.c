@@ -12,8 +12,9 @@
  * marks it as unreachable.
  *
  * A call that is not answered within a second gives the round's place to others: the round goes on
- * in one of the few places for slow ones, or fails if none is free. The next round of that
- * JobManager begins there, and after one that has failed so it is left alone, from 1 s to 15 s.
+ * in one of the places for slow ones, or fails if none is free and others wait. The next round of
+ * that JobManager begins there, and after one that has failed so it is left alone, from 1 s to 15
+ * s.
  */
 #include "probe.h"
 
@@ -39,7 +40,7 @@
 /* At a time. A call takes some 12 kB for a moment, and what is kept of its answer would come to lie
  * between those of a thousand others: after a restart all clusters are asked at once. */
 #define ROUNDS 128
-#define SLOW_ROUNDS 32
+#define SLOW_ROUNDS 64
 #define QUICK_MS 1000
 #define CALL_TIMEOUT_MS 5000
 #define SILENT_MIN_MS 1000
@@ -145,6 +146,10 @@ static void dawdle(struct probe *p)
         p->places = slow;
         slow->taken++;
         places_free(quick);
+        return;
+    }
+    if (!quick->first) {
+        timer_start(p->timer, QUICK_MS);
         return;
     }
     flink_drop(TAKE_PTR(p->call));

@@ -206,7 +206,7 @@ class Fairness(scale.Scale):
             with open(os.path.join(jars, "large.jar"), "wb") as f:
                 f.truncate(size)
             web = self.bed.start(sys.executable, os.path.join(ROOT, "tests/lib/webserver.py"), jars, str(WEB[1]),
-                                 stdout=subprocess.DEVNULL)
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             self.start_elected(proxy)
             self.kube.create("flinkdep", NS, cluster(NS, "busy", podTemplate=scale.FAKE))
             wait("its cluster is READY", lambda: dig(self.kube.get("flinkdep", NS, "busy"),

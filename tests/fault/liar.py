@@ -2,7 +2,7 @@
 import asyncio
 import time
 
-from lib.check import check, equal, wait
+from lib.check import check, dig, equal, wait
 from lib.fake_flink import Reply
 from lib.plane import Sampler
 from lib.plane_scene import cluster_ready, job_ready, operator, session, submit
@@ -105,3 +105,31 @@ def lies(run):
     equal(len(honest.accepted), 7, "submissions to the honest one")
     op.stop()
     run.note(f"{before:.0f} MB before, at most {most:.0f} MB; six jobs beside them in {beside:.1f} s")
+
+
+@test("main() takes long: four of a cluster's jobs are run at a time, it stays READY, jobs of others do not wait")
+def slow_mains(run):
+    op = operator(run)
+    slow, honest = session(run, "slow"), session(run, "honest")
+    slow.run_seconds = 7  # a probe would have given up by then
+    for n in range(10):
+        submit(run, f"slow-{n}", deployment="slow", ready=False)
+    wait("four are under way", lambda: slow.count("POST /jars/*/run") >= 4, 30, 0.05)
+    began = time.monotonic()
+    submit(run, "quick", deployment="honest")
+    beside = time.monotonic() - began
+    check(beside < 5, f"a job of another cluster took {beside:.1f} s")
+
+    seen = set()
+
+    def all_accepted():
+        seen.add(dig(run.kube.get("flinkdep", run.namespaces[0], "slow"), "status.jobManagerDeploymentStatus"))
+        return len(slow.accepted) == 10
+    wait("all are run", all_accepted, 90, 0.2)
+    equal(seen, {"READY"}, "what the cluster of the slow ones was meanwhile")
+    starts = sorted(t for t, kind in slow.requests if kind == "POST /jars/*/run")
+    ends = sorted(t for t, _, _ in slow.accepted)
+    most = max(i + 1 - sum(end <= at for end in ends) for i, at in enumerate(starts))
+    equal((len(starts), most), (10, 4), "run requests, and the most at a time")
+    equal(len(honest.accepted), 1, "submissions to the other one")
+    op.alive()
