@@ -98,12 +98,12 @@ class Fairness(scale.Scale):
                 run[at[on]] = self.submit(on, f"{n}-{i}")
             if i < len(beside):
                 self.change(beside[i], n)
-                self.submit(beside[i], f"{n}-hangs-{i}")
+                self.submit(beside[i], f"{n}-beside-{i}")
             time.sleep(max(0, EVERY_S - (time.monotonic() - began)))
         return changed, run
 
     def hangs(self, count):
-        """A tenth of them hang."""
+        """A tenth of them hang; these have changes and jobs in both halves."""
         at, names = self.addresses(), []
         check(len(at) == count, lambda: f"{len(at)} JobManagers instead of {count}")
         names = sorted(at)
@@ -112,17 +112,18 @@ class Fairness(scale.Scale):
         half, jobs = len(healthy) // 2, max(5, count // 20)
         changes = min(count // 4, half - jobs)
         time.sleep(5)
-        for words, n, group, beside in (("all answer", 1, healthy[:half], ()), (f"{len(silent)} hang", 2, healthy[half:], silent)):
-            if beside:
+        for words, n, group in (("all answer", 1, healthy[:half]), (f"{len(silent)} hang", 2, healthy[half:])):
+            if n == 2:
+                hung = time.time()
                 self.tell("hang", *[at[name] for name in silent])
                 time.sleep(1)
-            changed, run = self.load(group, at, changes, jobs, n, beside)
+            changed, run = self.load(group, at, changes, jobs, n, silent)
             acted, ran = self.actions(changed), self.submitted(run)
             what = f"{clusters(count)}, {words}: "
             self.report.percentiles(what + "change to action", acted, "ms", worst=round(max(acted), 1))
             self.report.percentiles(what + "session job to run request", ran, "ms", worst=round(max(ran), 1))
         time.sleep(20)  # by now all are left alone
-        early = {address for word, _, address, _ in self.said if word == "run"} & {at[name] for name in silent}
+        early = {address for word, when, address, _ in self.said if word == "run" and when > hung}
         answered = time.time()
         self.tell("answer")
         later = self.submitted({at[name]: answered for name in silent[:changes] if at[name] not in early})
