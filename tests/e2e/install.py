@@ -78,3 +78,34 @@ def confined_process(run, pid):
     mounts = run.bed("in", "cat", f"/proc/{pid}/mounts").splitlines()
     root = next(line for line in mounts if line.split()[1] == "/")
     check("ro" in root.split()[3].split(","), f"the root file system: {root}")
+
+
+@test("with metrics-auth the pod waits for its certificate, and shows metrics behind its Service to who may get them", timeout=240)
+def secured(run):
+    need_bed(run)
+    folder = overlay(os.path.join(run.env.folder, "deploy-secured"), "deploy/base", run.env.image, run.ns,
+                     more=["components: [../../../deploy/metrics-auth]"])
+    name = f"flink-operator-metrics.{run.ns}.svc"
+    cert, key = (os.path.join(run.env.folder, "deploy-secured", f"tls.{end}") for end in ("crt", "key"))
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                    "-subj", "/CN=operator", "-addext", f"subjectAltName=DNS:{name}", "-out", cert, "-keyout", key],
+                   check=True, capture_output=True)
+    run.kube.kubectl("apply", "-k", folder)
+    run.cleanup(run.kube.kubectl, "delete", "-k", folder, "--ignore-not-found", "--wait=false")
+    run.kube.kubectl("create", "secret", "tls", "-n", run.ns, "flink-operator-metrics-tls", f"--cert={cert}", f"--key={key}")
+    run.kube.kubectl("create", "serviceaccount", "-n", run.ns, "prometheus")
+    run.kube.kubectl("create", "clusterrolebinding", f"{run.ns}-prometheus", "--clusterrole=flink-operator-metrics-reader",
+                     f"--serviceaccount={run.ns}:prometheus")
+    run.cleanup(run.kube.kubectl, "delete", "clusterrolebinding", f"{run.ns}-prometheus")
+    operator = Deployed(run.kube, run.ns)
+    operator.wait(120)
+
+    def scrape(account):
+        token = run.kube.kubectl("create", "token", "-n", run.ns, account).strip()
+        found = run.bed("exec", "curl", "-s", "--cacert", cert, "-H", f"Authorization: Bearer {token}", "-w", "%{http_code}",
+                        f"https://{name}:8443/metrics", fail=False)
+        return found[-3:], found[:-3]
+    wait("metrics behind the Service", lambda: scrape("prometheus")[0] == "200", 60)
+    check("\nprocess_resident_memory_bytes " in scrape("prometheus")[1], "no metrics")
+    status, text = scrape("default")
+    check(status == "403" and f"{run.ns}:default may not get /metrics" in text, f"another account: {status} {text[:300]}")

@@ -209,7 +209,7 @@ def who_may(run):
         found, text = op.get(path)
         check(found == status and (status == 200 or f"port {secure.port}, by TLS" in text), f"{path} without TLS: {found} {text}")
     since, connection = time.time(), secure.connect()
-    for i in range(60):
+    for i in range(20):
         equal(secure.get("/metrics", token["prometheus"], connection=connection if i % 2 else None)[0], 200, "scrape")
     equal(asked(run, since, "tokenreviews") + asked(run, since, "subjectaccessreviews"), [], "reviews of one who is known")
     parse(secure.get("/metrics", token["prometheus"])[1])
