@@ -68,7 +68,7 @@ void http_server_free(struct http_server *s);
 
 /**
  * For a handler that has no answer yet: what it has put into the reply is not sent, and the client
- * waits for http_reply_now, for REQUEST_TIMEOUT_S at most. gone(arg) is called when the client does
+ * waits for http_reply_now, ten seconds at most. gone(arg) is called when the client does
  * not wait any more; then there is nothing to be answered. NULL: too many wait already, the handler
  * has to reply.
  */

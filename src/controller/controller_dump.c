@@ -137,7 +137,7 @@ static void add_probe(struct listing *l, const struct target *t)
                     {"forMs", IF(f->since != 0, INT(l->now - f->since))},
                     {"answerAgeMs", IF(f->known, INT(l->now - f->at))},
                     {"error", IF(!f->reachable, STR(f->error))}, {"jobs", INT((int64_t)f->n_jobs)},
-                    {"taskManagers", INT((int64_t)f->n_tms)}, {"summary", STR(t->summary)}));
+                    {"taskManagers", INT((int64_t)f->n_tms)}));
 }
 
 static jv dump_probes(struct controller *c, struct arena *a, int64_t now)

@@ -411,8 +411,10 @@ void http_server_free(struct http_server *s)
 {
     if (!s)
         return;
-    while (s->waiting)
-        waiting_free(s->waiting);
+    for (struct http_waiting *w = s->waiting, *next; w; w = next) {
+        next = w->next;
+        waiting_free(w);
+    }
     server_tls_stop(s->tls);
     if (s->context)
         lws_context_destroy(s->context);

@@ -62,8 +62,10 @@ static int64_t now(const struct kube_reviews *r)
 static void question_free(struct question *q)
 {
     kube_drop(q->request);
-    while (q->waiting)
-        kube_review_drop(q->waiting);
+    for (struct kube_review *w = q->waiting, *next; w; w = next) {
+        next = w->next;
+        kube_review_drop(w);
+    }
     strmap_remove(&q->all->questions, q->key);
     free(q->verb);
     free(q->path);
@@ -127,7 +129,10 @@ static void answered(struct question *q, enum review_verdict verdict, const char
         kube_review_fn fn = w->fn;
         void *arg = w->arg;
 
-        kube_review_drop(w);
+        list = w->next;
+        if (list)
+            list->link = &list;
+        free(w);
         fn(arg, verdict, copy);
     }
 }

@@ -178,7 +178,9 @@ void secure_port_free(struct secure_port *p)
         return;
     kube_reviews_free(p->reviews);
     http_server_free(p->server);
-    while (p->callers)
-        caller_free(p->callers);
+    for (struct caller *c = p->callers, *next; c; c = next) {
+        next = c->next;
+        caller_free(c);
+    }
     free(p);
 }
