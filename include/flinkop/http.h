@@ -48,6 +48,8 @@ struct http_header {
 
 /** error.reason of what a fence kept from being sent. */
 #define HTTP_FENCED "Fenced"
+/** … of a server whose certificate was not accepted. */
+#define HTTP_UNTRUSTED "UntrustedCertificate"
 
 /** What a streaming source or sink returns instead of a byte count. */
 enum { HTTP_WAIT = -2, HTTP_ABORT = -1 };

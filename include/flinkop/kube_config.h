@@ -62,5 +62,8 @@ void kube_config_auth_drop(struct kube_config *c, const void *owner);
  * they are read anew before the next use, or an exec plugin is run again (not more often than every
  * 10 s: a server that refuses everybody must not make us start processes without end). */
 void kube_config_refresh(struct kube_config *c, unsigned generation);
+/** The server's certificate was not accepted by the authority of this generation: files are read
+ * anew before the next use. */
+void kube_config_reread(struct kube_config *c, unsigned generation);
 
 #endif

@@ -87,6 +87,8 @@ static void classify_unsent(const struct http_call *call, CURLcode code, struct 
     default:
         error_set(err, ERR_UNREACHABLE, "cannot connect to %s: %s", call->host,
                   curl_text(call, code));
+        if (code == CURLE_PEER_FAILED_VERIFICATION)
+            snprintf(err->reason, sizeof(err->reason), HTTP_UNTRUSTED);
     }
 }
 

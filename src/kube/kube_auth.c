@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The credentials in force. What lives in files is read again at most once a minute and after a
- * 401; what an exec plugin gives holds until it expires. Whenever something changed a new TLS
- * context and header are made and the generation is raised; when new material is bad (a file half
- * written, a key that does not belong to its certificate yet) the old ones stay.
+ * The credentials in force. What lives in files is read again at most once a minute, after a 401,
+ * and after the server's certificate was not accepted; what an exec plugin gives holds until it
+ * expires. Whenever something changed a new TLS context and header are made and the generation is
+ * raised; when new material is bad (a file half written, a key that does not belong to its
+ * certificate yet) the old ones stay.
  */
 #include <string.h>
 
@@ -224,11 +225,17 @@ void kube_config_auth_drop(struct kube_config *c, const void *owner)
     }
 }
 
+void kube_config_reread(struct kube_config *c, unsigned generation)
+{
+    if (generation == c->generation)
+        c->read_at = -1;
+}
+
 void kube_config_refresh(struct kube_config *c, unsigned generation)
 {
     if (generation != c->generation)
         return;
-    c->read_at = -1;
+    kube_config_reread(c, generation);
     if (c->exec && loop_now(c->loop) - c->exec_at >= EXEC_RERUN_MS)
         c->exec_valid = false;
 }

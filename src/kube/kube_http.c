@@ -136,6 +136,8 @@ static void on_done(void *arg, const struct http_response *res, const struct err
     metric_add(&requests_total, 1, res ? code : "<error>", h->method, h->client->host);
     if (res && res->status == 401)
         kube_config_refresh(h->client->config, h->generation);
+    if (!res && !strcmp(err->reason, HTTP_UNTRUSTED))
+        kube_config_reread(h->client->config, h->generation);
     if (!h->retrying) {
         finish(h, res, err);
         return;

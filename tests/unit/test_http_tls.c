@@ -159,6 +159,7 @@ START_TEST(an_untrusted_server_is_not)
 {
     fetch("127.0.0.1", (struct http_tls_options){.ca_pem = t.stranger.cert_pem});
     assert_error(&t.err, ERR_UNREACHABLE, "certificate");
+    ck_assert_str_eq(t.err.reason, HTTP_UNTRUSTED);
     fetch("127.0.0.1", (struct http_tls_options){0}); /* the system's authorities */
     assert_error(&t.err, ERR_UNREACHABLE, "certificate");
     /* trusted, but not under this name */

@@ -436,6 +436,14 @@ START_TEST(files_are_read_again_when_the_server_refuses)
     kube_config_refresh(t.config, t.generation);
     auth();
     ck_assert_uint_gt(t.generation, second);
+    unsigned third = t.generation;
+    scratch_write(t.dir, "ca.crt", t.cert[0]);
+    kube_config_reread(t.config, second);
+    auth();
+    ck_assert_uint_eq(t.generation, third); /* of another authority than the one in force */
+    kube_config_reread(t.config, third);
+    auth();
+    ck_assert_uint_gt(t.generation, third);
 }
 END_TEST
 
