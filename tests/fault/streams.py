@@ -1,4 +1,5 @@
-"""Watches and connections that break, and an API server that is away."""
+"""Watches and connections that break, watches that come late, twice, in another order or not at all, and an API server that is away."""
+import random
 import time
 
 from lib.api_proxy import ApiProxy
@@ -8,6 +9,8 @@ from lib.plane import SOON, named
 from lib.plane_scene import (cluster_ready, delete, job_ready, namespace, nothing_left, operator, session, submit, versions,
                              writes)
 from lib.suite import test
+
+DEAD_S = 155  # kube_watch.c, and what follows
 
 
 def behind_proxy(run, rule=None):
@@ -21,7 +24,7 @@ def behind_proxy(run, rule=None):
     return operator(run, kubeconfig=run.plane.kubeconfig(run.dir, run.account, proxy.url, proxy.ca)), proxy
 
 
-def churn(run, names):
+def churn(run, names, patience=2 * SOON):
     """Clusters with a job each come, run and go; each job is submitted once."""
     ns = run.namespaces[0]
     for n in names:
@@ -29,12 +32,12 @@ def churn(run, names):
         run.kube.create("flinkdep", ns, cluster(ns, f"c{n}", idle="1s"))
         run.kube.create("sessionjob", ns, job(ns, f"j{n}", f"c{n}"))
     for n in names:
-        found = job_ready(run, f"j{n}", seconds=2 * SOON)
+        found = job_ready(run, f"j{n}", seconds=patience)
         equal([j for _, _, j in run.flinks.cluster(f"{ns}/c{n}").accepted], [found], f"submissions of j{n}")
     for n in names:
-        delete(run, "sessionjob", f"j{n}", seconds=2 * SOON)
+        delete(run, "sessionjob", f"j{n}", seconds=patience)
     for n in names:
-        delete(run, "flinkdep", f"c{n}", seconds=2 * SOON)
+        delete(run, "flinkdep", f"c{n}", seconds=patience)
         nothing_left(run, f"c{n}")
 
 
@@ -70,6 +73,66 @@ def cuts(run):
     churn(run, range(8))
     op.alive()
     check(all(n >= 2 for n in cut.values()) and len(cut) == 6, f"cut: {cut}")
+
+
+@test("each watch ends as if all were well, and what it had to tell is lost: it is told by the next one")
+def lost_events(run):
+    lost = {}
+
+    def rule(call):
+        if call.verb != "watch" or lost.get(call.resource, 0) >= 3:
+            return None
+        lost[call.resource] = lost.get(call.resource, 0) + 1
+        return ("lose", lost[call.resource])
+    op, _ = behind_proxy(run, rule)
+    churn(run, range(8))
+    op.alive()
+    check(all(n >= 2 for n in lost.values()) and len(lost) == 6, f"lost: {lost}")
+
+
+@test("every event of every watch comes twice", full=True)
+def doubled_events(run):
+    op, _ = behind_proxy(run, lambda call: "again" if call.verb == "watch" else None)
+    churn(run, range(8))
+    op.alive()
+
+
+def late_events(run, seconds):
+    op, _ = behind_proxy(run, lambda call: ("late by", lambda: random.uniform(0, seconds)) if call.verb == "watch" else None)
+    churn(run, range(8), 2 * SOON + 10 * seconds)
+    op.alive()
+
+
+@test("every event comes up to a second late, each kind by itself: what is told first may have happened last")
+def late_by_a_second(run):
+    late_events(run, 1)
+
+
+@test("the same with four seconds", full=True)
+def late_by_seconds(run):
+    late_events(run, 4)
+
+
+@test("each watch dies without a word, its connection stays: it is noticed within two and a half minutes", full=True, timeout=900)
+def dead_streams(run):
+    dead = {}
+
+    def rule(call):
+        if call.verb != "watch" or call.resource in dead:
+            return None
+        dead[call.resource] = time.monotonic()
+        return ("dead", 1)
+    op, _ = behind_proxy(run, rule)
+    ns = run.namespaces[0]
+    flink = run.flinks.cluster(f"{ns}/demo")
+    run.kube.create("flinkdep", ns, cluster(ns, "demo"))
+    run.kube.create("sessionjob", ns, job(ns, "first"))
+    found = job_ready(run, seconds=DEAD_S + 2 * SOON)
+    took = time.monotonic() - min(dead.values())
+    equal([j for _, _, j in flink.accepted], [found], "submissions")
+    check(len(dead) == 6, f"watches: {dead}")
+    equal(op.get("/readyz")[0], 200, "/readyz")
+    run.note(f"the job ran {took:.0f} s after the first one was begun")
 
 
 @test("each watch is answered 410 Gone, 500 and 429: listed again, nothing lost")

@@ -5,8 +5,13 @@
 A rule is asked for every request and returns None, a word, or (word, argument):
 
     refuse        the connection breaks before the request is sent on: it never happened
+    ignore        it is not sent on, and neither an answer nor an end of the connection comes
     lost          the request is carried out, its answer is not delivered
-    truncate      half of the answer is delivered
+    truncate      half of the answer is delivered, then the connection ends
+    reset         half of the answer is delivered, then the connection is reset
+    half          carried out; the answer is whole for HTTP, but only half of the JSON
+    page          carried out, but answered with 200 and a page of HTML
+    portal        the same, but it is not sent on
     hang          carried out, but neither an answer nor an end of the connection comes
     twice         carried out twice; the second answer is delivered
     delay, S      S seconds before it is sent on
@@ -14,7 +19,13 @@ A rule is asked for every request and returns None, a word, or (word, argument):
     status, N     refused with this HTTP status, and a Status object such as the API server's
     after, N      carried out, but answered with this status
     answer, B     these bytes are the whole answer; the request is not sent on
-    cut, N        of a watch: the stream ends in the middle of the line of event N (from 1)
+and of a watch:
+
+    cut, N        the stream ends in the middle of the line of event N (from 1)
+    lose, N       event N and what comes with it is lost, and the stream ends as if all were well
+    dead, N       from event N on nothing is delivered, and the connection stays
+    again         each event comes twice
+    late by, F    each piece of the stream comes F() seconds late
 """
 import asyncio
 import json
@@ -42,6 +53,7 @@ class Call:
         self.path, self.ns, self.resource, self.name, self.subresource = url.path, None, None, None, None
         if found := RESOURCE.match(url.path):
             self.ns, self.resource, self.name, self.subresource = found.groups()
+        self.cluster = dict(re.findall(r"([a-z]+)=([^,]+)", query.get("labelSelector", ""))).get("app")
         if method == "GET":
             self.verb = "watch" if query.get("watch") else "get" if self.name else "list"
         else:
@@ -60,10 +72,10 @@ class Call:
             return None
 
     def about(self):
-        """The name of the object it is about; of an event, of the object that the event is about."""
+        """The name of the object it is about; of an event, of the object that the event is about; of a list, the cluster."""
         if self.resource == "events":
             return self.member("involvedObject", "name") or self.member("regarding", "name") or self.name
-        return self.name
+        return self.name or self.cluster
 
     def __str__(self):
         resource = "/".join(filter(None, [self.resource, self.subresource]))
@@ -76,6 +88,10 @@ def refusal(status, text, retry_after=None):
     retry = f"Retry-After: {retry_after}\r\n" if retry_after else ""
     return (f"HTTP/1.1 {status} Reason\r\nContent-Type: application/json\r\n{retry}"
             f"Content-Length: {len(body)}\r\n\r\n").encode() + body
+
+
+PAGE = b"<!DOCTYPE html><html><body>Please log in.</body></html>"
+PORTAL = (b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: %d\r\n\r\n" % len(PAGE)) + PAGE
 
 
 class Broken(Exception):
@@ -101,6 +117,7 @@ class ApiProxy:
         self.call(self.listen(self.socket))
 
     def certificate(self, folder):
+        """Another one, of an authority that nobody has heard of, from the next up() on."""
         os.makedirs(folder, exist_ok=True)
         key, cert = os.path.join(folder, "proxy.key"), os.path.join(folder, "proxy.crt")
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
@@ -197,6 +214,12 @@ class ApiProxy:
     async def carry_out(self, call, word, argument, up, writer):
         if word == "refuse":
             raise Broken()
+        if word == "ignore":
+            await asyncio.sleep(3600)
+        if word == "portal":
+            writer.write(PORTAL)
+            await writer.drain()
+            return
         if word == "answer":
             writer.write(argument)
             await writer.drain()
@@ -213,18 +236,28 @@ class ApiProxy:
             await self.swallow(send)
             head, send = await self.ask(call, up)
         call.status = int(head.split(b" ", 2)[1])
-        if word in ("lost", "hang", "after"):
+        if word in ("lost", "hang", "after", "page"):
             await self.swallow(send)
             if word == "hang":
                 await asyncio.sleep(3600)
             if word == "lost":
                 raise Broken()
-            writer.write(refusal(argument, f"fault: {call}"))
+            writer.write(PORTAL if word == "page" else refusal(argument, f"fault: {call}"))
             await writer.drain()
             return
         if word == "late":
             await asyncio.sleep(argument)
-        await self.pass_on(head, send, word, argument, writer)
+        if word in ("truncate", "reset", "half"):
+            await self.cut_short(head, send, word, writer)
+        elif call.verb == "watch" and call.status == 200:
+            writer.write(head)
+            await self.stream(send, word, argument, writer)
+        else:
+            writer.write(head)
+            async for piece in send:
+                writer.write(piece)
+                await writer.drain()
+            await writer.drain()
 
     async def ask(self, call, up):
         """Sends it on: the head of the answer, and the pieces of its body as they come, with their framing."""
@@ -272,22 +305,80 @@ class ApiProxy:
             pass
 
     @staticmethod
-    async def pass_on(head, send, word, argument, writer):
+    async def cut_short(head, send, word, writer):
+        body = b"".join([piece async for piece in send])
+        if word == "half":
+            lines = head.decode("latin-1").rstrip().split("\r\n")
+            kept = [line for line in lines if not line.lower().startswith(("content-length:", "transfer-encoding:"))]
+            body = text_of(head, body)
+            head = "\r\n".join([*kept, f"Content-Length: {len(body) // 2}", "", ""]).encode("latin-1")
+        writer.write(head + body[:len(body) // 2])
+        await writer.drain()
+        if word == "half":
+            return
         if word == "truncate":
-            whole = head + b"".join([piece async for piece in send])
-            writer.write(whole[:len(head) + (len(whole) - len(head)) // 2])
-            await writer.drain()
             writer.close()
-            raise Broken()
-        writer.write(head)
-        events = 0
-        async for piece in send:
-            if word == "cut":
-                events += piece.count(b"\n{") or piece.count(b"}\n")
-                if events >= argument:
-                    writer.write(piece[:len(piece) // 2])
+        raise Broken()  # a reset
+
+    async def stream(self, send, word, argument, writer):
+        """A watch: each piece is an event, or several, as a chunk with its framing."""
+        events, due, queue = 0, time.monotonic(), asyncio.Queue()
+        sender = asyncio.ensure_future(self.send_late(queue, writer)) if word == "late by" else None
+        try:
+            async for piece in send:
+                events += piece.count(b"}\n")
+                if word in ("cut", "lose", "dead") and events >= argument:
+                    await self.give_up(piece, word, writer)
+                if word == "again":
+                    piece = twice(piece)
+                if sender:
+                    due = max(due, time.monotonic() + argument())
+                    queue.put_nowait((due, piece))
+                else:
+                    writer.write(piece)
                     await writer.drain()
-                    raise Broken()
+            if sender:
+                queue.put_nowait((due, None))
+                await sender
+        finally:
+            if sender:
+                sender.cancel()
+
+    @staticmethod
+    async def give_up(piece, word, writer):
+        if word == "dead":
+            await asyncio.sleep(3600)
+        writer.write(b"0\r\n\r\n" if word == "lose" else piece[:len(piece) // 2])
+        await writer.drain()
+        raise Broken()
+
+    @staticmethod
+    async def send_late(queue, writer):
+        while True:
+            due, piece = await queue.get()
+            if piece is None:
+                return
+            await asyncio.sleep(max(0, due - time.monotonic()))
             writer.write(piece)
             await writer.drain()
-        await writer.drain()
+
+
+def text_of(head, body):
+    """A body without its framing."""
+    if b"chunked" not in head.lower():
+        return body
+    text, at = b"", 0
+    while size := int(body[at:body.index(b"\r\n", at)], 16):
+        at = body.index(b"\r\n", at) + 2
+        text += body[at:at + size]
+        at += size + 2
+    return text
+
+
+def twice(piece):
+    """A chunk with each line of it doubled."""
+    if piece.startswith(b"0\r\n"):
+        return piece
+    lines = piece[piece.index(b"\r\n") + 2:-2].splitlines(keepends=True)
+    text = b"".join(line + line if line.endswith(b"\n") else line for line in lines)
+    return b"%x\r\n%s\r\n" % (len(text), text)

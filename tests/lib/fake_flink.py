@@ -3,6 +3,9 @@
 What they say is what the real one said to tests/golden/flink/replies/record, with the ids, names, states and numbers of
 the case put in; so its shape is that of each version. A test can put its own answer, or a fault, in the place of any of
 them: Cluster.hook.
+
+Jobs have a state: a count that goes on while they run. Checkpoints and savepoints keep it under their path, and the next run
+begins with what it is given; Cluster.runs is the tale of all that. Application clusters: fake_application.py.
 """
 import asyncio
 import copy
@@ -21,7 +24,14 @@ RECORDED = {"1.18": "1.18.1", "1.20": "1.20.5", "2.2": "2.2.1"}
 PORT = 8081
 NETWORK = "10.250.0.0/16"
 ENDED = ("FINISHED", "CANCELED", "FAILED")
-TASKS = {"RUNNING": "running", "CANCELED": "canceled", "FINISHED": "finished", "FAILED": "failed"}
+TASKS = {"RUNNING": "running", "CANCELLING": "canceling", "CANCELED": "canceled", "FINISHED": "finished", "FAILED": "failed"}
+TICK_S = 0.1
+CHECKPOINT_S = 4  # between two; the first one comes sooner
+FIRST_S = 0.4
+SAVEPOINT_S = 0.3
+CANCEL_S = 0.2
+CACHE_S = 3  # web.refresh-interval: so old an answer about checkpoints may be
+RETENTION = "execution.checkpointing.externalized-checkpoint-retention"
 
 
 @functools.lru_cache(None)
@@ -67,6 +77,7 @@ class Cluster:
         self.key, self.version, self.slots = key, version, slots
         self.run_seconds = 0  # how long main() takes
         self.upload_pause = 0  # s between pieces of an upload: a slow JobManager
+        self.savepoints = None  # where they go if a request does not say it
         self.starts = True  # whether a JobManager answers at all
         # hook(request): None for the normal answer, a Reply, a word of FAULTS, or a coroutine function (reader, writer)
         self.hook = None
@@ -74,13 +85,43 @@ class Cluster:
         self.requests = []  # (time, kind) of every request
         self.accepted = []  # (time, pod uid, job id) of every job that Flink began to run
         self.uploads = []  # bytes of every upload that was whole
+        self.runs = []  # every Run, over all JobManagers, in order
+        self.states = {}  # path of a checkpoint or savepoint → the count in it
+        self.results = set()  # ids of jobs of applications that have ended, as the job result store keeps them
+        self.wrong = []  # what no JobManager may see
 
     def count(self, kind):
         return sum(k == kind for _, k in list(self.requests))
 
 
-# before: the request is lost; after: the answer is.
-FAULTS = ("before", "after", "500", "hang")
+# before: the request is lost; after: the answer is; reset: half of it; hang: never carried out nor answered; late: only the
+# latter; 500: Flink's own.
+FAULTS = ("before", "after", "reset", "500", "hang", "late")
+
+
+class Run:
+    """A job while one JobManager runs it: what it began with, and what it has left."""
+
+    def __init__(self, job_id, jobmanager, path, count):
+        self.id, self.jobmanager, self.path, self.base = job_id, jobmanager, path, count
+        self.began, self.ended = time.time(), None
+        self.runs_since, self.count = None, count  # as of the time before it began to run for the last time
+        self.state = "RUNNING"
+        self.snapshots = []  # every one that is complete, in order
+        self.attempt = None  # the one that may be written when its JobManager dies
+
+    def now(self):
+        """The count."""
+        return self.count + (int((time.time() - self.runs_since) * 100) if self.runs_since else 0)
+
+    def pause(self):
+        self.count, self.runs_since = self.now(), None
+
+
+class Snapshot:
+    def __init__(self, number, path, count, savepoint=False):
+        self.id, self.path, self.count, self.savepoint = number, path, count, savepoint
+        self.at, self.discarded = JobManager.now(), False
 
 
 class JobManager:
@@ -90,7 +131,9 @@ class JobManager:
         self.cluster, self.uid, self.version = cluster, uid, cluster.version
         self.lock = threading.RLock()
         self.jobs, self.tms, self.jars = {}, {}, {"usrlib_bed-jobs.jar"}
-        self.started = self.now()
+        self.triggers, self.cache = {}, {}
+        self.started, self.stopped = self.now(), False
+        self.application = None  # of an application cluster: an Application
 
     @staticmethod
     def now():
@@ -119,6 +162,7 @@ class JobManager:
             for job in self.jobs.values():
                 if name in job["slots"]:
                     job["slots"] = {}
+                    job["run"].pause()
 
     def free(self, name):
         return self.tms[name] - sum(j["slots"].get(name, 0) for j in self.jobs.values())
@@ -131,17 +175,131 @@ class JobManager:
                 take = min(self.free(name), job["parallelism"] - sum(job["slots"].values()))
                 if take:
                     job["slots"][name] = take
+            job["run"].runs_since = time.time()
+            job["due"] = time.time() + FIRST_S
 
     # ---- jobs ----
 
-    def run(self, job_id, name, parallelism):
+    def run(self, job_id, name, parallelism, path=None, retained=True):
+        run = Run(job_id, self.uid, path, self.cluster.states[path] if path else 0)
         self.jobs[job_id] = {"id": job_id, "name": name, "parallelism": parallelism, "state": "RUNNING", "slots": {},
-                             "start": self.now(), "end": -1}
+                             "start": self.now(), "end": -1, "run": run, "retained": retained, "cancelled": None, "due": 0.0}
+        self.cluster.runs.append(run)
         self.cluster.accepted.append((time.time(), self.uid, job_id))
 
     def end(self, job_id, state):
         with self.lock:
-            self.jobs[job_id].update(state=state, slots={}, end=self.now())
+            job = self.jobs[job_id]
+            job["run"].pause()
+            job["run"].ended, job["run"].state = time.time(), state
+            if state == "FINISHED" or not job["retained"]:
+                for s in job["run"].snapshots:
+                    s.discarded |= not s.savepoint
+            job.update(state=state, slots={}, end=self.now())
+        if self.application:
+            self.application.ended(job_id)
+
+    def stop(self):
+        """The process ends, and what runs in it."""
+        with self.lock:
+            self.stopped = True
+            for job in self.jobs.values():
+                if not job["run"].ended:
+                    job["run"].pause()
+                    job["run"].ended, job["run"].state = time.time(), "KILLED"
+
+    def tick(self):
+        """What goes on by itself."""
+        with self.lock:
+            self.schedule()
+            for job in [j for j in self.jobs.values() if j["state"] not in ENDED]:
+                if job["cancelled"] and time.time() - job["cancelled"] >= CANCEL_S:
+                    self.end(job["id"], "CANCELED")
+                elif job["run"].runs_since and not job["cancelled"] and time.time() >= job["due"]:
+                    job["due"] = time.time() + CHECKPOINT_S
+                    self.checkpoint(job)
+            for trigger in self.triggers.values():
+                if not trigger["done"] and time.time() - trigger["at"] >= SAVEPOINT_S:
+                    self.save(trigger)
+
+    # ---- state ----
+
+    def snapshot(self, job, path, savepoint):
+        run = job["run"]
+        number = sum(len(r.snapshots) for r in self.cluster.runs if r.id == run.id) + 1
+        made = Snapshot(number, path.format(id=job["id"], n=number), run.now(), savepoint)
+        run.attempt = made
+        self.cluster.states[made.path] = made.count
+        return made
+
+    def checkpoint(self, job):
+        made = self.snapshot(job, "file:/flink/checkpoints/{id}/chk-{n}", False)
+        if self.application:
+            self.application.keep(job, made)
+        else:
+            self.completed(job, made)
+
+    def completed(self, job, made):
+        with self.lock:
+            if job["state"] not in ENDED and not self.stopped:
+                job["run"].snapshots.append(made)
+
+    def save(self, trigger):
+        """A savepoint with which a job is to end: it does, if it runs."""
+        job = trigger["job"]
+        trigger["done"] = True
+        if not job["run"].runs_since or job["cancelled"]:
+            return
+        made = self.snapshot(job, trigger["directory"].rstrip("/") + "/savepoint-{id:.6}-{n}", True)
+        job["run"].snapshots.append(made)
+        trigger["path"] = made.path
+        self.end(job["id"], "FINISHED")
+
+    def told(self, shape, snapshot):
+        entry = {**shape, "id": snapshot.id, "trigger_timestamp": snapshot.at, "latest_ack_timestamp": snapshot.at,
+                 "external_path": snapshot.path, "discarded": snapshot.discarded}
+        entry["is_savepoint"] = snapshot.savepoint
+        return entry
+
+    def checkpoints(self, job):
+        """Flink's answer, from its cache."""
+        when, reply = self.cache.get(job["id"], (0.0, None))
+        if time.time() - when < CACHE_S:
+            return reply
+        run, reply = job["run"], self.shaped("running-checkpoints")
+        latest = reply["latest"]
+        for key, savepoint in (("completed", False), ("savepoint", True)):
+            last = [s for s in run.snapshots if s.savepoint == savepoint][-1:]
+            latest[key] = self.told(latest[key], last[0]) if last else None
+        latest["failed"] = None
+        if run.path:
+            latest["restored"] = {"id": 1, "restore_timestamp": int(run.began * 1000), "is_savepoint": "savepoint" in run.path,
+                                  "external_path": run.path}
+        done = len(run.snapshots)
+        reply["counts"].update(restored=int(bool(run.path)), total=done, in_progress=0, completed=done, failed=0)
+        reply["history"] = []
+        self.cache[job["id"]] = (time.time(), Reply(200, reply))
+        return self.cache[job["id"]][1]
+
+    def stop_job(self, job, request):
+        asked = json.loads(request.body)
+        directory = asked.get("targetDirectory") or self.cluster.savepoints
+        if not directory:
+            return self.recorded("savepoint.400")
+        self.triggers.setdefault((job["id"], asked["triggerId"]), {
+            "job": job, "directory": directory, "at": time.time(), "done": False, "path": None})
+        return Reply(202, {"request-id": asked["triggerId"]})
+
+    def operation(self, job, trigger):
+        found = self.triggers.get((job["id"], trigger))
+        if not found:
+            return self.recorded("savepoint-unknown.404", **{"3" * 32: trigger})
+        if not found["done"]:
+            return Reply(200, {"status": {"id": "IN_PROGRESS"}, "operation": None})
+        reply = self.shaped("stop-done" if found["path"] else "savepoint-failed")
+        if found["path"]:
+            reply["operation"]["location"] = found["path"]
+        return Reply(200, reply)
 
     def tasks(self, job):
         state = TASKS.get(job["state"], "scheduled")
@@ -215,6 +373,12 @@ class JobManager:
             return self.recorded("unknown-job.404", **{"f" * 32: found[0]})
         if kind == "GET /jobs/*":
             return Reply(200, self.job_detail(job))
+        if kind == "GET /jobs/*/checkpoints":
+            return self.checkpoints(job)
+        if kind == "POST /jobs/*/stop":
+            return self.stop_job(job, request)
+        if kind == "GET /jobs/*/savepoints/*":
+            return self.operation(job, request.path.rsplit("/", 1)[1])
         if kind == "GET /jobs/*/exceptions":
             return self.recorded("failed-exceptions" if job["state"] == "FAILED" else "running-exceptions")
         if kind == "GET /jobs/*/resource-requirements":
@@ -225,7 +389,8 @@ class JobManager:
         if not job:
             return self.recorded("cancel-unknown.404")
         if job["state"] not in ENDED:
-            self.end(job["id"], "CANCELED")
+            job["run"].pause()
+            job.update(state="CANCELLING", cancelled=job["cancelled"] or time.time())
         return Reply(202, self.shaped("cancel"))
 
     def upload(self, request):
@@ -250,10 +415,13 @@ class JobManager:
             await asyncio.sleep(self.cluster.run_seconds)
         args = body.get("programArgsList") or []
         name = args[args.index("--name") + 1] if "--name" in args else "job"
+        path, conf = body.get("savepointPath"), body.get("flinkConfiguration") or {}
         with self.lock:
             if body["jobId"] in self.jobs:
                 return self.recorded("run-duplicate.400")
-            self.run(body["jobId"], name, body.get("parallelism", 1))
+            if path and path not in self.cluster.states:
+                return self.recorded("run-bad-savepoint.400")
+            self.run(body["jobId"], name, body.get("parallelism", 1), path, conf.get(RETENTION) == "RETAIN_ON_CANCELLATION")
         return Reply(200, {"jobid": body["jobId"]})
 
 
@@ -273,7 +441,13 @@ class Flinks:
         asyncio.set_event_loop(self.loop)
         for s in self.sockets:
             self.loop.run_until_complete(asyncio.start_server(self.connection, sock=s, limit=1 << 20))
+        self.loop.call_soon(self.tick)
         self.loop.run_forever()
+
+    def tick(self):
+        for jm in list(self.at.values()):
+            jm.tick()
+        self.loop.call_later(TICK_S, self.tick)
 
     def close(self):
         self.loop.call_soon_threadsafe(self.loop.stop)
@@ -288,17 +462,20 @@ class Flinks:
     # ---- for the kubelet ----
 
     def start(self, key, uid):
-        """A JobManager's process begins: its pod's address."""
+        """A JobManager's process begins: it, and its pod's address."""
         self.next_ip += 1
         ip = f"10.250.{self.next_ip >> 8}.{self.next_ip & 255}"
         cluster = self.cluster(key)
-        self.at[ip] = cluster.jobmanager = JobManager(cluster, uid)
+        jm = JobManager(cluster, uid)
+        self.at[ip] = cluster.jobmanager = jm
         self.pods[uid] = ip
-        return ip
+        return jm, ip
 
     def stop(self, uid):
         """It ends: nothing answers there any more."""
         jm = self.at.pop(self.pods.pop(uid, None), None)
+        if jm:
+            jm.stop()
         if jm and jm.cluster.jobmanager is jm:
             jm.cluster.jobmanager = None
 
@@ -337,11 +514,17 @@ class Flinks:
                 reply = jm.recorded("run-missing-class.500")
             fault, reply = (reply, None) if isinstance(reply, str) else (None, reply)
             reply = reply or await jm.answer(request)
+            if fault == "late":
+                await asyncio.sleep(3600)
             if fault == "after" or self.at.get(ip) is not jm:
                 writer.transport.abort()
                 return
-            writer.write(reply.head() + reply.body)
+            text = reply.head() + reply.body
+            writer.write(text[:-len(reply.body) // 2] if fault == "reset" else text)
             await writer.drain()
+            if fault == "reset":
+                writer.transport.abort()
+                return
 
     async def read_request(self, cluster, reader):
         try:

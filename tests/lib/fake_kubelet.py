@@ -9,6 +9,7 @@ import threading
 import time
 
 from lib.check import Failure
+from lib.fake_application import Application
 from lib.kube import UnixConnection
 
 SELECTOR = "app%2Ccomponent%20in%20%28jobmanager%2Ctaskmanager%29"
@@ -18,6 +19,7 @@ class Kubelet:
     def __init__(self, kube, flinks):
         self.kube, self.flinks = kube, flinks
         self.start_seconds = 0.05  # from a pod's creation to its start
+        self.main_seconds = 0.3  # from a JobManager's start to its contending for the lead of an application
         self.register_seconds = 0.05  # from a TaskManager's start to its registration
         self.notice_seconds = 0.05  # from a TaskManager's end to the JobManager's noticing
         # policy(pod): False for a pod that is not to start, or a status of its own; None for the normal one
@@ -110,14 +112,17 @@ class Kubelet:
         own = self.policy(pod) if self.policy else None
         if own is False or meta["uid"] not in self.known:
             return
-        ip = "10.249.0.1"
+        ip, application = "10.249.0.1", None
         if meta["labels"]["component"] == "jobmanager" and own is None:
-            ip = self.flinks.start(f"{meta['namespace']}/{meta['labels']['app']}", meta["uid"])
+            jm, ip = self.flinks.start(f"{meta['namespace']}/{meta['labels']['app']}", meta["uid"])
+            application = jm.application = Application.of(jm, pod, self.kube, self.later)
         try:
             self.patch(pod, own or self.running(pod, ip))
         except (OSError, Failure):
             self.flinks.stop(meta["uid"])
             raise
+        if application:
+            self.later(self.main_seconds, application.begin)
         if meta["labels"]["component"] == "taskmanager" and own is None:
             self.later(self.register_seconds, self.register, pod)
 

@@ -136,11 +136,12 @@ def writes(run, since=None, account=None):
 
 
 def versions(run, ns=None, kinds=("flinkdep", "sessionjob", "deployment", "service", "configmap", "pod")):
-    """resourceVersions of everything: equal means that nobody wrote anything."""
+    """resourceVersions of everything: equal means that nobody wrote anything. What leaders renew is left out."""
     found = {}
     for kind in kinds:
         for o in run.kube.list(kind, ns or run.namespaces[0]):
-            if o["metadata"]["name"] != "kube-root-ca.crt":
+            kept = o["metadata"].get("labels", {}).get("configmap-type") == "high-availability"
+            if o["metadata"]["name"] != "kube-root-ca.crt" and not kept:
                 found[f"{kind}/{o['metadata']['name']}"] = o["metadata"]["resourceVersion"]
     return found
 
