@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One call: the request as options of a curl handle, and curl's callbacks while it runs. */
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -58,7 +59,10 @@ static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl
         call->forbidden = true;
         return CURL_SOCKET_BAD;
     }
-    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+
+    call->no_socket = fd < 0 ? errno : 0;
+    return fd;
 }
 
 /* The connection stands and the request is about to be written to it. curl comes here a second time

@@ -44,6 +44,7 @@ struct http_call {
     bool fenced;     /* it was closed */
     bool repeatable; /* may be sent again when a kept connection broke before an answer */
     bool public_only, forbidden; /* …and an address was none */
+    int no_socket;               /* errno, when there was none to be had */
     int64_t connect_ms, deadline, idle_ms, timeout_ms;
     struct timer *timer;
     int64_t last_byte;

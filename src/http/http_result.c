@@ -57,9 +57,9 @@ static bool nothing_sent(const struct http_call *call, CURLcode code)
 
 static const char *curl_text(const struct http_call *call, CURLcode code)
 {
-    long number = 0;
+    long number = call->no_socket;
 
-    if (code == CURLE_COULDNT_CONNECT) /* curl's own text has no reason */
+    if (!number && code == CURLE_COULDNT_CONNECT) /* curl's own text has no reason */
         curl_easy_getinfo(call->easy, CURLINFO_OS_ERRNO, &number);
     if (number)
         return strerror((int)number);

@@ -36,11 +36,16 @@
 #define REQUEST_TIMEOUT_S 10
 #define KEEPALIVE_S 75
 #define CLOSE_TURNS 8
+#define PAUSE_MS 1000
 
 struct http_server {
     struct lws_context *context;
     struct server_tls *tls; /* NULL: none */
+    struct lws_vhost *vhost;
     struct loop *loop;
+    int fd; /* that listens */
+    uv_poll_t listener;
+    struct timer *pause; /* of taking connections */
     struct http_route *routes;
     size_t n;
     int port;
@@ -366,25 +371,75 @@ static void on_log(int level, const char *line)
     log_debug("libwebsockets", KV("line", line));
 }
 
-/* Tries the port first, because lws does not say why it cannot have one. */
-static int try_port(int port, bool *ret_ipv6, struct error *err)
+static int listen_on(int port, struct error *err)
 {
     const struct sockaddr_in6 at6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
     const struct sockaddr_in at4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1;
+    bool ipv6 = fd >= 0;
 
-    *ret_ipv6 = fd >= 0;
-    if (fd < 0)
-        fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (!ipv6)
+        fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    int rc = *ret_ipv6 ? bind(fd, (const struct sockaddr *)&at6, sizeof(at6))
-                       : bind(fd, (const struct sockaddr *)&at4, sizeof(at4));
+    int rc = ipv6 ? bind(fd, (const struct sockaddr *)&at6, sizeof(at6))
+                  : bind(fd, (const struct sockaddr *)&at4, sizeof(at4));
+
     if (!rc)
-        rc = listen(fd, 1);
-    if (rc)
-        error_set(err, ERR_INTERNAL, "cannot listen on port %d: %s", port, strerror(errno));
-    close(fd);
-    return rc;
+        rc = listen(fd, SOMAXCONN);
+    if (!rc)
+        return fd;
+    error_set(err, ERR_INTERNAL, "cannot listen on port %d: %s", port, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+static int port_of(int fd)
+{
+    struct sockaddr_storage at;
+    socklen_t len = sizeof(at);
+
+    if (getsockname(fd, (struct sockaddr *)&at, &len))
+        return 0;
+    return ntohs(at.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&at)->sin6_port
+                                          : ((struct sockaddr_in *)&at)->sin_port);
+}
+
+static void on_connection(uv_poll_t *listener, int status, int events);
+
+static void take_connections(void *arg)
+{
+    struct http_server *s = arg;
+
+    uv_poll_start(&s->listener, UV_READABLE, on_connection);
+}
+
+/* Taken by ourselves, not by lws: one for which there is no descriptor stays in the kernel's queue,
+ * which makes the socket readable in every turn of the loop. */
+static void on_connection(uv_poll_t *listener, int status, int events)
+{
+    struct http_server *s = listener->data;
+    int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+    (void)status;
+    (void)events;
+    if (fd >= 0) {
+        lws_adopt_socket_vhost(s->vhost, fd); /* closes it if there are too many */
+        return;
+    }
+    if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
+        return;
+    log_warn("cannot take connections", KV("error", strerror(errno)));
+    uv_poll_stop(&s->listener);
+    timer_start(s->pause, PAUSE_MS);
+}
+
+static void stop_listening(struct http_server *s)
+{
+    timer_free(s->pause);
+    uv_poll_stop(&s->listener);
+    uv_close((uv_handle_t *)&s->listener, NULL); /* turns before the server is freed */
+    close(s->fd);
 }
 
 static void on_turns_closed(uv_handle_t *handle)
@@ -411,6 +466,7 @@ void http_server_free(struct http_server *s)
 {
     if (!s)
         return;
+    stop_listening(s);
     for (struct http_waiting *w = s->waiting, *next; w; w = next) {
         next = w->next;
         waiting_free(w);
@@ -424,8 +480,8 @@ void http_server_free(struct http_server *s)
     uv_idle_start(&s->turns, on_turn);
 }
 
-/* The rest of a new server: false when it cannot be had. */
-static bool open_context(struct http_server *s, int port, bool ipv6)
+/* False when it cannot be had. */
+static bool open_context(struct http_server *s)
 {
     static const struct lws_protocols protocols[] = {
         {.name = "http", .callback = on_event, .per_session_data_size = sizeof(struct session)},
@@ -433,10 +489,9 @@ static bool open_context(struct http_server *s, int port, bool ipv6)
     };
     void *loops[] = {loop_uv(s->loop)};
     struct lws_context_creation_info info = {
-        .port = port,
+        .port = CONTEXT_PORT_NO_LISTEN_SERVER,
         .protocols = protocols,
         .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
-                   LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND |
                    LWS_SERVER_OPTION_NO_LWS_SYSTEM_STATES,
         .foreign_loops = loops,
         .pcontext = &s->context,
@@ -449,34 +504,31 @@ static bool open_context(struct http_server *s, int port, bool ipv6)
         .keepalive_timeout = KEEPALIVE_S,
         .alpn = "http/1.1",
     };
-    struct lws_vhost *vhost = NULL;
 
-    if (!ipv6)
-        info.options |= LWS_SERVER_OPTION_DISABLE_IPV6;
     if (s->tls)
         info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT |
                         LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX;
     lws_set_log_level(LLL_ERR | LLL_WARN, on_log);
     s->context = lws_create_context(&info);
     if (s->context)
-        vhost = lws_create_vhost(s->context, &info);
-    if (vhost)
-        s->port = lws_get_vhost_listen_port(vhost);
-    return vhost != NULL;
+        s->vhost = lws_create_vhost(s->context, &info);
+    return s->vhost != NULL;
 }
 
 struct http_server *http_server_new(struct loop *loop, const struct http_server_options *o,
                                     struct error *err)
 {
     struct server_tls *tls = NULL;
-    bool ipv6;
+    int fd = listen_on(o->port, err);
 
-    if (try_port(o->port, &ipv6, err))
+    if (fd < 0)
         return NULL;
     if (o->cert_file) {
         tls = server_tls_new(loop, o->cert_file, o->key_file, o->reread_ms, err);
-        if (!tls)
+        if (!tls) {
+            close(fd);
             return NULL;
+        }
     }
     struct http_server *s = xcalloc(1, sizeof(*s));
 
@@ -485,14 +537,18 @@ struct http_server *http_server_new(struct loop *loop, const struct http_server_
     s->n = o->n;
     s->routes = xcalloc(o->n, sizeof(*o->routes));
     memcpy(s->routes, o->routes, o->n * sizeof(*o->routes));
-    if (!open_context(s, o->port, ipv6)) {
-        error_set(err, ERR_INTERNAL,
-                  s->context ? "cannot listen on port %d"
-                             : "cannot serve port %d: is libwebsockets-evlib-uv installed?",
+    s->fd = fd;
+    s->port = port_of(fd);
+    s->pause = timer_new(loop, take_connections, s);
+    uv_poll_init(loop_uv(loop), &s->listener, fd);
+    s->listener.data = s;
+    if (!open_context(s)) {
+        error_set(err, ERR_INTERNAL, "cannot serve port %d: is libwebsockets-evlib-uv installed?",
                   o->port);
         http_server_free(s);
         return NULL;
     }
+    take_connections(s);
     return s;
 }
 

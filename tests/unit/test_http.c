@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -371,6 +372,21 @@ static void never_called(struct fake_conn *c, const struct fake_request *r)
     (void)c;
     ck_abort_msg("unexpected request %s", r->head);
 }
+
+START_TEST(no_descriptor_is_unreachable)
+{
+    cleanup_free char *url = xasprintf("%s/", fake_url(t.server));
+    struct rlimit limit, none;
+
+    getrlimit(RLIMIT_NOFILE, &limit);
+    none = (struct rlimit){.rlim_cur = 3, .rlim_max = limit.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &none);
+    struct result *r = run((struct http_request){.method = "POST"}, url);
+
+    setrlimit(RLIMIT_NOFILE, &limit);
+    assert_error(&r->err, ERR_UNREACHABLE, "Too many open files");
+}
+END_TEST
 
 START_TEST(no_tls_session_is_unreachable)
 {
@@ -1182,6 +1198,7 @@ void suite_http(TCase *tc)
     T(many_calls_share_few_connections);
     T(names_are_resolved);
     T(refused_is_unreachable);
+    T(no_descriptor_is_unreachable);
     T(no_tls_session_is_unreachable);
     T(a_queue_that_does_not_move_is_unreachable);
     T(no_connection_in_time_is_unreachable);

@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <uv.h>
 
 #include "flinkop/http.h"
 #include "flinkop/http_server.h"
@@ -319,6 +321,43 @@ START_TEST(idle_connections_do_not_block_others)
 }
 END_TEST
 
+static void count(uv_prepare_t *turn)
+{
+    (*(int *)turn->data)++;
+}
+
+static void closed(uv_handle_t *handle)
+{
+    loop_stop(handle->data);
+}
+
+START_TEST(connections_wait_while_there_is_no_descriptor)
+{
+    struct timer *stop = timer_new(t.loop, (loop_fn)loop_stop, t.loop);
+    struct rlimit limit, none;
+    uv_prepare_t turn;
+    int fd = dial() /* in the kernel's queue */, turns = 0;
+
+    getrlimit(RLIMIT_NOFILE, &limit);
+    none = (struct rlimit){.rlim_cur = 3, .rlim_max = limit.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &none);
+    uv_prepare_init(loop_uv(t.loop), &turn);
+    turn.data = &turns;
+    uv_prepare_start(&turn, count);
+    timer_start(stop, 500);
+    loop_run(t.loop);
+    ck_assert_int_lt(turns, 100); /* it does not spin */
+    turn.data = t.loop;
+    uv_close((uv_handle_t *)&turn, closed);
+    loop_run(t.loop);
+    setrlimit(RLIMIT_NOFILE, &limit);
+    fetch("GET", "/healthz");
+    ck_assert_int_eq(t.status, 200);
+    timer_free(stop);
+    close(fd);
+}
+END_TEST
+
 START_TEST(nonsense_does_no_harm)
 {
     static const char *const texts[] = {
@@ -503,6 +542,7 @@ void suite_http_server(TCase *tc)
     T(many_at_once_are_answered);
     T(a_port_in_use_is_an_error_that_names_it);
     T(idle_connections_do_not_block_others);
+    T(connections_wait_while_there_is_no_descriptor);
     T(nonsense_does_no_harm);
     T(a_server_may_go_while_it_sends);
     T(a_reply_may_come_later);
