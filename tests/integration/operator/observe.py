@@ -333,13 +333,14 @@ def debug(run):
     op.stop()
 
 
-@test("the debug page of a hundred clusters whose JobManagers do not answer is cut where it gets long")
+@test("the debug page of two hundred and ten clusters is cut where it gets long, and says so")
 def much(run):
     op = operator(run, None, "--local-debug")
     ns = run.namespaces[0]
     for i in range(210):
         run.kube.create("flinkdep", ns, {
             "apiVersion": "flink.apache.org/v1beta1", "kind": "FlinkDeployment", "metadata": {"name": f"d{i}"},
+            # With an account that nobody can have, so that nothing is made for them.
             "spec": {"image": "flink:1.20", "flinkVersion": "v1_20", "jobManager": {"resource": {"memory": "1024m", "cpu": 0.1}},
                      "taskManager": {"resource": {"memory": "1024m", "cpu": 0.1}}, "serviceAccount": "missing" * 40}})
     found = wait("all in the store", lambda: next(
