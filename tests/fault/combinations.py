@@ -13,7 +13,7 @@ from lib.plane import named
 from lib.plane_scene import namespace, operator, versions, writes
 from scenarios import SCENARIOS
 
-AT_ONCE = 48
+AT_ONCE = max(8, int(48 / SCALE))
 SECONDS = 60 * SCALE  # for a step of one combination: back-offs are part of it
 
 # Faults of a call to the API server (lib/api_proxy.py).

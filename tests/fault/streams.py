@@ -1,4 +1,5 @@
-"""Watches and connections that break, watches that come late, twice, in another order or not at all, and an API server that is away."""
+"""Watches and connections that break; watches that come late, twice, in another order or not at all; an API server that is
+away."""
 import random
 import time
 
@@ -75,7 +76,7 @@ def cuts(run):
     check(all(n >= 2 for n in cut.values()) and len(cut) == 6, f"cut: {cut}")
 
 
-@test("each watch ends as if all were well, and what it had to tell is lost: it is told by the next one")
+@test("each watch ends as if all were well, and what it had to tell is lost: it is told by the next one", full=True)
 def lost_events(run):
     lost = {}
 

@@ -1,13 +1,13 @@
-"""A change of an application and of a session job, in each upgrade mode, and the deletion after it, once for each call that they make
-and each way in which that call can go wrong."""
+"""A change of an application and of a session job, in each upgrade mode, and the deletion after it, once for each call that they
+make and each way in which that call can go wrong."""
 from combinations import FAULTS, FLINK_FAULTS, SLOW_FAULTS, all_of, combinations
 from lib.check import equal
 from lib.suite import test
 
 # Calls of a change and of the deletion, and how many of each are worth breaking.
-APPLICATION = {"patch flinkdeployments/status": 6, "create events": 2, "patch deployments": 1, "delete pods": 2, "list configmaps": 4,
-               "apply configmaps": 1, "apply deployments": 1, "apply services": 2, "create pods": 1, "delete deployments": 1,
-               "delete configmaps": 2, "patch flinkdeployments": 1}
+APPLICATION = {"patch flinkdeployments/status": 6, "create events": 2, "patch deployments": 1, "delete pods": 2,
+               "list configmaps": 4, "apply configmaps": 1, "apply deployments": 1, "apply services": 2, "create pods": 1,
+               "delete deployments": 1, "delete configmaps": 2, "patch flinkdeployments": 1}
 SESSION = {"patch flinkdeployments/status": 3, "patch flinksessionjobs/status": 6, "create events": 2, "delete pods": 1,
            "patch flinksessionjobs": 1, "delete deployments": 1, "patch flinkdeployments": 1}
 FLINK = {"GET /jobs/overview": 3, "GET /taskmanagers": 2, "GET /jobs/*": 1, "PATCH /jobs/*": 2}
@@ -58,7 +58,8 @@ def some():
     return every
 
 
-@test("a change in each upgrade mode, each call in one way: converged, never two copies, from the right state, nothing left", timeout=600)
+@test("a change in each upgrade mode, each call in one way: converged, never two copies, from the right state, nothing left",
+      timeout=600)
 def first(run):
     """And one of each in which nothing goes wrong: what it asks is what the matrix breaks."""
     calm = [c for name in CALLS for c in combinations(name, {"": 1}, ["nothing"])]
