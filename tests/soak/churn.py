@@ -171,5 +171,8 @@ class Churn:
         for ns, name in self.clusters:
             self.flinks.cluster(f"{ns}/{name}").hook = None
             self.mend(ns, name)
+            if name in self.standalone:  # as many slots as its jobs can want
+                jobs = sum(j[0] == ns and j[2] == name for j in self.jobs)
+                self.kube.patch("flinkdep", ns, name, {"spec": {"taskManager": {"replicas": 1 + 3 * jobs}}})
         for ns, name, _ in self.jobs:
             self.kube.patch("sessionjob", ns, name, {"spec": {"job": {"state": "running"}}})
