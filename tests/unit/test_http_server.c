@@ -31,6 +31,9 @@ static struct {
     struct error err;
     struct http_waiting *waiting[100];
     size_t n_waiting, gone;
+    size_t once; /* so many wait, then: */
+    void (*then)(void *arg);
+    const char *text;
 } t;
 
 static void too_long(void *arg)
@@ -87,13 +90,30 @@ static void late(void *arg, struct http_reply *reply)
     strbuf_addf(reply->body, "%s?%s %s", reply->asked->path, reply->asked->query, (char *)arg);
 }
 
+static struct timer *later(int64_t ms, void (*fn)(void *arg), const char *text)
+{
+    struct timer *timer = timer_new(t.loop, fn, (void *)(uintptr_t)text);
+
+    timer_start(timer, ms);
+    return timer;
+}
+
+/* fn(text), a moment after so many wait for their replies. */
+static void once_waiting(size_t n, void (*fn)(void *arg), const char *text)
+{
+    t.once = n;
+    t.then = fn;
+    t.text = text;
+}
+
 static void slow(void *arg, struct http_reply *reply)
 {
     (void)arg;
     strbuf_adds(reply->body, "this is not sent");
     t.waiting[t.n_waiting] = http_reply_later(reply, on_gone, NULL);
     if (t.waiting[t.n_waiting]) {
-        t.n_waiting++;
+        if (++t.n_waiting == t.once)
+            later(20, t.then, t.text);
         return;
     }
     strbuf_reset(reply->body);
@@ -353,7 +373,6 @@ START_TEST(connections_wait_while_there_is_no_descriptor)
     setrlimit(RLIMIT_NOFILE, &limit);
     fetch("GET", "/healthz");
     ck_assert_int_eq(t.status, 200);
-    timer_free(stop);
     close(fd);
 }
 END_TEST
@@ -405,25 +424,17 @@ START_TEST(a_server_may_go_while_it_sends)
 }
 END_TEST
 
-static struct timer *later(int64_t ms, void (*fn)(void *arg), const char *text)
-{
-    struct timer *timer = timer_new(t.loop, fn, (void *)(uintptr_t)text);
-
-    timer_start(timer, ms);
-    return timer;
-}
-
 START_TEST(a_reply_may_come_later)
 {
-    later(20, reply_all, "late");
+    once_waiting(1, reply_all, "late");
     fetch("GET", "/slow?a=1&b=2");
     ck_assert_int_eq(t.status, 200);
     ck_assert_str_eq(t.body.buf, "/slow?a=1&b=2 late");
-    later(20, reply_all, "late");
+    once_waiting(1, reply_all, "late");
     fetch("HEAD", "/slow"); /* on the same connection */
     ck_assert_int_eq(t.status, 200);
     ck_assert_int_eq(t.length, 11);
-    later(20, put_off, NULL);
+    once_waiting(1, put_off, NULL);
     fetch("GET", "/slow");
     ck_assert_str_eq(t.body.buf, "/slow? twice");
     ck_assert_uint_eq(t.gone, 0);
@@ -432,7 +443,7 @@ END_TEST
 
 START_TEST(only_so_many_wait)
 {
-    later(300, reply_all, "all");
+    once_waiting(64, reply_all, "all");
     for (int i = 0; i < 80; i++)
         start("GET", "127.0.0.1", "/slow");
     t.expected = 16; /* are not kept waiting */
@@ -441,7 +452,7 @@ START_TEST(only_so_many_wait)
     t.expected = 80;
     loop_run(t.loop);
     ck_assert_int_eq(t.status, 200);
-    later(20, reply_all, "again");
+    once_waiting(1, reply_all, "again");
     fetch("GET", "/slow");
     ck_assert_str_eq(t.body.buf, "/slow? again");
 }
@@ -453,7 +464,7 @@ START_TEST(a_client_may_go_while_it_waits)
     int fd = dial();
 
     ck_assert_int_eq(write(fd, text, sizeof(text) - 1), sizeof(text) - 1);
-    struct timer *stop = later(100, (loop_fn)loop_stop, (const char *)(void *)t.loop);
+    once_waiting(1, (loop_fn)loop_stop, (const char *)(void *)t.loop);
     loop_run(t.loop);
     ck_assert_uint_eq(t.n_waiting, 1);
     ck_assert_uint_eq(t.gone, 0);
@@ -463,14 +474,13 @@ START_TEST(a_client_may_go_while_it_waits)
     t.n_waiting = 0;
     fetch("GET", "/healthz");
     ck_assert_int_eq(t.status, 200);
-    timer_free(stop);
 }
 END_TEST
 
 START_TEST(a_server_may_go_while_clients_wait)
 {
     start("GET", "127.0.0.1", "/slow");
-    later(50, (loop_fn)loop_stop, (const char *)(void *)t.loop);
+    once_waiting(1, (loop_fn)loop_stop, (const char *)(void *)t.loop);
     loop_run(t.loop);
     ck_assert_uint_eq(t.n_waiting, 1);
     http_server_free(t.server);
