@@ -112,8 +112,10 @@ static void slow(void *arg, struct http_reply *reply)
     strbuf_adds(reply->body, "this is not sent");
     t.waiting[t.n_waiting] = http_reply_later(reply, on_gone, NULL);
     if (t.waiting[t.n_waiting]) {
-        if (++t.n_waiting == t.once)
+        if (++t.n_waiting == t.once) {
+            t.once = 0;
             later(20, t.then, t.text);
+        }
         return;
     }
     strbuf_reset(reply->body);
