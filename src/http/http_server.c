@@ -396,13 +396,16 @@ static int listen_on(int port, struct error *err)
 
 static int port_of(int fd)
 {
-    struct sockaddr_storage at = {0};
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } at = {.v6 = {0}};
     socklen_t len = sizeof(at);
 
-    if (getsockname(fd, (struct sockaddr *)&at, &len))
+    if (getsockname(fd, &at.any, &len))
         return 0;
-    return ntohs(at.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&at)->sin6_port
-                                          : ((struct sockaddr_in *)&at)->sin_port);
+    return ntohs(at.any.sa_family == AF_INET6 ? at.v6.sin6_port : at.v4.sin_port);
 }
 
 static void on_connection(uv_poll_t *listener, int status, int events);
