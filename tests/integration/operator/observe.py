@@ -13,7 +13,7 @@ from lib.check import check, dig, equal, wait
 from lib.exposition import parse
 from lib.operator import overlay
 from lib.plane import SOON
-from lib.plane_scene import log_has_no, namespace, operator, session, submit
+from lib.plane_scene import delete, log_has_no, namespace, operator, session, submit
 from lib.suite import test
 
 COUNTER, GAUGE, HISTOGRAM = "counter", "gauge", "histogram"
@@ -93,6 +93,9 @@ def metrics(run):
     for name, metric in first.items():
         if metric.kind == "counter":
             check(found[name].value() >= metric.value(), f"{name} went back")
+    delete(run, "sessionjob", "first")  # its TaskManager is looked at when it has been idle for long enough
+    wait("a pass that asks for another one", lambda: parse(op.get("/metrics")[1])["controller_runtime_reconcile_total"].value(
+        result="requeue_after") > 0, SOON)
     op.stop()
 
 
