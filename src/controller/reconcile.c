@@ -26,6 +26,7 @@
 #define ON_FLINK 256
 #define SUBMISSIONS 4    /* of jobs to one cluster at a time: main() runs in its JobManager */
 #define HELD_MS 10000    /* the others look again, should nobody tell them */
+#define UNSURE_MS 2000   /* for the watch to tell what has come of a status that was not answered */
 #define MEMORY_BLOCK 150 /* bytes; holds the notes about a quiet resource */
 
 const enum kube_kind controlled[2] = {KIND_FLINKDEPLOYMENT, KIND_FLINKSESSIONJOB};
@@ -395,6 +396,15 @@ static int64_t retry_after(const struct outcome *outcomes, size_t n)
     return most;
 }
 
+/* It may have been written all the same. */
+static bool unanswered(const struct outcome *o)
+{
+    enum errc code = o->error.code;
+
+    return o->type == ACT_STATUS && !o->ok &&
+           (code == ERR_TIMEOUT || code == ERR_SERVER || code == ERR_PARSE);
+}
+
 static void execution_done(void *arg, const struct outcome *outcomes, size_t n, bool failed)
 {
     struct target *t = arg;
@@ -413,6 +423,8 @@ static void execution_done(void *arg, const struct outcome *outcomes, size_t n, 
         struct outcome *o = &t->outcomes[i];
 
         *o = outcomes[i];
+        if (unanswered(o))
+            t->unsure_until = now + UNSURE_MS;
         o->name = o->name ? arena_strdup(&t->outcome_arena, o->name) : NULL;
         o->job_id = o->job_id ? arena_strdup(&t->outcome_arena, o->job_id) : NULL;
         o->text = o->text ? arena_strdup(&t->outcome_arena, o->text) : NULL;
@@ -444,6 +456,18 @@ static bool takes_slots(const struct action *act)
            (act->type == ACT_SUBMIT_JOB || act->type == ACT_RESCALE_JOB);
 }
 
+/* What is recorded may be something else by now: nothing is made of what we see before the watch
+ * has told, or has had the time to. */
+static bool unsure(struct target *t, const struct stored *cr)
+{
+    const char *text = cr->meta->resource_version;
+    uint64_t version = hash_bytes(text, strlen(text));
+    bool same = version == t->version && loop_now(t->c->loop) < t->unsure_until;
+
+    t->version = version;
+    return same;
+}
+
 static void reconcile(struct controller *c, struct kind_control *k, enum kube_kind kind,
                       const char *key)
 {
@@ -457,6 +481,11 @@ static void reconcile(struct controller *c, struct kind_control *k, enum kube_ki
     if (!cr) {
         workqueue_done(k->queue, key, loop_now(c->loop));
         target_drop(c, t);
+        return;
+    }
+    if (unsure(t, cr)) {
+        workqueue_add_at(k->queue, key, t->unsure_until);
+        workqueue_done(k->queue, key, loop_now(c->loop));
         return;
     }
     if (json_parse(&a, stored_text(&a, cr), cr->len, &object, &err))
