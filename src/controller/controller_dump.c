@@ -71,7 +71,7 @@ static jv dump_queue(struct arena *a, const struct kind_control *k, int64_t now)
                        OBJ({"name", STR(k->name)},
                            {"keys", INT((int64_t)workqueue_items(k->queue))},
                            {"ready", INT((int64_t)workqueue_depth(k->queue))},
-                           {"plansUnderWay", INT((int64_t)k->in_flight)}),
+                           {"plansUnderWay", INT((int64_t)(k->in_flight + k->on_flink))}),
                        "items");
 }
 

@@ -319,7 +319,7 @@ START_TEST(a_wrong_authority_is_unreachable)
     struct kube_client *c = kube_client_new(it.loop, config);
 
     free(it_call(c, on(KUBE_LIST, NULL, NULL), &err));
-    assert_code(&err, ERR_UNREACHABLE, "", "certificate");
+    assert_code(&err, ERR_UNREACHABLE, HTTP_UNTRUSTED, "certificate");
     free_client(c, config);
 }
 END_TEST
