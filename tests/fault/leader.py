@@ -152,7 +152,7 @@ def given_back(run):
     once(run, give_back, 3)
 
 
-@test("the leader is killed: the other one leads when its Lease has run out")
+@test("the leader is killed: the other one leads when its Lease has run out", full=True)
 def killed(run):
     once(run, kill, LEASE_S + LATE_S)
 

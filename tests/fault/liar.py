@@ -107,7 +107,7 @@ def lies(run):
     run.note(f"{before:.0f} MB before, at most {most:.0f} MB; six jobs beside them in {beside:.1f} s")
 
 
-@test("main() takes long: four of a cluster's jobs are run at a time, it stays READY, jobs of others do not wait")
+@test("main() takes long: four of a cluster's jobs are run at a time, it stays READY, jobs of others do not wait", full=True)
 def slow_mains(run):
     op = operator(run)
     slow, honest = session(run, "slow"), session(run, "honest")

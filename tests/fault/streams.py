@@ -42,7 +42,7 @@ def churn(run, names, patience=2 * SOON):
         nothing_left(run, f"c{n}")
 
 
-@test("every connection breaks three times a second while clusters and jobs come and go")
+@test("every connection breaks three times a second while clusters and jobs come and go", full=True)
 def resets(run):
     op, proxy = behind_proxy(run)
     end = time.monotonic() + 20
@@ -104,7 +104,7 @@ def late_events(run, seconds):
     op.alive()
 
 
-@test("every event comes up to a second late, each kind by itself: what is told first may have happened last")
+@test("every event comes up to a second late, each kind by itself: what is told first may have happened last", full=True)
 def late_by_a_second(run):
     late_events(run, 1)
 

@@ -251,7 +251,8 @@ def no_reviews(run):
     op.stop()
 
 
-@test("another certificate is taken without a request that fails; one that is broken is told, and the former one stays")
+@test("another certificate is taken without a request that fails; one that is broken is told, and the former one stays",
+      full=True)
 def rotation(run):
     op, secure, mounted = secured(run)
     token = run.plane.token(f"{run.account}-prometheus")
