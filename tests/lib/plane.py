@@ -144,10 +144,10 @@ class Plane(Accounts):
                 operator.process.kill()
                 operator.process.wait()
         for ns in run.namespaces:
-            self.kube.delete("namespace", None, ns)
-            for kind in ("sessionjob", "flinkdep"):
+            for kind in ("sessionjob", "flinkdep"):  # first: what has none goes with the namespace while it is looked at
                 for cr in self.kube.list(kind, ns):
                     self.kube.patch(kind, ns, cr["metadata"]["name"], {"metadata": {"finalizers": None}})
+            self.kube.delete("namespace", None, ns)
 
 
 class Sampler:
