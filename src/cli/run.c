@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -181,9 +180,10 @@ static void switch_log_level(void *arg)
     log_change_level(log_level() == LOG_DEBUG ? p->log_level : LOG_DEBUG);
 }
 
+/* ---- life ---- */
+
 static struct metric build_info = METRIC_GAUGE(
     "flink_operator_build_info", "The version of the operator", "version", "namespace", "pod");
-/* ---- life ---- */
 
 static void stop_now(void *arg)
 {

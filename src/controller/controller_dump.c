@@ -32,12 +32,17 @@ static void listing_add(struct listing *l, jv v)
     jv_list_add(&l->shown, jv_dup(l->a, v));
 }
 
-/* {NAME: [...], "leftOut": n} with further members before them. */
-static jv listing_end(struct listing *l, jv head, const char *name)
+/* {NAME: SHOWN, "leftOut": n} with further members before them. */
+static jv listing_with(struct listing *l, jv head, const char *name, jv shown)
 {
-    jv v = jv_set(l->a, head, name, jv_list_arr(&l->shown));
+    jv v = jv_set(l->a, head, name, shown);
 
     return l->n > MOST ? jv_set(l->a, v, "leftOut", INT((int64_t)(l->n - MOST))) : v;
+}
+
+static jv listing_end(struct listing *l, jv head, const char *name)
+{
+    return listing_with(l, head, name, jv_list_arr(&l->shown));
 }
 
 /* ---- work queues ---- */
@@ -185,9 +190,7 @@ static jv dump_namespaces(const struct store *st, struct arena *a, int64_t now)
         if (listing_room(&l))
             jv_list_put(&l.shown, arena_strdup(a, e->key), INT(*(const int64_t *)e->value));
     strmap_release(&counts);
-    jv v = jv_set(a, EMPTY_OBJ, "namespaces", jv_list_obj(&l.shown));
-
-    return l.n > MOST ? jv_set(a, v, "leftOut", INT((int64_t)(l.n - MOST))) : v;
+    return listing_with(&l, EMPTY_OBJ, "namespaces", jv_list_obj(&l.shown));
 }
 
 static jv dump_stores(struct controller *c, struct arena *a, int64_t now)

@@ -18,6 +18,7 @@
 
 static const struct {
     const char *word, *done;
+    bool asks_flink;
 } verbs[] = {
     [ACT_APPLY] = {"apply", "applied"},
     [ACT_CREATE] = {"create", "created"},
@@ -25,21 +26,26 @@ static const struct {
     [ACT_PATCH] = {"patch", "patched"},
     [ACT_STATUS] = {"patch status", "status patched"},
     [ACT_EVENT] = {"event", "event"},
-    [ACT_RELEASE] = {"release", "released"},
-    [ACT_FIND_JOB] = {"look job up", "job looked up"},
-    [ACT_SUBMIT_JOB] = {"submit job", "job submitted"},
-    [ACT_CANCEL_JOB] = {"cancel job", "job cancelled"},
-    [ACT_JOB_ERROR] = {"read job error", "job error read"},
-    [ACT_STOP_JOB] = {"stop job", "job stopped"},
-    [ACT_FIND_SAVEPOINT] = {"look savepoint up", "savepoint looked up"},
-    [ACT_READ_STATE] = {"read last state", "last state read"},
+    [ACT_RELEASE] = {"release", "released", true},
+    [ACT_FIND_JOB] = {"look job up", "job looked up", true},
+    [ACT_SUBMIT_JOB] = {"submit job", "job submitted", true},
+    [ACT_CANCEL_JOB] = {"cancel job", "job cancelled", true},
+    [ACT_JOB_ERROR] = {"read job error", "job error read", true},
+    [ACT_STOP_JOB] = {"stop job", "job stopped", true},
+    [ACT_FIND_SAVEPOINT] = {"look savepoint up", "savepoint looked up", true},
+    [ACT_READ_STATE] = {"read last state", "last state read", true},
     [ACT_READ_HA] = {"read high availability", "high availability read"},
-    [ACT_RESCALE_JOB] = {"rescale job", "job rescaled"},
+    [ACT_RESCALE_JOB] = {"rescale job", "job rescaled", true},
 };
 
 const char *action_word(enum action_type type)
 {
     return verbs[type].word;
+}
+
+bool action_asks_flink(enum action_type type)
+{
+    return verbs[type].asks_flink;
 }
 
 static struct store *store_of(const struct op *op)
@@ -276,6 +282,7 @@ static void start(struct op *op)
         read_ha(op);
         break;
     default:
+        BUG_ON(!action_asks_flink(op->act->type));
         op_start_flink(op);
     }
 }

@@ -34,6 +34,8 @@ typedef void (*execution_done_fn)(void *arg, const struct outcome *outcomes, siz
  * for a plan without actions. */
 struct execution *execution_start(struct executor *x, struct arena *arena, const struct plan *plan,
                                   execution_done_fn done, void *arg);
+/** Whether it waits for a JobManager. */
+bool action_asks_flink(enum action_type type);
 /** Gives up what can be given up (long Flink calls); done still comes. */
 void execution_hurry(struct execution *e);
 /** Ends it without a callback. */

@@ -4,7 +4,7 @@
  *
  *   /overview            once per JobManager process, for its version
  *   /jobs/overview       always
- *   /taskmanagers        always but when nothing is going on
+ *   /taskmanagers        always but when nothing is going on and none is known
  *   /jobs/:id            for unfinished jobs whose graph is not known yet (or has grown)
  *   …/resource-requirements   for those of the adaptive scheduler
  *
@@ -88,7 +88,6 @@ struct probe {
 static void on_timer(void *arg);
 static void round_failed(struct probe *p, const char *why);
 static void ask(struct probe *p);
-
 static void round_begin(void *arg);
 
 void probe_pool_init(struct probe_pool *pool)

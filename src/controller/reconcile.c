@@ -322,31 +322,13 @@ static void let_others_go_on(struct target *t)
         enqueue(c, KIND_FLINKDEPLOYMENT, job->index, PRIORITY_NORMAL);
 }
 
-static bool asks_flink(const struct action *act)
-{
-    switch (act->type) {
-    case ACT_RELEASE:
-    case ACT_FIND_JOB:
-    case ACT_SUBMIT_JOB:
-    case ACT_CANCEL_JOB:
-    case ACT_JOB_ERROR:
-    case ACT_STOP_JOB:
-    case ACT_FIND_SAVEPOINT:
-    case ACT_READ_STATE:
-    case ACT_RESCALE_JOB:
-        return true;
-    default:
-        return false;
-    }
-}
-
 static void take_place(struct target *t, const struct plan *plan)
 {
     struct kind_control *k = &t->c->kinds[t->kind];
     bool waits = false;
 
     for (size_t i = 0; i < plan->n; i++)
-        waits |= asks_flink(&plan->actions[i]);
+        waits |= action_asks_flink(plan->actions[i].type);
     t->place = waits && k->on_flink < ON_FLINK ? &k->on_flink : &k->in_flight;
     ++*t->place;
 }

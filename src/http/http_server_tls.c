@@ -19,6 +19,7 @@
 #include "flinkop/mem.h"
 #include "flinkop/metrics.h"
 #include "flinkop/str.h"
+#include "http_internal.h"
 
 #define REREAD_MS 10000
 #define PEM_MAX ((size_t)256 << 10)
@@ -112,13 +113,6 @@ static int pair_parse(struct pair *p, const struct server_tls *t, const char *ce
 
 /* ---- the files ---- */
 
-static void wipe_free(char *s)
-{
-    if (s)
-        OPENSSL_cleanse(s, strlen(s));
-    free(s);
-}
-
 /* 1: another pair is in force now; 0: the same; -1: the files hold none. */
 static int take(struct server_tls *t, const char *cert_pem, const char *key_pem, struct error *err)
 {
@@ -143,7 +137,7 @@ static int read_files(struct server_tls *t, struct error *err)
     char *key_pem = cert_pem ? file_read(t->key_file, PEM_MAX, NULL, err) : NULL;
     int rc = key_pem ? take(t, cert_pem, key_pem, err) : -1;
 
-    wipe_free(key_pem);
+    http_wipe_free(key_pem);
     metric_add(&reads, 1);
     metric_add(&read_errors, rc < 0);
     return rc;

@@ -24,9 +24,13 @@
 static const struct {
     int connections, stall_ms;
 } pools[POOL_COUNT] = {
-    [POOL_CALLS] = {32, 4000}, [POOL_WATCHES] = {64},
+    /* clang-format off */
+    [POOL_CALLS] = {32, 4000},
+    [POOL_WATCHES] = {64},
     [POOL_PROXIED] = {256}, /* long requests to the API server: they do not count there */
-    [POOL_LEASE] = {2, 4000},  [POOL_REVIEWS] = {4, 4000},
+    [POOL_LEASE] = {2, 4000},
+    [POOL_REVIEWS] = {4, 4000},
+    /* clang-format on */
 };
 
 static const struct {

@@ -43,6 +43,12 @@ static void refuse(struct http_reply *reply, int status, const char *fmt, const 
     strbuf_addf(reply->body, fmt, text);
 }
 
+/* As Kubernetes calls the method. */
+static const char *verb_of(const struct http_reply *reply)
+{
+    return str_eq(reply->asked->method, "PUT") ? "put" : "get";
+}
+
 static void show(void *arg, struct http_reply *reply)
 {
     const struct caller *c = arg;
@@ -56,8 +62,7 @@ static void show(void *arg, struct http_reply *reply)
         refuse(reply, 401, "%s", "a bearer token is needed that the API server knows\n");
         break;
     case REVIEW_DENIED:
-        denied = xasprintf("%s may not %s %s\n", c->text,
-                           str_eq(reply->asked->method, "PUT") ? "put" : "get", reply->asked->path);
+        denied = xasprintf("%s may not %s %s\n", c->text, verb_of(reply), reply->asked->path);
         refuse(reply, 403, "%s", denied);
         break;
     case REVIEW_UNKNOWN:
@@ -116,9 +121,8 @@ static void on_request(void *arg, struct http_reply *reply)
     if (c->next)
         c->next->link = &c->next;
     p->callers = c;
-    c->review = kube_review(p->reviews, bearer(reply->asked->authorization),
-                            str_eq(reply->asked->method, "PUT") ? "put" : "get", reply->asked->path,
-                            on_verdict, c);
+    c->review = kube_review(p->reviews, bearer(reply->asked->authorization), verb_of(reply),
+                            reply->asked->path, on_verdict, c);
     if (!c->answered) {
         c->waiting = http_reply_later(reply, on_gone, c);
         if (c->waiting)

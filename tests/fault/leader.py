@@ -9,7 +9,7 @@ import time
 from lib.api_proxy import ApiProxy
 from lib.check import Failure, check, equal, wait
 from lib.plane import SOON, moment, named
-from lib.plane_scene import (cluster_ready, job_ready, log_has_no, namespace, one_job, operator, session, submit, writes)
+from lib.plane_scene import (answers, cluster_ready, elected, job_ready, log_has_no, namespace, one_job, session, submit, writes)
 from lib.suite import test
 
 LEASE_S = 15
@@ -30,9 +30,8 @@ class Contender:
     def start(self):
         run = self.run
         config = run.plane.kubeconfig(os.path.join(run.dir, self.account), self.account, self.proxy.url, self.proxy.ca)
-        self.operator = operator(run, None, "--leader-elect", "--lease", f"{run.namespaces[0]}/flink-operator",
-                                 kubeconfig=config, wait_ready=False)
-        wait("it answers", lambda: " started " in self.operator.log() and self.operator.get("/readyz")[0] == 200, SOON, 0.05)
+        self.operator = elected(run, kubeconfig=config)
+        wait("it answers", lambda: answers(self.operator), SOON, 0.05)
 
     def leads(self):
         self.operator.alive()

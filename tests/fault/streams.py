@@ -61,34 +61,29 @@ def resets(run):
     run.note(f"{broken} times")
 
 
-@test("each watch is cut in the middle of an event, again and again")
-def cuts(run):
-    cut = {}
+def break_each_watch(run, how):
+    """Three times, after one event, two and three."""
+    broken = {}
 
     def rule(call):
-        if call.verb != "watch" or cut.get(call.resource, 0) >= 3:
+        if call.verb != "watch" or broken.get(call.resource, 0) >= 3:
             return None
-        cut[call.resource] = cut.get(call.resource, 0) + 1
-        return ("cut", cut[call.resource])
+        broken[call.resource] = broken.get(call.resource, 0) + 1
+        return (how, broken[call.resource])
     op, _ = behind_proxy(run, rule)
     churn(run, range(8))
     op.alive()
-    check(all(n >= 2 for n in cut.values()) and len(cut) == 6, f"cut: {cut}")
+    check(all(n >= 2 for n in broken.values()) and len(broken) == 6, f"{how}: {broken}")
+
+
+@test("each watch is cut in the middle of an event, again and again")
+def cuts(run):
+    break_each_watch(run, "cut")
 
 
 @test("each watch ends as if all were well, and what it had to tell is lost: it is told by the next one", full=True)
 def lost_events(run):
-    lost = {}
-
-    def rule(call):
-        if call.verb != "watch" or lost.get(call.resource, 0) >= 3:
-            return None
-        lost[call.resource] = lost.get(call.resource, 0) + 1
-        return ("lose", lost[call.resource])
-    op, _ = behind_proxy(run, rule)
-    churn(run, range(8))
-    op.alive()
-    check(all(n >= 2 for n in lost.values()) and len(lost) == 6, f"lost: {lost}")
+    break_each_watch(run, "lose")
 
 
 @test("every event of every watch comes twice", full=True)

@@ -36,6 +36,16 @@ def operator(run, namespaces=None, *options, account=None, kubeconfig=None, wait
     return found
 
 
+def elected(run, **more):
+    """The daemon as one of several, of which the one that holds a Lease in the test's namespace works."""
+    return operator(run, None, "--leader-elect", "--lease", f"{run.namespaces[0]}/flink-operator", wait_ready=False, **more)
+
+
+def answers(found):
+    """It serves, and is ready: it works, or waits for the Lease."""
+    return " port=" in found.log() and found.get("/readyz")[0] == 200
+
+
 def session(run, name="demo", ns=None, slots=1, ready=True, **more):
     """A session cluster, ready: its Flink."""
     ns = ns or run.namespaces[0]

@@ -1,6 +1,5 @@
 """The operator is upgraded and taken back: two builds whose defaults differ."""
 import os
-import re
 import shutil
 import subprocess
 import time
@@ -10,7 +9,7 @@ from lib.bed import ROOT
 from lib.check import check, dig, equal, wait
 from lib.manifests import cluster
 from lib.plane import SOON, named
-from lib.plane_scene import cluster_ready, job_ready, log_has_no, namespace, operator, pods, session, submit, versions, writes
+from lib.plane_scene import answers, cluster_ready, elected, job_ready, log_has_no, namespace, pods, session, submit, versions, writes
 from lib.suite import test
 
 # What the next version does in another way: a default of Flink's options, of the allocator, of the pods, a file of the ConfigMap.
@@ -48,15 +47,15 @@ def next_version():
 
 def hand_over(run, old, binary):
     """As a rolling update does it: the new one waits, then the old one ends."""
-    new = elected(run, binary)
+    new = begins(run, binary)
     old.stop()
     wait("the new one leads", lambda: " leading " in new.log() and " ready " in new.log(), SOON, 0.05)
     return new
 
 
-def elected(run, binary):
-    found = operator(run, None, "--leader-elect", "--lease", f"{run.namespaces[0]}/flink-operator", binary=binary, wait_ready=False)
-    wait("it answers", lambda: re.search(r" port=\d+", found.log()) and found.get("/readyz")[0] == 200, SOON, 0.05)
+def begins(run, binary):
+    found = elected(run, binary=binary)
+    wait("it answers", lambda: answers(found), SOON, 0.05)
     return found
 
 
@@ -73,7 +72,7 @@ def untouched(run, before, since, operators):
 def upgraded(run):
     binary = next_version()
     ns = namespace(run)
-    old = elected(run, "build/asan/flink-operator")
+    old = begins(run, "build/asan/flink-operator")
     session(run, **EXPOSED)
     job = submit(run)
     session(run, "fixed", mode="standalone", allocator=None, taskManager={"replicas": 2})

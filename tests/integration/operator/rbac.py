@@ -9,8 +9,8 @@ import time
 from exposure import NONE, annotations, change, routes, there
 from lib.check import SCALE, Failure, check, dig, equal, wait
 from lib.plane import SOON
-from lib.plane_scene import (cluster_ready, condition, delete, events_of, gone, log_has_no, namespace, nothing_left, operator,
-                             pods, session, submit)
+from lib.plane_scene import (answers, cluster_ready, condition, delete, elected, events_of, gone, log_has_no, namespace,
+                             nothing_left, operator, pods, session, submit)
 from lib.suite import test
 
 PATIENCE = 10 * SCALE  # s for a step when a right is missing; with all of them each takes two or three
@@ -56,12 +56,11 @@ class Patient:
 # ---- a scenario that needs every right ----
 
 def starts(run):
-    run.operator = operator(run, None, "--leader-elect", "--lease", f"{run.namespaces[0]}/flink-operator", wait_ready=False,
-                            binary=run.binary)
+    run.operator = elected(run, binary=run.binary)
 
     def ready():
         run.kube.list("pod", run.namespaces[0])  # for its patience
-        return " port=" in run.operator.log() and run.operator.get("/readyz")[0] == 200
+        return answers(run.operator)
     wait("the operator ready", ready, SOON, 0.05)
 
 
