@@ -199,6 +199,7 @@ struct cluster_memory {
     struct refusal kept;      /* of a pod that was to be taken away */
     struct ha_notes ha;
     struct stop_memory stop; /* of the job of an application */
+    int64_t job_ended;       /* by Flink's clock, epoch ms; -1: not known */
     struct rescale_notes rescale;
     struct checkpoint_notes checkpoints;
 };

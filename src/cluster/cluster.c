@@ -24,6 +24,7 @@ struct cluster_memory cluster_memory_initial(void)
     return (struct cluster_memory){
         .alloc = alloc_memory_initial(),
         .deleting_since = -1,
+        .job_ended = -1,
         .blocked_since = -1,
         .stop = stop_memory_initial(),
         .checkpoints = checkpoint_notes_initial(),

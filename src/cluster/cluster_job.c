@@ -177,10 +177,12 @@ void look_at_job(struct cluster_pass *p)
         return;
     }
     p->job = jobmanager_known(p) ? obs_flink_job(p->s->flink, p->job_id) : NULL;
-    if (p->job)
+    if (p->job) {
         p->job_state = p->job->job.state;
-    else if (p->job_id && !job_state_terminal(p->job_state) && !p->undecided)
+        p->plan.memory.job_ended = p->job->job.end_ms;
+    } else if (p->job_id && !job_state_terminal(p->job_state) && !p->undecided) {
         p->job_state = JOB_RECONCILING;
+    }
 }
 
 #define COMES_MS 60000 /* main() of a JobManager that has just started may take so long */
@@ -194,7 +196,9 @@ static bool runs_anew(struct cluster_pass *p)
 
     if (p->config.ha || !p->up_to_date || !jm || !jm->main_running)
         return false;
-    if (!str_to_int64(str_or_empty(JV_STRING(p->status, "jobStatus", "updateTime")), &ended))
+    ended = p->plan.memory.job_ended; /* it was seen later, if it was while nobody looked */
+    if (ended < 0 &&
+        !str_to_int64(str_or_empty(JV_STRING(p->status, "jobStatus", "updateTime")), &ended))
         ended = 0;
     ended = MIN(MAX(ended, (int64_t)0), p->s->wall);
     int64_t until = jm->running_ms + COMES_MS;

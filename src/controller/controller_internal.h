@@ -37,8 +37,8 @@ struct target {
     size_t *place; /* what the execution counts in */
     char reconcile_id[17];
     int64_t started;
-    uint64_t version;     /* hash of the resourceVersion that was planned from */
-    int64_t unsure_until; /* whether that still holds, for a status was not answered */
+    uint64_t version; /* hash of the resourceVersion that was planned from */
+    bool unsure;      /* whether that still holds, for a status was not answered */
 
     /* FlinkSessionJob */
     char *submits_to; /* key of the cluster, by what is running; NULL: to none */

@@ -26,7 +26,6 @@
 #define ON_FLINK 256
 #define SUBMISSIONS 4    /* of jobs to one cluster at a time: main() runs in its JobManager */
 #define HELD_MS 10000    /* the others look again, should nobody tell them */
-#define UNSURE_MS 2000   /* for the watch to tell what has come of a status that was not answered */
 #define MEMORY_BLOCK 150 /* bytes; holds the notes about a quiet resource */
 
 const enum kube_kind controlled[2] = {KIND_FLINKDEPLOYMENT, KIND_FLINKSESSIONJOB};
@@ -406,7 +405,7 @@ static void execution_done(void *arg, const struct outcome *outcomes, size_t n, 
 
         *o = outcomes[i];
         if (unanswered(o))
-            t->unsure_until = now + UNSURE_MS;
+            t->unsure = true;
         o->name = o->name ? arena_strdup(&t->outcome_arena, o->name) : NULL;
         o->job_id = o->job_id ? arena_strdup(&t->outcome_arena, o->job_id) : NULL;
         o->text = o->text ? arena_strdup(&t->outcome_arena, o->text) : NULL;
@@ -438,16 +437,25 @@ static bool takes_slots(const struct action *act)
            (act->type == ACT_SUBMIT_JOB || act->type == ACT_RESCALE_JOB);
 }
 
-/* What is recorded may be something else by now: nothing is made of what we see before the watch
- * has told, or has had the time to. */
-static bool unsure(struct target *t, const struct stored *cr)
+static void look_at_version(struct target *t, const struct stored *cr)
 {
     const char *text = cr->meta->resource_version;
     uint64_t version = hash_bytes(text, strlen(text));
-    bool same = version == t->version && loop_now(t->c->loop) < t->unsure_until;
 
+    t->unsure &= version == t->version;
     t->version = version;
-    return same;
+}
+
+/* What is recorded may be something else by now, and nothing is to be made of what was recorded
+ * before. The status is written first: it carries the version that we see, so the answer tells. */
+static void only_status(struct plan *plan)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < plan->n; i++)
+        if (plan->actions[i].type == ACT_STATUS)
+            plan->actions[n++] = plan->actions[i];
+    plan->n = n ? n : plan->n;
 }
 
 static void reconcile(struct controller *c, struct kind_control *k, enum kube_kind kind,
@@ -465,11 +473,7 @@ static void reconcile(struct controller *c, struct kind_control *k, enum kube_ki
         target_drop(c, t);
         return;
     }
-    if (unsure(t, cr)) {
-        workqueue_add_at(k->queue, key, t->unsure_until);
-        workqueue_done(k->queue, key, loop_now(c->loop));
-        return;
-    }
+    look_at_version(t, cr);
     if (json_parse(&a, stored_text(&a, cr), cr->len, &object, &err))
         BUG("stored %s %s: %s", k->name, key, err.text); /* we wrote that text ourselves */
     random_hex(t->reconcile_id, 8);
@@ -484,6 +488,8 @@ static void reconcile(struct controller *c, struct kind_control *k, enum kube_ki
     } else {
         plan = plan_job(c, t, cr, object, &a);
     }
+    if (t->unsure)
+        only_status(&plan);
     t->n_outcomes = 0;
     t->comes_back = plan.next != INT64_MAX;
     if (t->comes_back)

@@ -61,6 +61,8 @@ void check_stop(const char *jid, const char *trigger);
 int check_stops(void);
 /** A job that has finished by itself does not run again unless something else is asked for. */
 void check_again(jv cr, const struct obs_flink *flink, const struct plan *plan);
+/** It has ended, whatever the way. */
+void check_ended(const struct fjob *j);
 /** A run of a job has this state from now on. final: it was stopped with it, and nothing has come
  * after. */
 void check_state(const char *jid, int64_t state, bool final);

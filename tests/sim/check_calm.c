@@ -289,6 +289,19 @@ static bool cannot_be_saved(const struct object *cr, const char *cluster)
            strstr(str_or_empty(JV_STRING(cr->at->v, "status", "error")), "SavepointError");
 }
 
+/* While a run of what was recorded may still come, that is tried again, and not what is asked for.
+ */
+static bool tried_as_asked(struct arena *a, const struct object *cr)
+{
+    static const char *const fields[] = {"jarURI", "entryClass", "args", "parallelism"};
+    jv asked = jv_get(cr->at->v, "spec"), recorded = check_recorded_spec(a, cr);
+
+    for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+        if (!jv_equal(JV_PATH(asked, "job", fields[i]), JV_PATH(recorded, "job", fields[i])))
+            return false;
+    return jv_equal(jv_get(asked, "flinkConfiguration"), jv_get(recorded, "flinkConfiguration"));
+}
+
 static const char *job_settled(struct arena *a, const struct object *cr)
 {
     const char *name = JV_STRING(cr->at->v, "spec", "deploymentName");
@@ -306,6 +319,8 @@ static const char *job_settled(struct arena *a, const struct object *cr)
         return ready_is(a, cr, "False");
     if (suspended)
         return ready_is(a, cr, "True");
+    if (!user_spec_works(cr) && !tried_as_asked(a, cr))
+        return arena_printf(a, "%s is still tried as it was before", cr->name);
     if (!user_spec_works(cr)) /* it has been tried, and the status says what came of it */
         return strstr(error, "on purpose") || strstr(error, "404")
                    ? ready_is(a, cr, "False")

@@ -11,6 +11,7 @@
 #include "flinkop/str.h"
 #include "flinkop/strmap.h"
 #include "nodes.h"
+#include "operator.h"
 
 /* A job id that a resource has recorded. */
 struct known {
@@ -126,6 +127,17 @@ void check_state(const char *jid, int64_t state, bool final)
         return;
     if (state >= d->state)
         *d = (struct durable){state, final || (d->final && state == d->state), d->waived};
+}
+
+/* In a JobManager that is stopped because it had no job yet, one may begin and end while the
+ * operator is away: it leaves nothing that another one finds, and what it has done is lost. */
+void check_ended(const struct fjob *j)
+{
+    const struct object *pod = api_get(KIND_POD, j->jm->name);
+    const char *uid = check_owner(j->jid);
+
+    if (j->jm->app && uid && pod && pod->deleted && !operator_runs())
+        durable_of(uid)->waived = true;
 }
 
 int64_t check_state_of(const char *uid)

@@ -137,6 +137,7 @@ static void end(struct fjob *j, enum job_state state)
     set_state(j, state);
     drop_results(j);
     app_ended(j);
+    check_ended(j);
     jobs_kick(jm);
 }
 

@@ -359,6 +359,7 @@ static struct plan plan_cluster(struct situation *s, jv cr)
     memory.stop = stopped_before(s, cr);
     memory.ha = asked_before(s, &snap);
     memory.checkpoints = seen_before(s, cr);
+    memory.job_ended = jv_int64_or(JV_PATH(s->doc, "memory", "jobEnded"), -1);
     if (before) {
         memory = reconcile_cluster(s->a, &snap).memory;
         snap.now += before;
