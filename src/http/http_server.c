@@ -342,6 +342,8 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
     case LWS_CALLBACK_HTTP:
         lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, REQUEST_TIMEOUT_S);
         return on_request(wsi, ses, in);
+    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
+        return -1; /* to WebSocket or HTTP/2, where no limit of ours would hold */
     case LWS_CALLBACK_HTTP_BODY:
     case LWS_CALLBACK_HTTP_BODY_COMPLETION:
         return 0; /* not read; the connection ends with the reply */

@@ -545,6 +545,31 @@ START_TEST(strangers_are_told_what_to_bring)
 }
 END_TEST
 
+/* To what knows no limits of ours. */
+START_TEST(there_is_no_other_protocol)
+{
+    static const char *const texts[] = {
+        "GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        "GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        "Sec-WebSocket-Protocol: http\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        "GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+        "Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0",
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+        const char *said = say(texts[i]);
+
+        if (*said && !strstr(said, "403 Forbidden"))
+            ck_abort_msg("%zu: %s", i, said);
+    }
+    fetch("GET", "/healthz");
+    ck_assert_int_eq(t.status, 200);
+}
+END_TEST
+
 void suite_http_server(TCase *tc)
 {
     tcase_add_checked_fixture(tc, setup, teardown);
@@ -563,4 +588,5 @@ void suite_http_server(TCase *tc)
     T(a_server_may_go_while_clients_wait);
     T(put_is_served_where_a_route_says_so);
     T(strangers_are_told_what_to_bring);
+    T(there_is_no_other_protocol);
 }
