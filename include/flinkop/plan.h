@@ -30,6 +30,7 @@ enum action_type {
     ACT_DELETE,     /* with uid as precondition; that it is gone already is a success */
     ACT_PATCH,      /* merge patch body on the object */
     ACT_STATUS,     /* merge patch body on the resource's status */
+    ACT_LOOK_UP,    /* list the object alone, and store what it is */
     ACT_EVENT,      /* fire and forget */
     ACT_RELEASE,    /* delete a TaskManager pod if Flink still says that all its slots are free, and
                        that no job is about to take one */

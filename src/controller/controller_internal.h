@@ -30,6 +30,7 @@ struct target {
     struct outcome *outcomes;
     size_t n_outcomes;
     struct execution *running;
+    bool unsure;     /* a status was not answered: what is recorded is not known */
     bool comes_back; /* its last plan asks for another pass */
     bool releasing;  /* TaskManagers, by what is running */
     /* Executions until the status tells of a submission: its own, and the one that writes it. */
@@ -37,8 +38,6 @@ struct target {
     size_t *place; /* what the execution counts in */
     char reconcile_id[17];
     int64_t started;
-    uint64_t version; /* hash of the resourceVersion that was planned from */
-    bool unsure;      /* whether that still holds, for a status was not answered */
 
     /* FlinkSessionJob */
     char *submits_to; /* key of the cluster, by what is running; NULL: to none */

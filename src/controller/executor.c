@@ -25,6 +25,7 @@ static const struct {
     [ACT_DELETE] = {"delete", "deleted"},
     [ACT_PATCH] = {"patch", "patched"},
     [ACT_STATUS] = {"patch status", "status patched"},
+    [ACT_LOOK_UP] = {"look up", "looked up"},
     [ACT_EVENT] = {"event", "event"},
     [ACT_RELEASE] = {"release", "released", true},
     [ACT_FIND_JOB] = {"look job up", "job looked up", true},
@@ -271,6 +272,9 @@ static void start(struct op *op)
         break;
     case ACT_STATUS:
         write_object(op, KUBE_MERGE_PATCH, "status");
+        break;
+    case ACT_LOOK_UP:
+        look_up(op);
         break;
     case ACT_DELETE:
         op_delete(op);

@@ -383,17 +383,48 @@ static bool unanswered(const struct outcome *o)
     enum errc code = o->error.code;
 
     return o->type == ACT_STATUS && !o->ok &&
-           (code == ERR_TIMEOUT || code == ERR_SERVER || code == ERR_PARSE);
+           (code == ERR_TIMEOUT || code == ERR_SERVER || code == ERR_PARSE ||
+            code == ERR_TOO_LARGE);
 }
 
-static void execution_done(void *arg, const struct outcome *outcomes, size_t n, bool failed)
+/* again: without waiting for anything to change. */
+static void pass_ended(struct target *t, bool failed, bool again, int retry_ms)
 {
-    struct target *t = arg;
     struct controller *c = t->c;
     struct kind_control *k = &c->kinds[t->kind];
     int64_t now = loop_now(c->loop);
 
     t->running = NULL;
+    metric_add(&reconciles, 1, k->name, result_of(t, failed));
+    if (failed)
+        metric_add(&reconcile_errors, 1, k->name);
+    metric_observe(&reconcile_seconds, (double)(now - t->started) / 1000, k->name);
+    metric_add(&active_workers, -1, k->name);
+    if (failed)
+        workqueue_add_backoff(k->queue, t->key, retry_ms, now);
+    else if (again)
+        workqueue_add(k->queue, t->key, PRIORITY_NORMAL, now);
+    workqueue_done(k->queue, t->key, now);
+    --*t->place;
+    c->in_flight--;
+    if (c->draining && !c->in_flight && c->drained)
+        loop_defer(c->loop, c, c->drained, c->drained_arg);
+    pump_soon(c);
+}
+
+/* The outcomes of the execution before are still for the next plan, and its back-off goes on. */
+static void looked_up(void *arg, const struct outcome *outcomes, size_t n, bool failed)
+{
+    struct target *t = arg;
+
+    t->unsure = failed;
+    pass_ended(t, failed, true, retry_after(outcomes, n));
+}
+
+static void execution_done(void *arg, const struct outcome *outcomes, size_t n, bool failed)
+{
+    struct target *t = arg;
+
     if (t->submits_to)
         submission_ended(t);
     let_others_go_on(t);
@@ -404,30 +435,14 @@ static void execution_done(void *arg, const struct outcome *outcomes, size_t n, 
         struct outcome *o = &t->outcomes[i];
 
         *o = outcomes[i];
-        if (unanswered(o))
-            t->unsure = true;
+        t->unsure |= unanswered(o);
         o->name = o->name ? arena_strdup(&t->outcome_arena, o->name) : NULL;
         o->job_id = o->job_id ? arena_strdup(&t->outcome_arena, o->job_id) : NULL;
         o->text = o->text ? arena_strdup(&t->outcome_arena, o->text) : NULL;
     }
-    metric_add(&reconciles, 1, k->name, result_of(t, failed));
-    if (failed)
-        metric_add(&reconcile_errors, 1, k->name);
-    metric_observe(&reconcile_seconds, (double)(now - t->started) / 1000, k->name);
-    metric_add(&active_workers, -1, k->name);
-    if (failed) {
-        workqueue_add_backoff(k->queue, t->key, retry_after(outcomes, n), now);
-    } else {
-        workqueue_forget(k->queue, t->key);
-        if (n) /* its outcomes are for the next pass */
-            workqueue_add(k->queue, t->key, PRIORITY_NORMAL, now);
-    }
-    workqueue_done(k->queue, t->key, now);
-    --*t->place;
-    c->in_flight--;
-    if (c->draining && !c->in_flight && c->drained)
-        loop_defer(c->loop, c, c->drained, c->drained_arg);
-    pump_soon(c);
+    if (!failed)
+        workqueue_forget(t->c->kinds[t->kind].queue, t->key);
+    pass_ended(t, failed, n > 0, retry_after(outcomes, n)); /* they are for the next pass */
 }
 
 /* A FlinkSessionJob whose job takes any free slot in a moment. */
@@ -437,68 +452,53 @@ static bool takes_slots(const struct action *act)
            (act->type == ACT_SUBMIT_JOB || act->type == ACT_RESCALE_JOB);
 }
 
-static void look_at_version(struct target *t, const struct stored *cr)
+static void begin(struct target *t, struct arena *a, const struct plan *plan,
+                  execution_done_fn done)
 {
-    const char *text = cr->meta->resource_version;
-    uint64_t version = hash_bytes(text, strlen(text));
+    struct controller *c = t->c;
 
-    t->unsure &= version == t->version;
-    t->version = version;
+    log_debug("planned", KV_INT("actions", (int64_t)plan->n));
+    t->started = loop_now(c->loop);
+    metric_add(&active_workers, 1, c->kinds[t->kind].name);
+    take_place(t, plan);
+    c->in_flight++;
+    t->running = execution_start(&c->executor, a, plan, done, t);
 }
 
-/* What is recorded may be something else by now, and nothing is to be made of what was recorded
- * before. The status is written first: it carries the version that we see, so the answer tells. */
-static void only_status(struct plan *plan)
+/* Nothing is made of what was recorded before, and nothing is planned, which would have to be
+ * forgotten again. */
+static void look_up(struct target *t, struct arena *a, const struct stored *cr)
 {
-    size_t n = 0;
+    struct action *act = arena_new(a, struct action);
 
-    for (size_t i = 0; i < plan->n; i++)
-        if (plan->actions[i].type == ACT_STATUS)
-            plan->actions[n++] = plan->actions[i];
-    plan->n = n ? n : plan->n;
+    *act = (struct action){.type = ACT_LOOK_UP,
+                           .kind = t->kind,
+                           .ns = cr->meta->ns,
+                           .name = cr->meta->name,
+                           .body = ABSENT};
+    begin(t, a, &(struct plan){.a = a, .actions = act, .n = 1}, looked_up);
 }
 
-static void reconcile(struct controller *c, struct kind_control *k, enum kube_kind kind,
-                      const char *key)
+static void plan_and_execute(struct target *t, struct arena *a, const struct stored *cr)
 {
-    const struct stored *cr = store_get_key(c->stores[kind], key);
-    struct target *t = target_get(c, kind, key);
-    struct arena a = {0};
+    struct controller *c = t->c;
+    struct kind_control *k = &c->kinds[t->kind];
     struct error err;
     struct plan plan;
     jv object;
 
-    if (!cr) {
-        workqueue_done(k->queue, key, loop_now(c->loop));
-        target_drop(c, t);
-        return;
-    }
-    look_at_version(t, cr);
-    if (json_parse(&a, stored_text(&a, cr), cr->len, &object, &err))
-        BUG("stored %s %s: %s", k->name, key, err.text); /* we wrote that text ourselves */
-    random_hex(t->reconcile_id, 8);
-    const struct log_kv scope[] = {KV("controller", k->name), KV("namespace", cr->meta->ns),
-                                   KV("name", cr->meta->name), KV("reconcileID", t->reconcile_id),
-                                   KV_INT("generation", cr->meta->generation)};
-
-    log_set_scope(scope, ARRAY_SIZE(scope));
-    if (kind == KIND_FLINKDEPLOYMENT) {
-        plan = plan_cluster(c, t, cr, object, &a);
+    if (json_parse(a, stored_text(a, cr), cr->len, &object, &err))
+        BUG("stored %s %s: %s", k->name, t->key, err.text); /* we wrote that text ourselves */
+    if (t->kind == KIND_FLINKDEPLOYMENT) {
+        plan = plan_cluster(c, t, cr, object, a);
         keep_cluster(c, t, &plan);
     } else {
-        plan = plan_job(c, t, cr, object, &a);
+        plan = plan_job(c, t, cr, object, a);
     }
-    if (t->unsure)
-        only_status(&plan);
     t->n_outcomes = 0;
     t->comes_back = plan.next != INT64_MAX;
     if (t->comes_back)
-        workqueue_add_at(k->queue, key, plan.next);
-    log_debug("planned", KV_INT("actions", (int64_t)plan.n));
-    t->started = loop_now(c->loop);
-    metric_add(&active_workers, 1, k->name);
-    take_place(t, &plan);
-    c->in_flight++;
+        workqueue_add_at(k->queue, t->key, plan.next);
     for (size_t i = 0; i < plan.n; i++) {
         t->releasing |= plan.actions[i].type == ACT_RELEASE;
         if (takes_slots(&plan.actions[i]))
@@ -506,9 +506,32 @@ static void reconcile(struct controller *c, struct kind_control *k, enum kube_ki
         if (plan.actions[i].type == ACT_SUBMIT_JOB)
             submission_begins(t);
     }
-    t->running = execution_start(&c->executor, &a, &plan, execution_done, t);
+    begin(t, a, &plan, execution_done);
+}
+
+static void reconcile(struct controller *c, struct kind_control *k, enum kube_kind kind,
+                      const char *key)
+{
+    const struct stored *cr = store_get_key(c->stores[kind], key);
+    struct target *t = target_get(c, kind, key);
+    cleanup_arena struct arena a = {0};
+
+    if (!cr) {
+        workqueue_done(k->queue, key, loop_now(c->loop));
+        target_drop(c, t);
+        return;
+    }
+    random_hex(t->reconcile_id, 8);
+    const struct log_kv scope[] = {KV("controller", k->name), KV("namespace", cr->meta->ns),
+                                   KV("name", cr->meta->name), KV("reconcileID", t->reconcile_id),
+                                   KV_INT("generation", cr->meta->generation)};
+
+    log_set_scope(scope, ARRAY_SIZE(scope));
+    if (t->unsure)
+        look_up(t, &a, cr);
+    else
+        plan_and_execute(t, &a, cr);
     log_set_scope(NULL, 0);
-    arena_free(&a);
 }
 
 static void pump(void *arg)

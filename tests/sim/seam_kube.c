@@ -110,12 +110,12 @@ static const char *gist(struct arena *a, jv body)
 }
 
 /* The selector is "metadata.name=<name>". */
-static const char *pod_name(struct kube_request *r)
+static struct version *list_one(struct kube_request *r)
 {
     const char *name = str_skip_prefix(r->selector, "metadata.name=");
 
-    CHECK(name, "the operator lists pods by %s", r->selector);
-    return name;
+    CHECK(name, "the operator lists %s by %s", kind_name(r->kind), r->selector);
+    return api_list(r->kind, NULL, name);
 }
 
 /* The selector is "app=<cluster>,…". */
@@ -124,8 +124,7 @@ static struct version *list_kept(struct kube_request *r)
     const char *app = str_skip_prefix(r->selector, LABEL_APP "=");
     char *cluster = app ? arena_strndup(&r->a, app, strcspn(app, ",")) : NULL;
 
-    CHECK(r->kind == KIND_HA && cluster, "the operator lists %s by %s", kind_name(r->kind),
-          r->selector);
+    CHECK(cluster, "the operator lists %s by %s", kind_name(r->kind), r->selector);
     app_keep_all(cluster);
     return api_list(KIND_HA, LABEL_APP, cluster);
 }
@@ -135,7 +134,7 @@ static int carry_out(struct kube_request *r)
     enum actor by = BY_OPERATOR;
 
     if (r->verb == KUBE_LIST) {
-        r->answer = r->kind == KIND_POD ? api_list(KIND_POD, NULL, pod_name(r)) : list_kept(r);
+        r->answer = r->kind == KIND_HA ? list_kept(r) : list_one(r);
         return 0;
     }
 
