@@ -239,6 +239,13 @@ static void look_for_former(struct cluster_pass *p)
 #define POD_READY_MS 5000 /* the kubelet looks every second */
 #define SILENT_MS 10000   /* a JobManager that does not answer for so long is in trouble */
 
+/* A session cluster that is to be deleted, and waits for its jobs. */
+static bool goes_on_until_deleted(const struct cluster_pass *p)
+{
+    return p->meta.deleted_ms && !p->application && p->s->deployment &&
+           !p->s->deployment->meta.deleted_ms;
+}
+
 /* Which JobManager runs, and whether it is the one that the probe speaks of. We reach it at its
  * pod's address as soon as it answers; others come through the Service, which leads to a pod only
  * when that is ready, so the status does not say READY before. */
@@ -255,7 +262,7 @@ static void look_at_jobmanager(struct cluster_pass *p)
     p->jm_instance = jobmanager_instance(p);
     look_for_former(p);
 
-    if (!p->up_to_date) {
+    if (!p->up_to_date && !goes_on_until_deleted(p)) {
         p->jm = p->usable && !p->meta.deleted_ms && !p->suspended ? JM_DEPLOYING : JM_MISSING;
         return;
     }
