@@ -1,8 +1,10 @@
 """The edges of allocation: limits, dead-locks, finished batch stages, sidecars, TaskManagers that fail or hang."""
 import time
 
+from applications import running as application_running
 from lib.check import check, dig, equal, holds, wait
-from lib.manifests import cluster, job
+from lib.manifests import application, cluster, job
+from lib.suite import test
 from matrix import each_series
 from scene import (SOON, UP, condition, delete_jobs, job_id, job_ready, job_running, jobmanager, no_taskmanagers, pods,
                    session, state, taskmanagers)
@@ -332,6 +334,18 @@ def unschedulable(run, series):
     run.kube.patch("node", None, "bed-node", {"metadata": {"labels": {"e2e-room": "yes"}}})
     job_running(run, flink, "first")
     settled(run, 1)
+
+
+@test("TaskManagers give up the place that their JobManager may need", full=True)
+def jobmanager_first(run):
+    need_bed(run)
+    run.kube.apply(application(run.ns, conf={"kubernetes.jobmanager.node-selector": "e2e-room:yes"}))
+    wait("a TaskManager has a place", lambda: [p for p in pods(run, "taskmanager").values() if dig(p, "spec.nodeName")], SOON)
+    allocation(run, "JobManagerFirst", "before the JobManager has its place", "0/1 nodes are available")
+    equal(taskmanagers(run), [], "TaskManagers")
+    run.cleanup(run.kube.patch, "node", None, "bed-node", {"metadata": {"labels": {"e2e-room": None}}})
+    run.kube.patch("node", None, "bed-node", {"metadata": {"labels": {"e2e-room": "yes"}}})
+    application_running(run)
 
 
 # ---- the JobManager's view and ours ----
