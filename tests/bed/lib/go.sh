@@ -73,6 +73,25 @@ make_openshift() {
   cp "$module/route/v1/zz_generated.crd-manifests/routes.crd.yaml" "$1/"
 }
 
+# The ingress controller, for one test.
+make_traefik() {
+  check_pin traefik github.com/traefik/traefik/v3 "$TRAEFIK"
+  find_go || die "no Go >= $GO_MINIMUM here; run 'bed deps'"
+  local lego=github.com/go-acme/lego/v5 source=$1/go/traefik go=(env GOTOOLCHAIN=local GOFLAGS=-mod=readonly "$REPLY")
+  mkdir "$1/go"
+  cp -r "$BED_DIR/go/traefik" "$source"
+  cd "$source"
+  step "fetching Traefik's modules" "${go[@]}" mod download "$lego"
+  cp -r "$("${go[@]}" list -m -f '{{.Dir}}' "$lego")" lego
+  chmod -R u+w lego
+  rm -r lego/providers/dns
+  mv dns lego/providers/dns
+  "${go[@]}" mod edit -replace "$lego=./lego"
+  BED_DIR=$1 step "compiling Traefik $TRAEFIK (about 5 minutes when cold)" go_programs "$1" traefik "" \
+    github.com/traefik/traefik/v3/cmd/traefik
+  rm -r "$1/go"
+}
+
 # Each puts the directory with its programs into REPLY.
 control_plane() {
   digest "$BED_DIR"/go/{kubernetes,etcd}/go.{mod,sum} "$KUBERNETES" "$ETCD"
@@ -85,6 +104,10 @@ node() {
 kwok_program() {
   digest "$BED_DIR"/go/kwok/go.{mod,sum}
   cached kwok "$REPLY" make_kwok
+}
+ingress_controller() {
+  digest "$BED_DIR"/go/traefik/go.{mod,sum} "$BED_DIR"/go/traefik/{ext,dns}/*.go
+  cached traefik "$REPLY" make_traefik
 }
 openshift_definitions() {
   digest "$BED_DIR"/go/openshift-api/go.{mod,sum}
