@@ -421,10 +421,26 @@ static const char *lacks_room(struct cluster_pass *p)
     return str_or(cause.message, cause.reason);
 }
 
+/* A watch may be late, and the JobManager may run. */
+static bool looked_up(const struct cluster_pass *p, const char *name)
+{
+    for (size_t i = 0; i < p->s->n_outcomes; i++) {
+        const struct outcome *o = &p->s->outcomes[i];
+
+        if (o->type == ACT_LOOK_UP && o->ok && str_eq(o->name, name))
+            return true;
+    }
+    return false;
+}
+
 /* On a node, or under a quota, that has room for one of them. They could not go on without it. What
  * has no place itself takes none from it, and tells who adds nodes what is to come. */
 static void make_room(struct cluster_pass *p, const char *why)
 {
+    const struct obs_pod *jm = current_jm(p);
+    const char *name = jm ? jm->meta.name : p->meta.name;
+    bool sure = looked_up(p, name), unsure = false;
+
     p->alloc.create = 0;
     p->alloc.n_remove = 0;
     p->alloc.problem = (struct obs_cause){
@@ -434,12 +450,17 @@ static void make_room(struct cluster_pass *p, const char *why)
         const struct obs_pod *tm = p->s->tm_pods[i];
         struct action *act;
 
-        if (tm->meta.deleted_ms || (current_jm(p) && !tm->scheduled))
+        if (tm->meta.deleted_ms || (jm && !tm->scheduled))
             continue;
+        unsure = !sure;
+        if (unsure)
+            break;
         act = plan_add(&p->plan, ACT_DELETE, KIND_POD, p->meta.ns, tm->meta.name);
         act->uid = tm->meta.uid;
         act->reason = "its JobManager has no place";
     }
+    if (unsure)
+        plan_add(&p->plan, ACT_LOOK_UP, jm ? KIND_POD : KIND_DEPLOYMENT, p->meta.ns, name);
 }
 
 #define CREATE_AT_ONCE 100 /* the rest follows in the next pass */
