@@ -392,33 +392,22 @@ void count_taskmanagers(struct cluster_pass *p)
 
 #define ROOM_MS 30000 /* after so long without its JobManager no TaskManager has work any more */
 
-/* Why the JobManager has no place, for so long that its TaskManagers may be what takes it; NULL: it
- * has one, or may still get it. */
-static const char *lacks_room(struct cluster_pass *p)
+/* Whether the JobManager has had no place for so long that its TaskManagers may be what takes it.
+ */
+static bool lacks_room(struct cluster_pass *p)
 {
-    const struct obs_deployment *d = p->s->deployment;
     const struct obs_pod *jm = current_jm(p);
-    struct obs_cause cause = {0};
-    int64_t since = 0, until;
+    int64_t until;
 
-    if (jm && !jm->scheduled) {
-        cause = jm->cause;
-        since = jm->meta.created_ms;
-    } else if (!jm && d && !d->meta.deleted_ms) {
-        cause = d->cause;
-        since = d->cause_ms;
-    }
+    if (!p->cause.reason || (jm && jm->scheduled))
+        return false;
     for (size_t i = 0; i < p->s->n_jm_pods; i++)
         if (p->s->jm_pods[i]->main_running && !p->s->jm_pods[i]->dead)
-            return NULL; /* a former one, or one of several */
-    until = since + ROOM_MS;
-    if (!cause.reason)
-        return NULL;
-    if (p->s->wall < until) {
+            return false; /* a former one, or one of several */
+    until = (jm ? jm->meta.created_ms : p->s->deployment->cause_ms) + ROOM_MS;
+    if (p->s->wall < until)
         plan_wake(&p->plan, p->s->now + until - p->s->wall);
-        return NULL;
-    }
-    return str_or(cause.message, cause.reason);
+    return p->s->wall >= until;
 }
 
 /* A watch may be late, and the JobManager may run. */
@@ -435,32 +424,31 @@ static bool looked_up(const struct cluster_pass *p, const char *name)
 
 /* On a node, or under a quota, that has room for one of them. They could not go on without it. What
  * has no place itself takes none from it, and tells who adds nodes what is to come. */
-static void make_room(struct cluster_pass *p, const char *why)
+static void make_room(struct cluster_pass *p)
 {
     const struct obs_pod *jm = current_jm(p);
     const char *name = jm ? jm->meta.name : p->meta.name;
-    bool sure = looked_up(p, name), unsure = false;
 
     p->alloc.create = 0;
     p->alloc.n_remove = 0;
     p->alloc.problem = (struct obs_cause){
         "JobManagerFirst",
-        arena_printf(p->a, "no TaskManagers before the JobManager has its place: %s", why)};
+        arena_printf(p->a, "no TaskManagers before the JobManager has its place: %s",
+                     str_or(p->cause.message, p->cause.reason))};
     for (size_t i = 0; i < p->s->n_tm_pods; i++) {
         const struct obs_pod *tm = p->s->tm_pods[i];
         struct action *act;
 
         if (tm->meta.deleted_ms || (jm && !tm->scheduled))
             continue;
-        unsure = !sure;
-        if (unsure)
-            break;
+        if (!looked_up(p, name)) {
+            plan_add(&p->plan, ACT_LOOK_UP, jm ? KIND_POD : KIND_DEPLOYMENT, p->meta.ns, name);
+            return;
+        }
         act = plan_add(&p->plan, ACT_DELETE, KIND_POD, p->meta.ns, tm->meta.name);
         act->uid = tm->meta.uid;
         act->reason = "its JobManager has no place";
     }
-    if (unsure)
-        plan_add(&p->plan, ACT_LOOK_UP, jm ? KIND_POD : KIND_DEPLOYMENT, p->meta.ns, name);
 }
 
 #define CREATE_AT_ONCE 100 /* the rest follows in the next pass */
@@ -469,7 +457,7 @@ void allocate_taskmanagers(struct cluster_pass *p)
 {
     struct cluster_memory *m = &p->plan.memory;
     struct alloc_input in = allocation_input(p);
-    const char *no_room = lacks_room(p);
+    bool no_room = lacks_room(p);
 
     creation_failure(p, &in);
     run_allocator(p, &in);
@@ -478,7 +466,7 @@ void allocate_taskmanagers(struct cluster_pass *p)
     if (!p->alloc.problem.reason)
         p->alloc.problem = m->kept.cause;
     if (no_room && (p->s->n_tm_pods || p->alloc.create))
-        make_room(p, no_room);
+        make_room(p);
     number(p);
     look_at_retries(p);
     create(p, MIN(p->alloc.create, CREATE_AT_ONCE));
