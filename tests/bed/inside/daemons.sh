@@ -77,8 +77,12 @@ daemon_kwok() {
 daemon_gateway() { exec socat UNIX-LISTEN:$bed/api.sock,fork,mode=600,backlog=256,unlink-early "TCP:127.0.0.1:$port"; }
 
 supervise() {
+  mkfifo "$run/$1.wake" # here and not below: `bed up` looks for the last one, and all are to be there by then
+  keep_running "$1" &
+}
+
+keep_running() {
   local name=$1 wake pid rc
-  mkfifo "$run/$name.wake"
   exec {wake}<>"$run/$name.wake" # held open, so that nobody who writes a line has to wait for us to read it
   while :; do
     if [[ -e $run/$name.stopped ]]; then
@@ -88,6 +92,7 @@ supervise() {
     "daemon_$name" >>"$bed/log/$name.log" 2>&1 {wake}>&- &
     pid=$!
     echo "$pid" >"$run/$name.pid"
+    [[ ! -e $run/$name.stopped ]] || kill "$pid" # stopped before there was a process id
     rc=0
     wait "$pid" || rc=$?
     rm -f "$run/$name.pid"
@@ -100,17 +105,17 @@ api_ready() {
   curl -sf --cacert $pki/ca.crt --cert $pki/admin.crt --key $pki/admin.key "https://127.0.0.1:$port/readyz" >/dev/null
 }
 
-supervise gateway &
-supervise etcd &
-supervise apiserver &
-[[ ! -e $bed/node ]] || supervise containerd &
+supervise gateway
+supervise etcd
+supervise apiserver
+[[ ! -e $bed/node ]] || supervise containerd
 # These end when they find no API server, so they come after it.
 until api_ready; do sleep 0.05; done
-supervise kcm &
-supervise scheduler &
-supervise kwok &
+supervise kcm
+supervise scheduler
 if [[ -e $bed/node ]]; then
-  supervise kubelet &
-  supervise kube-proxy &
+  supervise kubelet
+  supervise kube-proxy
 fi
+supervise kwok
 wait

@@ -48,6 +48,7 @@ bed_up() {
   start_init "$control_plane" "$node_bin"
 
   await apiserver 180 api_ready
+  wait_for 10 test -e "$BED/run/kwok.wake" || die "the daemons that come after the API server were not started"
   since "$start"
   say "API server ready after $REPLY"
   [[ ! $node ]] || start_node "$start"
