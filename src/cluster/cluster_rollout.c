@@ -90,14 +90,17 @@ static bool no_jobmanagers(struct cluster_pass *p)
     return !p->s->n_jm_pods;
 }
 
-/* halted: the id of a job that has not begun, NULL: that is not why. */
+/* halted: the id of a job that has not begun, NULL: that is not why. A JobManager's pod that was
+ * made since its Deployment was seen would not be waited for: a Deployment that has changed is
+ * refused. */
 static void scale_for(struct cluster_pass *p, const struct obs_deployment *d, int replicas,
                       const char *halted)
 {
     jv note = halted      ? OBJ({ANNOTATION_HALTED, STR(halted)})
               : d->halted ? OBJ({ANNOTATION_HALTED, NULLV})
                           : ABSENT;
-    jv meta = jv_present(note) ? OBJ({"annotations", note}) : ABSENT;
+    jv version = d == p->s->deployment ? STR(d->meta.resource_version) : ABSENT;
+    jv meta = OBJ({"resourceVersion", version}, {"annotations", note});
 
     plan_add(&p->plan, ACT_PATCH, KIND_DEPLOYMENT, p->meta.ns, d->meta.name)->body =
         jv_dup(p->a, OBJ({"metadata", meta}, {"spec", OBJ({"replicas", INT(replicas)})}));

@@ -282,6 +282,18 @@ static bool rolling_out(const struct object *cr)
     return d && !str_eq(object_hash(d), recorded_hash(&a, cr));
 }
 
+/* A young JobManager whose Deployment somebody has deleted: nothing that the operator need have
+ * seen tells of it, and it goes. */
+static bool forgotten(const struct jm *jm)
+{
+    const struct object *pod = api_by_id(jm->pod);
+    const struct object *above = pod ? api_by_uid(object_owner(pod)) : NULL;
+
+    if (above && above->kind == KIND_REPLICASET && !above->deleted)
+        above = api_by_uid(object_owner(above));
+    return !pod || (pod_of(pod)->meddled && (!above || above->deleted));
+}
+
 static void check_delete_pod(const char *name, const struct delete_context *context)
 {
     const struct object *pod = api_get(KIND_POD, name);
@@ -295,7 +307,7 @@ static void check_delete_pod(const char *name, const struct delete_context *cont
     CHECK(is_taskmanager(pod), "the operator deletes pod %s", name);
     CHECK(!tm->jm->native, "the operator deletes TaskManager %s of Flink's own allocation", name);
     CHECK(!rolling_out(cr), "TaskManager %s is deleted before its JobManager is gone", name);
-    if (!reg->used)
+    if (!reg->used || forgotten(tm->jm))
         return;
     CHECK(context->rechecked, "TaskManager %s is deleted while in use", name);
     CHECK(reg->used_since > context->rechecked,
