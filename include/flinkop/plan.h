@@ -128,7 +128,8 @@ struct stop_memory {
     bool had_some;            /* …although there were some */
     int64_t sent, looked;     /* monotonic ms of the last request, and of the last look; -1 */
     int64_t since;            /* of the first request, -1 */
-    int64_t retry_at;         /* no savepoint before */
+    int64_t retry_at;         /* no savepoint before… */
+    bool partial;             /* …unless the last was triggered while not all of the job ran */
     int failures;             /* of savepoints, in a row */
     struct obs_cause trouble; /* what went wrong last; reason NULL: nothing */
 };

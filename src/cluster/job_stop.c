@@ -229,6 +229,7 @@ static void record_trigger(struct job_stop *s)
 
     s->progress = "taking a savepoint";
     s->memory->sent = -1;
+    s->memory->partial = !job_runs_whole(s->job);
     s->new_status = jv_set(s->a, s->status, "savepointInfo", info);
 }
 
@@ -318,7 +319,7 @@ static void stop_with_savepoint(struct job_stop *s)
         cancel(s);
     else if (state != JOB_RUNNING)
         s->progress = "waiting for the job to run, to take a savepoint";
-    else if (s->now < s->memory->retry_at)
+    else if (s->now < s->memory->retry_at && !(s->memory->partial && job_runs_whole(s->job)))
         plan_wake(s->plan, s->memory->retry_at);
     else
         record_trigger(s);

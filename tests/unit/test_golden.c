@@ -290,9 +290,14 @@ static struct stop_memory stopped_before(struct situation *s, jv cr)
 {
     struct stop_memory stop = stop_memory_initial();
 
+    stop.job_id = JV_STRING(cr, "status", "jobStatus", "jobId");
+    if (jv_bool_or(JV_PATH(s->doc, "memory", "savepointFailed"), false)) {
+        stop.retry_at = s->now + 250000;
+        stop.failures = 5;
+        stop.partial = jv_bool_or(JV_PATH(s->doc, "memory", "ranInPart"), false);
+    }
     if (!jv_bool_or(JV_PATH(s->doc, "memory", "endSeen"), false))
         return stop;
-    stop.job_id = JV_STRING(cr, "status", "jobStatus", "jobId");
     stop.ended = s->now - 5000;
     stop.sent = jv_bool_or(JV_PATH(s->doc, "memory", "stopSent"), false) ? s->now - 5000 : -1;
     stop.no_checkpoint = jv_bool_or(JV_PATH(s->doc, "memory", "noCheckpoint"), false);
