@@ -222,7 +222,8 @@ static void keep_cluster(struct controller *c, struct target *t, const struct pl
     const char *ready_jm = plan->ready ? probe_result(t->probe)->jm : NULL;
     bool same_ready = str_eq(t->ready_jm, ready_jm), had_ended = t->ended,
          was_undecided = t->undecided || !t->planned;
-    bool another_shortage = !str_eq(t->shortage, plan->shortage);
+    const char *summary = plan->ready ? NULL : plan->summary; /* nobody waits */
+    bool news = !str_eq(t->summary, summary) || !str_eq(t->shortage, plan->shortage);
 
     arena_init_small(&t->memory_arena, MEMORY_BLOCK);
     t->cluster = cluster_memory_copy(&t->memory_arena, &plan->memory);
@@ -236,17 +237,15 @@ static void keep_cluster(struct controller *c, struct target *t, const struct pl
     t->ended = plan->ended;
     if (plan->rest_port)
         t->rest_port = plan->rest_port;
-    const char *summary = plan->ready ? NULL : plan->summary; /* nobody waits */
-
-    if (!str_eq(t->summary, summary))
+    if (news) {
         slab_str_replace(&t->summary, summary);
-    if (another_shortage)
         slab_str_replace(&t->shortage, plan->shortage);
+    }
     if (plan->flink_version && !str_eq(t->flink_version, plan->flink_version))
         slab_str_replace(&t->flink_version, plan->flink_version);
     probe_set_pace(t->probe, plan->pace, plan->adaptive);
     watches_ask(c, t, plan->kinds);
-    if (!same_ready || had_ended != t->ended || was_undecided != t->undecided || another_shortage)
+    if (!same_ready || had_ended != t->ended || was_undecided != t->undecided || news)
         enqueue_jobs_of(c, t->key);
 }
 

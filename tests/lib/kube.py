@@ -16,6 +16,7 @@ KINDS = {
     "service": ("api/v1", "services"),
     "configmap": ("api/v1", "configmaps"),
     "event": ("api/v1", "events"),
+    "resourcequota": ("api/v1", "resourcequotas"),
     "node": ("api/v1", "nodes"),
     "namespace": ("api/v1", "namespaces"),
     "deployment": ("apis/apps/v1", "deployments"),

@@ -4,8 +4,8 @@ import time
 from lib.check import check, dig, equal, wait
 from lib.manifests import job
 from lib.plane import SOON, moment, named
-from lib.plane_scene import (delete, events_of, job_ready, log_has_no, nothing_left, one_job, operator, pods, session, submit,
-                             versions, writes)
+from lib.plane_scene import (condition, delete, events_of, job_ready, log_has_no, nothing_left, one_job, operator, pods, session,
+                             submit, versions, writes)
 from lib.suite import test
 
 MANAGER = "flink-operator"
@@ -137,6 +137,26 @@ def restart(run):
     asked = run.plane.requests(run.account, run.since)
     run.note(f"ready after {ready * 1000:.0f} ms, {len(asked)} requests, the last after "
              f"{moment(asked[-1]) - run.since:.1f} s")
+
+
+@test("what a job waits for is told in its own status, as it is by now")
+def waiting_job(run):
+    operator(run)
+    ns = run.namespaces[0]
+    run.kube.apply({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none", "namespace": ns},
+                    "spec": {"hard": {"pods": "0"}}})
+    wait("the quota counts", lambda: dig(run.kube.get("resourcequota", ns, "none"), "status.hard"), SOON, 0.05)
+    submit(run, ready=False)
+    session(run, ready=False)
+
+    def told(message):
+        c = condition(run.kube.get("sessionjob", ns, "first"))
+        check(message in c.get("message", ""), f"{c}")
+        return c
+    c = wait("the cause that keeps its cluster from starting", lambda: told("exceeded quota: none"), SOON)
+    equal(c["reason"], "Waiting", "reason")
+    run.kube.delete("resourcequota", ns, "none")
+    job_ready(run)
 
 
 @test("a quiet minute: no request but watches, with a running job", timeout=180)
