@@ -61,7 +61,6 @@ struct obs_deployment {
     bool flinks_allocator;  /* Flink's own allocator makes its TaskManagers */
     const char *halted;     /* ANNOTATION_HALTED, NULL: none */
     struct obs_cause cause; /* ReplicaFailure: quota, service account, admission */
-    int64_t cause_ms;       /* since when, epoch; 0: none, or not known */
 };
 
 /* A Route, Ingress or NetworkPolicy: what opens or closes the way to a cluster. */

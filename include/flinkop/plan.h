@@ -196,6 +196,7 @@ struct cluster_memory {
     size_t n_retries;
     int64_t deleting_since; /* monotonic ms, -1: not deleting */
     int64_t blocked_since;  /* an order is waiting for something since, -1: not */
+    int64_t crowded_since;  /* others take the place of its JobManager since, -1: not */
     struct refusal refused;
     struct refusal unexposed; /* of an object that exposes it: the cluster itself works */
     struct refusal kept;      /* of a pod that was to be taken away */

@@ -26,6 +26,7 @@ struct cluster_memory cluster_memory_initial(void)
         .deleting_since = -1,
         .job_ended = -1,
         .blocked_since = -1,
+        .crowded_since = -1,
         .stop = stop_memory_initial(),
         .checkpoints = checkpoint_notes_initial(),
         .ha = {.asked = -1, .told = -1},
@@ -78,6 +79,15 @@ const struct obs_pod *current_jm(const struct cluster_pass *p)
             newest = pod;
     }
     return newest;
+}
+
+int active_jobmanagers(const struct cluster_pass *p)
+{
+    int n = 0;
+
+    for (size_t i = 0; i < p->s->n_jm_pods; i++)
+        n += !p->s->jm_pods[i]->dead && !p->s->jm_pods[i]->meta.deleted_ms;
+    return n;
 }
 
 const char *jobmanager_instance(const struct cluster_pass *p)
@@ -332,6 +342,7 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
             roll_out(&p);
         p.roll_out_to = p.plan.n;
         look_at_jobmanager(&p);
+        look_for_room(&p);
         if (p.application)
             look_after_job(&p);
         if (p.up_to_date && (p.flinks_own || is_standalone(&p)))

@@ -390,74 +390,12 @@ void count_taskmanagers(struct cluster_pass *p)
                                        : JV_STRING(p->status, "allocator", "jobManager");
 }
 
-#define ROOM_MS 30000 /* after so long without its JobManager no TaskManager has work any more */
-
-/* Whether the JobManager has had no place for so long that its TaskManagers may be what takes it.
- */
-static bool lacks_room(struct cluster_pass *p)
-{
-    const struct obs_pod *jm = current_jm(p);
-    int64_t until;
-
-    if (!p->cause.reason || (jm && jm->scheduled))
-        return false;
-    for (size_t i = 0; i < p->s->n_jm_pods; i++)
-        if (p->s->jm_pods[i]->main_running && !p->s->jm_pods[i]->dead)
-            return false; /* a former one, or one of several */
-    until = (jm ? jm->meta.created_ms : p->s->deployment->cause_ms) + ROOM_MS;
-    if (p->s->wall < until)
-        plan_wake(&p->plan, p->s->now + until - p->s->wall);
-    return p->s->wall >= until;
-}
-
-/* A watch may be late, and the JobManager may run. */
-static bool looked_up(const struct cluster_pass *p, const char *name)
-{
-    for (size_t i = 0; i < p->s->n_outcomes; i++) {
-        const struct outcome *o = &p->s->outcomes[i];
-
-        if (o->type == ACT_LOOK_UP && o->ok && str_eq(o->name, name))
-            return true;
-    }
-    return false;
-}
-
-/* On a node, or under a quota, that has room for one of them. They could not go on without it. What
- * has no place itself takes none from it, and tells who adds nodes what is to come. */
-static void make_room(struct cluster_pass *p)
-{
-    const struct obs_pod *jm = current_jm(p);
-    const char *name = jm ? jm->meta.name : p->meta.name;
-
-    p->alloc.create = 0;
-    p->alloc.n_remove = 0;
-    p->alloc.problem = (struct obs_cause){
-        "JobManagerFirst",
-        arena_printf(p->a, "no TaskManagers before the JobManager has its place: %s",
-                     str_or(p->cause.message, p->cause.reason))};
-    for (size_t i = 0; i < p->s->n_tm_pods; i++) {
-        const struct obs_pod *tm = p->s->tm_pods[i];
-        struct action *act;
-
-        if (tm->meta.deleted_ms || (jm && !tm->scheduled))
-            continue;
-        if (!looked_up(p, name)) {
-            plan_add(&p->plan, ACT_LOOK_UP, jm ? KIND_POD : KIND_DEPLOYMENT, p->meta.ns, name);
-            return;
-        }
-        act = plan_add(&p->plan, ACT_DELETE, KIND_POD, p->meta.ns, tm->meta.name);
-        act->uid = tm->meta.uid;
-        act->reason = "its JobManager has no place";
-    }
-}
-
 #define CREATE_AT_ONCE 100 /* the rest follows in the next pass */
 
 void allocate_taskmanagers(struct cluster_pass *p)
 {
     struct cluster_memory *m = &p->plan.memory;
     struct alloc_input in = allocation_input(p);
-    bool no_room = lacks_room(p);
 
     creation_failure(p, &in);
     run_allocator(p, &in);
@@ -465,7 +403,7 @@ void allocate_taskmanagers(struct cluster_pass *p)
         p->alloc.problem = starting_cause(p, &in);
     if (!p->alloc.problem.reason)
         p->alloc.problem = m->kept.cause;
-    if (no_room && (p->s->n_tm_pods || p->alloc.create))
+    if (lacks_room(p) && (p->s->n_tm_pods || p->alloc.create))
         make_room(p);
     number(p);
     look_at_retries(p);

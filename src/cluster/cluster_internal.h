@@ -85,6 +85,8 @@ struct cluster_pass {
 
 /** The pod of the JobManager that counts: the newest that is not going away. */
 const struct obs_pod *current_jm(const struct cluster_pass *p);
+/** As a ReplicaSet counts them: neither those that have ended nor those that are going. */
+int active_jobmanagers(const struct cluster_pass *p);
 /** The kubelet alternates between two reasons for an image that it cannot pull: what this condition
  * of the status says stays. */
 struct obs_cause steady_cause(const struct cluster_pass *p, const char *condition,
@@ -128,6 +130,15 @@ void look_at_names(struct cluster_pass *p);             /* cluster_allocate.c */
 void allocate_taskmanagers(struct cluster_pass *p);     /* cluster_allocate.c */
 void count_taskmanagers(struct cluster_pass *p);        /* cluster_allocate.c */
 void report(struct cluster_pass *p);                    /* cluster_report.c */
+
+/* ---- the JobManager's place (cluster_room.c) ---- */
+
+/** Notes since when others have what its JobManager needs. */
+void look_for_room(struct cluster_pass *p);
+/** They have had it for so long that the TaskManagers have to go. */
+bool lacks_room(struct cluster_pass *p);
+/** Instead of what the allocator wants. */
+void make_room(struct cluster_pass *p);
 
 /* ---- cluster_job.c: the job of an application ---- */
 

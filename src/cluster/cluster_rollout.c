@@ -111,16 +111,6 @@ static void scale(struct cluster_pass *p, const struct obs_deployment *d, int re
     scale_for(p, d, replicas, NULL);
 }
 
-/* As a ReplicaSet counts them: neither those that have ended nor those that are going. */
-static int active_jobmanagers(const struct cluster_pass *p)
-{
-    int n = 0;
-
-    for (size_t i = 0; i < p->s->n_jm_pods; i++)
-        n += !p->s->jm_pods[i]->dead && !p->s->jm_pods[i]->meta.deleted_ms;
-    return n;
-}
-
 /* Scales a Deployment of another spec to zero, or because a job has not begun; false while that is
  * under way. */
 static bool stopped_for(struct cluster_pass *p, const char *halted)

@@ -252,7 +252,6 @@ void obs_deployment_read(struct arena *a, jv object, struct obs_deployment *ret)
     if (str_eq(JV_STRING(failure, "status"), "True"))
         ret->cause = (struct obs_cause){copy(a, str_or(JV_STRING(failure, "reason"), "Failed")),
                                         copy_message(a, JV_STRING(failure, "message"))};
-    ret->cause_ms = ret->cause.reason ? time_of(jv_get(failure, "lastTransitionTime")) : 0;
 }
 
 /* ---- what exposes a cluster ---- */

@@ -135,9 +135,13 @@ static void on_looked_up(void *arg, const struct kube_reply *reply)
 {
     struct op *op = arg;
 
+    jv items = jv_get(reply->object, "items");
+
     op->kube = NULL;
-    jv_foreach (item, jv_get(reply->object, "items"))
+    jv_foreach (item, items)
         store_write_through(store_of(op), *item, loop_now(op->e->x->loop));
+    if (reply->err->code == ERR_NONE && items.type == JV_ARR && !jv_len(items))
+        store_forget(store_of(op), op->act->ns, op->act->name, op->act->uid);
     op_end(op, reply->err);
 }
 

@@ -411,18 +411,22 @@ static void pass_ended(struct target *t, bool failed, bool again, int retry_ms)
     pump_soon(c);
 }
 
-/* The outcomes of the execution before are still for the next plan, and its back-off goes on. */
+/* The outcomes of the execution before are still for the next plan, but for what was looked up by
+ * then, which may have changed; and its back-off goes on. */
 static void looked_up(void *arg, const struct outcome *outcomes, size_t n, bool failed)
 {
     struct target *t = arg;
 
     t->unsure = failed;
+    for (size_t i = 0; i < t->n_outcomes; i++)
+        t->outcomes[i].ok &= t->outcomes[i].type != ACT_LOOK_UP;
     pass_ended(t, failed, true, retry_after(outcomes, n));
 }
 
 static void execution_done(void *arg, const struct outcome *outcomes, size_t n, bool failed)
 {
     struct target *t = arg;
+    bool looked = false;
 
     if (t->submits_to)
         submission_ended(t);
@@ -435,11 +439,12 @@ static void execution_done(void *arg, const struct outcome *outcomes, size_t n, 
 
         *o = outcomes[i];
         t->unsure |= unanswered(o);
+        looked |= o->type == ACT_LOOK_UP;
         o->name = o->name ? arena_strdup(&t->outcome_arena, o->name) : NULL;
         o->job_id = o->job_id ? arena_strdup(&t->outcome_arena, o->job_id) : NULL;
         o->text = o->text ? arena_strdup(&t->outcome_arena, o->text) : NULL;
     }
-    if (!failed)
+    if (!failed && !looked) /* what it was looked up for may fail each time */
         workqueue_forget(t->c->kinds[t->kind].queue, t->key);
     pass_ended(t, failed, n > 0, retry_after(outcomes, n)); /* they are for the next pass */
 }
@@ -474,6 +479,7 @@ static void look_up(struct target *t, struct arena *a, const struct stored *cr)
                            .kind = t->kind,
                            .ns = cr->meta->ns,
                            .name = cr->meta->name,
+                           .uid = cr->meta->uid,
                            .body = ABSENT};
     begin(t, a, &(struct plan){.a = a, .actions = act, .n = 1}, looked_up);
 }
