@@ -276,3 +276,46 @@ def of_others(run):
         check(after, f"the {kind} is gone")
         equal((after["spec"], after["metadata"]["labels"], after["metadata"].get("ownerReferences")),
               (o["spec"], o["metadata"]["labels"], None), f"the {kind} of others")
+
+
+def nobody_deletes_taskmanagers(run, ns):
+    name = f"keep-{ns}"
+    run.kube.apply(
+        {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy", "metadata": {"name": name},
+         "spec": {"matchConstraints": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": ns}}, "resourceRules": [
+             {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["DELETE"], "resources": ["pods"]}]},
+             "validations": [{"reason": "Forbidden", "message": "they are kept",
+                              "expression": "oldObject.metadata.?labels.component.orValue('') != 'taskmanager'"}]}},
+        {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": name},
+         "spec": {"policyName": name, "validationActions": ["Deny"]}})
+
+    def again():
+        run.kube.kubectl("delete", "--ignore-not-found", "validatingadmissionpolicybinding,validatingadmissionpolicy", name)
+    run.cleanup(again)
+    return again
+
+
+@test("a JobManager without a place under the quota, and TaskManagers that nobody may delete: tried less and less often",
+      full=True)
+def no_way_to_make_room(run):
+    operator(run)
+    ns = run.namespaces[0]
+    session(run)
+    submit(run)
+    again = nobody_deletes_taskmanagers(run, ns)
+    run.kube.apply({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "small", "namespace": ns},
+                    "spec": {"hard": {"pods": "1"}}})
+    wait("the quota counts", lambda: dig(run.kube.get("resourcequota", ns, "small"), "status.used.pods") == "2", SOON, 0.05)
+    run.kube.delete("pod", ns, sorted(pods(run, "jobmanager"))[0])
+
+    def first():
+        c = condition(run.kube.get("flinkdep", ns, "demo"), "TaskManagersReady")
+        check(c.get("reason") == "JobManagerFirst" and "exceeded quota: small" in c["message"], f"{c}")
+        return time.time()
+    since = wait("the JobManager comes first", first, 60, 0.2)
+    time.sleep(10)
+    tries = [e for e in writes(run, since) if e["verb"] == "delete"]
+    check(2 <= len(tries) <= 15, lambda: f"{len(tries)} deletions tried in 10 s")
+    run.note(f"{len(tries)} deletions tried in 10 s")
+    again()
+    job_ready(run, seconds=90)
