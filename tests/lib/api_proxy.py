@@ -133,6 +133,8 @@ class ApiProxy:
     def serve(self):
         asyncio.set_event_loop(self.loop)
         self.loop.run_forever()
+        self.loop.run_until_complete(self.end())  # handshakes may have ended meanwhile
+        self.loop.close()
 
     def call(self, coroutine):
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(10)
