@@ -336,15 +336,29 @@ def unschedulable(run, series):
     settled(run, 1)
 
 
-@test("TaskManagers give up the place that their JobManager may need", full=True)
+ROOM = "e2e.example/room"
+
+
+def rooms(run, n):
+    """The node has so many places for pods that ask for one. None: as it was."""
+    run.kube.json("PATCH", run.kube.path("node", None, "bed-node") + "/status",
+                  {"status": {"capacity": {ROOM: n}, "allocatable": {ROOM: n}}}, content="application/merge-patch+json")
+
+
+@test("TaskManagers give up the place that their JobManager needs", full=True)
 def jobmanager_first(run):
     need_bed(run)
-    run.kube.apply(application(run.ns, conf={"kubernetes.jobmanager.node-selector": "e2e-room:yes"}))
-    wait("a TaskManager has a place", lambda: [p for p in pods(run, "taskmanager").values() if dig(p, "spec.nodeName")], SOON)
-    allocation(run, "JobManagerFirst", "before the JobManager has its place", "0/1 nodes are available")
-    settled(run)  # the JobManager is looked up before
+    run.cleanup(rooms, run, None)
+    rooms(run, "1")
+    one = {"requests": {ROOM: "1"}, "limits": {ROOM: "1"}}
+    run.kube.apply(application(run.ns, conf={"kubernetes.jobmanager.node-selector": "e2e-room:yes"},
+                               podTemplate={"spec": {"containers": [{"name": "flink-main-container", "resources": one}]}}))
+    wait("a TaskManager has the place", lambda: [p for p in pods(run, "taskmanager").values() if dig(p, "spec.nodeName")], SOON)
     run.cleanup(run.kube.patch, "node", None, "bed-node", {"metadata": {"labels": {"e2e-room": None}}})
     run.kube.patch("node", None, "bed-node", {"metadata": {"labels": {"e2e-room": "yes"}}})
+    event(run, "JobManagerFirst", "before the JobManager has its place", f"Insufficient {ROOM}", seconds=90)
+    wait("the JobManager has the place", lambda: dig(jobmanager(run), "spec.nodeName"), SOON)
+    rooms(run, "2")
     application_running(run)
 
 
