@@ -352,7 +352,8 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
     }
     forget_refusal(&p, &p.plan.memory.refused);
     forget_refusal(&p, &p.plan.memory.unexposed);
-    forget_refusal(&p, &p.plan.memory.kept);
+    if (p.plan.memory.crowded_since < 0) /* else it is asked for again when that was looked up */
+        forget_refusal(&p, &p.plan.memory.kept);
     if (!p.meta.deleted_ms && p.usable)
         look_at_exposure(&p);
     if (!p.plan.gone || refusal(&p)->reason)

@@ -4,6 +4,9 @@
  * Nothing here asks the JobManager for leave, so one that is unreachable cannot hold it up; a
  * deadline ends the waiting for pods that do not go.
  */
+#include <stdlib.h>
+#include <string.h>
+
 #include "cluster_internal.h"
 #include "flinkop/arena.h"
 #include "flinkop/str.h"
@@ -11,6 +14,7 @@
 
 #define CLEANUP_TIMEOUT_MS 300000 /* kubernetes.operator.resource.cleanup.timeout */
 #define OPTION "kubernetes.operator."
+#define NAMES_MAX 5 /* of what is waited for */
 
 static int64_t cleanup_timeout(const struct cluster_pass *p)
 {
@@ -23,32 +27,51 @@ static int64_t cleanup_timeout(const struct cluster_pass *p)
     return ms;
 }
 
-/* Names of what keeps the cluster, at most a few; NULL if nothing does. */
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* In an order that is always the same: each job writes to its status what its cluster waits for,
+ * and who writes comes last in the store. */
+static const char *session_jobs(const struct cluster_pass *p)
+{
+    size_t n = p->s->n_jobs;
+    const char **names = arena_new_array(p->a, const char *, n + 1), *text = NULL;
+
+    for (size_t i = 0; i < n; i++)
+        names[i] = p->s->jobs[i]->meta.name;
+    qsort(names, n, sizeof(*names), by_name);
+    for (size_t i = 0; i < MIN(n, NAMES_MAX); i++)
+        text = arena_printf(p->a, "%s%s%s", str_or_empty(text), text ? ", " : "", names[i]);
+    return arena_printf(p->a, "waiting for %zu FlinkSessionJob%s to be deleted: %s%s", n,
+                        n == 1 ? "" : "s", text, n > NAMES_MAX ? ", …" : "");
+}
+
+/* What keeps the cluster; NULL if nothing does. */
 static const char *blockers(const struct cluster_pass *p)
 {
     const struct cluster_snapshot *s = p->s;
-    const char *text = NULL;
-    size_t n = 0;
+    const struct flink_job *first = NULL;
 
     if (p->application || !operator_flag(p, OPTION "session.deletion.block-on-session-jobs", true))
         return NULL;
-    for (size_t i = 0; i < s->n_jobs; i++, n++)
-        if (n < 5)
-            text = arena_printf(p->a, "%s%s%s", str_or_empty(text), text ? ", " : "",
-                                s->jobs[i]->meta.name);
-    if (n)
-        return arena_printf(p->a, "waiting for %zu FlinkSessionJob%s to be deleted: %s%s", n,
-                            n == 1 ? "" : "s", text, n > 5 ? ", …" : "");
+    if (s->n_jobs)
+        return session_jobs(p);
     /* What a JobManager that is gone said last counts for nothing. */
     if (!operator_flag(p, OPTION "session.deletion.block-on-unmanaged-jobs", true) ||
         !s->flink->known || !s->flink->reachable || !jobmanager_known(p))
         return NULL;
-    for (size_t i = 0; i < s->flink->n_jobs; i++)
-        if (!job_state_terminal(s->flink->jobs[i].job.state))
-            return arena_printf(
-                p->a, "waiting for job %s (%s), which no FlinkSessionJob owns, to end",
-                s->flink->jobs[i].job.id, str_clean(p->a, s->flink->jobs[i].job.name, 100));
-    return NULL;
+    for (size_t i = 0; i < s->flink->n_jobs; i++) {
+        const struct flink_job *j = &s->flink->jobs[i].job;
+
+        if (!job_state_terminal(j->state) && (!first || strcmp(j->id, first->id) < 0))
+            first = j;
+    }
+    return first ? arena_printf(p->a,
+                                "waiting for job %s (%s), which no FlinkSessionJob owns, to end",
+                                first->id, str_clean(p->a, first->name, 100))
+                 : NULL;
 }
 
 static void delete_all(struct cluster_pass *p)

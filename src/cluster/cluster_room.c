@@ -12,7 +12,7 @@
 #define ROOM_MS 30000 /* after so long without its JobManager no TaskManager has work any more */
 
 /* What the end of a pod can mend: kube-scheduler's words (plugin NodeResourcesFit), and those of
- * the API server's admission. No taint, no selector and no volume goes with a TaskManager. */
+ * the API server's admission. Taints, selectors and the like do not go with a TaskManager. */
 static bool is_crowded(const struct obs_cause *cause)
 {
     static const char *const words[] = {"Insufficient ", "Too many pods", "exceeded quota"};
@@ -81,13 +81,15 @@ void make_room(struct cluster_pass *p)
 {
     const struct obs_pod *jm = current_jm(p);
     const struct obs_meta *waits = jm ? &jm->meta : &p->s->deployment->meta;
+    const struct obs_cause *kept = &p->plan.memory.kept.cause;
 
     p->alloc.create = 0;
     take_away_dead_only(p);
     p->alloc.problem = (struct obs_cause){
         "JobManagerFirst",
-        arena_printf(p->a, "no TaskManagers before the JobManager has its place: %s",
-                     p->cause.message)};
+        arena_printf(p->a, "no TaskManagers before the JobManager has its place: %s%s%s",
+                     p->cause.message, kept->reason ? "; what has it cannot be taken away: " : "",
+                     str_or_empty(kept->message))};
     for (size_t i = 0; i < p->s->n_tm_pods; i++) {
         const struct obs_pod *tm = p->s->tm_pods[i];
         struct action *act;

@@ -140,7 +140,8 @@ static void on_looked_up(void *arg, const struct kube_reply *reply)
     op->kube = NULL;
     jv_foreach (item, items)
         store_write_through(store_of(op), *item, loop_now(op->e->x->loop));
-    if (reply->err->code == ERR_NONE && items.type == JV_ARR && !jv_len(items))
+    if (reply->err->code == ERR_NONE && items.type == JV_ARR && !jv_len(items) &&
+        str_has_suffix(str_or_empty(JV_STRING(reply->object, "kind")), "List"))
         store_forget(store_of(op), op->act->ns, op->act->name, op->act->uid);
     op_end(op, reply->err);
 }

@@ -306,7 +306,8 @@ def no_way_to_make_room(run):
     run.kube.apply({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "small", "namespace": ns},
                     "spec": {"hard": {"pods": "1"}}})
     wait("the quota counts", lambda: dig(run.kube.get("resourcequota", ns, "small"), "status.used.pods") == "2", SOON, 0.05)
-    run.kube.delete("pod", ns, sorted(pods(run, "jobmanager"))[0])
+    before = sorted(pods(run, "jobmanager")), sorted(pods(run, "taskmanager"))
+    run.kube.delete("pod", ns, before[0][0])
 
     def first():
         c = condition(run.kube.get("flinkdep", ns, "demo"), "TaskManagersReady")
@@ -317,5 +318,11 @@ def no_way_to_make_room(run):
     tries = [e for e in writes(run, since) if e["verb"] == "delete"]
     check(2 <= len(tries) <= 15, lambda: f"{len(tries)} deletions tried in 10 s")
     run.note(f"{len(tries)} deletions tried in 10 s")
+    c = condition(run.kube.get("flinkdep", ns, "demo"), "TaskManagersReady")
+    check("cannot be taken away" in c["message"] and "they are kept" in c["message"], f"{c}")
     again()
-    job_ready(run, seconds=90)
+    wait("the TaskManager gone", lambda: not set(before[1]) & set(pods(run, "taskmanager")), SOON, 0.1)
+    run.kube.delete("resourcequota", ns, "small")
+    wait("another JobManager", lambda: set(pods(run, "jobmanager")) - set(before[0]), 200, 0.5)  # the ReplicaSet's back-off
+    cluster_ready(run)
+    job_ready(run)
