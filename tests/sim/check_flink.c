@@ -252,11 +252,14 @@ static void check_begins(const struct fjob *job, const char *uid)
     const struct app *app = job->jm->app;
     bool keeps = !app || app->ha; /* else it is of a time before state was asked for */
     bool wanted = cr && keeps && stateful(cr) && !asks_for_stateless(cr);
+    /* One from nothing is recorded in its place: it only starts again before it is stopped. */
+    bool replaced = cr && d->waived &&
+                    !str_eq(JV_STRING(cr->at->v, "status", "jobStatus", "jobId"), job->jid);
 
     CHECK(job->base == d->state || !wanted, "job %.8s begins with %lld instead of %lld", job->jid,
           (long long)job->base, (long long)d->state);
     *d = (struct durable){job->base, d->final && d->state == job->base,
-                          !keeps || (cr && was_stateless(cr))};
+                          !keeps || replaced || (cr && was_stateless(cr))};
 }
 
 /* What the next run goes on from is recorded: all of the state of the former one, unless that is
