@@ -196,7 +196,8 @@ static void forget_refusal(const struct cluster_pass *p, struct refusal *r)
 {
     const struct plan *plan = &p->plan;
 
-    if (p->asks_ha && r->kind == KIND_CONFIGMAP)
+    if ((p->asks_ha && r->kind == KIND_CONFIGMAP) ||
+        (plan->memory.crowded_since >= 0 && r->kind == KIND_POD))
         return; /* it is asked for again when that is known */
     for (size_t i = 0; i < plan->n; i++)
         if (plan->actions[i].kind == r->kind && str_eq(plan->actions[i].name, r->name))
@@ -352,8 +353,7 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
     }
     forget_refusal(&p, &p.plan.memory.refused);
     forget_refusal(&p, &p.plan.memory.unexposed);
-    if (p.plan.memory.crowded_since < 0) /* else it is asked for again when that was looked up */
-        forget_refusal(&p, &p.plan.memory.kept);
+    forget_refusal(&p, &p.plan.memory.kept);
     if (!p.meta.deleted_ms && p.usable)
         look_at_exposure(&p);
     if (!p.plan.gone || refusal(&p)->reason)

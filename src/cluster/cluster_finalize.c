@@ -83,13 +83,8 @@ static void delete_all(struct cluster_pass *p)
     if (p->flinks_own && p->s->n_jm_pods)
         return;
     (void)delete_deployment(p, p->s->tm_deployment);
-    for (size_t i = 0; i < p->s->n_tm_pods && !p->s->tm_deployment; i++) {
-        const struct obs_pod *pod = p->s->tm_pods[i];
-
-        if (!pod->meta.deleted_ms)
-            plan_add(&p->plan, ACT_DELETE, KIND_POD, p->meta.ns, pod->meta.name)->uid =
-                pod->meta.uid;
-    }
+    for (size_t i = 0; i < p->s->n_tm_pods && !p->s->tm_deployment; i++)
+        delete_pod(p, p->s->tm_pods[i], NULL);
 }
 
 void finalize(struct cluster_pass *p)

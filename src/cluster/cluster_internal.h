@@ -124,12 +124,15 @@ bool halt(struct cluster_pass *p); /* cluster_rollout.c */
 /** Takes a Deployment away, its pods first; false: there is none, or that is under way. */
 bool delete_deployment(struct cluster_pass *p,
                        const struct obs_deployment *d); /* cluster_rollout.c */
-void roll_out(struct cluster_pass *p);                  /* cluster_rollout.c */
-void finalize(struct cluster_pass *p);                  /* cluster_finalize.c */
-void look_at_names(struct cluster_pass *p);             /* cluster_allocate.c */
-void allocate_taskmanagers(struct cluster_pass *p);     /* cluster_allocate.c */
-void count_taskmanagers(struct cluster_pass *p);        /* cluster_allocate.c */
-void report(struct cluster_pass *p);                    /* cluster_report.c */
+/** Takes a pod away, unless that is under way. why: as in the plan, NULL: nothing to say. */
+void delete_pod(struct cluster_pass *p, const struct obs_pod *pod,
+                const char *why);                   /* cluster_rollout.c */
+void roll_out(struct cluster_pass *p);              /* cluster_rollout.c */
+void finalize(struct cluster_pass *p);              /* cluster_finalize.c */
+void look_at_names(struct cluster_pass *p);         /* cluster_allocate.c */
+void allocate_taskmanagers(struct cluster_pass *p); /* cluster_allocate.c */
+void count_taskmanagers(struct cluster_pass *p);    /* cluster_allocate.c */
+void report(struct cluster_pass *p);                /* cluster_report.c */
 
 /* ---- the JobManager's place (cluster_room.c) ---- */
 

@@ -59,10 +59,15 @@ static void apply_configmap(struct cluster_pass *p)
                desired_configmap(p->a, &in));
 }
 
-static void delete_pod(struct cluster_pass *p, const struct obs_pod *pod)
+void delete_pod(struct cluster_pass *p, const struct obs_pod *pod, const char *why)
 {
-    if (!pod->meta.deleted_ms)
-        plan_add(&p->plan, ACT_DELETE, KIND_POD, p->meta.ns, pod->meta.name)->uid = pod->meta.uid;
+    struct action *act;
+
+    if (pod->meta.deleted_ms)
+        return;
+    act = plan_add(&p->plan, ACT_DELETE, KIND_POD, p->meta.ns, pod->meta.name);
+    act->uid = pod->meta.uid;
+    act->reason = why;
 }
 
 /* Takes every TaskManager pod away; false while there is one. Those of a Deployment go with it. */
@@ -72,7 +77,7 @@ static bool no_taskmanagers(struct cluster_pass *p)
 
     (void)delete_deployment(p, d);
     for (size_t i = 0; i < p->s->n_tm_pods && !d; i++)
-        delete_pod(p, p->s->tm_pods[i]);
+        delete_pod(p, p->s->tm_pods[i], NULL);
     if (d || p->s->n_tm_pods)
         wait_for(p, "waiting for the TaskManagers of the former specification to end");
     return !d && !p->s->n_tm_pods;
@@ -84,7 +89,7 @@ static bool no_jobmanagers(struct cluster_pass *p)
 {
     for (size_t i = 0; i < p->s->n_jm_pods; i++)
         if (p->s->jm_pods[i]->dead)
-            delete_pod(p, p->s->jm_pods[i]);
+            delete_pod(p, p->s->jm_pods[i], NULL);
     if (p->s->n_jm_pods)
         wait_for(p, STOPPING);
     return !p->s->n_jm_pods;

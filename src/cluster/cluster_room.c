@@ -92,7 +92,6 @@ void make_room(struct cluster_pass *p)
                      str_or_empty(kept->message))};
     for (size_t i = 0; i < p->s->n_tm_pods; i++) {
         const struct obs_pod *tm = p->s->tm_pods[i];
-        struct action *act;
 
         /* What has no place itself takes none, and tells who adds nodes what is to come. */
         if (tm->meta.deleted_ms || tm->dead || (jm && !tm->scheduled))
@@ -103,8 +102,6 @@ void make_room(struct cluster_pass *p)
                 ->uid = waits->uid;
             return;
         }
-        act = plan_add(&p->plan, ACT_DELETE, KIND_POD, p->meta.ns, tm->meta.name);
-        act->uid = tm->meta.uid;
-        act->reason = "its JobManager has no place";
+        delete_pod(p, tm, "its JobManager has no place");
     }
 }

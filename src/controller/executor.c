@@ -134,7 +134,6 @@ void op_fail(struct op *op, enum errc code, const char *text)
 static void on_looked_up(void *arg, const struct kube_reply *reply)
 {
     struct op *op = arg;
-
     jv items = jv_get(reply->object, "items");
 
     op->kube = NULL;
