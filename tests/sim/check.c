@@ -291,7 +291,7 @@ static bool forgotten(const struct jm *jm)
 
     if (above && above->kind == KIND_REPLICASET && !above->deleted)
         above = api_by_uid(object_owner(above));
-    return !pod || (pod_of(pod)->meddled && (!above || above->deleted));
+    return pod && pod_of(pod)->meddled && (!above || above->deleted);
 }
 
 static void check_delete_pod(const char *name, const struct delete_context *context)

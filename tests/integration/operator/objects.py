@@ -149,11 +149,11 @@ def waiting_job(run):
     submit(run, ready=False)
     session(run, ready=False)
 
-    def told(message):
+    def told():
         c = condition(run.kube.get("sessionjob", ns, "first"))
-        check(message in c.get("message", ""), f"{c}")
+        check("exceeded quota: none" in c.get("message", ""), f"{c}")
         return c
-    c = wait("the cause that keeps its cluster from starting", lambda: told("exceeded quota: none"), SOON)
+    c = wait("the cause that keeps its cluster from starting", told, SOON)
     equal(c["reason"], "Waiting", "reason")
     run.kube.delete("resourcequota", ns, "none")
     job_ready(run)
