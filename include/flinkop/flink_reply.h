@@ -137,8 +137,12 @@ int flink_decode_upload(struct arena *a, jv v, const char **ret_jar_id,
                         struct error *err) MUST_CHECK;
 /** POST /jars/:id/run: the job id. */
 int flink_decode_run(jv v, char ret_job_id[FLINK_ID_LEN + 1], struct error *err) MUST_CHECK;
-/** GET /jars: ids. */
-int flink_decode_jars(struct arena *a, jv v, const char ***ret_ids, size_t *ret_n,
+struct flink_jar {
+    const char *id;
+    int64_t uploaded_ms; /* epoch; 0: not told */
+};
+/** GET /jars */
+int flink_decode_jars(struct arena *a, jv v, struct flink_jar **ret_jars, size_t *ret_n,
                       struct error *err) MUST_CHECK;
 
 struct flink_exception {

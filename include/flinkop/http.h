@@ -74,6 +74,8 @@ struct http_response {
     int64_t content_length;   /* -1 if not given */
     int retry_after_ms;       /* from Retry-After, else 0 */
     const char *location;     /* the URL that a redirect names, else NULL; not in on_head */
+    const char *validator;    /* differs when the content does, else NULL (RFC 9110 §8.8.1); only
+                                 in on_head */
     const char *peer;         /* address it was sent to, for logs */
 };
 

@@ -21,6 +21,7 @@
 #include "flinkop/mem.h"
 #include "flinkop/metrics.h"
 #include "flinkop/str.h"
+#include "jars.h"
 
 #define BACKOFF_MAX_MS 60000
 
@@ -105,6 +106,7 @@ struct controller *controller_new(const struct controller_options *o)
             http_client_new(o->loop, &(struct http_client_options){.user_agent = "flink-operator",
                                                                    .max_connections = 64,
                                                                    .max_host_connections = 8}),
+        .jars = jar_pool_new(o->loop),
         .stores = c->stores,
         .jobmanager = target_jobmanager,
         .touched = target_touched,
@@ -155,6 +157,7 @@ void controller_free(struct controller *c)
         store_free(c->stores[i]);
     kube_events_free(c->executor.events);
     http_client_free(c->executor.downloads);
+    jar_pool_free(c->executor.jars);
     flink_client_free(c->flink);
     timer_free(c->timer);
     loop_undefer(c->loop, c);

@@ -10,6 +10,7 @@
 #include "flinkop/plan.h"
 
 struct execution;
+struct jar_pool;
 struct kube_events;
 struct store;
 
@@ -19,6 +20,7 @@ struct executor {
     struct flink_client *flink;
     struct kube_events *events;
     struct http_client *downloads;
+    struct jar_pool *jars;
     struct store **stores; /* by kind, NULL where there is none */
     /** The JobManager of a cluster; false if none runs. Strings live until the next turn. */
     bool (*jobmanager)(void *arg, const char *ns, const char *cluster, struct flink_endpoint *ret);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bringing a job to Flink: its JAR streams from where it lies straight into the JobManager, without
- * a copy on disk or in memory, and is run under the job id that was recorded before. JARs of the
- * image are there already.
+ * Bringing a job to Flink: its JAR is brought there (bring.h), and run under the job id that was
+ * recorded before. JARs of the image are there already.
  */
 #ifndef CONTROLLER_SUBMIT_H
 #define CONTROLLER_SUBMIT_H

@@ -43,7 +43,7 @@ int flink_decode_run(jv v, char ret_job_id[FLINK_ID_LEN + 1], struct error *err)
     return decode_end(&d);
 }
 
-int flink_decode_jars(struct arena *a, jv v, const char ***ret_ids, size_t *ret_n,
+int flink_decode_jars(struct arena *a, jv v, struct flink_jar **ret_jars, size_t *ret_n,
                       struct error *err)
 {
     struct decoder d = {"GET /jars", err, false};
@@ -52,7 +52,7 @@ int flink_decode_jars(struct arena *a, jv v, const char ***ret_ids, size_t *ret_
     size_t n = decode_list(&d, NULL, decode_object(&d, NULL, v), "files", FLINK_MAX_JARS, &files);
     size_t i = 0;
 
-    *ret_ids = arena_new_array(a, const char *, n + 1);
+    *ret_jars = arena_new_array(a, struct flink_jar, n + 1);
     jv_foreach (item, files) {
         jv id = jv_get(*item, "id");
 
@@ -60,7 +60,8 @@ int flink_decode_jars(struct arena *a, jv v, const char ***ret_ids, size_t *ret_
             decode_fail(&d, AT(NTH(list, i), "id"), "the id of a JAR", id);
             return -1;
         }
-        (*ret_ids)[i++] = arena_strdup(a, id.s);
+        (*ret_jars)[i++] =
+            (struct flink_jar){arena_strdup(a, id.s), jv_int64_or(jv_get(*item, "uploaded"), 0)};
     }
     *ret_n = n;
     return decode_end(&d);

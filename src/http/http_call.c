@@ -98,8 +98,10 @@ static void end_of_head(struct http_call *call)
     if (res.status < 200 || call->head_done)
         return;
     call->head_done = true;
-    if (call->on_head && !call->dropped)
-        call->on_head(call->arg, &res);
+    if (!call->on_head || call->dropped)
+        return;
+    res.validator = http_call_validator(call);
+    call->on_head(call->arg, &res);
 }
 
 /* Called with one line at a time, also for trailers, which nobody here is interested in. */

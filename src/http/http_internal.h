@@ -76,6 +76,8 @@ void http_call_release(struct http_call *call);
 
 /* The answer as far as it is known. Its strings live as long as the easy handle is not reset. */
 void http_call_response(const struct http_call *call, struct http_response *res);
+/** What http_response.validator tells. */
+const char *http_call_validator(const struct http_call *call);
 /* What a finished transfer means; leaves err alone if it succeeded. */
 void http_call_classify(const struct http_call *call, CURLcode code, struct error *err);
 /* A deadline of ours passed; idle: without a byte, else in total. */

@@ -242,7 +242,7 @@ class Fairness(scale.Scale):
         while time.monotonic() - began < 30 or self.relists(netns) - before < 2 or len(self.uploads()) < 2:
             check(time.monotonic() - began < 600, lambda: f"{self.relists(netns) - before:g} relists, {len(self.uploads())} uploads")
             if len(self.uploads()) == submitted:
-                self.kube.create("sessionjob", NS, job(NS, f"large-{submitted}", "busy", jar=f"http://{WEB[0]}:{WEB[1]}/large.jar"))
+                self.kube.create("sessionjob", NS, job(NS, f"large-{submitted}", "busy", jar=f"http://{WEB[0]}:{WEB[1]}/large.jar?plain"))
                 submitted += 1
             with contextlib.suppress(Failure):
                 self.kube.patch("flinkdep", NS, "busy", {"metadata": {"annotations": {"bench": str(time.time())}}})

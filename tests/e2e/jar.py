@@ -4,13 +4,14 @@ import time
 from lib.check import check, equal, wait
 from lib.manifests import cluster, job
 from lib.suite import test
+from matrix import each_series
 from scene import delete_jobs, is_ready, job_id, job_running, jobmanager, session
 from web import BIG, Web
 
 MB = 1 << 20
 
 
-@test("a JAR from a web server is submitted, run, and not kept by Flink")
+@test("a JAR from a web server is brought to Flink once; one that cannot be told from another is not kept there")
 def http(run):
     flink = session(run, cluster(run.ns))
     web = Web(run)
@@ -18,7 +19,33 @@ def http(run):
     run.kube.apply(job(run.ns, "first", jar=web.url("job.jar")))
     job_running(run, flink, "first")
     equal(sum("GET /job.jar" in line for line in web.requests()), 1, "downloads")
-    wait("the uploaded JAR is deleted", lambda: not [f for f in flink.get("/jars")["files"] if f["name"] == "job.jar"], 20)
+
+    def there():
+        return {f["id"] for f in flink.get("/jars")["files"] if not f["id"].startswith("usrlib_")}
+    first = there()
+    equal(len(first), 1, "JARs in Flink")
+    run.kube.apply(job(run.ns, "second", jar=web.url("job.jar")))
+    job_running(run, flink, "second")
+    equal(there(), first, "JARs in Flink after another job of the same")
+    run.kube.apply(job(run.ns, "plain", jar=web.url("job.jar?plain")))
+    job_running(run, flink, "plain")
+    wait("the uploaded JAR is deleted", lambda: there() == first, 20)
+
+
+@each_series("fifty jobs of one JAR on one cluster: it is brought there once", full=True, timeout=900)
+def fifty(run, series):
+    flink = session(run, cluster(run.ns, version=series, slots=25))
+    web = Web(run)
+    web.job_jar(run, jobmanager(run)["metadata"]["name"])
+    began = time.monotonic()
+    names = [f"j{i}" for i in range(50)]
+    run.kube.apply(*[job(run.ns, name, jar=web.url("job.jar"), args=["--rate", "10"]) for name in names])
+    for name in names:
+        job_running(run, flink, name)
+    run.note(f"all RUNNING after {time.monotonic() - began:.1f} s")
+    equal(len({j["jid"] for j in flink.jobs()}), 50, "jobs in Flink")
+    uploaded = [f for f in flink.get("/jars")["files"] if not f["id"].startswith("usrlib_")]
+    equal(len(uploaded), 1, "JARs in Flink")
 
 
 @test("60 MB stream through the operator: its memory stays, it answers meanwhile")

@@ -52,7 +52,8 @@ static void decode_operations(struct arena *a, jv v)
     struct flink_operation o;
     struct flink_checkpoints c;
     char id[FLINK_ID_LEN + 1];
-    const char *jar, **jars;
+    const char *jar;
+    struct flink_jar *jars;
     size_t n;
 
     if (!flink_decode_exception_history(a, v, &e, &n, NULL))

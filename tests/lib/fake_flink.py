@@ -130,7 +130,8 @@ class JobManager:
     def __init__(self, cluster, uid):
         self.cluster, self.uid, self.version = cluster, uid, cluster.version
         self.lock = threading.RLock()
-        self.jobs, self.tms, self.jars = {}, {}, {"usrlib_bed-jobs.jar"}
+        self.jobs, self.tms = {}, {}
+        self.jars = {"usrlib_bed-jobs.jar": self.now()}  # id → when it came
         self.triggers, self.cache = {}, {}
         self.started, self.stopped = self.now(), False
         self.application = None  # of an application cluster: an Application
@@ -365,8 +366,12 @@ class JobManager:
         if kind == "POST /jars/upload":
             return self.upload(request)
         if kind == "DELETE /jars/*":
-            self.jars.discard(urllib.parse.unquote(request.path.rsplit("/", 1)[1]))
+            self.jars.pop(urllib.parse.unquote(request.path.rsplit("/", 1)[1]), None)
             return self.recorded("delete-jar")
+        if kind == "GET /jars":
+            return Reply(200, {"address": "http://jobmanager", "files": [
+                {"id": jar, "name": jar.split("_", 1)[1], "uploaded": at, "entry": []}
+                for jar, at in sorted(self.jars.items(), key=lambda item: -item[1])]})
         if found and kind == "PATCH /jobs/*":
             return self.cancel(job)
         if found and not job:
@@ -394,12 +399,13 @@ class JobManager:
         return Reply(202, self.shaped("cancel"))
 
     def upload(self, request):
-        if b"filename=" not in request.body:
+        if b'filename="' not in request.body:
             return self.recorded("upload-empty.400")
         reply = self.shaped("upload")
-        name = f"{len(self.cluster.uploads):08x}-560a-4eb3-92aa-600e2ad2b604_job.jar"
+        file = re.search(rb'filename="([^"]*)"', request.body)[1].decode()
+        name = f"{len(self.cluster.uploads):08x}-560a-4eb3-92aa-600e2ad2b604_{file}"
         reply["filename"] = os.path.join(os.path.dirname(reply["filename"]), name)
-        self.jars.add(name)
+        self.jars[name] = self.now()
         self.cluster.uploads.append(request.size)
         return Reply(200, reply)
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """webserver.py FOLDER PORT: serves the files of a folder, as slowly as one asks: /job.jar?rate=1000000 (bytes a
-second). Every request is a line of standard output, every answer that broke off another."""
+second), and with ?plain without an ETag. Every request is a line of standard output, every answer that broke off
+another."""
 import http.server
 import os
 import sys
@@ -13,13 +14,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         url = urllib.parse.urlsplit(self.path)
-        rate = int(urllib.parse.parse_qs(url.query).get("rate", ["0"])[0])
+        asked = urllib.parse.parse_qs(url.query, keep_blank_values=True)
+        rate = int(asked.get("rate", ["0"])[0])
         path = os.path.join(sys.argv[1], os.path.basename(url.path))
         if not os.path.isfile(path):
             self.send_error(404)
             return
         self.send_response(200)
         self.send_header("Content-Length", str(os.path.getsize(path)))
+        if "plain" not in asked:
+            self.send_header("ETag", f'"{os.stat(path).st_mtime_ns:x}"')
         self.end_headers()
         piece = max(rate // 10, 1) if rate else 1 << 20
         with open(path, "rb") as f:

@@ -301,6 +301,7 @@ static void jm_end(struct jm *jm)
     free(jm->hash);
     free(jm->ip);
     free(jm->jars);
+    free(jm->deleted_jars);
     free(jm->app);
     free(jm);
 }

@@ -35,7 +35,8 @@ struct jm {
     int n_regs;
     struct fjob *jobs[MAX_JOBS];
     int n_jobs;
-    char *jars;              /* space-separated ids of what was uploaded */
+    char *jars;              /* space-separated ids of what was uploaded… */
+    char *deleted_jars;      /* …and of what was deleted from that */
     bool native;             /* it makes its TaskManagers by itself… */
     int attempt, last_index; /* …with these numbers in their names */
     bool kicked;

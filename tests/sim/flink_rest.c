@@ -285,7 +285,7 @@ int flink_rest(struct jm *jm, const char *method, const char *path, jv body, str
         *ret_body = taskmanagers(jm, a);
     else if (job)
         return on_job(jm, method, job, body, a, ret_body, ret_error);
-    else if (strcmp(method, "DELETE")) /* of a JAR */
+    else
         sim_fail("the operator asks Flink %s %s", method, path);
     return 200;
 }

@@ -204,6 +204,40 @@ static bool has_jar(const struct jm *jm, const char *id)
     return str_has_prefix(id, "usrlib_") || strstr(str_or_empty(jm->jars), id);
 }
 
+static void add_jar(char **list, const char *id)
+{
+    char *all = xasprintf("%s %s", str_or_empty(*list), id);
+
+    free(*list);
+    *list = all;
+}
+
+static jv jars(struct flink_call *c, const struct jm *jm)
+{
+    char **ids = str_split(&c->a, str_or_empty(jm->jars), ' ', NULL);
+    struct jv_list list = JV_LIST(&c->a);
+
+    for (int64_t i = 0; ids[i]; i++)
+        if (*ids[i])
+            jv_list_add(&list, jv_dup(&c->a, OBJ({"id", STR(ids[i])}, {"uploaded", INT(i)})));
+    return jv_dup(&c->a, OBJ({"files", jv_list_arr(&list)}));
+}
+
+/* Nobody may be about to run it. */
+static void delete_jar(struct flink_call *c, struct jm *jm, const char *id)
+{
+    char **ids = str_split(&c->a, str_or_empty(jm->jars), ' ', NULL);
+
+    free(jm->jars);
+    jm->jars = NULL;
+    for (; *ids; ids++)
+        if (**ids && strcmp(*ids, id) != 0)
+            add_jar(&jm->jars, *ids);
+    if (!c->dropped)
+        add_jar(&jm->deleted_jars, id);
+    give(c, 200, ABSENT, NULL);
+}
+
 static void run(struct flink_call *c, struct jm *jm)
 {
     const char *jar = arena_strdup(&c->a, c->path + strlen("/jars/"));
@@ -214,6 +248,7 @@ static void run(struct flink_call *c, struct jm *jm)
     struct run *r;
 
     *strchr(jar, '/') = '\0';
+    CHECK(!strstr(str_or_empty(jm->deleted_jars), jar), "%s was deleted and is to be run", jar);
     if (!has_jar(jm, jar) || strstr(jar, "missing")) {
         give(c, 404, ABSENT, "Jar file does not exist");
         return;
@@ -262,11 +297,9 @@ static void upload(void *arg)
         c->uploaded += (size_t)n;
         c->event = sim_after(skewed(R_LATENCY, 1, 100), upload, c);
     } else {
-        const char *id = arena_printf(&c->a, "%d_job.jar", ++last_id);
-        char *all = xasprintf("%s %s", str_or_empty(jm->jars), id);
+        const char *id = arena_printf(&c->a, "%08d_%s", ++last_id, c->part->filename);
 
-        free(jm->jars);
-        jm->jars = all;
+        add_jar(&jm->jars, id);
         give(c, 200,
              jv_dup(&c->a, OBJ({"filename", STR(arena_printf(&c->a, "/tmp/upload/%s", id))},
                                {"status", STR("success")})),
@@ -290,6 +323,10 @@ static void handle(void *arg)
              "Service temporarily unavailable due to an ongoing leader election.");
     } else if (c->part) {
         upload(c);
+    } else if (!strcmp(c->path, "/jars")) {
+        give(c, 200, jars(c, jm), NULL);
+    } else if (!strcmp(c->method, "DELETE")) {
+        delete_jar(c, jm, c->path + strlen("/jars/"));
     } else if (!strcmp(c->method, "POST") && !str_has_suffix(c->path, "/stop")) {
         run(c, jm);
     } else {

@@ -241,14 +241,20 @@ static void random_job(const char *name, const char *cluster)
 {
     static const char *const classes[] = {"Plain", "Wide", "Plain", "Batch", "Bad"};
     static const char *const modes[] = {"stateless", "savepoint", "last-state"};
-    static const char *const jars[] = {"local:///opt/flink/usrlib/job.jar",
-                                       "https://repository/job.jar",
-                                       "https://repository/missing.jar"};
+    /* More than a JobManager keeps. */
+    static const char *const jars[] = {
+        "local:///opt/flink/usrlib/job.jar", "https://repository/plain.jar",
+        "https://repository/1.jar",          "https://repository/2.jar",
+        "https://repository/3.jar",          "https://repository/4.jar",
+        "https://repository/5.jar",          "https://repository/6.jar",
+        "https://repository/7.jar",          "https://repository/8.jar",
+        "https://repository/9.jar",          "https://repository/10.jar",
+        "https://repository/11.jar",         "https://repository/12.jar"};
     struct user_job j = {
         .name = name,
         .cluster = cluster,
         .entry_class = classes[dice(dice(5) ? 3 : 5)],
-        .jar = jars[dice(10) ? dice(2) : 2],
+        .jar = dice(10) ? jars[dice(2) * dice(ARRAY_SIZE(jars))] : "https://repository/missing.jar",
         .mode = modes[dice(ARRAY_SIZE(modes))],
         .parallelism = 1 + dice(5),
         .override = dice(2) ? 0 : 1 + dice(5),

@@ -198,17 +198,19 @@ END_TEST
 START_TEST(jars_and_runs)
 {
     cleanup_arena struct arena a = {0};
-    const char *id, **ids;
+    const char *id;
+    struct flink_jar *jars;
     char job[FLINK_ID_LEN + 1];
     struct error err = {0};
     size_t n;
 
     OK(flink_decode_upload(&a, reply(&a, _i, "upload"), &id, &err));
     ck_assert(str_has_suffix(id, "_recorded.jar") && !strchr(id, '/'));
-    OK(flink_decode_jars(&a, reply(&a, _i, "jars"), &ids, &n, &err));
+    OK(flink_decode_jars(&a, reply(&a, _i, "jars"), &jars, &n, &err));
     ck_assert_uint_eq(n, 1);
-    ck_assert_str_eq(ids[0], id);
-    OK(flink_decode_jars(&a, reply(&a, _i, "empty-jars"), &ids, &n, &err));
+    ck_assert_str_eq(jars[0].id, id);
+    ck_assert_int_gt(jars[0].uploaded_ms, 1700000000000);
+    OK(flink_decode_jars(&a, reply(&a, _i, "empty-jars"), &jars, &n, &err));
     ck_assert_uint_eq(n, 0);
     OK(flink_decode_run(reply(&a, _i, "run"), job, &err));
     ck_assert(flink_id_valid(job));
@@ -388,7 +390,8 @@ static int decode_all(jv v, struct error *last)
     struct flink_config c;
     struct flink_operation op;
     struct flink_checkpoints cp;
-    const char *jar, **jars;
+    const char *jar;
+    struct flink_jar *jars;
     char id[FLINK_ID_LEN + 1];
     int64_t ms;
     size_t n;

@@ -23,6 +23,7 @@ struct result {
     struct strbuf body;
     char type[64], location[256];
     int retry_after_ms;
+    char validator[40]; /* of the head */
     int64_t length;
     /* how a streaming sink behaves */
     int wait_every; /* HTTP_WAIT for each n-th piece */
@@ -109,6 +110,7 @@ static void on_head(void *arg, const struct http_response *head)
 
     r->heads++;
     r->status = head->status;
+    snprintf(r->validator, sizeof(r->validator), "%s", str_or_empty(head->validator));
     if (r->drop) {
         http_drop(r->call);
         loop_stop(t.loop);
@@ -327,6 +329,39 @@ START_TEST(statuses_are_results_and_interim_ones_are_skipped)
     ck_assert_int_eq(r->status, 429);
     ck_assert_int_eq(r->retry_after_ms, 7000);
     ck_assert_str_eq(r->body.buf, "slow down");
+}
+END_TEST
+
+static const char *head_lines;
+
+static void answer_with_lines(struct fake_conn *c, const struct fake_request *r)
+{
+    (void)r;
+    fake_answer(c, 200, head_lines, "x");
+}
+
+START_TEST(what_tells_one_content_from_another_is_strong)
+{
+#define MODIFIED "Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+    static const struct {
+        const char *lines, *validator;
+    } cases[] = {
+        {"ETag: \"a\"\r\n", "\"a\""},
+        {"etag: \"b\"\r\n" MODIFIED, "\"b\""},
+        {"ETag: W/\"a\"\r\n", NULL},
+        {"", NULL},
+        {MODIFIED, NULL},
+        {MODIFIED "Date: Sun, 06 Nov 1994 08:50:36 GMT\r\n", NULL}, /* may have changed since */
+        {MODIFIED "Date: Sun, 06 Nov 1994 08:50:37 GMT\r\n", "Sun, 06 Nov 1994 08:49:37 GMT"},
+        {"Last-Modified: yesterday\r\nDate: Sun, 06 Nov 1994 08:50:37 GMT\r\n", NULL},
+    };
+
+    t.serve = answer_with_lines;
+    head_lines = cases[_i].lines;
+    struct result *r = GET(.on_head = on_head);
+
+    ck_assert_int_eq(r->status, 200);
+    ck_assert_str_eq(r->validator, str_or_empty(cases[_i].validator));
 }
 END_TEST
 
@@ -1195,6 +1230,7 @@ void suite_http(TCase *tc)
     T(what_cannot_be_sent_is_refused_at_once);
     T(text_is_escaped_and_statuses_have_codes);
     T(statuses_are_results_and_interim_ones_are_skipped);
+    tcase_add_loop_test(tc, what_tells_one_content_from_another_is_strong, 0, 8);
     T(many_calls_share_few_connections);
     T(names_are_resolved);
     T(refused_is_unreachable);

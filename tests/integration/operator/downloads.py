@@ -6,12 +6,18 @@ import threading
 from lib.check import check, equal, wait
 from lib.manifests import job
 from lib.plane import SOON
-from lib.plane_scene import condition, events_of, operator, session
+from lib.plane_scene import condition, events_of, is_ready, operator, session
 from lib.suite import test
 
 PREFIX = "kubernetes.operator.user.artifacts."
 NEAR, FAR = ("10.250.200.1", 9001), ("10.250.200.2", 9002)
 JAR = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\njar"
+
+
+def tagged(tag):
+    return JAR.replace(b"\r\n\r\n", f'\r\nETag: "{tag}"\r\n\r\n'.encode())
+
+
 SECRET = "S3CR3T"
 
 
@@ -108,3 +114,73 @@ def restricted(run):
         wait(f"{host} is refused", lambda i=i: "has no public address" in told(run, f"j{i}"), SOON, 0.1)
         check("disallow-restricted-hosts" in told(run, f"j{i}"), told(run, f"j{i}"))
     equal(here.heads, [], "requests to this machine")
+
+
+def brought(flink):
+    """Names of the JARs in the JobManager that came from outside."""
+    return sorted(jar.split("_", 1)[1] for jar in flink.jobmanager.jars if not jar.startswith("usrlib"))
+
+
+@test("fifty jobs of one JAR bring it once, also those of the next operator; another content is another JAR; the oldest goes")
+def once(run):
+    op = with_conf(run, allowed_schemes='"https,http"', disallow_restricted_hosts="false")
+    ns = run.namespaces[0]
+    server = Server(run, NEAR, tagged("1"))
+    flink = session(run, slots=60)
+    flink.upload_pause = 0.5
+
+    def submitted(count, name, **more):
+        for i in range(count):
+            run.kube.create("sessionjob", ns, job(ns, f"{name}{i}", jar=f"http://{NEAR[0]}:{NEAR[1]}/x.jar", **more))
+        for i in range(count):
+            wait(f"{name}{i} runs", lambda i=i: is_ready(run.kube.get("sessionjob", ns, f"{name}{i}")), 2 * SOON, 0.1)
+    submitted(50, "first")
+    equal(len(flink.uploads), 1, "uploads of one JAR for fifty jobs")
+    equal(len({job for _, _, job in flink.accepted}), 50, "jobs that Flink began to run")
+    flink.upload_pause = 0
+    op.stop()
+    with_conf(run, allowed_schemes='"https,http"', disallow_restricted_hosts="false")
+    submitted(1, "second")
+    equal(len(flink.uploads), 1, "uploads after another operator came")
+    for i in range(6):
+        server.answer = tagged(f"later-{i}")
+        submitted(1, f"other{i}-")
+    equal(len(flink.uploads), 7, "uploads of seven contents")
+    equal(len(brought(flink)), 4, "JARs that stay")
+    server.answer = JAR
+    submitted(2, "plain")
+    equal(len(flink.uploads), 9, "uploads of what cannot be told from another content")
+    wait("these are deleted", lambda: "job.jar" not in brought(flink), SOON, 0.1)
+
+
+@test("the JAR is not there any more: brought anew; who brings it breaks off: the next one does")
+def lost_jar(run):
+    with_conf(run, allowed_schemes='"https,http"', disallow_restricted_hosts="false")
+    ns, jar = run.namespaces[0], f"http://{NEAR[0]}:{NEAR[1]}/x.jar"
+    Server(run, NEAR, tagged("1"))
+    flink = session(run, slots=8)
+
+    def submitted(*names):
+        for name in names:
+            run.kube.create("sessionjob", ns, job(ns, name, jar=jar))
+        for name in names:
+            wait(f"{name} runs", lambda name=name: is_ready(run.kube.get("sessionjob", ns, name)), 2 * SOON, 0.1)
+    submitted("a")
+    for name in [jar for jar in flink.jobmanager.jars if not jar.startswith("usrlib")]:
+        del flink.jobmanager.jars[name]  # somebody has deleted it
+    submitted("b")
+    equal(len(flink.uploads), 2, "uploads")
+    for name in [jar for jar in flink.jobmanager.jars if not jar.startswith("usrlib")]:
+        del flink.jobmanager.jars[name]
+    failed = []
+
+    def refuse(request):
+        if request.kind() == "POST /jars/upload" and len(failed) < 2:
+            failed.append(request)
+            return "before"
+        return None
+    flink.hook = refuse
+    submitted("c", "d", "e")
+    equal((len(failed), len(flink.uploads)), (2, 3), "uploads that broke, and that did not")
+    for name in brought(flink):
+        check(name.startswith("flink-operator-"), name)

@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ *   download ───► is it there?      (the head of the answer tells which JAR it is: jars.h)
+ *      │ 64 KiB      │ no
+ *      └─────────► upload           (two HTTP calls, each pausing the other)
+ */
+#include "bring.h"
+
+#include <string.h>
+
+#include "flinkop/arena.h"
+#include "flinkop/flink_reply.h"
+#include "flinkop/jar_uri.h"
+#include "flinkop/log.h"
+#include "flinkop/loop.h"
+#include "flinkop/mem.h"
+#include "flinkop/str.h"
+#include "flinkop/strbuf.h"
+#include "jars.h"
+
+#define IDLE_TIMEOUT_MS 60000 /* of both streams */
+#define DOWNLOAD_MS 600000
+#define BUFFER_MAX (64 * 1024)
+#define MAX_REDIRECTS 5
+
+struct bringing {
+    struct executor *x;
+    const struct flink_endpoint *e;
+    const struct submit_args *args;
+    struct arena a;
+    brought_fn done;
+    void *arg;
+
+    const char *url; /* of the JAR: its jarURI, or where that has led */
+    int redirects;
+    struct http_call *download;
+    struct flink_call *flink; /* list, deletion or upload */
+    bool looking;             /* whether it has to be uploaded */
+    bool uploading;           /* flink is the upload */
+    struct strbuf buffer;     /* on its way from one to the other */
+    bool download_ended, upload_waits, download_waits;
+    struct error download_error;
+    int64_t length; /* -1: not told */
+    struct http_part part;
+    struct jar_use jar, old; /* old: to be deleted */
+    const char *file_name;   /* of a JAR that others may run, too, else NULL */
+    bool anew;               /* for the second time */
+    struct error result;
+};
+
+static void fetch(struct bringing *b);
+
+static void drop_download(struct bringing *b)
+{
+    http_drop(b->download);
+    b->download = NULL;
+}
+
+static void tell_failure(void *arg)
+{
+    struct bringing *b = arg;
+
+    b->done(b->arg, &b->result, NULL, false);
+}
+
+/* Nothing has been run: whatever broke, the effect is known. */
+static void fail(struct bringing *b, const struct error *err)
+{
+    b->result = *err;
+    if (b->result.code == ERR_TIMEOUT)
+        b->result.code = ERR_UNREACHABLE;
+    drop_download(b);
+    flink_drop(b->flink);
+    b->flink = NULL;
+    jar_leave(&b->old);
+    loop_defer(b->x->loop, b, tell_failure, b);
+}
+
+static void tell(struct bringing *b, const char *jar_id)
+{
+    static const struct error none;
+
+    drop_download(b);
+    b->looking = b->uploading = false;
+    b->done(b->arg, &none, jar_id, !b->file_name);
+}
+
+static void tell_there(void *arg)
+{
+    struct bringing *b = arg;
+
+    if (jar_id(&b->jar))
+        tell(b, jar_id(&b->jar));
+    else
+        fetch(b); /* who was to bring it has failed */
+}
+
+struct flink_call *delete_jar(struct executor *x, const struct flink_endpoint *e, const char *id,
+                              flink_done_fn done, void *arg)
+{
+    cleanup_free char *escaped = http_escape(id);
+    cleanup_free char *path = xasprintf("/jars/%s", escaped);
+
+    return flink_send(x->flink, e, "DELETE", path, NULL, 0, done, arg);
+}
+
+/* ---- the upload ---- */
+
+static void download_go_on(struct bringing *b)
+{
+    if (!b->download_waits || !b->download)
+        return;
+    b->download_waits = false;
+    http_resume(b->download);
+}
+
+static void upload_go_on(struct bringing *b)
+{
+    if (!b->upload_waits || !b->flink || !b->uploading)
+        return;
+    b->upload_waits = false;
+    flink_resume(b->flink);
+}
+
+static ssize_t upload_read(void *arg, char *buf, size_t n)
+{
+    struct bringing *b = arg;
+    size_t take = MIN(n, b->buffer.len);
+
+    if (!take && !b->download_ended) {
+        b->upload_waits = true;
+        return HTTP_WAIT;
+    }
+    if (!take)
+        return b->download_error.code == ERR_NONE ? 0 : HTTP_ABORT;
+    memcpy(buf, b->buffer.buf, take);
+    strbuf_consume(&b->buffer, take);
+    download_go_on(b);
+    return (ssize_t)take;
+}
+
+static void on_uploaded(void *arg, const struct flink_answer *answer)
+{
+    struct bringing *b = arg;
+    struct error err = *answer->err;
+    const char *id;
+
+    b->flink = NULL;
+    if (b->download_error.code != ERR_NONE)
+        err = b->download_error;
+    else if (err.code != ERR_NONE)
+        error_wrap(&err, "upload to the JobManager");
+    if (err.code != ERR_NONE || flink_decode_upload(&b->a, answer->body, &id, &err)) {
+        fail(b, &err);
+        return;
+    }
+    if (b->file_name)
+        jar_is_there(&b->jar, id);
+    tell(b, id);
+}
+
+static void upload(struct bringing *b)
+{
+    b->part = (struct http_part){.name = "jarfile",
+                                 .filename = str_or(b->file_name, "job.jar"),
+                                 .content_type = "application/x-java-archive",
+                                 .read = upload_read,
+                                 .arg = b,
+                                 .length = b->length};
+    b->looking = false;
+    b->uploading = true;
+    b->flink =
+        flink_upload(b->x->flink, b->e, "/jars/upload", &b->part, IDLE_TIMEOUT_MS, on_uploaded, b);
+    download_go_on(b);
+}
+
+/* ---- is it there? ---- */
+
+static void on_room(void *arg, const struct flink_answer *answer)
+{
+    struct bringing *b = arg;
+
+    b->flink = NULL;
+    jar_leave(&b->old);
+    if (answer->err->code != ERR_NONE)
+        log_debug("a JAR that nobody runs is not deleted", KV("error", answer->err->text));
+    upload(b);
+}
+
+static void on_jars(void *arg, const struct flink_answer *answer)
+{
+    struct bringing *b = arg;
+    struct flink_jar *jars = NULL;
+    struct error err = *answer->err;
+    size_t n = 0;
+
+    b->flink = NULL;
+    if (err.code != ERR_NONE || flink_decode_jars(&b->a, answer->body, &jars, &n, &err))
+        n = 0; /* the upload will tell what is wrong */
+    const char *id = jar_find(&b->jar, jars, n),
+               *old = id ? NULL : jar_superfluous(&b->jar, jars, n, &b->old);
+
+    if (id) {
+        jar_is_there(&b->jar, id);
+        tell(b, id);
+    } else if (old) {
+        b->flink = delete_jar(b->x, b->e, old, on_room, b);
+    } else {
+        upload(b);
+    }
+}
+
+static void download_head(void *arg, const struct http_response *head)
+{
+    struct bringing *b = arg;
+
+    if (head->status != 200) /* the body is an error page: not for Flink */
+        return;
+    b->length = head->content_length;
+    b->file_name = jar_file_name(&b->a, b->args, head);
+    if (!b->file_name) {
+        upload(b);
+        return;
+    }
+    switch (jar_take(b->x->jars, &b->jar, b->e, b->file_name)) {
+    case JAR_THERE:
+        drop_download(b);
+        loop_defer(b->x->loop, b, tell_there, b);
+        break;
+    case JAR_WAITS:
+        drop_download(b);
+        break;
+    case JAR_BRING:
+        b->looking = true;
+        b->flink = flink_send(b->x->flink, b->e, "GET", "/jars", NULL, 0, on_jars, b);
+    }
+}
+
+/* ---- the download ---- */
+
+static ssize_t download_data(void *arg, const char *data, size_t n)
+{
+    struct bringing *b = arg;
+
+    if (!b->uploading && !b->looking)
+        return (ssize_t)n; /* of an error page */
+    if (b->looking || (b->buffer.len && b->buffer.len + n > BUFFER_MAX)) {
+        b->download_waits = true;
+        return HTTP_WAIT;
+    }
+    strbuf_add(&b->buffer, data, n);
+    upload_go_on(b);
+    return b->buffer.overflow ? HTTP_ABORT : (ssize_t)n;
+}
+
+static void download(struct bringing *b);
+
+static const char *shown(struct bringing *b)
+{
+    return jar_uri_shown(&b->a, b->args->jar_uri);
+}
+
+/* Where a redirect leads; NULL with the error. */
+static const char *redirected(struct bringing *b, const char *location, struct error *err)
+{
+    const char *to = jar_uri_shown(&b->a, location);
+    bool secure = str_has_prefix(location, "https://");
+
+    if (b->redirects++ == MAX_REDIRECTS)
+        error_set(err, ERR_INVALID, "redirected more than %d times", MAX_REDIRECTS);
+    else if (!secure && !str_has_prefix(location, "http://"))
+        error_set(err, ERR_INVALID, "redirected to %s", to);
+    else if (!secure && !strncasecmp(b->args->jar_uri, "https://", 8))
+        error_set(err, ERR_INVALID, "redirected from https to %s", to);
+    else
+        return arena_strdup(&b->a, location);
+    return NULL;
+}
+
+static void download_done(void *arg, const struct http_response *res, const struct error *err)
+{
+    struct bringing *b = arg;
+
+    b->download = NULL;
+    b->download_error = *err;
+    if (res && res->status >= 300 && res->status < 400 && res->location) {
+        b->url = redirected(b, res->location, &b->download_error);
+        if (b->url) {
+            download(b);
+            return;
+        }
+    } else if (res && res->status != 200) {
+        http_status_error(MAX(res->status, 300), &b->download_error, "the server answered HTTP %d",
+                          res->status);
+    }
+    if (b->download_error.code != ERR_NONE)
+        error_wrap(&b->download_error, "download of %s", shown(b));
+    if (err->code == ERR_FORBIDDEN)
+        error_wrap(&b->download_error,
+                   "kubernetes.operator.user.artifacts.disallow-restricted-hosts");
+    b->download_ended = true;
+    if (b->download_error.code == ERR_NONE) {
+        upload_go_on(b);
+        return;
+    }
+    fail(b, &b->download_error);
+}
+
+static void download(struct bringing *b)
+{
+    struct jv_list headers = JV_LIST(&b->a);
+    struct error err;
+    size_t n = 0;
+
+    /* They are for the server that the user has named. */
+    jv_foreach_kv (kv, http_same_origin(b->args->jar_uri, b->url) ? b->args->http_headers : ABSENT)
+        if (kv->value.type == JV_STR)
+            jv_list_put(&headers, kv->key, kv->value);
+    struct http_header *list = arena_new_array(&b->a, struct http_header, headers.n + 1);
+
+    for (size_t i = 0; i < headers.n; i++)
+        list[n++] = (struct http_header){headers.items[i].key, headers.items[i].value.s};
+    const struct http_request req = {
+        .method = "GET",
+        .url = b->url,
+        .headers = list,
+        .timeout_ms = DOWNLOAD_MS,
+        .idle_timeout_ms = IDLE_TIMEOUT_MS,
+        .public_only = !b->args->restricted_hosts_allowed,
+        .on_head = download_head,
+        .on_data = download_data,
+        .on_done = download_done,
+        .arg = b,
+    };
+
+    b->download = http_send(b->x->downloads, &req, &err);
+    if (!b->download) {
+        error_wrap(&err, "download of %s", shown(b));
+        fail(b, &err);
+    }
+}
+
+/* ---- the whole ---- */
+
+static void fetch(struct bringing *b)
+{
+    jar_leave(&b->jar);
+    b->url = b->args->jar_uri;
+    b->redirects = 0;
+    b->download_ended = b->download_waits = b->upload_waits = false;
+    strbuf_reset(&b->buffer);
+    download(b);
+}
+
+struct bringing *bring_start(struct executor *x, const struct flink_endpoint *e,
+                             const struct submit_args *args, brought_fn done, void *arg)
+{
+    struct bringing *b = xcalloc(1, sizeof(*b));
+
+    *b = (struct bringing){.x = x, .e = e, .args = args, .done = done, .arg = arg};
+    b->jar = (struct jar_use){.go_on = tell_there, .arg = b};
+    strbuf_init(&b->buffer, BUFFER_MAX * 4);
+    fetch(b);
+    return b;
+}
+
+void bring_lost(struct bringing *b)
+{
+    if (b->file_name)
+        jar_is_lost(&b->jar);
+}
+
+void bring_free(struct bringing *b)
+{
+    if (!b)
+        return;
+    loop_undefer(b->x->loop, b);
+    http_drop(b->download);
+    flink_drop(b->flink);
+    jar_leave(&b->old);
+    jar_leave(&b->jar);
+    strbuf_release(&b->buffer);
+    arena_free(&b->a);
+    free(b);
+}
