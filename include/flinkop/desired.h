@@ -37,6 +37,8 @@
 #define ANNOTATION_ALLOCATOR "flink-operator/allocator"
 /* The id of the job for which this Deployment was scaled to zero because it had not begun. */
 #define ANNOTATION_HALTED "flink-operator/halted-job-id"
+/* The user's, of a custom resource: "true" ends whatever its deletion waits for. */
+#define ANNOTATION_FORCE_DELETE "flink-operator/force-delete"
 
 /* Instead of a path: what high availability keeps (api-contract §1.6). */
 #define RESTORE_LAST_STATE "KUBERNETES_OPERATOR_LAST_STATE"

@@ -28,6 +28,7 @@ struct obs_meta {
     const char *config_hash;     /* ANNOTATION_CONFIG_HASH, NULL if missing */
     int64_t cr_generation;       /* ANNOTATION_GENERATION, 0 if missing */
     const char *owner_uid;       /* of the first owner reference */
+    bool force_delete;           /* ANNOTATION_FORCE_DELETE */
 };
 
 /* One reason why something does not work, the way Kubernetes says it. */

@@ -195,7 +195,8 @@ struct cluster_memory {
     const char **retries;
     size_t n_retries;
     int64_t deleting_since; /* monotonic ms, -1: not deleting */
-    int64_t blocked_since;  /* an order is waiting for something since, -1: not */
+    int64_t blocked_since;  /* its deletion waits for jobs since, -1: not */
+    int64_t saving_since;   /* …for a savepoint of its job */
     int64_t crowded_since;  /* others take the place of its JobManager since, -1: not */
     struct refusal refused;
     struct refusal unexposed; /* of an object that exposes it: the cluster itself works */
@@ -295,7 +296,8 @@ struct job_memory {
     int64_t unsure_since;   /* …that was sent at this time, or before */
     int64_t retry_at;       /* monotonic ms, not before */
     const char *looked_for; /* job id that a live look-up did not find… */
-    int64_t deleting_since; /* -1 */
+    int64_t deleting_since; /* monotonic ms, -1: not deleting */
+    int64_t saving_since;   /* for that, waiting for a savepoint; -1: not */
     struct stop_memory stop;
     struct rescale_notes rescale;
     struct checkpoint_notes checkpoints;

@@ -29,6 +29,8 @@ bool job_upgrading(const struct cluster_pass *p);
 bool job_never_seen(struct cluster_pass *p);
 /** For how long a JobManager tells of a job that has ended, ms. */
 int64_t jobstore_ms(const struct cluster_pass *p);
+/** The configuration that is asked for, where that is not yet recorded. */
+const struct conf *asked_conf(const struct cluster_pass *p);
 /** What job_stop.h wants to know of it. */
 struct job_stop application_stop(struct cluster_pass *p, enum upgrade_mode mode);
 

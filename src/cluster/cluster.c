@@ -26,6 +26,7 @@ struct cluster_memory cluster_memory_initial(void)
         .deleting_since = -1,
         .job_ended = -1,
         .blocked_since = -1,
+        .saving_since = -1,
         .crowded_since = -1,
         .stop = stop_memory_initial(),
         .checkpoints = checkpoint_notes_initial(),

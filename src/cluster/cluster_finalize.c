@@ -1,30 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Deleting a cluster: first its FlinkSessionJobs (unless told otherwise), then everything at once.
- * Nothing here asks the JobManager for leave, so one that is unreachable cannot hold it up; a
- * deadline ends the waiting for pods that do not go.
+ * Deleting a cluster: first its FlinkSessionJobs (unless told otherwise), or a savepoint of its job
+ * (if told so), then everything at once. Each of these waits has a deadline, so nobody holds it up
+ * for good, and the user may end all of them.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "application.h"
 #include "cluster_internal.h"
 #include "flinkop/arena.h"
+#include "flinkop/clock.h"
+#include "flinkop/flink_defaults.h"
 #include "flinkop/str.h"
+#include "job_stop.h"
+#include "job_words.h"
 #include "status.h"
 
-#define CLEANUP_TIMEOUT_MS 300000 /* kubernetes.operator.resource.cleanup.timeout */
 #define OPTION "kubernetes.operator."
 #define NAMES_MAX 5 /* of what is waited for */
 
+static int64_t timeout(const struct cluster_pass *p, const char *key)
+{
+    return flink_option_ms(p->usable ? &p->config.conf : NULL, key);
+}
+
 static int64_t cleanup_timeout(const struct cluster_pass *p)
 {
-    struct error err;
-    int64_t ms = CLEANUP_TIMEOUT_MS;
-
-    if (p->usable &&
-        conf_duration(&p->config.conf, OPTION "resource.cleanup.timeout", ms, &ms, &err))
-        ms = CLEANUP_TIMEOUT_MS;
-    return ms;
+    return timeout(p, OPTION "resource.cleanup.timeout");
 }
 
 static int by_name(const void *a, const void *b)
@@ -74,6 +77,69 @@ static const char *blockers(const struct cluster_pass *p)
                  : NULL;
 }
 
+static void tell_failed(struct cluster_pass *p, const char *why)
+{
+    plan_event(&p->plan, KIND_FLINKDEPLOYMENT, p->cr, true, "Operator", "CleanupFailed", why);
+}
+
+/* What it still waits for. */
+static const char *held_up(struct cluster_pass *p)
+{
+    struct cluster_memory *m = &p->plan.memory;
+    const char *why = blockers(p);
+    int64_t ms = timeout(p, OPTION "session.deletion.block-timeout");
+    char most[32];
+
+    if (!why) {
+        m->blocked_since = -1;
+        return NULL;
+    }
+    if (m->blocked_since < 0)
+        m->blocked_since = p->s->now;
+    if (p->s->now - m->blocked_since >= ms) {
+        if (m->deleting_since < 0)
+            tell_failed(p, arena_printf(p->a, "deleted without more %s", why));
+        return NULL;
+    }
+    plan_wake(&p->plan, m->blocked_since + ms);
+    duration_format(ms, most, sizeof(most));
+    return arena_printf(
+        p->a, "%s; for %s at most, or until the annotation " ANNOTATION_FORCE_DELETE " is \"true\"",
+        why, most);
+}
+
+/* A savepoint of its job is being taken, if the user wants one. */
+static bool saves(struct cluster_pass *p)
+{
+    struct cluster_memory *m = &p->plan.memory;
+    int64_t until;
+    const char *path;
+    struct error err;
+    bool wanted, ran = p->s->deployment && !p->suspended && !job_upgrading(p) && p->job_id &&
+                       !job_state_terminal(p->job_state);
+
+    if (!p->application || m->deleting_since >= 0 ||
+        flink_option_bool(asked_conf(p), OPTION "job.savepoint-on-deletion", &wanted, &err) ||
+        !wanted || !job_can_be_saved(jv_get(p->status, "jobStatus"), p->job, ran))
+        return false;
+    if (m->saving_since < 0)
+        m->saving_since = p->s->now;
+    until = m->saving_since + cleanup_timeout(p);
+    if (!job_saved(p, &path)) {
+        if (p->s->now < until) {
+            plan_wake(&p->plan, until);
+            return true;
+        }
+        tell_failed(p, arena_printf(p->a, JOB_NOT_SAVED ": %s", p->progress));
+    } else if (path) {
+        plan_event(&p->plan, KIND_FLINKDEPLOYMENT, p->cr, false, "Job", "Cleanup",
+                   arena_printf(p->a, JOB_SAVED, path));
+    } else {
+        tell_failed(p, JOB_NOT_SAVED);
+    }
+    return false;
+}
+
 static void delete_all(struct cluster_pass *p)
 {
     if (delete_deployment(p, p->s->deployment))
@@ -87,6 +153,24 @@ static void delete_all(struct cluster_pass *p)
         delete_pod(p, p->s->tm_pods[i], NULL);
 }
 
+static void finalized(struct cluster_pass *p)
+{
+    plan_finalizer(&p->plan, KIND_FLINKDEPLOYMENT, p->cr, FINALIZER_CLUSTER, false);
+    p->plan.gone = true;
+}
+
+static void leave(struct cluster_pass *p)
+{
+    tell_failed(p,
+                arena_printf(p->a,
+                             "deleted without waiting, as the annotation " ANNOTATION_FORCE_DELETE
+                             " asks: pods may still end, and what high availability keeps may be "
+                             "left, in ConfigMaps with the label app=%s",
+                             p->meta.name));
+    delete_all(p);
+    finalized(p);
+}
+
 void finalize(struct cluster_pass *p)
 {
     struct cluster_memory *m = &p->plan.memory;
@@ -96,11 +180,17 @@ void finalize(struct cluster_pass *p)
         return;
     }
     p->plan.ended = !jobmanager_instance(p);
-    p->blocked = blockers(p);
+    if (p->meta.force_delete) {
+        leave(p);
+        return;
+    }
+    p->blocked = held_up(p);
     if (p->blocked) {
         m->deleting_since = -1;
         return;
     }
+    if (saves(p))
+        return;
     if (m->deleting_since < 0)
         m->deleting_since = p->s->now;
     int64_t deadline = m->deleting_since + cleanup_timeout(p);
@@ -124,11 +214,9 @@ void finalize(struct cluster_pass *p)
         return;
     }
     if (kept && there)
-        plan_event(&p->plan, KIND_FLINKDEPLOYMENT, p->cr, true, "Operator", "CleanupFailed",
-                   arena_printf(p->a,
-                                "its pods have not ended within %lld s: what high availability "
-                                "keeps may be left, in ConfigMaps with the label app=%s",
-                                (long long)cleanup_timeout(p) / 1000, p->meta.name));
-    plan_finalizer(&p->plan, KIND_FLINKDEPLOYMENT, p->cr, FINALIZER_CLUSTER, false);
-    p->plan.gone = true;
+        tell_failed(p, arena_printf(p->a,
+                                    "its pods have not ended within %lld s: what high availability "
+                                    "keeps may be left, in ConfigMaps with the label app=%s",
+                                    (long long)cleanup_timeout(p) / 1000, p->meta.name));
+    finalized(p);
 }

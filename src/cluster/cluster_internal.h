@@ -155,6 +155,9 @@ void look_at_job(struct cluster_pass *p);
 void look_after_job(struct cluster_pass *p);
 /** Cancels it; true as soon as it does not run or there was time enough. Else p->progress tells. */
 bool job_stopped(struct cluster_pass *p);
+/** Ends it with a savepoint, nothing to follow; else as job_stopped(). ret_path: the savepoint, or
+ * NULL. */
+bool job_saved(struct cluster_pass *p, const char **ret_path);
 /** Whether TaskManagers are to be there for it although Flink does not have it yet. */
 bool job_expected(struct cluster_pass *p);
 /** status.jobStatus */

@@ -48,6 +48,11 @@ int64_t jobstore_ms(const struct cluster_pass *p)
     return MIN(MAX(s, (int64_t)0), (int64_t)JOBSTORE_MAX_S) * 1000;
 }
 
+const struct conf *asked_conf(const struct cluster_pass *p)
+{
+    return jv_present(p->pending) ? &p->pending_conf : &p->config.conf;
+}
+
 struct job_stop application_stop(struct cluster_pass *p, enum upgrade_mode mode)
 {
     return (struct job_stop){
@@ -64,7 +69,7 @@ struct job_stop application_stop(struct cluster_pass *p, enum upgrade_mode mode)
         .status = jv_get(p->status, "jobStatus"),
         .mode = mode,
         .last = p->meta.deleted_ms != 0,
-        .conf = jv_present(p->pending) ? &p->pending_conf : &p->config.conf,
+        .conf = asked_conf(p),
         .fresh_id = p->s->fresh_job_id,
         .outcomes = p->s->outcomes,
         .n_outcomes = p->s->n_outcomes,
@@ -90,6 +95,19 @@ bool job_stopped(struct cluster_pass *p)
 
     job_stop(&stop);
     return take_over(p, &stop);
+}
+
+bool job_saved(struct cluster_pass *p, const char **ret_path)
+{
+    struct job_stop stop = application_stop(p, UPGRADE_SAVEPOINT);
+    bool ended;
+
+    job_stop(&stop);
+    *ret_path = stop.saved ? stop.restore_path : NULL;
+    ended = take_over(p, &stop);
+    if (!ended && stop.trouble.reason)
+        p->progress = stop.trouble.message;
+    return ended;
 }
 
 /* ---- what the next run goes on from (api-contract §2.4) ---- */
@@ -304,6 +322,23 @@ static bool ends_by_api(struct cluster_pass *p, const struct farewell *w,
     return true;
 }
 
+#define SILENT_MS 10000
+
+/* One answer that was not had is no reason to do without what only Flink's API can give. */
+static bool answers_soon(struct cluster_pass *p, const struct farewell *w)
+{
+    const struct obs_flink *f = p->s->flink;
+    bool asks = w->saves || w->cancels || w->changes_flink ||
+                conf_lookup(&p->pending_conf, CHECKPOINT_AGE_KEY);
+
+    if (!asks || !p->job || p->job->job.state != JOB_RUNNING || f->reachable ||
+        p->s->now - f->since >= SILENT_MS)
+        return false;
+    p->progress = "waiting for the JobManager to answer, to end the job";
+    plan_wake(&p->plan, f->since + SILENT_MS);
+    return true;
+}
+
 /* True as soon as the run has left what the next one goes on from; never nothing instead of a
  * state. */
 bool job_has_left(struct cluster_pass *p, jv spec, struct leavings *ret)
@@ -325,6 +360,8 @@ bool job_has_left(struct cluster_pass *p, jv spec, struct leavings *ret)
         look_for_lost(p);
         return false;
     }
+    if (answers_soon(p, &w))
+        return false;
     if (w.by_ha && !w.only_saves) {
         if (left_to_ha(p, ret, &known))
             return known;

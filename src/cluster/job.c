@@ -27,6 +27,7 @@
 struct job_memory job_memory_initial(void)
 {
     return (struct job_memory){.deleting_since = -1,
+                               .saving_since = -1,
                                .lost_since = -1,
                                .stop = stop_memory_initial(),
                                .checkpoints = checkpoint_notes_initial()};
@@ -209,6 +210,19 @@ static bool end_job(struct job_pass *p, const char **ret_restore)
         p->trouble = stop.trouble;
     p->new_status = stop.ended ? job_stopped_with(&stop, stop.status) : stop.new_status;
     *ret_restore = stop.restore_path;
+    return stop.ended;
+}
+
+bool save_job(struct job_pass *p, const char **ret_path)
+{
+    struct job_stop stop = stop_of(p);
+
+    stop.mode = UPGRADE_SAVEPOINT;
+    stop.last = true;
+    job_stop(&stop);
+    p->progress = stop.trouble.reason ? stop.trouble.message : stop.progress;
+    p->new_status = stop.ended ? job_stopped_with(&stop, stop.status) : stop.new_status;
+    *ret_path = stop.saved ? stop.restore_path : NULL;
     return stop.ended;
 }
 

@@ -1,26 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Deleting a FlinkSessionJob: its job is cancelled first. That takes a JobManager that answers; a
- * deadline, a missing cluster or one that is going away itself end the wait.
+ * Deleting a FlinkSessionJob: its job is cancelled first, or stopped with a savepoint if the user
+ * wants one. That takes a JobManager that answers; a deadline, the user, a missing cluster or one
+ * that is going away itself end the wait.
  */
 #include "flinkop/arena.h"
+#include "flinkop/desired.h"
+#include "flinkop/flink_defaults.h"
 #include "flinkop/str.h"
 #include "job_internal.h"
+#include "job_stop.h"
+#include "job_words.h"
 #include "status.h"
 
-#define CANCEL_TIMEOUT_MS 60000 /* kubernetes.operator.flink.client.cancel.timeout */
 #define CANCEL_AGAIN_MS 5000
 #define OPTION "kubernetes.operator."
-
-static int64_t cancel_timeout(const struct job_pass *p)
-{
-    struct error err;
-    int64_t ms = CANCEL_TIMEOUT_MS;
-
-    if (conf_duration(&p->conf, OPTION "flink.client.cancel.timeout", ms, &ms, &err))
-        ms = CANCEL_TIMEOUT_MS;
-    return ms;
-}
 
 /* Nothing of it is left in Flink, as far as anyone can tell. */
 static bool ended(const struct job_pass *p)
@@ -36,39 +30,103 @@ static bool ended(const struct job_pass *p)
            (f->at > p->out.memory.deleting_since || str_eq(p->out.memory.looked_for, p->job_id));
 }
 
+static void tell_failed(struct job_pass *p, const char *why)
+{
+    plan_event(&p->out.plan, KIND_FLINKSESSIONJOB, p->cr, true, "Operator", "CleanupFailed", why);
+}
+
+static void finalized(struct job_pass *p)
+{
+    plan_finalizer(&p->out.plan, KIND_FLINKSESSIONJOB, p->cr, FINALIZER_JOB, false);
+    p->out.plan.gone = true;
+}
+
+/* Its savepoint is being taken, if the user wants one. */
+static bool saves(struct job_pass *p)
+{
+    struct job_memory *m = &p->out.memory;
+    const char *path;
+    struct error err;
+    int64_t until;
+    bool wanted, ran = p->job_id && !p->deploying && !job_state_terminal(p->state) &&
+                       p->s->cluster_exists && !p->s->cluster_ended;
+
+    if (m->deleting_since >= 0 || !job_can_be_saved(jv_get(p->status, "jobStatus"), p->job, ran) ||
+        flink_option_bool(&p->conf, OPTION "job.savepoint-on-deletion", &wanted, &err) || !wanted)
+        return false;
+    if (m->saving_since < 0)
+        m->saving_since = p->s->now;
+    until = m->saving_since + flink_option_ms(&p->conf, OPTION "resource.cleanup.timeout");
+    if (!save_job(p, &path)) {
+        if (p->s->now < until) {
+            plan_wake(&p->out.plan, until);
+            return true;
+        }
+        tell_failed(p, arena_printf(p->a, JOB_NOT_SAVED ": %s", p->progress));
+    } else if (path) {
+        plan_event(&p->out.plan, KIND_FLINKSESSIONJOB, p->cr, false, "Job", "Cleanup",
+                   arena_printf(p->a, JOB_SAVED, path));
+    } else {
+        tell_failed(p, JOB_NOT_SAVED);
+    }
+    return false;
+}
+
+static void cancel(struct job_pass *p)
+{
+    struct action *act =
+        plan_add(&p->out.plan, ACT_CANCEL_JOB, KIND_FLINKSESSIONJOB, p->meta.ns, p->meta.name);
+
+    act->cluster = str_or(JV_STRING(p->recorded, "deploymentName"), p->wanted.deployment_name);
+    act->job_id = p->job_id;
+}
+
+/* Whatever becomes of its job. */
+static void leave(struct job_pass *p)
+{
+    tell_failed(p,
+                arena_printf(p->a,
+                             "deleted without waiting, as the annotation " ANNOTATION_FORCE_DELETE
+                             " asks: job %s is told to end, and may go on",
+                             p->job_id));
+    cancel(p);
+    finalized(p);
+}
+
 void finalize_job(struct job_pass *p)
 {
     struct job_memory *m = &p->out.memory;
-    struct action *act;
 
     if (!has_finalizer(p->cr, FINALIZER_JOB)) {
         p->out.plan.gone = true;
         return;
     }
+    if (p->meta.force_delete && !ended(p)) {
+        leave(p);
+        return;
+    }
+    if (saves(p))
+        return;
     if (m->deleting_since < 0) {
         m->deleting_since = p->s->now;
         m->stop.sent = -1;
     }
-    int64_t deadline = m->deleting_since + cancel_timeout(p);
+    int64_t deadline = m->deleting_since +
+                       flink_option_ms(&p->conf, OPTION "flink.client.cancel.timeout");
     bool late = p->s->now >= deadline;
 
     if (ended(p) || late) {
         if (late)
-            plan_event(&p->out.plan, KIND_FLINKSESSIONJOB, p->cr, true, "Operator", "CleanupFailed",
-                       arena_printf(p->a, "job %s could not be cancelled in time: %s",
-                                    str_or_empty(p->job_id),
-                                    str_or(p->s->flink->error, "it is still ending")));
-        plan_finalizer(&p->out.plan, KIND_FLINKSESSIONJOB, p->cr, FINALIZER_JOB, false);
-        p->out.plan.gone = true;
+            tell_failed(p, arena_printf(p->a, "job %s could not be cancelled in time: %s",
+                                        str_or_empty(p->job_id),
+                                        str_or(p->s->flink->error, "it is still ending")));
+        finalized(p);
         return;
     }
     p->progress = arena_printf(p->a, "cancelling job %s", p->job_id);
     if (m->stop.sent < 0 || p->s->now - m->stop.sent >= CANCEL_AGAIN_MS) {
         m->stop.sent = p->s->now;
-        act =
-            plan_add(&p->out.plan, ACT_CANCEL_JOB, KIND_FLINKSESSIONJOB, p->meta.ns, p->meta.name);
-        act->cluster = str_or(JV_STRING(p->recorded, "deploymentName"), p->wanted.deployment_name);
-        act->job_id = p->job_id;
+        cancel(p);
     }
     plan_wake(&p->out.plan, MIN(deadline, m->stop.sent + CANCEL_AGAIN_MS));
 }

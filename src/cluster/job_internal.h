@@ -43,6 +43,9 @@ struct job_pass {
     const char *failure;      /* cause of a FAILED job, if it was read in this pass */
 };
 
+/** Ends it with a savepoint, nothing to follow; true when it has ended. ret_path: the savepoint, or
+ * NULL. Else p->progress tells. */
+bool save_job(struct job_pass *p, const char **ret_path); /* job.c */
 /** Plans an action about its job. */
 struct action *job_action(struct job_pass *p, enum action_type type); /* job_submit.c */
 /** Submits p->wanted under the recorded id, from the recorded state. */

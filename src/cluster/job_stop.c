@@ -196,6 +196,11 @@ bool job_stop_begun(jv status, const struct stop_memory *m, enum job_state state
             (m->sent >= 0 && str_eq(m->job_id, JV_STRING(status, "jobId"))));
 }
 
+bool job_can_be_saved(jv status, const struct obs_job *job, bool ran)
+{
+    return job ? recorded_trigger(status) || !job_state_terminal(job->job.state) : ran;
+}
+
 static const char *format_name(const struct job_stop *s)
 {
     const char *format = conf_lookup(s->conf, OPTION "savepoint.format.type");

@@ -17,6 +17,10 @@ bool job_runs_whole(const struct obs_job *job);
 bool job_flink_answered(const struct error *err);
 /** It has ended, and nobody has cancelled it. */
 bool job_ended_itself(enum job_state state);
+/* Of one whose resource goes. */
+#define JOB_SAVED "The job has ended with the savepoint %s"
+#define JOB_NOT_SAVED "the job ends without a savepoint"
+
 /** Whether this spec asks to begin again from its job.initialSavepointPath: at first, and with
  * another savepointRedeployNonce. recorded: ABSENT if there is none yet. */
 bool job_redeploys(jv recorded, jv spec);

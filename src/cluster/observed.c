@@ -63,6 +63,7 @@ void obs_meta_read(struct arena *a, jv object, struct obs_meta *ret)
         .config_hash = copy(a, JV_STRING(annotations, ANNOTATION_CONFIG_HASH)),
         .cr_generation = generation,
         .owner_uid = copy(a, JV_STRING(jv_at(jv_get(m, "ownerReferences"), 0), "uid")),
+        .force_delete = str_eq(JV_STRING(annotations, ANNOTATION_FORCE_DELETE), "true"),
     };
 }
 

@@ -39,6 +39,15 @@ static enum workqueue_priority priority_of(const struct controller *c, const str
     return PRIORITY_NORMAL;
 }
 
+/* What it does just now is not wanted any more when it is being deleted. */
+static void hurry(struct controller *c, enum kube_kind kind, const struct stored *s)
+{
+    struct target *t = strmap_get(&c->kinds[kind].targets, s->key);
+
+    if (t && t->running && s->meta->deleted_ms)
+        execution_hurry(t->running, s->meta->force_delete);
+}
+
 void store_changed(void *arg, enum kube_kind kind, const struct stored *old,
                    const struct stored *now)
 {
@@ -46,19 +55,15 @@ void store_changed(void *arg, enum kube_kind kind, const struct stored *old,
     const struct stored *s = now ? now : old;
     enum workqueue_priority priority = priority_of(c, old, now);
 
+    hurry(c, kind, s);
     if (kind == KIND_FLINKDEPLOYMENT) {
         enqueue(c, kind, s->key, priority);
         if (!now)
             enqueue_jobs_of(c, s->key);
         return;
     }
-    if (kind == KIND_FLINKSESSIONJOB) {
-        struct target *t = strmap_get(&c->kinds[kind].targets, s->key);
-
-        if (t && t->running && s->meta->deleted_ms)
-            execution_hurry(t->running);
+    if (kind == KIND_FLINKSESSIONJOB)
         enqueue(c, kind, s->key, priority);
-    }
     priority = c->listing ? PRIORITY_LOW : PRIORITY_NORMAL;
     if (s->index)
         enqueue(c, KIND_FLINKDEPLOYMENT, s->index, priority);
@@ -131,7 +136,7 @@ void controller_drain(struct controller *c, void (*done)(void *arg), void *arg)
             struct target *t = e->value;
 
             if (t->running)
-                execution_hurry(t->running);
+                execution_hurry(t->running, false);
         }
     }
     if (!c->in_flight)

@@ -334,18 +334,25 @@ struct execution *execution_start(struct executor *x, struct arena *arena, const
     return e;
 }
 
-void execution_hurry(struct execution *e)
+#define GIVEN_UP "given up because the resource is being deleted"
+
+void execution_hurry(struct execution *e, bool all)
 {
     for (size_t i = 0; i < e->n; i++) {
         struct op *op = &e->ops[i];
 
+        if (all && op->flink) {
+            flink_drop(op->flink);
+            op->flink = NULL;
+            op_fail(op, ERR_TIMEOUT, GIVEN_UP);
+        }
         if (!op->submission)
             continue;
         /* Once the job was asked for, it may still come. */
         enum errc code = submission_sent(op->submission) ? ERR_TIMEOUT : ERR_CANCELLED;
 
         submission_free(op->submission);
-        op_fail(op, code, "given up because the resource is being deleted");
+        op_fail(op, code, GIVEN_UP);
     }
 }
 

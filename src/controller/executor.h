@@ -38,8 +38,8 @@ struct execution *execution_start(struct executor *x, struct arena *arena, const
                                   execution_done_fn done, void *arg);
 /** Whether it waits for a JobManager. */
 bool action_asks_flink(enum action_type type);
-/** Gives up what can be given up (long Flink calls); done still comes. */
-void execution_hurry(struct execution *e);
+/** Gives up submissions, or all that waits for Flink; done still comes. */
+void execution_hurry(struct execution *e, bool all);
 /** Ends it without a callback. */
 void execution_free(struct execution *e);
 

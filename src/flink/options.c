@@ -106,6 +106,7 @@ static const struct flink_option options[] = {
     TIME_("savepoint.trigger.grace-period", "1 min", RESOURCE),
     BOOL_("session.deletion.block-on-session-jobs", "true", RESOURCE),
     BOOL_("session.deletion.block-on-unmanaged-jobs", "true", RESOURCE),
+    TIME_("session.deletion.block-timeout", "1 h", RESOURCE),
     BOOL_("snapshot.resource.enabled", "true", RESOURCE),
     BOOL_("startup.stop-on-informer-error", "true", SYSTEM),
     TIME_("termination.timeout", "10 s", SYSTEM),
@@ -166,6 +167,19 @@ int flink_option_duration(const struct conf *c, const char *key, int64_t *ret, s
     if (deflt && duration_parse(deflt, &fallback, NULL))
         BUG("%s", key);
     return conf_duration(c, key, fallback, ret, err);
+}
+
+int64_t flink_option_ms(const struct conf *c, const char *key)
+{
+    const char *deflt = default_of(key, FLINK_OPTION_DURATION);
+    struct error err;
+    int64_t ms;
+
+    if (c && !flink_option_duration(c, key, &ms, &err))
+        return ms;
+    if (!deflt || duration_parse(deflt, &ms, NULL))
+        BUG("%s has no default", key);
+    return ms;
 }
 
 const char *flink_option_text(const struct conf *c, const char *key)

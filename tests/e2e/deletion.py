@@ -1,10 +1,12 @@
 """Everything that was made goes, and soon."""
+import re
 import time
 
 from lib.check import check, equal, wait
-from lib.manifests import cluster, job
+from lib.manifests import application, cluster, hold, job
 from lib.suite import test
-from scene import SOON, condition, gone, job_running, jobmanager, session, state
+from matrix import each_series
+from scene import SOON, UP, condition, gone, is_ready, job_running, jobmanager, session, state
 from world import need_bed
 
 
@@ -56,6 +58,28 @@ def blocked(run):
     run.kube.delete("sessionjob", run.ns, "first")
     gone(run, "flinkdep", "demo")
     nothing_left(run)
+
+
+@each_series("a job and an application that are deleted end with a savepoint, if that is asked for, and its path is told", timeout=400)
+def saved(run, series):
+    conf = {"kubernetes.operator.job.savepoint-on-deletion": "true", "execution.checkpointing.savepoint-dir": folder(run),
+            "state.savepoints.dir": folder(run)}
+    flink = session(run, cluster(run.ns, version=series, podTemplate=hold()))
+    asked = job(run.ns, "first")
+    asked["spec"]["flinkConfiguration"] = conf
+    run.kube.apply(asked, application(run.ns, "alone", version=series, conf=conf, podTemplate=hold()))
+    job_running(run, flink, "first")
+    wait("the application runs", lambda: is_ready(run.kube.get("flinkdep", run.ns, "alone")), UP)
+    run.kube.kubectl("delete", "-n", run.ns, "sessionjob/first", "flinkdep/alone", "--timeout=120s")
+
+    def path(name):
+        said = " ".join(e["message"] for e in run.kube.list("event", run.ns) if e["involvedObject"]["name"] == name)
+        found = re.search(r"ended with the savepoint file:(/\S+)", said)
+        check(found, said)
+        return found[1]
+    for name in ("first", "alone"):
+        at = wait(f"the path of {name}'s savepoint", lambda name=name: path(name), SOON)
+        run.kube.exec(run.ns, jobmanager(run)["metadata"]["name"], "test", "-f", f"{at}/_metadata")
 
 
 @test("a namespace with a cluster and a running job is gone within a minute")

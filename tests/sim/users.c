@@ -11,6 +11,8 @@
 #include "flinkop/str.h"
 #include "nodes.h"
 
+#define SAVED_KEY "kubernetes.operator.job.savepoint-on-deletion"
+
 static const char *const cluster_names[] = {"ant", "bee", "cat"};
 static const char *const application_names[] = {"dog", "elk"};
 static const char *const job_names[] = {"j1", "j2", "j3", "j4", "j5", "j6"};
@@ -121,7 +123,8 @@ void user_apply_application(const struct user_application *u)
         {"jobmanager.scheduler", u->adaptive ? STR("adaptive") : gone},
         {FLINK_OVERRIDES_KEY, u->override ? STR(overrides(&a, u->override)) : gone},
         {"kubernetes.operator.job.upgrade.last-state.job-cancel.enabled",
-         u->cancels ? STR("true") : gone});
+         u->cancels ? STR("true") : gone},
+        {SAVED_KEY, u->nonce % 2 ? STR("true") : gone});
     jv args = ARR(STR("--parallelism"), STR(arena_printf(&a, "%d", u->parallelism)));
     jv job = OBJ({"jarURI", STR("local:///opt/flink/usrlib/job.jar")},
                  {"entryClass", STR(u->entry_class)}, {"parallelism", INT(u->parallelism)},
@@ -161,7 +164,8 @@ void user_apply_job(const struct user_job *j)
     jv gone = there ? NULLV : ABSENT;
     jv override = j->override ? STR(overrides(&a, j->override)) : gone;
     jv spec = OBJ({"deploymentName", STR(j->cluster)},
-                  {"flinkConfiguration", OBJ({FLINK_OVERRIDES_KEY, override})},
+                  {"flinkConfiguration", OBJ({FLINK_OVERRIDES_KEY, override},
+                                             {SAVED_KEY, j->nonce % 2 ? STR("true") : gone})},
                   {"job", OBJ({"jarURI", STR(j->invalid ? "ftp://nowhere/job.jar" : j->jar)},
                               {"entryClass", STR(j->entry_class)},
                               {"parallelism", INT(j->parallelism)}, {"upgradeMode", STR(j->mode)},
