@@ -45,10 +45,15 @@ void store_changed(void *arg, enum kube_kind kind, const struct stored *old,
     const struct stored *s = now ? now : old;
     enum workqueue_priority priority = priority_of(c, old, now);
 
+    if (kind == KIND_FLINKSTATESNAPSHOT) {
+        snapshot_changed(c, old, now, priority);
+        return;
+    }
     if (kind == KIND_FLINKDEPLOYMENT) {
         enqueue(c, kind, s->key, priority);
         if (!now)
             enqueue_jobs_of(c, s->key);
+        enqueue_snapshots_in(c, s->key);
         return;
     }
     if (kind == KIND_FLINKSESSIONJOB) {
@@ -57,6 +62,7 @@ void store_changed(void *arg, enum kube_kind kind, const struct stored *old,
         if (t && t->running && s->meta->deleted_ms)
             execution_hurry(t->running);
         enqueue(c, kind, s->key, priority);
+        enqueue_snapshots_of(c, kind, s->key);
     }
     priority = c->listing ? PRIORITY_LOW : PRIORITY_NORMAL;
     if (s->index)
