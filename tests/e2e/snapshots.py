@@ -115,3 +115,15 @@ def leftovers(run):
     gone(run, "flinksnp", "left")
     check(on_disk(run.bed, left), "it was deleted")
     check(any(left in m for m in events(run, "left", "CleanupFailed")), "no event CleanupFailed with the path")
+
+
+@test("a namespace that is deleted with all that is in it ends")
+def namespace(run):
+    start(run)
+    for name in ("backup", "second"):
+        run.kube.apply(snapshot(run.ns, name))
+    reaches(run, "COMPLETED")
+    since = time.time()
+    run.kube.delete("namespace", None, run.ns)
+    wait("the namespace gone", lambda: run.kube.get("namespace", None, run.ns) is None, UP, 0.5)
+    run.note(f"{time.time() - since:.1f} s")

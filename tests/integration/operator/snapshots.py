@@ -7,8 +7,8 @@ from lib.bed import ROOT
 from lib.check import check, dig, equal, wait
 from lib.manifests import application, merge, snapshot
 from lib.plane import SOON, named
-from lib.plane_scene import (condition, delete, events_of, job_ready, log_has_no, operator, session, snapshot_state, submit,
-                             taken, versions, writes)
+from lib.plane_scene import (condition, delete, events_of, gone, job_ready, log_has_no, nothing_left, operator, session,
+                             snapshot_state, submit, taken, versions, writes)
 from lib.suite import test
 
 FOLDER = "file:///savepoints"
@@ -222,8 +222,8 @@ def applications(run):
     check(path in e["message"] and "app is gone" in e["message"], e["message"])
 
 
-@test("a namespace that is deleted with all that is in it ends", timeout=120)
-def namespace_deleted(run):
+@test("all of it deleted at once, with a savepoint under way: all of it goes", timeout=120)
+def at_once(run):
     operator(run)
     ns = run.namespaces[0]
     session(run)
@@ -233,9 +233,12 @@ def namespace_deleted(run):
     create(run, "second", path=FOLDER)
     reaches(run, "IN_PROGRESS", "second")
     since = time.time()
-    run.kube.delete("namespace", None, ns)
-    wait("the namespace gone", lambda: run.kube.get("namespace", None, ns) is None, 60, 0.2)
-    run.namespaces.clear()
+    everything = (("flinkdep", "demo"), ("sessionjob", "first"), ("flinksnp", "backup"), ("flinksnp", "second"))
+    for kind, name in everything:
+        run.kube.delete(kind, ns, name)
+    for kind, name in everything:
+        gone(run, kind, name)
+    nothing_left(run)
     run.note(f"{time.time() - since:.1f} s")
 
 
