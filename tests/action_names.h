@@ -23,6 +23,11 @@ static const char *const action_names[] = {
     [ACT_READ_HA] = "read-ha",
     [ACT_LOOK_UP] = "look-up",
     [ACT_RESCALE_JOB] = "rescale-job",
+    [ACT_TAKE_SAVEPOINT] = "take-savepoint",
+    [ACT_TAKE_CHECKPOINT] = "take-checkpoint",
+    [ACT_FIND_CHECKPOINT] = "find-checkpoint",
+    [ACT_DISPOSE] = "dispose",
+    [ACT_FIND_DISPOSAL] = "find-disposal",
 };
 
 #endif

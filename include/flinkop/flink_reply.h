@@ -179,6 +179,10 @@ struct flink_operation {
 int flink_decode_operation(struct arena *a, jv v, struct flink_operation *ret,
                            struct error *err) MUST_CHECK;
 
+/** GET /jobs/:id/checkpoints/details/:checkpoint: where it is, NULL: it is not complete yet, or has
+ * no path outside of the JobManager. */
+const char *flink_decode_checkpoint_path(struct arena *a, jv v);
+
 struct flink_snapshot {
     int64_t id;                     /* -1: there is none */
     const char *path;               /* NULL: no path outside the JobManager */

@@ -15,6 +15,7 @@ struct error;
     /* id               kind                 apiVersion                      plural              */ \
     X(FLINKDEPLOYMENT, "FlinkDeployment",   "flink.apache.org/v1beta1",     "flinkdeployments")     \
     X(FLINKSESSIONJOB, "FlinkSessionJob",   "flink.apache.org/v1beta1",     "flinksessionjobs")     \
+    X(FLINKSTATESNAPSHOT, "FlinkStateSnapshot", "flink.apache.org/v1beta1", "flinkstatesnapshots")  \
     X(DEPLOYMENT,      "Deployment",        "apps/v1",                      "deployments")          \
     X(POD,             "Pod",               "v1",                           "pods")                 \
     X(SERVICE,         "Service",           "v1",                           "services")             \

@@ -43,6 +43,11 @@ enum action_type {
     ACT_READ_STATE,     /* where the last state of a job is */
     ACT_READ_HA,        /* what Flink's high availability keeps of a cluster */
     ACT_RESCALE_JOB,    /* give vertices of a running job another parallelism, if they have not */
+    ACT_TAKE_SAVEPOINT, /* of a job that runs on */
+    ACT_TAKE_CHECKPOINT,
+    ACT_FIND_CHECKPOINT, /* how that checkpoint is, and where */
+    ACT_DISPOSE,         /* have the files of a savepoint deleted */
+    ACT_FIND_DISPOSAL,   /* how far that is */
 };
 
 /* Where a ConfigMap of Flink's high availability names the leader: JSON (client-go's
@@ -61,11 +66,14 @@ struct submit_args {
 };
 
 struct stop_args {
-    const char *trigger; /* id of the savepoint: asking twice for one id takes one */
-    /* ACT_STOP_JOB */
+    /* Id of the savepoint or checkpoint: asking twice for one id takes one, as long as the
+     * JobManager remembers it (DispatcherCachedOperationsHandler). ACT_FIND_DISPOSAL: Flink's. */
+    const char *trigger;
+    /* ACT_STOP_JOB, ACT_TAKE_SAVEPOINT */
     const char *directory; /* NULL: where the cluster puts them */
     const char *format;    /* "CANONICAL" or "NATIVE" */
-    bool drain;
+    bool drain;            /* ACT_STOP_JOB */
+    const char *path;      /* ACT_DISPOSE: of the savepoint */
 };
 
 struct action {
@@ -82,7 +90,7 @@ struct action {
     /* Flink: the cluster, and the job */
     const char *cluster, *job_id;
     const struct submit_args *submit;
-    const struct stop_args *stop;
+    const struct stop_args *stop; /* also of what a FlinkStateSnapshot asks for */
 };
 
 /* How an action of an earlier pass ended; given once, to the next pass. */
@@ -93,13 +101,14 @@ struct outcome {
     const char *job_id;
     bool ok;
     struct error error; /* if not ok */
-    /* ACT_FIND_JOB, ACT_CANCEL_JOB: Flink has the job. ACT_FIND_SAVEPOINT: it knows of it; not ok
-     * then means that it failed. ACT_READ_STATE: the job has had some. ACT_RESCALE_JOB: there was
-     * something to change. ACT_RELEASE: it was kept. */
+    /* ACT_FIND_JOB, ACT_CANCEL_JOB: Flink has the job. ACT_FIND_SAVEPOINT, _CHECKPOINT, _DISPOSAL:
+     * it knows of it; not ok then means that it failed. ACT_READ_STATE: the job has had some.
+     * ACT_RESCALE_JOB: there was something to change. ACT_RELEASE: it was kept. */
     bool found;
+    bool done; /* ACT_FIND_CHECKPOINT, ACT_FIND_DISPOSAL: it is over, and has worked */
     /* ACT_JOB_ERROR: the cause, NULL: Flink tells none (yet); ACT_SUBMIT_JOB: the jar id;
-     * ACT_FIND_SAVEPOINT, ACT_READ_STATE: the path, NULL: none yet, or none outside of the
-     * JobManager. */
+     * ACT_FIND_SAVEPOINT, ACT_FIND_CHECKPOINT, ACT_READ_STATE: the path, NULL: none yet, or none
+     * outside of the JobManager; ACT_DISPOSE: the id of the disposal. */
     const char *text;
     /* ACT_READ_STATE: when that was triggered, the newest checkpoint, and the newest that is still
      * in progress (epoch ms, -1: there is none); a savepoint is no checkpoint */

@@ -7,6 +7,7 @@
 #include "flinkop/arena.h"
 #include "flinkop/cluster_config.h"
 #include "flinkop/kube_resource.h"
+#include "flinkop/snapshot.h"
 #include "flinkop/str.h"
 
 struct options {
@@ -25,7 +26,7 @@ static const struct option_spec table[] = {
 #define API_VERSION API_GROUP "v1beta1"
 
 /* Kinds of the API that this operator does not have yet. */
-static const char *const other_kinds[] = {"FlinkStateSnapshot", "FlinkBlueGreenDeployment"};
+static const char *const other_kinds[] = {"FlinkBlueGreenDeployment"};
 
 /* The name of a FlinkDeployment has a rule of its own. */
 static void check_metadata(struct problems *p, jv metadata, bool name_too)
@@ -52,13 +53,15 @@ static bool check_kind(struct problems *p, jv object)
 {
     const char *api = str_or_empty(JV_STRING(object, "apiVersion"));
     const char *kind = str_or_empty(JV_STRING(object, "kind"));
-    bool known = str_eq(kind, "FlinkDeployment") || str_eq(kind, "FlinkSessionJob");
+    bool known = str_eq(kind, "FlinkDeployment") || str_eq(kind, "FlinkSessionJob") ||
+                 str_eq(kind, "FlinkStateSnapshot");
 
     if (!known && (!str_has_prefix(api, API_GROUP) ||
                    str_index(other_kinds, ARRAY_SIZE(other_kinds), kind) >= 0))
         return false;
     if (!known)
-        problem_add(p, "kind", "must be FlinkDeployment or FlinkSessionJob, found %s",
+        problem_add(p, "kind",
+                    "must be FlinkDeployment, FlinkSessionJob or FlinkStateSnapshot, found %s",
                     jv_describe(p->a, jv_get(object, "kind")));
     if (!str_eq(api, API_VERSION))
         problem_add(p, "apiVersion", "must be " API_VERSION ", found %s",
@@ -78,7 +81,7 @@ static bool check(struct problems *p, const struct manifest *m, const struct fli
         return false;
     if (p->n)
         return true;
-    check_metadata(p, jv_get(m->object, "metadata"), str_eq(kind, "FlinkSessionJob"));
+    check_metadata(p, jv_get(m->object, "metadata"), !str_eq(kind, "FlinkDeployment"));
     if (cli_unreadable(p, m))
         return true;
     if (str_eq(kind, "FlinkDeployment")) {
@@ -91,6 +94,10 @@ static bool check(struct problems *p, const struct manifest *m, const struct fli
         struct conf conf;
 
         session_job_read(p, ns, spec, true, d, NULL, &s, &conf);
+    } else if (str_eq(kind, "FlinkStateSnapshot")) {
+        struct snapshot_spec s;
+
+        snapshot_spec_read(p, spec, true, &s);
     }
     return true;
 }
@@ -127,7 +134,8 @@ const struct command command_validate = {
     .name = "validate",
     .args = " -f FILE",
     .help =
-        "Check FlinkDeployments and FlinkSessionJobs in files; exit code 1 if one is not valid.",
+        "Check FlinkDeployments, FlinkSessionJobs and FlinkStateSnapshots in files; exit code 1 if "
+        "one is not valid.",
     .run = run,
     .options = table,
     .n_options = ARRAY_SIZE(table),

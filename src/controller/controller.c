@@ -56,14 +56,21 @@ void store_changed(void *arg, enum kube_kind kind, const struct stored *old,
     enum workqueue_priority priority = priority_of(c, old, now);
 
     hurry(c, kind, s);
+    if (kind == KIND_FLINKSTATESNAPSHOT) {
+        snapshot_changed(c, old, now, priority);
+        return;
+    }
     if (kind == KIND_FLINKDEPLOYMENT) {
         enqueue(c, kind, s->key, priority);
         if (!now)
             enqueue_jobs_of(c, s->key);
+        enqueue_snapshots_in(c, s->key);
         return;
     }
-    if (kind == KIND_FLINKSESSIONJOB)
+    if (kind == KIND_FLINKSESSIONJOB) {
         enqueue(c, kind, s->key, priority);
+        enqueue_snapshots_of(c, kind, s->key);
+    }
     priority = c->listing ? PRIORITY_LOW : PRIORITY_NORMAL;
     if (s->index)
         enqueue(c, KIND_FLINKDEPLOYMENT, s->index, priority);

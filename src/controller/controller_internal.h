@@ -9,6 +9,7 @@
 #include "flinkop/kube_resource.h"
 #include "flinkop/kube_watch.h"
 #include "flinkop/plan.h"
+#include "flinkop/snapshot.h"
 #include "flinkop/strmap.h"
 #include "flinkop/workqueue.h"
 #include "probe.h"
@@ -16,7 +17,7 @@
 
 struct watcher;
 
-/* A FlinkDeployment or FlinkSessionJob. */
+/* A FlinkDeployment, FlinkSessionJob or FlinkStateSnapshot. */
 struct target {
     struct controller *c;
     enum kube_kind kind;
@@ -25,6 +26,7 @@ struct target {
     union {
         struct cluster_memory cluster;
         struct job_memory job;
+        struct snapshot_memory snapshot;
     };
     struct arena outcome_arena; /* of the last execution, for the next pass */
     struct outcome *outcomes;
@@ -42,6 +44,8 @@ struct target {
     /* FlinkSessionJob */
     char *submits_to; /* key of the cluster, by what is running; NULL: to none */
     bool held;        /* until one of its cluster's submissions has ended */
+
+    bool begins; /* FlinkStateSnapshot: that it is in progress is being recorded */
 
     /* FlinkDeployment */
     struct probe *probe;
@@ -87,7 +91,7 @@ struct controller {
 };
 
 /* The kinds that are reconciled. */
-extern const enum kube_kind controlled[2];
+extern const enum kube_kind controlled[3];
 
 /* ---- controller.c ---- */
 
@@ -127,6 +131,18 @@ void enqueue(struct controller *c, enum kube_kind kind, const char *key,
 void enqueue_jobs_of(struct controller *c, const char *cluster_key);
 /** Reconciles what is ready, in the next turn. */
 void pump_soon(struct controller *c);
+
+/* ---- snapshots.c ---- */
+
+struct snapshot_plan plan_snapshot(struct controller *c, struct target *t, const struct stored *cr,
+                                   jv object, struct arena *a);
+/** The FlinkStateSnapshots of a job's resource that are not settled. */
+void enqueue_snapshots_of(struct controller *c, enum kube_kind kind, const char *key);
+/** Those of a cluster, and of the jobs in it. */
+void enqueue_snapshots_in(struct controller *c, const char *cluster_key);
+/** One of them has changed. */
+void snapshot_changed(struct controller *c, const struct stored *old, const struct stored *now,
+                      enum workqueue_priority priority);
 
 /* ---- controller_metrics.c ---- */
 

@@ -37,6 +37,11 @@ static const struct {
     [ACT_READ_STATE] = {"read last state", "last state read", true},
     [ACT_READ_HA] = {"read high availability", "high availability read"},
     [ACT_RESCALE_JOB] = {"rescale job", "job rescaled", true},
+    [ACT_TAKE_SAVEPOINT] = {"take savepoint", "savepoint asked for", true},
+    [ACT_TAKE_CHECKPOINT] = {"take checkpoint", "checkpoint asked for", true},
+    [ACT_FIND_CHECKPOINT] = {"look checkpoint up", "checkpoint looked up", true},
+    [ACT_DISPOSE] = {"dispose of savepoint", "savepoint disposal asked for", true},
+    [ACT_FIND_DISPOSAL] = {"look disposal up", "disposal looked up", true},
 };
 
 const char *action_word(enum action_type type)
@@ -67,7 +72,16 @@ static bool made_after_all(const struct op *op)
 
 bool op_is_look(const struct op *op)
 {
-    return op->act->type == ACT_READ_STATE;
+    switch (op->act->type) {
+    case ACT_READ_STATE:
+    case ACT_FIND_CHECKPOINT:
+    case ACT_FIND_DISPOSAL:
+        return true;
+    case ACT_FIND_SAVEPOINT: /* a savepoint may take minutes, and hold up nobody */
+        return op->act->kind == KIND_FLINKSTATESNAPSHOT;
+    default:
+        return false;
+    }
 }
 
 static void finish(void *arg)

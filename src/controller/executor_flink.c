@@ -100,6 +100,107 @@ static void on_slots(void *arg, const struct flink_answer *answer)
         op_delete(op);
 }
 
+/* ---- savepoints and checkpoints ---- */
+
+static void on_asked(void *arg, const struct flink_answer *answer)
+{
+    struct op *op = arg;
+    struct error err = *answer->err;
+    char id[FLINK_ID_LEN + 1];
+
+    if (err.code == ERR_NONE && !flink_decode_trigger(answer->body, id, &err))
+        op->outcome.text = arena_strdup(&op->e->a, id);
+    op_end(op, &err);
+}
+
+static void post(struct op *op, const char *path, jv body)
+{
+    struct flink_endpoint e;
+
+    if (endpoint(op, &e))
+        op->flink = flink_send(op->e->x->flink, &e, "POST", path, json_text(&op->e->a, body), 0,
+                               on_asked, op);
+}
+
+static void take(struct op *op)
+{
+    const struct stop_args *s = op->act->stop;
+    struct arena *a = &op->e->a;
+
+    if (op->act->type == ACT_TAKE_CHECKPOINT)
+        post(op, arena_printf(a, "/jobs/%s/checkpoints", op->act->job_id),
+             OBJ({"triggerId", STR(s->trigger)}, {"checkpointType", STR(s->format)}));
+    else
+        post(op, arena_printf(a, "/jobs/%s/savepoints", op->act->job_id),
+             OBJ({"triggerId", STR(s->trigger)}, {"target-directory", STR(s->directory)},
+                 {"formatType", STR(s->format)}, {"cancel-job", BOOL(false)}));
+}
+
+/* Flink's look-up of what takes its time; false: it has ended. */
+static bool operation(struct op *op, const struct flink_answer *answer, struct flink_operation *ret)
+{
+    struct error err = *answer->err;
+
+    op->flink = NULL;
+    *ret = (struct flink_operation){0};
+    if (err.code == ERR_NOT_FOUND) { /* it does not know of it */
+        op_ok(op);
+        return false;
+    }
+    if (err.code == ERR_NONE && !flink_decode_operation(&op->e->a, answer->body, ret, &err)) {
+        op->outcome.found = true;
+        if (ret->failure)
+            error_set(&err, ERR_SERVER, "%s", ret->failure);
+    }
+    if (err.code != ERR_NONE)
+        op_end(op, &err);
+    return err.code == ERR_NONE;
+}
+
+static void on_disposal(void *arg, const struct flink_answer *answer)
+{
+    struct op *op = arg;
+    struct flink_operation found;
+
+    if (!operation(op, answer, &found))
+        return;
+    op->outcome.done = found.done;
+    op_ok(op);
+}
+
+/* It is complete; Flink may not tell of it yet, or not any more. */
+static void on_checkpoint_path(void *arg, const struct flink_answer *answer)
+{
+    struct op *op = arg;
+    struct error err = *answer->err;
+
+    op->outcome.done = true;
+    if (err.code == ERR_NONE)
+        op->outcome.text = flink_decode_checkpoint_path(&op->e->a, answer->body);
+    else if (err.code != ERR_NOT_FOUND) {
+        op->outcome.found = false; /* that it failed would be said otherwise */
+        op_end(op, &err);
+        return;
+    }
+    op_ok(op);
+}
+
+static void on_checkpoint(void *arg, const struct flink_answer *answer)
+{
+    struct op *op = arg;
+    struct flink_operation found;
+
+    if (!operation(op, answer, &found))
+        return;
+    if (!found.done || found.checkpoint_id < 0)
+        op_ok(op);
+    else
+        ask(op, "GET",
+            arena_printf(&op->e->a, "/jobs/%s/checkpoints/details/%lld", op->act->job_id,
+                         (long long)found.checkpoint_id),
+            on_checkpoint_path);
+}
+
 /* ---- answers about a job ---- */
 
 static void on_found(void *arg, const struct flink_answer *answer)
@@ -179,7 +280,8 @@ static void on_savepoint(void *arg, const struct flink_answer *answer)
         else if (found.done && !found.location)
             error_set(&err, ERR_PARSE, "Flink tells no path of the savepoint");
     }
-    touched(op);
+    if (!op_is_look(op)) /* it ends the job */
+        touched(op);
     op_end(op, &err);
 }
 
@@ -287,6 +389,21 @@ void op_start_flink(struct op *op)
         break;
     case ACT_READ_STATE:
         ask(op, "GET", arena_printf(a, "/jobs/%s/checkpoints", job), on_state);
+        break;
+    case ACT_TAKE_SAVEPOINT:
+    case ACT_TAKE_CHECKPOINT:
+        take(op);
+        break;
+    case ACT_FIND_CHECKPOINT:
+        ask(op, "GET", arena_printf(a, "/jobs/%s/checkpoints/%s", job, op->act->stop->trigger),
+            on_checkpoint);
+        break;
+    case ACT_DISPOSE:
+        post(op, "/savepoint-disposal", OBJ({"savepoint-path", STR(op->act->stop->path)}));
+        break;
+    case ACT_FIND_DISPOSAL:
+        ask(op, "GET", arena_printf(a, "/savepoint-disposal/%s", op->act->stop->trigger),
+            on_disposal);
         break;
     default:
         BUG("action %d is not about Flink", op->act->type);

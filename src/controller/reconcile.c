@@ -28,7 +28,8 @@
 #define HELD_MS 10000    /* the others look again, should nobody tell them */
 #define MEMORY_BLOCK 150 /* bytes; holds the notes about a quiet resource */
 
-const enum kube_kind controlled[2] = {KIND_FLINKDEPLOYMENT, KIND_FLINKSESSIONJOB};
+const enum kube_kind controlled[3] = {KIND_FLINKDEPLOYMENT, KIND_FLINKSESSIONJOB,
+                                      KIND_FLINKSTATESNAPSHOT};
 
 static struct metric reconciles = METRIC_COUNTER("controller_runtime_reconcile_total",
                                                  "Total number of reconciliations per controller",
@@ -247,6 +248,8 @@ static void keep_cluster(struct controller *c, struct target *t, const struct pl
     watches_ask(c, t, plan->kinds);
     if (!same_ready || had_ended != t->ended || was_undecided != t->undecided || news)
         enqueue_jobs_of(c, t->key);
+    if (had_ended != t->ended)
+        enqueue_snapshots_in(c, t->key);
 }
 
 /* Where another JobManager is asked by now than the last plan was about, the former one may still
@@ -428,6 +431,7 @@ static void execution_done(void *arg, const struct outcome *outcomes, size_t n, 
     struct target *t = arg;
     bool looked = false;
 
+    t->begins = false; /* else it is unsure */
     if (t->submits_to)
         submission_ended(t);
     let_others_go_on(t);
@@ -497,6 +501,8 @@ static void plan_and_execute(struct target *t, struct arena *a, const struct sto
     if (t->kind == KIND_FLINKDEPLOYMENT) {
         plan = plan_cluster(c, t, cr, object, a);
         keep_cluster(c, t, &plan);
+    } else if (t->kind == KIND_FLINKSTATESNAPSHOT) {
+        plan = plan_snapshot(c, t, cr, object, a).plan;
     } else {
         plan = plan_job(c, t, cr, object, a);
     }

@@ -10,6 +10,7 @@
 #include "flinkop/mem.h"
 #include "flinkop/plan.h"
 #include "flinkop/slab.h"
+#include "flinkop/snapshot.h"
 #include "flinkop/str.h"
 #include "flinkop/strbuf.h"
 #include "flinkop/strmap.h"
@@ -100,7 +101,8 @@ void store_free(struct store *st)
 
 static bool keeps_text(enum kube_kind kind)
 {
-    return kind == KIND_FLINKDEPLOYMENT || kind == KIND_FLINKSESSIONJOB;
+    return kind == KIND_FLINKDEPLOYMENT || kind == KIND_FLINKSESSIONJOB ||
+           kind == KIND_FLINKSTATESNAPSHOT;
 }
 
 static void project(struct store *st, struct entry *e, const char *key, jv object)
@@ -150,6 +152,17 @@ static void project(struct store *st, struct entry *e, const char *key, jv objec
         e->s.meta = &v->meta;
         if (v->deployment_name)
             e->s.index = arena_printf(a, "%s/%s", str_or_empty(v->meta.ns), v->deployment_name);
+        break;
+    }
+    case KIND_FLINKSTATESNAPSHOT: {
+        struct obs_snapshot *v = arena_new(a, struct obs_snapshot);
+
+        obs_snapshot_read(a, object, v);
+        e->s.view = v;
+        e->s.meta = &v->meta;
+        if (v->job_kind != KIND_COUNT && v->job_name)
+            e->s.index = arena_printf(a, "%s/%s/%s", kube_resource(v->job_kind)->kind,
+                                      str_or_empty(v->meta.ns), v->job_name);
         break;
     }
     default: {
@@ -209,7 +222,7 @@ char *stored_text(struct arena *a, const struct stored *s)
 /* Of the other kinds there is one for each cluster, found by its name. */
 static bool is_indexed(enum kube_kind kind)
 {
-    return kind == KIND_POD || kind == KIND_FLINKSESSIONJOB;
+    return kind == KIND_POD || kind == KIND_FLINKSESSIONJOB || kind == KIND_FLINKSTATESNAPSHOT;
 }
 
 static void group_grow(struct group *g)

@@ -21,8 +21,10 @@
 struct store;
 
 struct stored {
-    char *key;                   /* "namespace/name" */
-    const char *index;           /* "namespace/cluster" it belongs to, NULL: none */
+    char *key; /* "namespace/name" */
+    /* "namespace/cluster" it belongs to, of a FlinkStateSnapshot "Kind/namespace/name" of the job's
+     * resource; NULL: none */
+    const char *index;
     const struct obs_meta *meta; /* part of view */
     void *view;                  /* struct obs_…, by kind */
     const void *packed;          /* compact JSON of custom resources, deflated, else NULL */
@@ -45,7 +47,8 @@ bool store_had(const struct store *st, const char *ns, const char *name, size_t 
 /** Grows with each object that goes. */
 size_t store_burials(const struct store *st);
 const struct stored *store_get_key(const struct store *st, const char *key);
-/** All pods or FlinkSessionJobs with this index; ret_n may be 0. Valid until the store changes. */
+/** All pods, FlinkSessionJobs or FlinkStateSnapshots with this index; ret_n may be 0. Valid until
+ * the store changes. */
 const struct stored *const *store_by_index(const struct store *st, const char *index,
                                            size_t *ret_n);
 size_t store_count(const struct store *st);

@@ -55,6 +55,7 @@ static void probe_changed(void *arg)
 
     enqueue(t->c, KIND_FLINKDEPLOYMENT, t->key, PRIORITY_NORMAL);
     enqueue_jobs_of(t->c, t->key);
+    enqueue_snapshots_in(t->c, t->key);
 }
 
 bool target_jobmanager(void *arg, const char *ns, const char *cluster, struct flink_endpoint *ret)
@@ -87,6 +88,8 @@ struct target *target_get(struct controller *c, enum kube_kind kind, const char 
     arena_init_small(&t->outcome_arena, 1000);
     if (kind == KIND_FLINKSESSIONJOB) {
         t->job = job_memory_initial();
+    } else if (kind == KIND_FLINKSTATESNAPSHOT) {
+        t->snapshot = snapshot_memory_initial();
     } else {
         t->cluster = cluster_memory_initial();
         t->probe = probe_new(c->loop, c->flink, &c->probes,

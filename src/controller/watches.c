@@ -4,7 +4,8 @@
  * metadata matters. Kinds that expose clusters are watched in a namespace only while a cluster in
  * it asks for one: the list that such a watch begins with also tells whether the API server has the
  * kind at all, and one that it does not have is looked for again at the watch's back-off (every 30
- * to 60 s), so that a definition that comes later is found.
+ * to 60 s), so that a definition that comes later is found. FlinkStateSnapshots are always watched,
+ * and looked for in the same way: who upgrades the operator may apply their definition later.
  */
 #include "controller_internal.h"
 #include "flinkop/desired.h"
@@ -26,6 +27,7 @@
 static const struct kube_watch_spec watched[] = {
     {.kind = KIND_FLINKDEPLOYMENT},
     {.kind = KIND_FLINKSESSIONJOB},
+    {.kind = KIND_FLINKSTATESNAPSHOT},
     {.kind = KIND_DEPLOYMENT, .label_selector = OUR_PODS},
     {.kind = KIND_POD, .label_selector = OUR_PODS},
     {.kind = KIND_SERVICE, .label_selector = OURS, .metadata_only = true},
@@ -53,6 +55,12 @@ struct watcher {
 static bool on_demand(const struct watcher *w)
 {
     return exposure_has_kind(w->spec->kind);
+}
+
+/* Nothing waits for it: the API server does not have the kind. */
+static bool is_missing(const struct watcher *w)
+{
+    return w->absent && w->spec->kind == KIND_FLINKSTATESNAPSHOT;
 }
 
 static unsigned bit(const struct watcher *w)
@@ -120,7 +128,7 @@ static void on_trouble(void *arg, bool in_trouble, const struct error *err)
     w->absent = in_trouble && err->code == ERR_NOT_FOUND;
     w->forbidden = in_trouble && err->code == ERR_FORBIDDEN;
     str_replace(&w->error, in_trouble ? err->text : NULL);
-    if (in_trouble && w->absent && on_demand(w))
+    if (in_trouble && w->absent && (on_demand(w) || is_missing(w)))
         log_info("the API server does not have this kind", where[0], where[1]);
     else if (in_trouble)
         log_error("cannot watch", where[0], where[1], KV("error", err->text));
@@ -128,6 +136,8 @@ static void on_trouble(void *arg, bool in_trouble, const struct error *err)
         log_info("watching again", where[0], where[1]);
     if (on_demand(w))
         tell_askers(w);
+    if (is_missing(w))
+        pump_soon(w->c);
 }
 
 /* ---- on demand ---- */
@@ -248,9 +258,12 @@ void watches_each(const struct controller *c,
 
 bool controller_synced(const struct controller *c)
 {
-    for (size_t i = 0; i < c->n_watchers; i++)
-        if (!on_demand(&c->watchers[i]) && !kube_watch_synced(c->watchers[i].watch))
+    for (size_t i = 0; i < c->n_watchers; i++) {
+        const struct watcher *w = &c->watchers[i];
+
+        if (!on_demand(w) && !is_missing(w) && !kube_watch_synced(w->watch))
             return false;
+    }
     return true;
 }
 
@@ -267,7 +280,7 @@ int64_t controller_silence(const struct controller *c)
     int64_t oldest = loop_now(c->loop);
 
     for (size_t i = 0; i < c->n_watchers; i++)
-        if (!on_demand(&c->watchers[i]))
+        if (!on_demand(&c->watchers[i]) && !is_missing(&c->watchers[i]))
             oldest = MIN(oldest, kube_watch_last_byte(c->watchers[i].watch));
     return loop_now(c->loop) - oldest;
 }

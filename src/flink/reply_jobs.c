@@ -197,6 +197,12 @@ int flink_decode_operation(struct arena *a, jv v, struct flink_operation *ret, s
     return decode_end(&d);
 }
 
+const char *flink_decode_checkpoint_path(struct arena *a, jv v)
+{
+    return str_eq(JV_STRING(v, "status"), "COMPLETED") ? read_path(a, jv_get(v, "external_path"))
+                                                       : NULL;
+}
+
 static struct flink_snapshot read_snapshot(struct decoder *d, struct arena *a,
                                            const struct place *at, jv v)
 {

@@ -8,6 +8,7 @@
 #include "flinkop/desired.h"
 #include "flinkop/error.h"
 #include "flinkop/json.h"
+#include "flinkop/snapshot.h"
 #include "flinkop/yaml.h"
 #include "must.h"
 
@@ -145,6 +146,32 @@ static void reconcile(struct arena *a, jv cr, bool job, bool refused)
     }
 }
 
+/* The same for a FlinkStateSnapshot, whose job may be any. */
+static void snapshot(struct arena *a, jv cr)
+{
+    struct problems strict = PROBLEMS_INIT(a), lenient = PROBLEMS_INIT(a);
+    const struct snapshot_memory memory = snapshot_memory_initial();
+    const struct obs_flink flink = {0};
+    struct snapshot_spec spec;
+
+    snapshot_spec_read(&strict, jv_get(cr, "spec"), true, &spec);
+    snapshot_spec_read(&lenient, jv_get(cr, "spec"), false, &spec);
+    must_be_told(&strict, "spec", "metadata");
+    must_be_told(&lenient, "spec", "metadata");
+    must(strict.n || !lenient.n);
+    const struct snapshot_situation s = {.cr = cr,
+                                         .target = cr,
+                                         .flink = &flink,
+                                         .memory = &memory,
+                                         .fresh_id = "0123456789abcdef0123456789abcdef",
+                                         .now = 1000000,
+                                         .wall = 1700000000000};
+    struct snapshot_plan plan = reconcile_snapshot(a, &s);
+
+    for (size_t i = 0; i < plan.plan.n; i++)
+        must_be_json(a, plan.plan.actions[i].body);
+}
+
 /* Reads the spec; whether it is right. */
 static bool read_spec(struct arena *a, jv cr, bool job, bool strict, struct cluster_config *c,
                       struct deployment_spec *s)
@@ -176,6 +203,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     bool job = str_eq(JV_STRING(docs[0].value, "kind"), "FlinkSessionJob");
     jv cr = stored(&a, docs[0].value), spec = jv_get(cr, "spec");
+    if (str_eq(JV_STRING(docs[0].value, "kind"), "FlinkStateSnapshot")) {
+        snapshot(&a, cr);
+        return 0;
+    }
     bool strict = read_spec(&a, cr, job, true, &c, &s);
     bool accepted = read_spec(&a, cr, job, false, &c, &s);
 

@@ -14,9 +14,9 @@ def collect(kube, folder, namespaces):
 
     for ns in namespaces:
         save(f"{ns}.objects.txt", "get", "-n", ns, "-o", "wide",
-             "flinkdep,sessionjob,deployment,pod,service,configmap,resourcequota")
-        save(f"{ns}.describe.txt", "describe", "-n", ns, "flinkdep,sessionjob,pod,deployment")
-        save(f"{ns}.resources.yaml", "get", "-n", ns, "-o", "yaml", "flinkdep,sessionjob,deployment,pod")
+             "flinkdep,sessionjob,flinksnp,deployment,pod,service,configmap,resourcequota")
+        save(f"{ns}.describe.txt", "describe", "-n", ns, "flinkdep,sessionjob,flinksnp,pod,deployment")
+        save(f"{ns}.resources.yaml", "get", "-n", ns, "-o", "yaml", "flinkdep,sessionjob,flinksnp,deployment,pod")
         save(f"{ns}.events.txt", "get", "events", "-n", ns, "--sort-by=.lastTimestamp")
         for pod in kube.list("pod", ns):
             name = pod["metadata"]["name"]

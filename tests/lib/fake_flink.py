@@ -31,6 +31,7 @@ FIRST_S = 0.4
 SAVEPOINT_S = 0.3
 CANCEL_S = 0.2
 CACHE_S = 3  # web.refresh-interval: so old an answer about checkpoints may be
+TRIGGERS = {"POST /jobs/*/stop": "stop", "POST /jobs/*/savepoints": "savepoint", "POST /jobs/*/checkpoints": "checkpoint"}
 RETENTION = "execution.checkpointing.externalized-checkpoint-retention"
 
 
@@ -87,6 +88,9 @@ class Cluster:
         self.uploads = []  # bytes of every upload that was whole
         self.runs = []  # every Run, over all JobManagers, in order
         self.states = {}  # path of a checkpoint or savepoint → the count in it
+        self.unwritable = "file:/proc/"  # what savepoints cannot be written below
+        self.asked = []  # (savepoint | checkpoint, job id, trigger id) of every one that was begun
+        self.disposed = []  # paths of savepoints
         self.results = set()  # ids of jobs of applications that have ended, as the job result store keeps them
         self.wrong = []  # what no JobManager may see
 
@@ -132,7 +136,7 @@ class JobManager:
         self.lock = threading.RLock()
         self.jobs, self.tms = {}, {}
         self.jars = {"usrlib_bed-jobs.jar": self.now()}  # id → when it came
-        self.triggers, self.cache = {}, {}
+        self.triggers, self.disposals, self.cache = {}, {}, {}
         self.started, self.stopped = self.now(), False
         self.application = None  # of an application cluster: an Application
 
@@ -246,15 +250,17 @@ class JobManager:
                 job["run"].snapshots.append(made)
 
     def save(self, trigger):
-        """A savepoint with which a job is to end: it does, if it runs."""
-        job = trigger["job"]
+        """A savepoint or checkpoint that was asked for; the job may be to end with it: it does, if it runs."""
+        job, folder = trigger["job"], trigger["directory"].rstrip("/")
         trigger["done"] = True
-        if not job["run"].runs_since or job["cancelled"]:
+        if not job["run"].runs_since or job["cancelled"] or folder.startswith(self.cluster.unwritable):
             return
-        made = self.snapshot(job, trigger["directory"].rstrip("/") + "/savepoint-{id:.6}-{n}", True)
+        savepoint = trigger["what"] != "checkpoint"
+        made = self.snapshot(job, folder + ("/savepoint-{id:.6}-{n}" if savepoint else "/{id}/chk-{n}"), savepoint)
         job["run"].snapshots.append(made)
-        trigger["path"] = made.path
-        self.end(job["id"], "FINISHED")
+        trigger["path"], trigger["number"] = made.path, made.id
+        if trigger["what"] == "stop":
+            self.end(job["id"], "FINISHED")
 
     def told(self, shape, snapshot):
         entry = {**shape, "id": snapshot.id, "trigger_timestamp": snapshot.at, "latest_ack_timestamp": snapshot.at,
@@ -282,13 +288,19 @@ class JobManager:
         self.cache[job["id"]] = (time.time(), Reply(200, reply))
         return self.cache[job["id"]][1]
 
-    def stop_job(self, job, request):
+    def trigger(self, what, job, request):
+        """Asked twice for one id, Flink takes one."""
         asked = json.loads(request.body)
-        directory = asked.get("targetDirectory") or self.cluster.savepoints
+        directory = asked.get("targetDirectory") or asked.get("target-directory") or self.cluster.savepoints
+        if what == "checkpoint":
+            directory = "file:/flink/checkpoints"
         if not directory:
             return self.recorded("savepoint.400")
-        self.triggers.setdefault((job["id"], asked["triggerId"]), {
-            "job": job, "directory": directory, "at": time.time(), "done": False, "path": None})
+        key = job["id"], asked["triggerId"]
+        if key not in self.triggers:
+            self.cluster.asked.append((what, *key))
+            self.triggers[key] = {"what": what, "job": job, "directory": directory, "at": time.time(), "done": False,
+                                  "path": None}
         return Reply(202, {"request-id": asked["triggerId"]})
 
     def operation(self, job, trigger):
@@ -297,10 +309,28 @@ class JobManager:
             return self.recorded("savepoint-unknown.404", **{"3" * 32: trigger})
         if not found["done"]:
             return Reply(200, {"status": {"id": "IN_PROGRESS"}, "operation": None})
-        reply = self.shaped("stop-done" if found["path"] else "savepoint-failed")
-        if found["path"]:
-            reply["operation"]["location"] = found["path"]
-        return Reply(200, reply)
+        if not found["path"]:
+            return Reply(200, self.shaped("savepoint-failed"))
+        if found["what"] == "checkpoint":
+            return Reply(200, {**self.shaped("checkpoint-done"), "operation": {"checkpointId": found["number"]}})
+        return Reply(200, {**self.shaped("stop-done"), "operation": {"location": found["path"]}})
+
+    def checkpoint_details(self, job, number):
+        found = [s for s in job["run"].snapshots if s.id == int(number)]
+        return Reply(200, self.told(self.shaped("checkpoint-details"), found[0])) if found else \
+            self.recorded("checkpoint-details-unknown.404")
+
+    def dispose(self, request):
+        path, trigger = json.loads(request.body)["savepoint-path"], os.urandom(16).hex()
+        self.disposals[trigger] = self.cluster.states.pop(path, None) is not None
+        if self.disposals[trigger]:
+            self.cluster.disposed.append(path)
+        return Reply(202, {"request-id": trigger})
+
+    def disposal(self, trigger):
+        if trigger not in self.disposals:
+            return self.recorded("disposal-unknown.404")
+        return self.recorded("disposal-done" if self.disposals[trigger] else "disposal-again-failed")
 
     def tasks(self, job):
         state = TASKS.get(job["state"], "scheduled")
@@ -372,6 +402,10 @@ class JobManager:
             return Reply(200, {"address": "http://jobmanager", "files": [
                 {"id": jar, "name": jar.split("_", 1)[1], "uploaded": at, "entry": []}
                 for jar, at in sorted(self.jars.items(), key=lambda item: -item[1])]})
+        if kind == "POST /savepoint-disposal":
+            return self.dispose(request)
+        if kind == "GET /savepoint-disposal/*":
+            return self.disposal(found[0])
         if found and kind == "PATCH /jobs/*":
             return self.cancel(job)
         if found and not job:
@@ -380,10 +414,12 @@ class JobManager:
             return Reply(200, self.job_detail(job))
         if kind == "GET /jobs/*/checkpoints":
             return self.checkpoints(job)
-        if kind == "POST /jobs/*/stop":
-            return self.stop_job(job, request)
-        if kind == "GET /jobs/*/savepoints/*":
+        if kind in TRIGGERS:
+            return self.trigger(TRIGGERS[kind], job, request)
+        if kind in ("GET /jobs/*/savepoints/*", "GET /jobs/*/checkpoints/*"):
             return self.operation(job, request.path.rsplit("/", 1)[1])
+        if kind.startswith("GET /jobs/*/checkpoints/details/"):
+            return self.checkpoint_details(job, request.path.rsplit("/", 1)[1])
         if kind == "GET /jobs/*/exceptions":
             return self.recorded("failed-exceptions" if job["state"] == "FAILED" else "running-exceptions")
         if kind == "GET /jobs/*/resource-requirements":

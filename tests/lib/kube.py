@@ -26,6 +26,8 @@ KINDS = {
     "route": ("apis/route.openshift.io/v1", "routes"),
     "flinkdep": ("apis/flink.apache.org/v1beta1", "flinkdeployments"),
     "sessionjob": ("apis/flink.apache.org/v1beta1", "flinksessionjobs"),
+    "flinksnp": ("apis/flink.apache.org/v1beta1", "flinkstatesnapshots"),
+    "crd": ("apis/apiextensions.k8s.io/v1", "customresourcedefinitions"),
 }
 
 

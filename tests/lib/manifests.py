@@ -1,4 +1,4 @@
-"""FlinkDeployments and FlinkSessionJobs, short to write. Pods ask for little CPU and are not held back: the bed has few
+"""FlinkDeployments, FlinkSessionJobs and FlinkStateSnapshots, short to write. Pods ask for little CPU and are not held back: the bed has few
 cores, and a JVM that is throttled takes minutes to start."""
 
 VERSIONS = {"1.18": "v1_18", "1.20": "v1_20", "2.2": "v2_2"}
@@ -45,6 +45,20 @@ def job(ns, name, deployment="demo", parallelism=1, args=(), jar=JAR, entry="Bed
             "deploymentName": deployment,
             "job": {"jarURI": jar, "entryClass": entry, "parallelism": parallelism, "upgradeMode": "stateless",
                     "args": ["--name", name, *args], **more},
+        },
+    }
+
+
+def snapshot(ns, name="backup", of="first", kind="FlinkSessionJob", checkpoint=False, limit=None, **savepoint):
+    """A FlinkStateSnapshot; further arguments are members of spec.savepoint. of: None for no job."""
+    return {
+        "apiVersion": API,
+        "kind": "FlinkStateSnapshot",
+        "metadata": {"name": name, "namespace": ns},
+        "spec": {
+            **({"jobReference": {"kind": kind, "name": of}} if of else {}),
+            **({"checkpoint": {}} if checkpoint else {"savepoint": savepoint}),
+            **({} if limit is None else {"backoffLimit": limit}),
         },
     }
 

@@ -144,7 +144,7 @@ class Plane(Accounts):
                 operator.process.kill()
                 operator.process.wait()
         for ns in run.namespaces:
-            for kind in ("sessionjob", "flinkdep"):  # first: what has none goes with the namespace while it is looked at
+            for kind in ("flinksnp", "sessionjob", "flinkdep"):  # what has none goes with the namespace while it is looked at
                 for cr in self.kube.list(kind, ns):
                     self.kube.patch(kind, ns, cr["metadata"]["name"], {"metadata": {"finalizers": None}})
             self.kube.delete("namespace", None, ns)

@@ -137,6 +137,22 @@ def events_of(run, name, ns=None):
     return [e for e in run.kube.list("event", ns or run.namespaces[0]) if e["involvedObject"]["name"] == name]
 
 
+def taken(run, name="backup", ns=None, seconds=SOON):
+    """The FlinkStateSnapshot when it is complete."""
+    ns = ns or run.namespaces[0]
+
+    def probe():
+        cr = run.kube.get("flinksnp", ns, name)
+        check(dig(cr, "status.state") == "COMPLETED" and condition(cr).get("status") == "True", lambda: snapshot_state(cr))
+        return cr
+    return wait(f"FlinkStateSnapshot {name} COMPLETED", probe, seconds, 0.05)
+
+
+def snapshot_state(cr):
+    c, status = condition(cr or {}), (cr or {}).get("status", {})
+    return f"{status.get('state')}, Ready={c.get('status')} ({c.get('reason')}: {c.get('message')}), error {status.get('error')}"
+
+
 # ---- what the operator asked ----
 
 def writes(run, since=None, account=None):

@@ -5,11 +5,13 @@
 #include "flinkop/cluster_spec.h"
 #include "flinkop/file.h"
 #include "flinkop/mem.h"
+#include "flinkop/snapshot.h"
 #include "flinkop/str.h"
 #include "unit.h"
 
 static const char *const files[] = {"crds/flinkdeployments.flink.apache.org-v1.yml",
-                                    "crds/flinksessionjobs.flink.apache.org-v1.yml"};
+                                    "crds/flinksessionjobs.flink.apache.org-v1.yml",
+                                    "crds/flinkstatesnapshots.flink.apache.org-v1.yml"};
 
 static jv read_crd(struct arena *a, const char *path)
 {
@@ -133,6 +135,7 @@ START_TEST(names_are_those_that_users_type)
 {
     cleanup_arena struct arena a = {0};
     jv deployment = read_crd(&a, files[0]), job = read_crd(&a, files[1]);
+    jv snapshot = read_crd(&a, files[2]);
 
     assert_json(JV_PATH(deployment, "spec", "names"),
                 "{'kind':'FlinkDeployment','listKind':'FlinkDeploymentList','plural':"
@@ -140,6 +143,9 @@ START_TEST(names_are_those_that_users_type)
     assert_json(JV_PATH(job, "spec", "names"),
                 "{'kind':'FlinkSessionJob','listKind':'FlinkSessionJobList','plural':"
                 "'flinksessionjobs','singular':'flinksessionjob','shortNames':['sessionjob']}");
+    assert_json(JV_PATH(snapshot, "spec", "names"),
+                "{'kind':'FlinkStateSnapshot','listKind':'FlinkStateSnapshotList','plural':"
+                "'flinkstatesnapshots','singular':'flinkstatesnapshot','shortNames':['flinksnp']}");
     assert_json(JV_PATH(jv_at(JV_PATH(deployment, "spec", "versions"), 0), "subresources", "scale"),
                 "{'specReplicasPath':'.spec.taskManager.replicas','statusReplicasPath':"
                 "'.status.taskManager.replicas','labelSelectorPath':"
@@ -148,20 +154,23 @@ START_TEST(names_are_those_that_users_type)
 END_TEST
 
 /* The columns of plain `kubectl get` are an interface too. */
-START_TEST(columns_are_the_two_that_scripts_know)
+START_TEST(columns_are_those_that_scripts_know)
 {
+    static const char *const names[][4] = {
+        {"Job Status", "Lifecycle State"},
+        {"Job Status", "Lifecycle State"},
+        {"Path", "Result Timestamp", "Snapshot State"},
+    };
     cleanup_arena struct arena a = {0};
     jv version = jv_at(JV_PATH(read_crd(&a, files[_i]), "spec", "versions"), 0);
     size_t shown = 0;
 
     jv_foreach (c, jv_get(version, "additionalPrinterColumns"))
         if (!jv_int64_or(jv_get(*c, "priority"), 0)) {
-            static const char *const names[] = {"Job Status", "Lifecycle State"};
-
-            ck_assert_uint_lt(shown, 2);
-            ck_assert_str_eq(JV_STRING(*c, "name"), names[shown++]);
+            ck_assert_ptr_nonnull(names[_i][shown]);
+            ck_assert_str_eq(JV_STRING(*c, "name"), names[_i][shown++]);
         }
-    ck_assert_uint_eq(shown, 2);
+    ck_assert_ptr_null(names[_i][shown]);
 }
 END_TEST
 
@@ -190,7 +199,7 @@ END_TEST
 struct trial {
     const char *keys[16]; /* from the spec on; "[]" is the first item of a list */
     size_t n;
-    bool job;
+    int file; /* of the definition */
 };
 
 /* A spec with nothing but this value there. */
@@ -220,8 +229,11 @@ static bool is_refused(struct arena *a, const struct trial *t, jv v)
     struct problems p = PROBLEMS_INIT(a);
     struct session_job_spec job;
     struct deployment_spec deployment;
+    struct snapshot_spec snapshot;
 
-    if (t->job)
+    if (t->file == 2)
+        snapshot_spec_read(&p, spec_with(a, t, v), true, &snapshot);
+    else if (t->file == 1)
         session_job_spec_read(&p, spec_with(a, t, v), true, &job);
     else
         deployment_spec_read(&p, spec_with(a, t, v), true, &deployment);
@@ -261,7 +273,7 @@ static void try_schema(struct arena *a, struct trial t, jv schema)
     ck_assert_uint_lt(at, ARRAY_SIZE(t.keys));
     jv_foreach_kv (kv, jv_get(schema, "properties")) {
         /* Application clusters are refused as a whole. */
-        if (!at && !t.job && !strcmp(kv->key, "job"))
+        if (!at && !t.file && !strcmp(kv->key, "job"))
             continue;
         t.keys[at] = kv->key;
         try_values(a, &t, kv->value);
@@ -279,7 +291,7 @@ START_TEST(validate_refuses_what_the_definitions_refuse)
     cleanup_arena struct arena a = {0};
     jv schema = schema_of(read_crd(&a, files[_i]));
 
-    try_schema(&a, (struct trial){.job = _i == 1}, JV_PATH(schema, "properties", "spec"));
+    try_schema(&a, (struct trial){.file = _i}, JV_PATH(schema, "properties", "spec"));
 }
 END_TEST
 
@@ -299,7 +311,7 @@ void suite_crds(TCase *tc)
     tcase_add_loop_test(tc, schemas_are_structural_and_promise_nothing, 0, ARRAY_SIZE(files));
     tcase_add_loop_test(tc, definitions_are_small, 0, ARRAY_SIZE(files));
     T(names_are_those_that_users_type);
-    tcase_add_loop_test(tc, columns_are_the_two_that_scripts_know, 0, ARRAY_SIZE(files));
+    tcase_add_loop_test(tc, columns_are_those_that_scripts_know, 0, ARRAY_SIZE(files));
     T(both_files_tell_jobs_alike);
     tcase_add_loop_test(tc, validate_refuses_what_the_definitions_refuse, 0, ARRAY_SIZE(files));
     T(kustomize_lists_every_file);

@@ -272,6 +272,16 @@ START_TEST(operations)
     ck_assert_ptr_nonnull(strstr(o.failure, "/proc/nothing"));
     OK(flink_decode_operation(&a, reply(&a, _i, "checkpoint-done"), &o, &err));
     ck_assert(o.done && o.checkpoint_id > 0 && !o.failure);
+    int64_t checkpoint = o.checkpoint_id;
+    OK(flink_decode_operation(&a, reply(&a, _i, "checkpoint-again-done"), &o, &err));
+    ck_assert_int_eq(o.checkpoint_id, checkpoint); /* asked twice for one id, it takes one */
+    const char *path = flink_decode_checkpoint_path(&a, reply(&a, _i, "checkpoint-details"));
+    ck_assert(str_has_prefix(path, "file:/tmp/flink/checkpoints/"));
+    ck_assert_ptr_null(flink_decode_checkpoint_path(&a, json(&a, "{'status':'IN_PROGRESS'}")));
+    OK(flink_decode_operation(&a, reply(&a, _i, "disposal-done"), &o, &err));
+    ck_assert(o.done && !o.failure);
+    OK(flink_decode_operation(&a, reply(&a, _i, "disposal-again-failed"), &o, &err));
+    ck_assert_ptr_nonnull(strstr(o.failure, "Cannot find checkpoint or savepoint file"));
     OK(flink_decode_operation(&a, json(&a, "{'status':{'id':'IN_PROGRESS'},'operation':null}"), &o,
                               &err));
     ck_assert(!o.done);

@@ -9,7 +9,7 @@ FILE      a file that never becomes a resource; only `flink-operator validate` s
 import json
 from typing import NamedTuple
 
-from lib.manifests import cluster, job, merge
+from lib.manifests import cluster, job, merge, snapshot as snapshot_of
 
 API, OPERATOR, FILE = "API", "OPERATOR", "FILE"
 MIB = 1 << 20
@@ -25,6 +25,7 @@ class Case(NamedTuple):
     job: bool = False  # a FlinkSessionJob, not a FlinkDeployment
     name: str = ""  # of the resource; by default one that is right
     text: str = ""  # who is FILE: all of it; %s is a valid resource as JSON
+    snapshot: bool = False  # a FlinkStateSnapshot
     new: bool = False  # only of a new resource: one that is there may not be changed into the like, whatever else is wrong
 
 
@@ -57,6 +58,10 @@ def session_job(title, spec, path, words, who=OPERATOR, server=""):
 def named(title, name, who=OPERATOR, job=False):
     words = "lower-case letters, digits and '-'" if not job else "lower-case letters, digits, '-' and '.'"
     return Case(title, who, "metadata.name", words, "RFC 1123" if len(name) < 254 else "Invalid value", {}, job, name)
+
+
+def snapshot(title, spec, path, words, who=API, server=""):
+    return Case(title, who, f"spec.{path}" if path else "spec", words, server or words, spec, snapshot=True)
 
 
 def nested(levels):
@@ -284,6 +289,25 @@ JOBS = [
                 "must be a URI without blanks and control characters"),
 ]
 
+SNAPSHOTS = [
+    snapshot("a savepoint and a checkpoint", {"checkpoint": {}}, "", "exactly one of savepoint and checkpoint must be given"),
+    snapshot("a snapshot of a Deployment", {"jobReference": {"kind": "Deployment"}}, "jobReference.kind",
+             "must be one of FlinkDeployment, FlinkSessionJob", server="Unsupported value"),
+    snapshot("a snapshot of nothing", {"jobReference": {"name": ""}}, "jobReference", "must be given with kind and name"),
+    snapshot("a snapshot of what cannot be", {"jobReference": {"name": "No_Job"}}, "jobReference.name", "lower-case letters", OPERATOR),
+    snapshot("a savepoint somewhere", {"savepoint": {"alreadyExists": True}}, "savepoint.path",
+             "must name the savepoint that exists already"),
+    snapshot("a fast savepoint", {"savepoint": {"formatType": "FAST"}}, "savepoint.formatType", "must be one of CANONICAL, NATIVE",
+             server="Unsupported value"),
+    snapshot("a savepoint of an unknown format", {"savepoint": {"formatType": "UNKNOWN"}}, "savepoint.formatType",
+             "UNKNOWN is for a savepoint that exists already"),
+    snapshot("failures in quotes", {"backoffLimit": "3"}, "backoffLimit", 'must be a whole number, found "3"',
+             server=of_type("integer")),
+    snapshot("failures without number", {"backoffLimit": 1 << 40}, "backoffLimit", "must be between", OPERATOR),
+    snapshot("a folder that is a number", {"savepoint": {"path": 7}}, "savepoint.path", "must be a string, found 7",
+             server=of_type("string")),
+]
+
 FILES = [
     Case("a key that stands twice", FILE, "spec.image", "stands twice",
          text="apiVersion: flink.apache.org/v1beta1\nkind: FlinkDeployment\nmetadata: {name: a}\nspec:\n  image: a\n  image: b\n"),
@@ -294,13 +318,13 @@ FILES = [
     Case("YAML with a NUL", FILE, "spec.image", "a NUL character in a string", text='kind: FlinkDeployment\nspec: {image: "a\\0b"}\n'),
     Case("a member that no pod has", FILE, "spec.podTemplate.spec.nodeSelektor", "is not a known field of Kubernetes",
          text="apiVersion: flink.apache.org/v1beta1\nkind: FlinkDeployment\nspec: {podTemplate: {spec: {nodeSelektor: {}}}}\n"),
-    Case("a kind that is misspelled", FILE, "kind", "must be FlinkDeployment or FlinkSessionJob",
+    Case("a kind that is misspelled", FILE, "kind", "must be FlinkDeployment, FlinkSessionJob or FlinkStateSnapshot",
          text="apiVersion: flink.apache.org/v1beta1\nkind: FlinkDeploymnet\n"),
     Case("a version of the API that is not there", FILE, "apiVersion", "must be flink.apache.org/v1beta1",
          text="apiVersion: flink.apache.org/v1\nkind: FlinkDeployment\n"),
 ]
 
-CASES = [*TYPES, *CHOICES, *SIZES, *NAMES, *UNICODE, *CONFIGURATION, *TEMPLATES, *EXPOSURE, *JOBS, *FILES]
+CASES = [*TYPES, *CHOICES, *SIZES, *NAMES, *UNICODE, *CONFIGURATION, *TEMPLATES, *EXPOSURE, *JOBS, *SNAPSHOTS, *FILES]
 
 # At the limit, and right.
 GOOD = [
@@ -317,7 +341,10 @@ GOOD = [
 def resource(ns, number, case):
     """The resource of a case: of that name, in that namespace."""
     name = case.name or f"h{number}"
-    whole = job(ns, name, deployment="calm-a") if case.job else cluster(ns, name)
+    if case.snapshot:
+        whole = snapshot_of(ns, name, "calm-job")
+    else:
+        whole = job(ns, name, deployment="calm-a") if case.job else cluster(ns, name)
     return {**whole, "spec": merge(whole["spec"], case.spec)} if case.spec is not ... else \
         {k: v for k, v in whole.items() if k != "spec"}
 

@@ -8,9 +8,10 @@ import time
 
 from exposure import NONE, annotations, change, routes, there
 from lib.check import SCALE, Failure, check, dig, equal, wait
+from lib.manifests import snapshot
 from lib.plane import SOON
 from lib.plane_scene import (answers, cluster_ready, condition, delete, elected, events_of, gone, log_has_no, namespace,
-                             nothing_left, operator, pods, session, submit)
+                             nothing_left, operator, pods, session, submit, taken)
 from lib.suite import test
 
 PATIENCE = 10 * SCALE  # s for a step when a right is missing; with all of them each takes two or three
@@ -88,6 +89,12 @@ def runs_a_job(run):
     equal(len(pods(run, "taskmanager")), 1, "TaskManagers")
 
 
+def takes_a_savepoint(run):
+    run.kube.create("flinksnp", run.namespaces[0], snapshot(run.namespaces[0], path="file:///savepoints"))
+    taken(run)
+    delete(run, "flinksnp", "backup")
+
+
 def ends_the_job(run):
     delete(run, "sessionjob", "first")
 
@@ -145,7 +152,7 @@ def deletes_it(run):
     nothing_left(run)
 
 
-STEPS = (starts, makes_a_cluster, exposes_it, mends_it, runs_a_job, ends_the_job, releases_taskmanagers, rolls_out,
+STEPS = (starts, makes_a_cluster, exposes_it, mends_it, runs_a_job, takes_a_savepoint, ends_the_job, releases_taskmanagers, rolls_out,
          changes_what_exposes_it, removes_what_exposes_it, warns_twice, deletes_it)
 
 
@@ -234,7 +241,7 @@ def told(run, place):
     ns = run.namespaces[0]
     if place == "event":
         return "\n".join(e["message"] for e in run.kube.list("event", ns))
-    found = [run.kube.get("flinkdep", ns, "demo"), run.kube.get("sessionjob", ns, "first")]
+    found = [run.kube.get("flinkdep", ns, "demo"), run.kube.get("sessionjob", ns, "first"), run.kube.get("flinksnp", ns, "backup")]
     return "\n".join(c["message"] for cr in found for c in dig(cr or {}, "status.conditions", []))
 
 

@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "golden_situation.h"
+
+#include <string.h>
+
+#include "action_names.h"
+#include "flinkop/clock.h"
+#include "flinkop/cluster_spec.h"
+#include "flinkop/flink_defaults.h"
+#include "flinkop/flink_reply.h"
+#include "flinkop/str.h"
+
+/* ---- the situation ---- */
+
+jv situation_object(const struct situation *s, const char *kind, const char *name)
+{
+    jv_foreach (o, jv_get(s->doc, "objects"))
+        if (str_eq(JV_STRING(*o, "kind"), kind) &&
+            (!name || str_eq(JV_STRING(*o, "metadata", "name"), name)))
+            return *o;
+    return ABSENT;
+}
+
+static void read_details(struct situation *s, struct obs_job *job)
+{
+    jv body = jv_get(JV_PATH(s->doc, "flink", "details"), job->job.id);
+    struct flink_job_detail d;
+    struct error err;
+
+    if (!jv_present(body))
+        return;
+    ck_assert_msg(!flink_decode_job_detail(s->a, body, &d, &err), "%s", err.text);
+    job->has_detail = d.n_vertices > 0;
+    job->batch = d.batch;
+    job->slots_needed = job_slots(&d, &job->slots_needed_max);
+}
+
+static void read_flink(struct situation *s)
+{
+    jv f = jv_get(s->doc, "flink");
+    const char *trouble = JV_STRING(f, "unreachable");
+    struct flink_job *jobs = NULL;
+    struct flink_overview overview;
+    struct error err;
+
+    if (!jv_present(f))
+        return;
+    s->flink.known = JV_STRING(f, "jm") != NULL;
+    s->flink.jm = JV_STRING(f, "jm");
+    s->flink.reachable = !trouble;
+    s->flink.error = trouble;
+    s->flink.at = jv_int64_or(jv_get(f, "at"), s->now - 100);
+    s->flink.since = jv_int64_or(jv_get(f, "since"), 1);
+    if (jv_present(jv_get(f, "overview"))) {
+        ck_assert_msg(!flink_decode_overview(s->a, jv_get(f, "overview"), &overview, &err), "%s",
+                      err.text);
+        s->flink.version = overview.version;
+        s->flink.commit = overview.commit;
+    }
+    if (jv_present(jv_get(f, "jobs")))
+        ck_assert_msg(!flink_decode_jobs(s->a, jv_get(f, "jobs"), &jobs, &s->flink.n_jobs, &err),
+                      "%s", err.text);
+    s->flink.jobs = arena_new_array(s->a, struct obs_job, s->flink.n_jobs + 1);
+    for (size_t i = 0; i < s->flink.n_jobs; i++) {
+        s->flink.jobs[i].job = jobs[i];
+        read_details(s, &s->flink.jobs[i]);
+    }
+    if (jv_present(jv_get(f, "taskmanagers")))
+        ck_assert_msg(!flink_decode_taskmanagers(s->a, jv_get(f, "taskmanagers"), &s->flink.tms,
+                                                 &s->flink.n_tms, &err),
+                      "%s", err.text);
+}
+
+static void read_outcomes(struct situation *s)
+{
+    jv list = jv_get(s->doc, "outcomes");
+
+    s->outcomes = arena_new_array(s->a, struct outcome, jv_len(list) + 1);
+    jv_foreach (o, list) {
+        struct outcome *out = &s->outcomes[s->n_outcomes++];
+        int type = str_index(action_names, ARRAY_SIZE(action_names), JV_STRING(*o, "action"));
+        const struct kube_resource *res =
+            kube_resource_of(str_or(JV_STRING(*o, "apiVersion"), "v1"), JV_STRING(*o, "kind"));
+        const char *error = JV_STRING(*o, "error");
+
+        ck_assert_msg(type >= 0, "unknown action %s", str_or_empty(JV_STRING(*o, "action")));
+        *out = (struct outcome){.type = (enum action_type)type,
+                                .kind = res ? res->id : KIND_FLINKSESSIONJOB,
+                                .name = JV_STRING(*o, "name"),
+                                .job_id = JV_STRING(*o, "jobId"),
+                                .ok = !error,
+                                .found = jv_bool_or(jv_get(*o, "found"), false),
+                                .done = jv_bool_or(jv_get(*o, "done"), false),
+                                .text = JV_STRING(*o, "text"),
+                                .taken_ms = jv_int64_or(jv_get(*o, "takenMs"), -1),
+                                .checkpoint_ms = jv_int64_or(jv_get(*o, "takenMs"), -1),
+                                .pending_ms = jv_int64_or(jv_get(*o, "pendingMs"), -1)};
+        if (!error)
+            continue;
+        error_set(&out->error, ERR_SERVER, "%s", error);
+        out->error.http = (int)jv_int64_or(jv_get(*o, "http"), 0);
+        for (int code = ERR_NONE; code <= ERR_INTERNAL; code++)
+            if (str_eq(errc_name((enum errc)code), JV_STRING(*o, "code")))
+                out->error.code = (enum errc)code;
+    }
+}
+
+static jv expand(struct arena *a, jv object, const char *hash)
+{
+    static const char *const recorded[] = {"status", "reconciliationStatus", "lastReconciledSpec",
+                                           NULL};
+    static const char *const annotation[] = {"metadata", "annotations", "flink-operator/spec-hash",
+                                             NULL};
+
+    if (str_eq(jv_string(jv_path(object, recorded)), "current"))
+        object = jv_set_path(
+            a, object, recorded,
+            STR(json_text(
+                a, OBJ({"spec", jv_get(object, "spec")},
+                       {"resource_metadata", OBJ({"apiVersion", STR("flink.apache.org/v1beta1")},
+                                                 {"firstDeployment", BOOL(true)})}))));
+    if (str_eq(jv_string(jv_path(object, annotation)), "current"))
+        object = jv_set_path(a, object, annotation, STR(hash));
+    return object;
+}
+
+static char *recorded_hash(struct arena *a, jv cr)
+{
+    const char *text = JV_STRING(cr, "status", "reconciliationStatus", "lastReconciledSpec");
+    const char *started = JV_STRING(cr, "status", "startedSpecHash");
+    jv js = JV_PATH(cr, "status", "jobStatus"), recorded = ABSENT;
+    struct error err;
+
+    if (started)
+        return arena_strdup(a, started);
+    if (text && *text == '{')
+        ck_assert_msg(!json_parse(a, text, strlen(text), &recorded, &err), "%s", err.text);
+    return application_hash(a, jv_get(recorded, "spec"), JV_STRING(js, "jobId"),
+                            JV_STRING(js, "upgradeSavepointPath"));
+}
+
+jv situation_expand(struct arena *a, jv doc)
+{
+    jv objects = jv_get(doc, "objects");
+    jv cr = jv_at(objects, 0);
+    char *hash = jv_present(JV_PATH(cr, "spec", "job"))
+                     ? recorded_hash(a, cr)
+                     : deployment_spec_hash(a, jv_get(cr, "spec"));
+    struct jv_list list = JV_LIST(a);
+
+    jv_foreach (o, objects)
+        jv_list_add(&list, expand(a, *o, hash));
+    return jv_set(a, doc, "objects", jv_list_arr(&list));
+}
+
+void situation_read(struct situation *s)
+{
+    s->now = jv_int64_or(jv_get(s->doc, "now"), 1000000);
+    ck_assert(rfc3339_parse(str_or(JV_STRING(s->doc, "wall"), "2026-01-01T00:00:00Z"), &s->wall));
+    read_flink(s);
+    read_outcomes(s);
+}
+
+/* ---- snapshots, built from the objects as the stores would ---- */
+
+static const struct obs_meta *meta(struct situation *s, const char *kind, const char *name)
+{
+    jv o = situation_object(s, kind, name);
+    struct obs_meta *m = arena_new(s->a, struct obs_meta);
+
+    if (!jv_present(o))
+        return NULL;
+    obs_meta_read(s->a, o, m);
+    return m;
+}
+
+/* `served: {Route: false}`: whether the API server has an optional kind, or, as text, why that is
+ * not known; "" is not yet. It has all that are not named. */
+static void add_exposure(struct situation *s, const char *cluster, struct cluster_snapshot *snap)
+{
+    for (enum exposure e = 0; e < EXPOSURE_COUNT; e++) {
+        const char *kind = kube_resource(exposure_kind(e))->kind;
+        jv served = jv_get(jv_get(s->doc, "served"), kind);
+        jv o = situation_object(s, kind, exposure_name(s->a, e, cluster));
+        struct obs_exposure *object = arena_new(s->a, struct obs_exposure);
+        struct exposure_view *v = &snap->exposure[e];
+
+        if (served.type == JV_STR) {
+            v->error = *served.s ? served.s : NULL;
+            continue;
+        }
+        v->served = jv_bool_or(served, true) ? SERVED_YES : SERVED_NO;
+        if (v->served == SERVED_NO || !jv_present(o))
+            continue;
+        obs_exposure_read(s->a, o, object);
+        v->object = object;
+    }
+}
+
+static void add_pods(struct situation *s, struct cluster_snapshot *snap)
+{
+    jv objects = jv_get(s->doc, "objects");
+    const struct obs_pod **jm = arena_new_array(s->a, const struct obs_pod *, jv_len(objects) + 1);
+    const struct obs_pod **tm = arena_new_array(s->a, const struct obs_pod *, jv_len(objects) + 1);
+
+    jv_foreach (o, objects) {
+        struct obs_pod *pod = arena_new(s->a, struct obs_pod);
+
+        if (!str_eq(JV_STRING(*o, "kind"), "Pod"))
+            continue;
+        obs_pod_read(s->a, *o, pod);
+        if (str_eq(pod->meta.component, "jobmanager"))
+            jm[snap->n_jm_pods++] = pod;
+        else
+            tm[snap->n_tm_pods++] = pod;
+    }
+    snap->jm_pods = jm;
+    snap->tm_pods = tm;
+}
+
+static void add_jobs(struct situation *s, struct cluster_snapshot *snap)
+{
+    jv objects = jv_get(s->doc, "objects");
+    const struct obs_session_job **jobs =
+        arena_new_array(s->a, const struct obs_session_job *, jv_len(objects) + 1);
+
+    jv_foreach (o, objects) {
+        struct obs_session_job *job = arena_new(s->a, struct obs_session_job);
+
+        if (!str_eq(JV_STRING(*o, "kind"), "FlinkSessionJob"))
+            continue;
+        obs_session_job_read(s->a, *o, job);
+        jobs[snap->n_jobs++] = job;
+    }
+    snap->jobs = jobs;
+}
+
+const struct flink_defaults *situation_defaults(struct situation *s)
+{
+    const char *text = str_or_empty(JV_STRING(s->doc, "operatorConfiguration"));
+    const struct flink_defaults *d;
+    struct error err;
+
+    ck_assert_msg(!flink_defaults_read(s->a, "flink-conf.yaml", text, strlen(text), &d, &err), "%s",
+                  err.text);
+    return d;
+}
+
+/* An answer about high availability that counts is one that was asked for in this situation. */
+static struct ha_notes asked_before(struct situation *s, const struct cluster_snapshot *now)
+{
+    struct outcome *others = arena_new_array(s->a, struct outcome, s->n_outcomes + 1);
+    struct cluster_snapshot before = *now;
+
+    before.outcomes = others;
+    before.n_outcomes = 0;
+    for (size_t i = 0; i < s->n_outcomes; i++)
+        if (s->outcomes[i].type != ACT_READ_HA)
+            others[before.n_outcomes++] = s->outcomes[i];
+    return before.n_outcomes < s->n_outcomes ? reconcile_cluster(s->a, &before).memory.ha
+                                             : now->memory->ha;
+}
+
+/* That the job has ended was seen before, if the case says so. */
+static struct stop_memory stopped_before(struct situation *s, jv cr)
+{
+    struct stop_memory stop = stop_memory_initial();
+
+    stop.job_id = JV_STRING(cr, "status", "jobStatus", "jobId");
+    if (jv_bool_or(JV_PATH(s->doc, "memory", "savepointFailed"), false)) {
+        stop.retry_at = s->now + 250000;
+        stop.failures = 5;
+        stop.partial = jv_bool_or(JV_PATH(s->doc, "memory", "ranInPart"), false);
+    }
+    if (!jv_bool_or(JV_PATH(s->doc, "memory", "endSeen"), false))
+        return stop;
+    stop.ended = s->now - 5000;
+    stop.sent = jv_bool_or(JV_PATH(s->doc, "memory", "stopSent"), false) ? s->now - 5000 : -1;
+    stop.no_checkpoint = jv_bool_or(JV_PATH(s->doc, "memory", "noCheckpoint"), false);
+    return stop;
+}
+
+/* The newest checkpoint that was seen of the job. */
+static struct checkpoint_notes seen_before(struct situation *s, jv cr)
+{
+    struct checkpoint_notes notes = checkpoint_notes_initial();
+
+    notes.path = JV_STRING(s->doc, "memory", "checkpoint");
+    notes.taken_ms = s->wall - 5000;
+    if (notes.path)
+        notes.job_id = JV_STRING(cr, "status", "jobStatus", "jobId");
+    return notes;
+}
+
+static const struct obs_deployment *deployment_of(struct situation *s, const char *name)
+{
+    struct obs_deployment *d = arena_new(s->a, struct obs_deployment);
+    jv o = situation_object(s, "Deployment", name);
+
+    if (!jv_present(o))
+        return NULL;
+    obs_deployment_read(s->a, o, d);
+    return d;
+}
+
+static struct plan plan_cluster(struct situation *s, jv cr)
+{
+    const char *name = JV_STRING(cr, "metadata", "name");
+    struct cluster_memory memory = cluster_memory_initial();
+    struct cluster_snapshot snap = {
+        .cr = cr,
+        .defaults = situation_defaults(s),
+        .deployment = deployment_of(s, name),
+        .tm_deployment = deployment_of(s, arena_printf(s->a, "%s-taskmanager", name)),
+        .configmap = meta(s, "ConfigMap", arena_printf(s->a, "flink-config-%s", name)),
+        .internal_service = meta(s, "Service", name),
+        .rest_service = meta(s, "Service", arena_printf(s->a, "%s-rest", name)),
+        .fresh_job_id = "0123456789abcdef0123456789abcdef",
+        .operator_ns = JV_STRING(s->doc, "operatorNamespace"),
+        .flink = &s->flink,
+        .outcomes = s->outcomes,
+        .n_outcomes = s->n_outcomes,
+        .memory = &memory,
+        .now = s->now,
+        .wall = s->wall,
+    };
+    struct plan plan;
+
+    add_exposure(s, name, &snap);
+    add_pods(s, &snap);
+    add_jobs(s, &snap);
+    if (s->carried) {
+        snap.memory = s->carried;
+        snap.n_outcomes = 0;
+        return reconcile_cluster(s->a, &snap);
+    }
+    /* Waiting times need a first look: the case says how long ago that was. */
+    int64_t before = jv_int64_or(jv_get(s->doc, "firstLook"), 0);
+    snap.now -= before;
+    memory.stop = stopped_before(s, cr);
+    memory.ha = asked_before(s, &snap);
+    memory.checkpoints = seen_before(s, cr);
+    memory.job_ended = jv_int64_or(JV_PATH(s->doc, "memory", "jobEnded"), -1);
+    if (before) {
+        memory = reconcile_cluster(s->a, &snap).memory;
+        snap.now += before;
+    }
+    plan = reconcile_cluster(s->a, &snap);
+    return plan;
+}
+
+static struct plan plan_job(struct situation *s, jv cr)
+{
+    jv cluster = jv_get(s->doc, "cluster");
+    struct job_memory memory = job_memory_initial();
+    struct job_snapshot snap = {
+        .cr = cr,
+        .defaults = situation_defaults(s),
+        .cluster_exists = jv_present(cluster),
+        .cluster_ready = jv_bool_or(jv_get(cluster, "ready"), false),
+        .cluster_releasing = jv_bool_or(jv_get(cluster, "releasing"), false),
+        .cluster_busy = jv_bool_or(jv_get(cluster, "busy"), false),
+        .cluster_rescales = jv_bool_or(jv_get(cluster, "rescales"), false),
+        .cluster_ended = jv_bool_or(jv_get(cluster, "ended"), false),
+        .cluster_text = str_or(JV_STRING(cluster, "text"), "waiting for the cluster"),
+        .cluster_shortage = JV_STRING(cluster, "shortage"),
+        .flink_version_name = JV_STRING(cluster, "flinkVersion"),
+        .flink = &s->flink,
+        .outcomes = s->outcomes,
+        .n_outcomes = s->n_outcomes,
+        .memory = &memory,
+        .fresh_job_id = "0123456789abcdef0123456789abcdef",
+        .now = s->now,
+        .wall = s->wall,
+    };
+    jv m = jv_get(s->doc, "memory");
+
+    memory.stop = stopped_before(s, cr);
+    memory.checkpoints = seen_before(s, cr);
+    memory.looked_for = JV_STRING(m, "lookedFor");
+    memory.lost_id = JV_STRING(m, "lostId");
+    memory.lost_since = jv_int64_or(jv_get(m, "lostSince"), -1);
+    memory.submit_failures = (int)jv_int64_or(jv_get(m, "submitFailures"), 0);
+    memory.sure_id = JV_STRING(m, "sureId");
+    memory.unsure_since = jv_int64_or(jv_get(m, "unsureSince"), 0);
+    memory.sure_before = jv_bool_or(jv_get(m, "sureBefore"), false);
+    memory.unsent_id = JV_STRING(m, "unsentId");
+    memory.retry_at = jv_int64_or(jv_get(m, "retryAt"), 0);
+    memory.deleting_since = jv_int64_or(jv_get(m, "deletingSince"), -1);
+    int64_t before = jv_int64_or(jv_get(s->doc, "firstLook"), 0);
+
+    if (before) {
+        snap.now -= before;
+        memory = reconcile_session_job(s->a, &snap).memory;
+        snap.now += before;
+    }
+    struct job_plan found = reconcile_session_job(s->a, &snap);
+
+    ck_assert_int_eq(found.held, jv_bool_or(jv_get(s->doc, "held"), false));
+    return found.plan;
+}
+
+/* The job's resource is one of the other objects; `cluster` is about the one in which it runs. */
+static struct plan plan_snapshot(struct situation *s, jv cr)
+{
+    jv job = JV_PATH(cr, "spec", "jobReference"), m = jv_get(s->doc, "memory");
+    jv cluster = jv_get(s->doc, "cluster");
+    const char *name = JV_STRING(job, "name");
+    jv target = name ? situation_object(s, str_or_empty(JV_STRING(job, "kind")), name) : ABSENT;
+    struct snapshot_memory memory = snapshot_memory_initial();
+    struct snapshot_situation snap = {
+        .cr = cr,
+        .defaults = situation_defaults(s),
+        .target = target,
+        .cluster = JV_STRING(cluster, "name"),
+        .cluster_exists = jv_present(cluster) && !jv_bool_or(jv_get(cluster, "gone"), false),
+        .cluster_ended = jv_bool_or(jv_get(cluster, "ended"), false),
+        .flink_version_name = JV_STRING(cluster, "flinkVersion"),
+        .flink = &s->flink,
+        .busy = JV_STRING(s->doc, "busy"),
+        .fresh_id = "0123456789abcdef0123456789abcdef",
+        .outcomes = s->outcomes,
+        .n_outcomes = s->n_outcomes,
+        .memory = &memory,
+        .now = s->now,
+        .wall = s->wall,
+    };
+
+    memory.unsent = JV_STRING(m, "unsentId");
+    memory.retry_at = jv_int64_or(jv_get(m, "retryAt"), -1);
+    memory.waiting_since = jv_int64_or(jv_get(m, "waitingSince"), -1);
+    memory.complete_since = jv_int64_or(jv_get(m, "completeSince"), -1);
+    memory.deleting_since = jv_int64_or(jv_get(m, "deletingSince"), -1);
+    memory.sent = memory.deleting_since;
+    memory.disposal = JV_STRING(m, "disposal");
+    memory.disposals = (int)jv_int64_or(jv_get(m, "disposals"), 0);
+    memory.trouble = JV_STRING(m, "trouble");
+    struct snapshot_plan found = reconcile_snapshot(s->a, &snap);
+
+    ck_assert_int_eq(found.begins, jv_bool_or(jv_get(s->doc, "begins"), false));
+    return found.plan;
+}
+
+struct plan situation_plan(struct situation *s, jv cr)
+{
+    const char *kind = JV_STRING(cr, "kind");
+
+    if (str_eq(kind, "FlinkDeployment"))
+        return plan_cluster(s, cr);
+    return str_eq(kind, "FlinkStateSnapshot") ? plan_snapshot(s, cr) : plan_job(s, cr);
+}
