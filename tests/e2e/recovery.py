@@ -88,8 +88,9 @@ def loop(run):
     equal(condition(cr, "Stalled")["status"], "True", "Stalled")
     wait("the fourth run", lambda: "restart 3 in a row" in str(events(run, "RestartFailedJob")), UP)
     check(time.time() - since > 15, f"it came after {time.time() - since:.1f} s")
+    former = job_id(run)
     run.kube.patch("flinkdep", run.ns, "demo", {"spec": {"job": {"args": ["--name", "demo"]}}})
-    running(run, former=job_id(run))
+    running(run, former=former)
     cr = run.kube.get("flinkdep", run.ns, "demo")
     check(not dig(cr, "status.error"), state(cr))
 
