@@ -131,8 +131,8 @@ struct checkpoint_notes checkpoint_notes_copy(struct arena *a, const struct chec
 struct stop_memory {
     const char *job_id;       /* of that one; of another they mean nothing */
     int64_t ended;            /* when it was first seen to have ended, -1 */
-    bool cancel_recorded;     /* that it is about to be cancelled was put into its status… */
-    bool cancel_told;         /* …and that was written */
+    bool recorded;            /* what has to be recorded first was put into its status… */
+    bool told;                /* …and that was written */
     bool no_checkpoint;       /* Flink has said then that there is none to go on from… */
     bool had_some;            /* …although there were some */
     int64_t sent, looked;     /* monotonic ms of the last request, and of the last look; -1 */
@@ -144,6 +144,14 @@ struct stop_memory {
 };
 struct stop_memory stop_memory_initial(void);
 struct stop_memory stop_memory_copy(struct arena *a, const struct stop_memory *m);
+
+/* Notes about a job that fails and is run again. */
+struct restart_notes {
+    bool counted;    /* the failure of the run that is recorded */
+    int failures;    /* in a row, each soon after the one before */
+    int64_t at;      /* when the next run may begin, monotonic ms… */
+    int64_t at_wall; /* …and by the clock, epoch ms */
+};
 
 /* Notes about a job that is being rescaled while it runs. */
 struct rescale_notes {
@@ -212,6 +220,10 @@ struct cluster_memory {
     struct refusal kept;      /* of a pod that was to be taken away */
     struct ha_notes ha;
     struct stop_memory stop; /* of the job of an application */
+    struct stop_memory end;  /* where it has left its state when it ended */
+    struct restart_notes restart;
+    bool shut_down_recorded; /* that its JobManager goes was put into the status… */
+    bool shut_down_told;     /* …and that was written */
     int64_t job_ended;       /* by Flink's clock, epoch ms; -1: not known */
     struct rescale_notes rescale;
     struct checkpoint_notes checkpoints;
@@ -308,6 +320,8 @@ struct job_memory {
     int64_t deleting_since; /* monotonic ms, -1: not deleting */
     int64_t saving_since;   /* for that, waiting for a savepoint; -1: not */
     struct stop_memory stop;
+    struct stop_memory end; /* where it has left its state when it ended */
+    struct restart_notes restart;
     struct rescale_notes rescale;
     struct checkpoint_notes checkpoints;
     const char *lost_id; /* job id that the JobManager no longer knows… */

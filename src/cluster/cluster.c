@@ -29,6 +29,7 @@ struct cluster_memory cluster_memory_initial(void)
         .saving_since = -1,
         .crowded_since = -1,
         .stop = stop_memory_initial(),
+        .end = stop_memory_initial(),
         .checkpoints = checkpoint_notes_initial(),
         .ha = {.asked = -1, .told = -1},
     };
@@ -52,6 +53,7 @@ struct cluster_memory cluster_memory_copy(struct arena *a, const struct cluster_
     for (size_t i = 0; i < m->n_retries; i++)
         copy.retries[i] = arena_strdup(a, m->retries[i]);
     copy.stop = stop_memory_copy(a, &m->stop);
+    copy.end = stop_memory_copy(a, &m->end);
     copy.rescale = rescale_notes_copy(a, &m->rescale);
     copy.checkpoints = checkpoint_notes_copy(a, &m->checkpoints);
     copy.ha.asker = m->ha.asker ? arena_strdup(a, m->ha.asker) : NULL;
@@ -275,7 +277,9 @@ static void look_at_jobmanager(struct cluster_pass *p)
     look_for_former(p);
 
     if (!p->up_to_date && !goes_on_until_deleted(p)) {
-        p->jm = p->usable && !p->meta.deleted_ms && !p->suspended ? JM_DEPLOYING : JM_MISSING;
+        bool comes = p->usable && !p->meta.deleted_ms && !p->suspended && !p->over && !p->missing;
+
+        p->jm = comes ? JM_DEPLOYING : JM_MISSING;
         return;
     }
     bool answers = jobmanager_known(p);

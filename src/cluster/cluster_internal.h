@@ -37,6 +37,8 @@ struct cluster_pass {
     bool asks_ha;                      /* what high availability keeps is being asked for */
     bool never_ran;                    /* the recorded run has not been seen in Flink */
     bool goes_on;               /* the recorded run goes on from what high availability keeps */
+    bool over;                  /* it has ended, and its JobManager is gone or has to go */
+    bool runs_again;            /* it has failed, and another run takes its place */
     bool suspended;             /* it is recorded as suspended, and nothing else is asked for */
     jv pending;                 /* spec to record as soon as the job has ended; ABSENT: none */
     struct conf pending_conf;   /* its effective configuration… */
@@ -64,7 +66,8 @@ struct cluster_pass {
     bool held;            /* it carries our finalizer: its spec may be recorded */
     bool recording;       /* the target is being recorded in this pass: act in the next */
     bool up_to_date;      /* the Deployment runs the target */
-    bool down;            /* nothing of a suspended application is left */
+    bool down;            /* nothing of an application that is suspended, or over, is left */
+    bool missing;         /* its Deployment is gone, and is not to be made again */
     bool flinks_own;      /* Flink's own allocator makes the TaskManagers of what runs */
     const char *progress; /* what is being done or waited for; NULL: nothing */
     bool serves;          /* the JobManager of the target answers us */
@@ -105,6 +108,7 @@ struct owner deployment_owner(const struct cluster_pass *p);
 struct desired_input desired_of(struct cluster_pass *p);
 
 #define STOPPING "stopping the JobManager"
+#define RECOVERY_KEY "kubernetes.operator.jm-deployment-recovery.enabled"
 
 /** Plans a server-side apply. now: the object as it is known, NULL if there is none of ours. */
 void plan_apply(struct cluster_pass *p, enum kube_kind kind, const char *name,
@@ -166,6 +170,14 @@ jv cluster_job_status(struct cluster_pass *p);
 struct obs_cause describe_job(const struct cluster_pass *p);
 /** What is new with it, as events. */
 void tell_job(struct cluster_pass *p);
+
+/* ---- cluster_end.c ---- */
+
+/** Whether the job has ended and its JobManager is gone, or about to be taken away. */
+bool is_over(const struct cluster_pass *p);
+/** What becomes of a job that has ended: its state is recorded, it is run again (p->pending), or
+ * its JobManager goes. */
+void look_after_end(struct cluster_pass *p);
 
 /* ---- cluster_rescale.c ---- */
 

@@ -17,6 +17,7 @@
 #include "application.h"
 #include "flinkop/arena.h"
 #include "flinkop/str.h"
+#include "job_end.h"
 #include "job_words.h"
 #include "status.h"
 
@@ -116,6 +117,7 @@ void judge_job(struct cluster_pass *p)
     p->restore_path = job_restore_path(js);
     p->job_state = job_state_parse(str_or_empty(JV_STRING(js, "state")));
     p->never_ran = str_eq(JV_STRING(p->recorded, "job", "state"), SUSPENDED);
+    p->over = is_over(p);
     if (!jv_present(p->recorded)) {
         record(p, wanted, never_began);
         return;
@@ -170,7 +172,7 @@ void look_at_job(struct cluster_pass *p)
         p->record_id = NULL;
         p->record_suspended = false;
     }
-    if (p->suspended || p->record_id || p->record_suspended)
+    if (p->suspended || p->over || p->record_id || p->record_suspended)
         return; /* what a JobManager that is going says of the former one does not count */
     if (job_upgrading(p) && !p->up_to_date && !jv_present(p->pending)) {
         p->job_state = JOB_RECONCILING; /* the same, of one that may have the same id */
@@ -284,8 +286,12 @@ static void record_pending(struct cluster_pass *p, struct leavings left)
     ha_forget(p);
     record(p, p->pending, left);
     p->plan.memory.stop = stop_memory_initial(); /* the next run may have the same id */
+    job_restart_forget(&p->plan.memory.restart);
+    if (!p->runs_again)
+        p->plan.memory.restart.failures = 0;
     p->pending = ABSENT;
     p->up_to_date = false;
+    p->over = p->missing = false;
     p->jm = JM_DEPLOYING;
 }
 
@@ -300,6 +306,7 @@ void look_after_job(struct cluster_pass *p)
     if (p->unchanged && job_state_terminal(p->job_state) &&
         !job_stop_begun(jv_get(p->status, "jobStatus"), &p->plan.memory.stop, p->job_state))
         p->pending = ABSENT; /* it has ended as what is recorded */
+    look_after_end(p);
     if (jv_present(p->pending)) {
         struct leavings left;
 
@@ -337,17 +344,31 @@ jv cluster_job_status(struct cluster_pass *p)
     return job_status_write(p->a, js, p->record_id ? NULL : p->job, state, p->s->wall);
 }
 
-struct obs_cause describe_job(const struct cluster_pass *p)
+/* Without what became of its JobManager. */
+static struct obs_cause describe_state(const struct cluster_pass *p)
 {
     const char *before = job_failure_told(JV_STRING(p->status, "error"));
 
-    if (p->suspended)
-        return (struct obs_cause){"Suspended", "the job is suspended"};
     if (p->job_state == JOB_FAILED)
         return (struct obs_cause){
-            "Failed", str_or(p->failure, str_or(error_message(p->a, before), "the job failed"))};
+            "Failed",
+            job_failed_text(
+                p->a, str_or(p->failure, str_or(error_message(p->a, before), "the job failed")),
+                &p->plan.memory.restart)};
     return job_state_cause(p->a, p->job, p->job_state,
                            p->alloc.problem.reason ? p->alloc.problem.message : NULL);
+}
+
+struct obs_cause describe_job(const struct cluster_pass *p)
+{
+    struct obs_cause c;
+
+    if (p->suspended)
+        return (struct obs_cause){"Suspended", "the job is suspended"};
+    c = describe_state(p);
+    if (p->over)
+        c.message = arena_printf(p->a, "%s; its JobManager has been taken away", c.message);
+    return c;
 }
 
 void tell_job(struct cluster_pass *p)
@@ -355,6 +376,9 @@ void tell_job(struct cluster_pass *p)
     const char *was = JV_STRING(p->status, "jobStatus", "state");
     const char *is = job_state_name(p->job_state);
 
+    if (p->runs_again && p->record_id)
+        job_tell_restart(&p->plan, KIND_FLINKDEPLOYMENT, p->cr, p->record_restore,
+                         &p->plan.memory.restart);
     if (p->record_suspended && jv_present(p->recorded))
         plan_event(&p->plan, KIND_FLINKDEPLOYMENT, p->cr, false, "JobManagerDeployment",
                    "Suspended", "Suspending existing deployment.");

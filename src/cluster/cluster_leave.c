@@ -261,6 +261,18 @@ static void look_for_lost(struct cluster_pass *p)
         tell_unknown(p);
 }
 
+/* It was recorded when the job had ended. */
+static bool left_at_the_end(const struct cluster_pass *p, struct leavings *ret)
+{
+    jv left = JV_PATH(p->status, "jobStatus", END_STATE);
+    const char *path = JV_STRING(left, "location");
+
+    if (!job_state_terminal(p->job_state) || !jv_present(left))
+        return false;
+    *ret = path ? (struct leavings){SAVEPOINT, path} : left_nothing;
+    return true;
+}
+
 /* The job has ended, and its JobManager, which could tell of its last state, is gone. What was
  * kept of a job that failed before it began is still there. */
 static bool left_by_the_dead(struct cluster_pass *p, bool by_ha, struct leavings *ret)
@@ -352,6 +364,8 @@ bool job_has_left(struct cluster_pass *p, jv spec, struct leavings *ret)
         *ret = p->never_ran && !str_eq(recorded_mode, LAST_STATE) ? never_began : left_nothing;
         return job_stopped(p);
     }
+    if (left_at_the_end(p, ret))
+        return true;
     if (job_state_terminal(p->job_state) && !p->job && no_jobmanager_comes(p))
         return left_by_the_dead(p, w.by_ha, ret);
     if (ends_by_api(p, &w, &mode)) {

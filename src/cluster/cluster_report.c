@@ -38,7 +38,7 @@ static bool job_well(const struct cluster_pass *p)
 
 static bool ready(const struct cluster_pass *p)
 {
-    if (p->suspended)
+    if (p->suspended || (p->over && p->job_state == JOB_FINISHED && !jv_present(p->pending)))
         return p->down && !p->invalid && !p->meta.deleted_ms;
     if (p->application && !job_well(p))
         return false;
@@ -81,6 +81,10 @@ static struct condition taskmanagers_condition(struct cluster_pass *p)
     return c;
 }
 
+#define JM_GONE                                                                                              \
+    "Missing JobManager deployment: somebody has deleted it, and it is not made again because " RECOVERY_KEY \
+    " is false; to have it again, leave that out or change the spec"
+
 struct obs_cause describe(struct cluster_pass *p)
 {
     const struct obs_cause *refused = refusal(p);
@@ -95,6 +99,8 @@ struct obs_cause describe(struct cluster_pass *p)
             p->unsupported_version ? "UnsupportedFlinkVersion" : "ValidationError", p->invalid};
     if (refused->reason)
         return *refused;
+    if (p->missing)
+        return (struct obs_cause){JOB_MISSING, JM_GONE};
     if (p->stop_trouble.reason)
         return p->stop_trouble;
     if (p->jm == JM_ERROR)
@@ -122,7 +128,7 @@ struct obs_cause describe(struct cluster_pass *p)
                                          : "")};
     if (p->progress)
         return (struct obs_cause){"RollingOut", p->progress};
-    if (p->application && (p->suspended || p->jm == JM_READY))
+    if (p->application && (p->suspended || p->over || p->jm == JM_READY))
         return describe_job(p);
     return (struct obs_cause){jm_texts[p->jm].reason, jm_texts[p->jm].message};
 }
@@ -145,9 +151,9 @@ static jv conditions(struct cluster_pass *p)
 {
     struct obs_cause why = describe(p);
     bool ok = ready(p);
-    bool failed = p->application && !p->recording && p->job_state == JOB_FAILED;
+    bool failed = p->application && !p->recording && !p->runs_again && p->job_state == JOB_FAILED;
     bool stalled = p->invalid || refusal(p)->reason || p->jm == JM_ERROR || p->blocked ||
-                   p->former_stuck || failed || p->job_missing ||
+                   p->former_stuck || failed || p->job_missing || p->missing ||
                    str_eq(p->stop_trouble.reason, UPGRADE_FAILED);
     struct condition list[6] = {
         {"Ready", ok, why.reason, why.message},
@@ -177,6 +183,8 @@ static const char *error(struct cluster_pass *p)
     if (refused->reason)
         return error_text(p->a, ERROR_PREFIX "ReconciliationException", refused->reason,
                           refused->message);
+    if (p->missing)
+        return error_text(p->a, ERROR_PREFIX "MissingJobManagerException", NULL, JM_GONE);
     if (str_eq(p->stop_trouble.reason, JOB_MISSING))
         return JOB_NOT_FOUND;
     if (p->stop_trouble.reason)
@@ -339,6 +347,18 @@ static bool spec_changes(struct cluster_pass *p)
     return !str_eq(deployment_spec_hash(p->a, p->target), deployment_spec_hash(p->a, p->recorded));
 }
 
+/* What had its JobManager, and gets it again. */
+static bool is_recovered(const struct cluster_pass *p)
+{
+    const char *was = JV_STRING(p->status, "jobManagerDeploymentStatus");
+
+    return !p->s->deployment && p->jm == JM_DEPLOYING && !p->recording &&
+           str_eq(JV_STRING(p->status, "reconciliationStatus", "state"), "DEPLOYED") &&
+           !jv_present(p->pending) &&
+           (str_eq(was, jm_status_name(JM_READY)) ||
+            str_eq(was, jm_status_name(JM_DEPLOYED_NOT_READY)));
+}
+
 static void tell(struct cluster_pass *p, const char *error_now)
 {
     const char *before = JV_STRING(p->status, "error");
@@ -348,6 +368,9 @@ static void tell(struct cluster_pass *p, const char *error_now)
 
     if (p->application)
         tell_job(p);
+    if (is_recovered(p))
+        plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "Job", "RecoverDeployment",
+                   "Recovering lost deployment");
     if (p->recording && !p->record_suspended && !jv_present(p->recorded))
         plan_event(plan, KIND_FLINKDEPLOYMENT, cr, false, "JobManagerDeployment", "Submit",
                    "Starting deployment");
@@ -371,6 +394,9 @@ static void tell(struct cluster_pass *p, const char *error_now)
         else if (refusal(p)->reason)
             plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "Operator", refusal(p)->reason,
                        refusal(p)->message);
+        else if (p->missing)
+            plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "JobManagerDeployment", JOB_MISSING,
+                       JM_GONE);
         else if (p->stop_trouble.reason)
             plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "Job", p->stop_trouble.reason,
                        p->stop_trouble.message);

@@ -5,7 +5,8 @@
  *
  * A JobManager that runs on was started with another spec than the recorded one. The hash of that
  * stays in the status, and that of each further run is made of the one before: so each run has
- * another one, even if its spec, id and state are those of a former run.
+ * another one, even if its spec, id and state are those of a former run (one that failed before it
+ * began, and is run again with what high availability keeps).
  */
 #include "application.h"
 #include "flinkop/arena.h"
@@ -31,10 +32,12 @@ jv rescale_status(struct cluster_pass *p, jv status)
 
     if (p->rescaled)
         return jv_set(p->a, status, STARTED_HASH, STR(p->target_hash));
-    if (!p->record_id || (!started && !p->taken_back))
+    if (!p->record_id)
         return status;
     const char *run = application_hash(p->a, p->target, p->record_id, p->record_restore);
 
+    if (!started && !p->taken_back && !str_eq(run, p->target_hash))
+        return status;
     return jv_set(p->a, status, STARTED_HASH,
                   STR(json_hash(p->a, OBJ({"after", STR(p->target_hash)}, {"run", STR(run)}))));
 }

@@ -157,7 +157,7 @@ bool delete_deployment(struct cluster_pass *p, const struct obs_deployment *d)
     return true;
 }
 
-/* A suspended application has no JobManager. */
+/* A suspended application has no JobManager, and after a while one whose job has ended neither. */
 static void take_down(struct cluster_pass *p)
 {
     const struct obs_deployment *d = p->s->deployment;
@@ -292,6 +292,13 @@ static void keep(struct cluster_pass *p)
         scale(p, d, p->config.jm_replicas);
 }
 
+/* Somebody has deleted what was deployed, and it is not to be made again by itself. */
+static bool stays_missing(const struct cluster_pass *p)
+{
+    return !p->s->deployment && !operator_flag(p, RECOVERY_KEY, true) &&
+           str_eq(JV_STRING(p->status, "reconciliationStatus", "state"), "DEPLOYED");
+}
+
 void roll_out(struct cluster_pass *p)
 {
     const struct obs_deployment *d = p->s->deployment;
@@ -301,8 +308,10 @@ void roll_out(struct cluster_pass *p)
     if (jv_present(p->pending) && p->never_ran && !(d && current(p, &d->meta) && d->replicas) &&
         !ha_has_begun(p))
         return;
-    if (p->suspended)
+    if (p->suspended || p->over)
         take_down(p);
+    else if (stays_missing(p))
+        p->missing = true;
     else if (d && d->meta.deleted_ms)
         wait_for(p, "waiting for the Deployment to be deleted");
     else if (!d && no_jobmanagers(p) && no_taskmanagers(p))

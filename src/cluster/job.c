@@ -14,6 +14,7 @@
 #include "flinkop/arena.h"
 #include "flinkop/flink_version.h"
 #include "flinkop/str.h"
+#include "job_end.h"
 #include "job_internal.h"
 #include "job_stop.h"
 #include "job_words.h"
@@ -30,6 +31,7 @@ struct job_memory job_memory_initial(void)
                                .saving_since = -1,
                                .lost_since = -1,
                                .stop = stop_memory_initial(),
+                               .end = stop_memory_initial(),
                                .checkpoints = checkpoint_notes_initial()};
 }
 
@@ -44,6 +46,7 @@ struct job_memory job_memory_copy(struct arena *a, const struct job_memory *m)
     copy.looked_for = m->looked_for ? arena_strdup(a, m->looked_for) : NULL;
     copy.lost_id = m->lost_id ? arena_strdup(a, m->lost_id) : NULL;
     copy.stop = stop_memory_copy(a, &m->stop);
+    copy.end = stop_memory_copy(a, &m->end);
     copy.rescale = rescale_notes_copy(a, &m->rescale);
     copy.checkpoints = checkpoint_notes_copy(a, &m->checkpoints);
     copy.refused = obs_cause_copy(a, m->refused);
@@ -248,6 +251,9 @@ static void record(struct job_pass *p, const char *restore)
 {
     p->record_restore = p->redeploy ? p->wanted.job.initial_savepoint_path : restore;
     p->record_id = p->s->fresh_job_id;
+    if (!p->runs_again)
+        p->out.memory.restart.failures = 0;
+    job_restart_forget(&p->out.memory.restart);
     p->out.memory.sure_id = p->record_id;
     p->out.memory.unsent_id = p->record_id;
     p->out.memory.submit_failures = 0;
@@ -396,13 +402,27 @@ static void look_for_cause(struct job_pass *p)
                                                          .wall = p->s->wall});
 }
 
+/* Where a job that has ended has left its state. */
+static void keep_end(struct job_pass *p)
+{
+    struct job_stop end = stop_of(p);
+
+    end.mode = UPGRADE_LAST_STATE;
+    end.memory = &p->out.memory.end;
+    (void)job_keep_end(&end);
+    p->new_status = end.new_status;
+}
+
 /* Nothing that it would have to end for. */
 static void goes_on(struct job_pass *p, struct job_stop *job)
 {
     p->out.memory.stop = stop_memory_initial();
     p->out.memory.rescale = (struct rescale_notes){0};
-    if (!p->stateless)
+    if (!p->stateless) {
         job_look_at_checkpoint(job);
+        if (!recorded_suspended(p))
+            keep_end(p);
+    }
 }
 
 /* What of a change, or of one that was taken back, the running job can have. */
@@ -446,6 +466,20 @@ static bool rescale(struct job_pass *p)
     return true;
 }
 
+/* It has failed, why is told, and another run takes its place. */
+static bool runs_again(struct job_pass *p)
+{
+    struct restart_notes *m = &p->out.memory.restart;
+    bool told = !p->job || p->invalid || job_failure_told(JV_STRING(p->status, "error"));
+
+    if (p->suspend || p->changed || recorded_suspended(p) || p->state != JOB_FAILED ||
+        !job_restarts(&p->conf)) {
+        job_restart_forget(m);
+        return false;
+    }
+    return (m->counted || told) && job_restart_due(m, &p->out.plan, p->job, p->s->now, p->s->wall);
+}
+
 static void follow(struct job_pass *p)
 {
     struct job_stop job = stop_of(p);
@@ -464,9 +498,12 @@ static void follow(struct job_pass *p)
 
     if (!begun && rescale(p))
         return;
-    if ((p->suspend || p->changed || begun) && !(was_suspended && ended) && !end_job(p, &restore))
+    p->runs_again = !begun && runs_again(p);
+    bool ends = p->suspend || p->changed || begun || p->runs_again;
+
+    if (ends && !(was_suspended && ended) && !end_job(p, &restore))
         return;
-    if (!p->suspend && !p->changed && !begun)
+    if (!ends)
         goes_on(p, &job);
     p->progress = NULL;
     if (was_suspended && p->stateless && !recorded_stateless(p))
@@ -474,7 +511,7 @@ static void follow(struct job_pass *p)
     if (p->suspend) {
         if (!was_suspended || p->changed)
             suspend(p, restore);
-    } else if (p->changed || was_suspended || begun) {
+    } else if (ends || was_suspended) {
         record(p, restore);
     } else if (p->state == JOB_FAILED && p->s->cluster_ready && p->job &&
                !job_failure_told(JV_STRING(p->status, "error"))) {

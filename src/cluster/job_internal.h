@@ -37,6 +37,7 @@ struct job_pass {
                     */
     bool record_suspended;    /* record that it is suspended */
     bool rescaled;            /* it runs on, with another parallelism: recorded in this pass */
+    bool runs_again;          /* it has failed, and another run takes its place */
     bool deployed;            /* recorded as known to Flink from now on */
     const char *progress;     /* what is waited for */
     struct obs_cause trouble; /* why it does not run */

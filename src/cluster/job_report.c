@@ -5,6 +5,7 @@
 #include "flinkop/arena.h"
 #include "flinkop/json.h"
 #include "flinkop/str.h"
+#include "job_end.h"
 #include "job_internal.h"
 #include "job_stop.h"
 #include "job_words.h"
@@ -118,6 +119,9 @@ static const char *error(struct job_pass *p, struct obs_cause trouble)
 
 static struct obs_cause summary(struct job_pass *p, struct obs_cause trouble)
 {
+    const char *before = error_message(p->a, job_failure_told(JV_STRING(p->status, "error")));
+    const char *cause = str_or(p->failure, str_or(before, "the job failed"));
+
     if (p->meta.deleted_ms && p->out.memory.refused.reason)
         return (struct obs_cause){"DeletionBlocked", p->out.memory.refused.message};
     if (p->meta.deleted_ms)
@@ -130,12 +134,8 @@ static struct obs_cause summary(struct job_pass *p, struct obs_cause trouble)
                                          job_last_seen(p->a, jv_get(p->status, "jobStatus")))};
     if (trouble.reason && !p->record_id)
         return trouble;
-    if (p->state == JOB_FAILED && !p->record_id)
-        return (struct obs_cause){
-            "Failed",
-            str_or(p->failure,
-                   str_or(error_message(p->a, job_failure_told(JV_STRING(p->status, "error"))),
-                          "the job failed"))};
+    if (p->state == JOB_FAILED && !p->record_id && !p->runs_again)
+        return (struct obs_cause){"Failed", job_failed_text(p->a, cause, &p->out.memory.restart)};
     if (p->progress)
         return (struct obs_cause){"Waiting", p->progress};
     if (p->record_id || p->deploying)
@@ -154,7 +154,7 @@ static jv conditions(struct job_pass *p, struct obs_cause trouble)
     bool ok = here && (p->suspend ? job_state_terminal(p->state) || !p->job_id
                                   : job_runs_whole(p->job) || p->state == JOB_FINISHED);
     bool stalled = p->invalid || p->out.memory.refused.reason ||
-                   (!p->record_id && p->state == JOB_FAILED) ||
+                   (!p->record_id && !p->runs_again && p->state == JOB_FAILED) ||
                    (trouble.reason && (!strcmp(trouble.reason, "SubmitFailed") ||
                                        !strcmp(trouble.reason, UPGRADE_FAILED))) ||
                    (trouble.reason && !strcmp(trouble.reason, JOB_MISSING) && !p->record_id);
@@ -183,6 +183,9 @@ static void tell(struct job_pass *p, struct obs_cause trouble, const char *error
                                 "reconciliation.",
                                 p->rescaled ? "SCALE" : "UPGRADE",
                                 spec_diff_text(p->a, "FlinkSessionJobSpec", p->recorded, p->spec)));
+    if (p->record_id && p->runs_again)
+        job_tell_restart(plan, KIND_FLINKSESSIONJOB, p->cr, p->record_restore,
+                         &p->out.memory.restart);
     if (p->record_id)
         plan_event(plan, KIND_FLINKSESSIONJOB, p->cr, false, "Job", "Submit",
                    "Starting deployment");

@@ -95,8 +95,8 @@ static bool recorded_cancel(struct job_stop *s)
 {
     struct stop_memory *m = s->memory;
 
-    m->cancel_told |= m->cancel_recorded && job_status_written(s);
-    return m->cancel_told || cancel_requested(s->status);
+    m->told |= m->recorded && job_status_written(s);
+    return m->told || cancel_requested(s->status);
 }
 
 /* Who finds it cancelled, after a crash, must know that another run is to follow, or none: Flink
@@ -118,7 +118,7 @@ static void cancel(struct job_stop *s)
             job_ask(s, ACT_CANCEL_JOB);
         return;
     }
-    s->memory->cancel_recorded = true;
+    s->memory->recorded = true;
     s->new_status = jv_set(s->a, s->status, CANCEL_REQUESTED, BOOL(true));
 }
 
@@ -139,7 +139,12 @@ static void read_state(struct job_stop *s)
     struct stop_memory *m = s->memory;
     const struct outcome *o = m->ended >= 0 ? job_outcome(s, ACT_READ_STATE) : NULL;
     const char *began_with = JV_STRING(s->status, "upgradeSavepointPath");
+    jv left = jv_get(s->status, END_STATE);
 
+    if (jv_present(left)) {
+        found_end(s, JV_STRING(left, "location"));
+        return;
+    }
     s->progress = "looking for the last state of the job";
     if (m->ended < 0)
         m->ended = s->now;

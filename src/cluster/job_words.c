@@ -139,6 +139,11 @@ struct obs_cause job_state_lost(struct arena *a, jv status, const char *why)
         UPGRADE_FAILED, arena_printf(a, "%s. " MANUAL_RESTORE "%s", why, job_last_seen(a, status))};
 }
 
+static jv without_end(struct arena *a, jv js)
+{
+    return jv_set(a, jv_set(a, js, END_STATE, ABSENT), SHUT_DOWN, ABSENT);
+}
+
 jv job_status_write(struct arena *a, jv old, const struct obs_job *job, const char *state,
                     int64_t wall)
 {
@@ -153,6 +158,8 @@ jv job_status_write(struct arena *a, jv old, const struct obs_job *job, const ch
         js = jv_set(a, js, REQUESTED_PARALLELISM, ABSENT);
     if (j && job_ended_itself(j->state))
         js = jv_set(a, js, CANCEL_REQUESTED, ABSENT);
+    if (j && !job_state_terminal(j->state)) /* it runs again, under another JobManager */
+        js = without_end(a, js);
     if (!str_eq(state, JV_STRING(js, "state")))
         js = jv_set(a, js, "updateTime", STR(arena_printf(a, "%lld", (long long)wall)));
     return jv_set(a, js, "state", STR(state));
@@ -172,5 +179,6 @@ jv job_status_leave(struct arena *a, jv old, const char *restore)
 {
     jv js = jv_set(a, jv_set(a, old, REQUESTED_PARALLELISM, ABSENT), CANCEL_REQUESTED, ABSENT);
 
+    js = without_end(a, js);
     return jv_set(a, js, "upgradeSavepointPath", STR(restore));
 }

@@ -58,6 +58,12 @@ const char *job_failure(struct plan *plan, const struct failure_look *l);
 /** In status.jobStatus: true since it is about to be cancelled so that another run, or none, can
  * take its place. */
 #define CANCEL_REQUESTED "cancelRequested"
+/** In status.jobStatus: {location} of the state that a job has left that has ended, none if it had
+ * none; only of the run that is recorded. */
+#define END_STATE "endState"
+/** In status.jobStatus: true since the JobManager of an application whose job has ended is about to
+ * be taken away. */
+#define SHUT_DOWN "shutDown"
 /** UPGRADE_FAILED for this reason, with what helps and what was seen last. status: status.jobStatus
  */
 struct obs_cause job_state_lost(struct arena *a, jv status, const char *why);

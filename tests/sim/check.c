@@ -133,12 +133,16 @@ static const char *recorded_hash(struct arena *a, const struct object *cr)
     return check_started_hash(a, cr, check_recorded_spec(a, cr));
 }
 
-/* Whoever suspends an application takes its JobManager away. */
+/* Whoever suspends an application takes its JobManager away, and after a while it goes when its job
+ * has ended. */
 static bool suspended(const struct object *cr)
 {
     cleanup_arena struct arena a = {0};
-    jv job = jv_get(check_recorded_spec(&a, cr), "job");
+    jv job = jv_get(check_recorded_spec(&a, cr), "job"),
+       js = JV_PATH(cr->at->v, "status", "jobStatus");
 
+    if (jv_bool_or(jv_get(js, "shutDown"), false))
+        return job_state_terminal(job_state_parse(str_or_empty(JV_STRING(js, "state"))));
     return jv_present(job) && str_eq(JV_STRING(job, "state"), "suspended");
 }
 

@@ -239,6 +239,12 @@ static const char *cluster_settled(struct arena *a, const struct object *cr)
 
 /* ---- jobs ---- */
 
+/* The user is asked where the job goes on from. */
+static bool state_unknown(const struct object *cr)
+{
+    return strstr(str_or_empty(JV_STRING(cr->at->v, "status", "error")), "Manual restore") != NULL;
+}
+
 static const char *job_runs(struct arena *a, const struct object *cr, struct jm *jm)
 {
     const char *jid = JV_STRING(cr->at->v, "status", "jobStatus", "jobId");
@@ -256,6 +262,8 @@ static const char *job_runs(struct arena *a, const struct object *cr, struct jm 
                             str_or_empty(jid), str_or_empty(state));
     if (!j)
         return observed(a, cr);
+    if (j->state == JOB_FAILED && user_restarts(jv_get(cr->at->v, "spec")) && !state_unknown(cr))
+        return arena_printf(a, "%s: its job has failed, and is not run again", cr->name);
     if (j->state == JOB_CANCELED && j->cancelled)
         return arena_printf(a, "%s: the operator has cancelled its job, and none takes its place",
                             cr->name);
@@ -332,17 +340,49 @@ static const char *job_settled(struct arena *a, const struct object *cr)
 /* ---- applications ---- */
 
 /* Nothing of it runs. */
-static const char *taken_down(struct arena *a, const struct object *cr)
+static const char *nothing_runs(struct arena *a, const struct object *cr)
 {
     struct object *o;
     void *at = NULL;
 
     while ((o = api_next(KIND_POD, &at)))
         if (str_eq(object_label(o, LABEL_APP), cr->name))
-            return arena_printf(a, "%s is suspended, and pod %s is there", cr->name, o->name);
+            return arena_printf(a, "%s is taken down, and pod %s is there", cr->name, o->name);
     return api_get(KIND_DEPLOYMENT, cr->name)
-               ? arena_printf(a, "%s is suspended, and its Deployment is there", cr->name)
-               : ready_is(a, cr, "True");
+               ? arena_printf(a, "%s is taken down, and its Deployment is there", cr->name)
+               : NULL;
+}
+
+static const char *taken_down(struct arena *a, const struct object *cr)
+{
+    const char *wrong = nothing_runs(a, cr);
+
+    return wrong ? wrong : ready_is(a, cr, "True");
+}
+
+/* Its job has ended, and its JobManager will soon go. */
+static bool to_be_shut_down(const struct object *cr)
+{
+    jv status = jv_get(cr->at->v, "status"), spec = jv_get(cr->at->v, "spec");
+    enum job_state state = job_state_parse(str_or_empty(JV_STRING(status, "jobStatus", "state")));
+
+    return job_state_terminal(state) && JV_STRING(spec, "flinkConfiguration", SIM_TTL_KEY) &&
+           !(state == JOB_FAILED && user_restarts(spec)) && !state_unknown(cr) &&
+           !jv_bool_or(JV_PATH(status, "jobStatus", "shutDown"), false);
+}
+
+/* Its job has ended, and its JobManager is gone. */
+static const char *shut_down(struct arena *a, const struct object *cr)
+{
+    const char *state = JV_STRING(cr->at->v, "status", "jobStatus", "state");
+    const char *wrong = nothing_runs(a, cr);
+
+    if (!wrong && !job_state_terminal(job_state_parse(str_or_empty(state))))
+        wrong = arena_printf(a, "%s is shut down, and its job is %s", cr->name, state);
+    if (!wrong && str_eq(state, "FAILED") && user_restarts(jv_get(cr->at->v, "spec")) &&
+        !state_unknown(cr))
+        wrong = arena_printf(a, "%s has failed, and is not run again", cr->name);
+    return wrong ? wrong : ready_is(a, cr, str_eq(state, "FINISHED") ? "True" : "False");
 }
 
 /* The recorded job is not in Flink, and for some minutes it may still come. */
@@ -373,9 +413,13 @@ static const char *application_settled(struct arena *a, const struct object *cr)
         return (wrong = job_to_come(a, cr)) ? wrong : ready_is(a, cr, "False");
     if (str_eq(JV_STRING(cr->at->v, "spec", "job", "state"), "suspended"))
         return taken_down(a, cr);
+    if (to_be_shut_down(cr))
+        return arena_printf(a, "%s will be shut down", cr->name);
     if (!user_spec_works(cr))
         return *error ? ready_is(a, cr, "False")
                       : arena_printf(a, "%s does not work, and no error is told", cr->name);
+    if (jv_bool_or(JV_PATH(cr->at->v, "status", "jobStatus", "shutDown"), false))
+        return shut_down(a, cr);
     if ((wrong = objects_are(a, cr, spec)) || (wrong = job_runs(a, cr, jm_of(cr->name))) ||
         (wrong = rescaled(a, cr, spec, jm_of(cr->name))))
         return wrong;

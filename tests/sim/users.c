@@ -17,6 +17,8 @@ static const char *const cluster_names[] = {"ant", "bee", "cat"};
 static const char *const application_names[] = {"dog", "elk"};
 static const char *const job_names[] = {"j1", "j2", "j3", "j4", "j5", "j6"};
 
+#define RESTARTS_KEY "kubernetes.operator.job.restart.failed"
+
 /* The mode of a cluster cannot change, so it goes by the name. */
 bool user_is_standalone(const char *cluster)
 {
@@ -124,7 +126,9 @@ void user_apply_application(const struct user_application *u)
         {FLINK_OVERRIDES_KEY, u->override ? STR(overrides(&a, u->override)) : gone},
         {"kubernetes.operator.job.upgrade.last-state.job-cancel.enabled",
          u->cancels ? STR("true") : gone},
-        {SAVED_KEY, u->nonce % 2 ? STR("true") : gone});
+        {SAVED_KEY, u->nonce % 2 ? STR("true") : gone},
+        {RESTARTS_KEY, u->restarts ? STR("true") : gone},
+        {SIM_TTL_KEY, u->ttl ? STR(arena_printf(&a, "%d s", u->ttl)) : gone});
     jv args = ARR(STR("--parallelism"), STR(arena_printf(&a, "%d", u->parallelism)));
     jv job = OBJ({"jarURI", STR("local:///opt/flink/usrlib/job.jar")},
                  {"entryClass", STR(u->entry_class)}, {"parallelism", INT(u->parallelism)},
@@ -147,6 +151,11 @@ void user_apply_application(const struct user_application *u)
           !strcmp(u->tag, "bad") || !strcmp(u->entry_class, "Bad"));
 }
 
+bool user_restarts(jv spec)
+{
+    return str_eq(JV_STRING(spec, "flinkConfiguration", RESTARTS_KEY), "true");
+}
+
 bool user_asks_for(jv spec, int kind)
 {
     jv exposure = jv_get(spec, "exposure");
@@ -165,7 +174,8 @@ void user_apply_job(const struct user_job *j)
     jv override = j->override ? STR(overrides(&a, j->override)) : gone;
     jv spec = OBJ({"deploymentName", STR(j->cluster)},
                   {"flinkConfiguration", OBJ({FLINK_OVERRIDES_KEY, override},
-                                             {SAVED_KEY, j->nonce % 2 ? STR("true") : gone})},
+                                             {SAVED_KEY, j->nonce % 2 ? STR("true") : gone},
+                                             {RESTARTS_KEY, j->restarts ? STR("true") : gone})},
                   {"job", OBJ({"jarURI", STR(j->invalid ? "ftp://nowhere/job.jar" : j->jar)},
                               {"entryClass", STR(j->entry_class)},
                               {"parallelism", INT(j->parallelism)}, {"upgradeMode", STR(j->mode)},
@@ -265,6 +275,7 @@ static void random_job(const char *name, const char *cluster)
         .nonce = dice(3) ? 0 : 1 + dice(1000),
         .suspended = !dice(6),
         .invalid = !dice(12),
+        .restarts = !dice(3),
     };
 
     user_apply_job(&j);
@@ -286,6 +297,8 @@ static void random_application(const char *name)
         .suspended = !dice(6),
         .unavailable = !dice(8),
         .cancels = !dice(4),
+        .restarts = !dice(3),
+        .ttl = dice(3) ? 0 : 1 + dice(60),
         .max_age = dice(4) ? 0 : dice(10),
         .ingress = !dice(4),
         .route = !dice(4),
@@ -515,11 +528,33 @@ void user_restore_jobs(void)
     restore_jobs(KIND_FLINKDEPLOYMENT);
 }
 
+/* What fails each time would be run again, less and less often, for ever. */
+static void leave_failed(int kind)
+{
+    void *at = NULL;
+    struct object *o;
+
+    while ((o = api_next(kind, &at))) {
+        jv conf = OBJ({RESTARTS_KEY, NULLV});
+        struct version *v = NULL;
+        struct error err;
+
+        if (o->deleted || user_spec_works(o) || !user_restarts(jv_get(o->at->v, "spec")))
+            continue;
+        TRACE("user: leaves %s as it fails", o->name);
+        if (!api_patch(BY_USER, o->kind, o->name, NULL,
+                       OBJ({"spec", OBJ({"flinkConfiguration", conf})}), &v, &err))
+            version_unref(v);
+    }
+}
+
 void user_be_reasonable(void)
 {
     void *at = NULL;
     struct object *o;
 
+    leave_failed(KIND_FLINKDEPLOYMENT);
+    leave_failed(KIND_FLINKSESSIONJOB);
     /* A job of a cluster that was never made waits for ever, which is right but never at rest. */
     while ((o = api_next(KIND_FLINKDEPLOYMENT, &at))) {
         if (o->deleted || user_spec_works(o) || !dice(2))

@@ -11,6 +11,8 @@
 #define SIM_INVALID "sim/invalid" /* the specification is bad, and it is meant to be */
 #define SIM_BROKEN "sim/broken"   /* it is valid, but cannot work (no such image, no such JAR) */
 
+#define SIM_TTL_KEY "kubernetes.operator.jm-deployment.shutdown-ttl"
+
 bool user_spec_valid(const struct object *cr);
 /** It is an application, or a FlinkSessionJob. */
 bool user_has_job(const struct object *cr);
@@ -33,6 +35,8 @@ struct user_application {
     int max_age;                 /* of the checkpoint to go on from, in s; 0: any */
     bool suspended, unavailable; /* unavailable: without high availability */
     bool cancels;                /* the job, to go on from its last state */
+    bool restarts;               /* a job that has failed */
+    int ttl;                     /* of the JobManager of a job that has ended, in s; 0: a day */
     bool native;                 /* by Flink's own allocation */
     bool ingress, route;
     bool adaptive; /* Flink's scheduler of that name */
@@ -45,7 +49,10 @@ struct user_job {
     int parallelism, nonce;
     int override; /* parallelism instead of that one; 0: none */
     bool suspended, invalid;
+    bool restarts; /* a job that has failed */
 };
+/** Whether a job of this spec that has failed is to be run again. */
+bool user_restarts(jv spec);
 void user_apply_job(const struct user_job *j);
 bool user_is_standalone(const char *cluster);
 /** Whether a spec of theirs asks for an object of this kind that exposes the cluster. */

@@ -341,6 +341,7 @@ static struct plan plan_cluster(struct situation *s, jv cr)
     memory.ha = asked_before(s, &snap);
     memory.checkpoints = seen_before(s, cr);
     memory.job_ended = jv_int64_or(JV_PATH(s->doc, "memory", "jobEnded"), -1);
+    memory.restart.failures = (int)jv_int64_or(JV_PATH(s->doc, "memory", "restarts"), 0);
     if (before) {
         memory = reconcile_cluster(s->a, &snap).memory;
         snap.now += before;
@@ -387,6 +388,7 @@ static struct plan plan_job(struct situation *s, jv cr)
     memory.unsent_id = JV_STRING(m, "unsentId");
     memory.retry_at = jv_int64_or(jv_get(m, "retryAt"), 0);
     memory.deleting_since = jv_int64_or(jv_get(m, "deletingSince"), -1);
+    memory.restart.failures = (int)jv_int64_or(jv_get(m, "restarts"), 0);
     int64_t before = jv_int64_or(jv_get(s->doc, "firstLook"), 0);
 
     if (before) {
