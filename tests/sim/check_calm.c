@@ -183,7 +183,7 @@ static const char *scaled(struct arena *a, const struct object *cr, jv spec)
 {
     int64_t told = jv_int64_or(JV_PATH(cr->at->v, "status", "taskManager", "replicas"), -1);
     const char *name = desired_taskmanagers_name(a, cr->name);
-    const char *wrong = object_is(a, KIND_DEPLOYMENT, name, check_hash(a, cr, spec));
+    const char *wrong = object_is(a, KIND_DEPLOYMENT, name, check_started_hash(a, cr, spec));
 
     if (wrong || told == replicas_of(spec))
         return wrong;
