@@ -97,6 +97,8 @@ struct flink_job_detail {
     size_t n_vertices;
     bool has_blocking_edge; /* the plan shows an exchange that is not pipelined */
 };
+/** GET /jobs/:id, as far as it says that Flink has the job. */
+int flink_decode_job_there(jv v, const char *job_id, struct error *err) MUST_CHECK;
 /** GET /jobs/:id */
 int flink_decode_job_detail(struct arena *a, jv v, struct flink_job_detail *ret,
                             struct error *err) MUST_CHECK;

@@ -203,15 +203,18 @@ static void on_checkpoint(void *arg, const struct flink_answer *answer)
 
 /* ---- answers about a job ---- */
 
+/* Who takes anything for a yes waits for a job that is not there. */
 static void on_found(void *arg, const struct flink_answer *answer)
 {
     struct op *op = arg;
+    struct error err = *answer->err;
 
-    op->outcome.found = answer->err->code == ERR_NONE;
-    if (answer->err->code == ERR_NOT_FOUND)
+    op->outcome.found = err.code == ERR_NONE &&
+                        !flink_decode_job_there(answer->body, op->act->job_id, &err);
+    if (err.code == ERR_NOT_FOUND)
         op_ok(op);
     else
-        op_end(op, answer->err);
+        op_end(op, &err);
 }
 
 static void on_cancelled(void *arg, const struct flink_answer *answer)

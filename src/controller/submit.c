@@ -131,10 +131,12 @@ static void on_looked(void *arg, const struct flink_answer *answer)
 {
     struct submission *s = arg;
     bool silent = answer->err->code == ERR_TIMEOUT || answer->err->code == ERR_UNREACHABLE;
+    struct error err = *answer->err;
+    bool there = err.code == ERR_NONE && !flink_decode_job_there(answer->body, s->job_id, &err);
 
     s->look = NULL;
     s->silent_looks = silent ? s->silent_looks + 1 : 0;
-    if (answer->err->code != ERR_NONE && s->silent_looks < SILENT_LOOKS) {
+    if (!there && s->silent_looks < SILENT_LOOKS) {
         timer_start(s->timer, LOOK_MS);
         return;
     }

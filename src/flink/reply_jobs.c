@@ -35,6 +35,17 @@ int flink_decode_upload(struct arena *a, jv v, const char **ret_jar_id, struct e
     return decode_end(&d);
 }
 
+int flink_decode_job_there(jv v, const char *job_id, struct error *err)
+{
+    struct decoder d = {"GET /jobs/:id", err, false};
+    char id[FLINK_ID_LEN + 1] = "";
+
+    decode_id(&d, NULL, decode_object(&d, NULL, v), "jid", id);
+    if (!d.failed && strcmp(id, job_id) != 0)
+        decode_fail(&d, AT(NULL, "jid"), job_id, jv_get(v, "jid"));
+    return decode_end(&d);
+}
+
 int flink_decode_run(jv v, char ret_job_id[FLINK_ID_LEN + 1], struct error *err)
 {
     struct decoder d = {"POST /jars/:id/run", err, false};

@@ -195,6 +195,22 @@ START_TEST(taskmanagers)
 }
 END_TEST
 
+START_TEST(a_job_is_there_when_the_answer_is_about_it)
+{
+    cleanup_arena struct arena a = {0};
+    struct error err = {0};
+    jv body = reply(&a, _i, "running-job");
+    const char *id = JV_STRING(body, "jid");
+    static const char *const others[] = {"{}", "[]", "[\"jobs\",1,null]", "{\"jid\":1}",
+                                         "{\"jid\":\"00000000000000000000000000000001\"}"};
+
+    OK(flink_decode_job_there(body, id, &err));
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+        ck_assert_int_eq(flink_decode_job_there(json(&a, others[i]), id, &err), -1);
+    ck_assert_int_eq(flink_decode_job_there(ABSENT, id, &err), -1);
+}
+END_TEST
+
 START_TEST(jars_and_runs)
 {
     cleanup_arena struct arena a = {0};
@@ -610,6 +626,7 @@ void suite_flink_reply(TCase *tc)
     tcase_add_loop_test(tc, requirements_of_the_adaptive_scheduler, 0, n);
     T(rescaled);
     tcase_add_loop_test(tc, taskmanagers, 0, n);
+    tcase_add_loop_test(tc, a_job_is_there_when_the_answer_is_about_it, 0, n);
     tcase_add_loop_test(tc, jars_and_runs, 0, n);
     tcase_add_loop_test(tc, exceptions, 0, n);
     tcase_add_loop_test(tc, operations, 0, n);
