@@ -171,7 +171,8 @@ struct snapshot_plan reconcile_snapshot(struct arena *a, const struct snapshot_s
     }
     if (p.out.plan.gone && !p.out.memory.refused.reason)
         return p.out;
-    snapshot_report(&p);
+    if (!p.quiet || !jv_present(jv_get(p.status, "conditions")))
+        snapshot_report(&p);
     if (!p.meta.deleted_ms && has_finalizer(p.cr, FINALIZER_SNAPSHOT))
         put_labels(&p);
     return p.out;

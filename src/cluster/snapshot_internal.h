@@ -33,6 +33,7 @@ struct snapshot_pass {
     const char *cluster;
 
     const char *progress;     /* what is waited for */
+    bool quiet;               /* …and is not worth a write yet */
     struct obs_cause trouble; /* why it does not come to be */
 };
 

@@ -17,6 +17,7 @@
 
 #define LOOK_MS 500        /* how it is doing */
 #define BUSY_MS 5000       /* another one is being taken */
+#define QUIET_MS 5000      /* a wait that is over by then is not told; as after a restart of ours */
 #define PATIENCE_MS 600000 /* for a job that does not run, or a JobManager that does not answer */
 #define RETRY_MS 10000     /* after a failure, doubled up to the maximum */
 #define RETRY_MAX_MS 3600000
@@ -191,7 +192,8 @@ static bool runs(struct snapshot_pass *p)
         abandon(p, arena_printf(p->a, "after %d minutes, %s", PATIENCE_MS / 60000, found.why));
         return false;
     }
-    plan_wake(&p->out.plan, *since + PATIENCE_MS);
+    p->quiet = p->s->now - *since < QUIET_MS;
+    plan_wake(&p->out.plan, *since + (p->quiet ? QUIET_MS : PATIENCE_MS));
     p->progress = arena_printf(p->a, "waiting: %s", found.why);
     return false;
 }

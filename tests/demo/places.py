@@ -14,7 +14,7 @@ HOME = "flink-demo"  # the namespace of what the demo applies
 OWN = "flink-operator-demo"  # a label: this object of the cluster's is there because of the demo
 FLINK = "1.20"
 CRDS = {f"customresourcedefinition.apiextensions.k8s.io/{name}.flink.apache.org"
-        for name in ("flinkdeployments", "flinksessionjobs")}
+        for name in ("flinkdeployments", "flinksessionjobs", "flinkstatesnapshots")}
 OTHERS = {f"namespace/{NAMESPACE}", f"namespace/{HOME}", "clusterrole.rbac.authorization.k8s.io/flink-operator",
           "clusterrolebinding.rbac.authorization.k8s.io/flink-operator"}
 OPERATORS = {"flink-operator", "flink-kubernetes-operator"}  # this one, Apache's
@@ -150,7 +150,7 @@ def clear(kube, step):
         step.until(f"the end of namespace {HOME}", gone, 120, 0.5)
     except Failure:
         step.say("the operator does not let go of its resources: removing their finalizers")
-        for kind in ("sessionjob", "flinkdep"):
+        for kind in ("flinksnp", "sessionjob", "flinkdep"):
             for cr in kube.list(kind, HOME):
                 kube.patch(kind, HOME, cr["metadata"]["name"], {"metadata": {"finalizers": None}})
         step.until(f"the end of namespace {HOME}", gone, 120, 0.5)

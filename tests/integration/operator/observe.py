@@ -17,7 +17,7 @@ from lib.plane_scene import delete, log_has_no, namespace, operator, session, su
 from lib.suite import test
 
 COUNTER, GAUGE, HISTOGRAM = "counter", "gauge", "histogram"
-CONTROLLERS = ("flinkdeployments", "flinksessionjobs")
+CONTROLLERS = ("flinkdeployments", "flinksessionjobs", "flinkstatesnapshots")
 # What dashboards and alerts for controller-runtime, client-go and Prometheus' client libraries read.
 STANDARD = {
     "controller_runtime_reconcile_total": (COUNTER, {"controller", "result"}),
@@ -47,7 +47,7 @@ STANDARD = {
     "store_bytes": (GAUGE, {"kind"}),
     "watch_age_seconds": (GAUGE, {"kind", "namespace"}),
 }
-WATCHED = ("FlinkDeployment", "FlinkSessionJob", "Deployment", "Pod", "Service", "ConfigMap")
+WATCHED = ("FlinkDeployment", "FlinkSessionJob", "FlinkStateSnapshot", "Deployment", "Pod", "Service", "ConfigMap")
 SECRET = "not-for-the-eyes-of-others"
 
 
