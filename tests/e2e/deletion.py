@@ -17,6 +17,10 @@ def left(run):
             if o["metadata"]["name"] != "kube-root-ca.crt"]
 
 
+def folder(run):
+    return f"file:///flink-data/{run.ns}"
+
+
 def nothing_left(run, seconds=30):
     def none():
         found = left(run)
@@ -79,7 +83,7 @@ def saved(run, series):
         return found[1]
     for name in ("first", "alone"):
         at = wait(f"the path of {name}'s savepoint", lambda name=name: path(name), SOON)
-        run.kube.exec(run.ns, jobmanager(run)["metadata"]["name"], "test", "-f", f"{at}/_metadata")
+        run.kube.exec(run.ns, jobmanager(run)["metadata"]["name"], "test", "-f", f"/{at.lstrip('/')}/_metadata")
 
 
 @test("a namespace with a cluster and a running job is gone within a minute")

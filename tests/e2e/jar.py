@@ -11,6 +11,11 @@ from web import BIG, Web
 MB = 1 << 20
 
 
+def brought(flink):
+    """Ids of the JARs in the JobManager that its image does not have."""
+    return {f["id"] for f in flink.get("/jars")["files"] if not f["id"].startswith(("usrlib_", "examples_"))}
+
+
 @test("a JAR from a web server is brought to Flink once; one that cannot be told from another is not kept there")
 def http(run):
     flink = session(run, cluster(run.ns))
@@ -19,17 +24,14 @@ def http(run):
     run.kube.apply(job(run.ns, "first", jar=web.url("job.jar")))
     job_running(run, flink, "first")
     equal(sum("GET /job.jar" in line for line in web.requests()), 1, "downloads")
-
-    def there():
-        return {f["id"] for f in flink.get("/jars")["files"] if not f["id"].startswith("usrlib_")}
-    first = there()
+    first = brought(flink)
     equal(len(first), 1, "JARs in Flink")
     run.kube.apply(job(run.ns, "second", jar=web.url("job.jar")))
     job_running(run, flink, "second")
-    equal(there(), first, "JARs in Flink after another job of the same")
+    equal(brought(flink), first, "JARs in Flink after another job of the same")
     run.kube.apply(job(run.ns, "plain", jar=web.url("job.jar?plain")))
     job_running(run, flink, "plain")
-    wait("the uploaded JAR is deleted", lambda: there() == first, 20)
+    wait("the uploaded JAR is deleted", lambda: brought(flink) == first, 20)
 
 
 @each_series("fifty jobs of one JAR on one cluster: it is brought there once", full=True, timeout=900)
@@ -44,8 +46,7 @@ def fifty(run, series):
         job_running(run, flink, name)
     run.note(f"all RUNNING after {time.monotonic() - began:.1f} s")
     equal(len({j["jid"] for j in flink.jobs()}), 50, "jobs in Flink")
-    uploaded = [f for f in flink.get("/jars")["files"] if not f["id"].startswith("usrlib_")]
-    equal(len(uploaded), 1, "JARs in Flink")
+    equal(len(brought(flink)), 1, "JARs in Flink")
 
 
 @test("60 MB stream through the operator: its memory stays, it answers meanwhile")
