@@ -71,6 +71,9 @@ struct cluster_config {
     const char *image_note; /* where the image came from when the spec has none, else NULL */
 };
 
+#define RECOVERY_KEY "kubernetes.operator.jm-deployment-recovery.enabled"
+#define RESTART_KEY "kubernetes.operator.job.restart.failed"
+#define SHUTDOWN_KEY "kubernetes.operator.jm-deployment.shutdown-ttl"
 #define HA_TYPE_KEY "high-availability.type"
 #define SAVEPOINT_DIR_KEY "execution.checkpointing.savepoint-dir"
 #define CHECKPOINT_AGE_KEY "kubernetes.operator.job.upgrade.last-state.max.allowed.checkpoint.age"

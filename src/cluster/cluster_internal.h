@@ -38,6 +38,8 @@ struct cluster_pass {
     bool never_ran;                    /* the recorded run has not been seen in Flink */
     bool goes_on;               /* the recorded run goes on from what high availability keeps */
     bool over;                  /* it has ended, and its JobManager is gone or has to go */
+    const char *unwell;         /* why it is taken away and goes on from what is kept; NULL: not */
+    const char *health_told;    /* what the status is to say of how it does; NULL: what it says */
     bool runs_again;            /* it has failed, and another run takes its place */
     bool suspended;             /* it is recorded as suspended, and nothing else is asked for */
     jv pending;                 /* spec to record as soon as the job has ended; ABSENT: none */
@@ -108,7 +110,6 @@ struct owner deployment_owner(const struct cluster_pass *p);
 struct desired_input desired_of(struct cluster_pass *p);
 
 #define STOPPING "stopping the JobManager"
-#define RECOVERY_KEY "kubernetes.operator.jm-deployment-recovery.enabled"
 
 /** Plans a server-side apply. now: the object as it is known, NULL if there is none of ours. */
 void plan_apply(struct cluster_pass *p, enum kube_kind kind, const char *name,
@@ -175,6 +176,14 @@ bool is_over(const struct cluster_pass *p);
 /** What becomes of a job that has ended: its state is recorded, it is run again (p->pending), or
  * its JobManager goes. */
 void look_after_end(struct cluster_pass *p);
+/** One that runs and does not do well: another run (p->pending). */
+void look_after_health(struct cluster_pass *p);
+
+/* ---- cluster_health.c ---- */
+
+bool health_is_checked(const struct cluster_pass *p);
+/** Why the job has to be taken away, NULL: it does well, or nobody asks; finds that out. */
+const char *job_unwell(struct cluster_pass *p);
 
 /* ---- cluster_rescale.c ---- */
 

@@ -286,6 +286,7 @@ static void record_pending(struct cluster_pass *p, struct leavings left)
     ha_forget(p);
     record(p, p->pending, left);
     p->plan.memory.stop = stop_memory_initial(); /* the next run may have the same id */
+    p->plan.memory.health = health_notes_initial();
     job_restart_forget(&p->plan.memory.restart);
     if (!p->runs_again)
         p->plan.memory.restart.failures = 0;
@@ -307,6 +308,7 @@ void look_after_job(struct cluster_pass *p)
         !job_stop_begun(jv_get(p->status, "jobStatus"), &p->plan.memory.stop, p->job_state))
         p->pending = ABSENT; /* it has ended as what is recorded */
     look_after_end(p);
+    look_after_health(p);
     if (jv_present(p->pending)) {
         struct leavings left;
 
@@ -379,6 +381,9 @@ void tell_job(struct cluster_pass *p)
     if (p->runs_again && p->record_id)
         job_tell_restart(&p->plan, KIND_FLINKDEPLOYMENT, p->cr, p->record_restore,
                          &p->plan.memory.restart);
+    if (p->unwell && p->record_id)
+        plan_event(&p->plan, KIND_FLINKDEPLOYMENT, p->cr, true, "Job", "RestartUnhealthyJob",
+                   arena_printf(p->a, "Restarting unhealthy job: %s", p->unwell));
     if (p->record_suspended && jv_present(p->recorded))
         plan_event(&p->plan, KIND_FLINKDEPLOYMENT, p->cr, false, "JobManagerDeployment",
                    "Suspended", "Suspending existing deployment.");

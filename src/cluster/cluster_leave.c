@@ -108,6 +108,17 @@ static bool left_to_ha(struct cluster_pass *p, struct leavings *ret, bool *ret_k
     return kept == HA_UNKNOWN || kept == HA_CHECKPOINT;
 }
 
+/* The same of a job that runs: without a checkpoint it is where it began. */
+static bool kept_by_ha(struct cluster_pass *p, struct leavings *ret, bool *ret_known)
+{
+    if (left_to_ha(p, ret, ret_known))
+        return true;
+    if (p->plan.memory.ha.kept != HA_JOB)
+        return false;
+    *ret = (struct leavings){LAST_STATE, p->restore_path};
+    return true;
+}
+
 /* By Flink's API, while the job runs: with a savepoint, or by cancelling it. */
 static bool left_by_stopping(struct cluster_pass *p, enum upgrade_mode mode, bool by_ha,
                              struct leavings *ret)
@@ -325,6 +336,9 @@ bool job_has_left(struct cluster_pass *p, jv spec, struct leavings *ret)
     enum upgrade_mode mode;
     bool known;
 
+    /* What does not do well is not asked to end in good order. */
+    if (p->unwell && w.by_ha && kept_by_ha(p, ret, &known))
+        return known;
     if (job_redeploys(p->recorded, spec) || wants_stateless(p, spec)) {
         *ret = p->never_ran && !str_eq(recorded_mode, LAST_STATE) ? never_began : left_nothing;
         return job_stopped(p);
@@ -339,14 +353,8 @@ bool job_has_left(struct cluster_pass *p, jv spec, struct leavings *ret)
         look_for_lost(p);
         return false;
     }
-    if (w.by_ha && !w.only_saves) {
-        if (left_to_ha(p, ret, &known))
-            return known;
-        if (p->plan.memory.ha.kept == HA_JOB) { /* without a checkpoint it is where it began */
-            *ret = (struct leavings){LAST_STATE, p->restore_path};
-            return true;
-        }
-    }
+    if (w.by_ha && !w.only_saves && kept_by_ha(p, ret, &known))
+        return known;
     if (has_not_begun(p, &known)) {
         *ret = never_began;
         return will_not_begin(p);

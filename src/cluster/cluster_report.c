@@ -257,6 +257,8 @@ static const char *lifecycle(const struct cluster_pass *p, const char *state, jv
 
 /* ---- what runs ---- */
 
+#define HEALTH_INFO "ClusterHealthInfo" /* in clusterInfo, JSON as text */
+
 static jv cluster_info(struct cluster_pass *p)
 {
     const struct obs_flink *f = p->s->flink;
@@ -271,6 +273,17 @@ static jv cluster_info(struct cluster_pass *p)
     return jv_dup(p->a, OBJ({"flink-version", STR(f->version)}, {"flink-revision", STR(f->commit)},
                             {"total-cpu", STR(arena_printf(p->a, "%.10g", cpu))},
                             {"total-memory", STR(arena_printf(p->a, "%lld", (long long)memory))}));
+}
+
+/* As it was said last, while that is looked at. */
+static jv with_health(struct cluster_pass *p, jv info)
+{
+    const char *was = JV_STRING(p->status, "clusterInfo", HEALTH_INFO);
+
+    return jv_set(p->a, info, HEALTH_INFO,
+                  STR(p->health_told         ? p->health_told
+                      : health_is_checked(p) ? was
+                                             : NULL));
 }
 
 /* For the scale subresource (api-contract §1.6): of an application while its job runs, in mode
@@ -441,7 +454,7 @@ void report(struct cluster_pass *p)
     if (p->starts_job)
         status = jv_set(p->a, status, STARTED_JOB, STR(p->job_id));
     status = rescale_status(p, status);
-    status = jv_set(p->a, status, "clusterInfo", cluster_info(p));
+    status = jv_set(p->a, status, "clusterInfo", with_health(p, cluster_info(p)));
     status = jv_set(p->a, status, "error", STR(error_now));
     status = jv_set(p->a, status, "reconciliationStatus", recon);
     status = jv_set(p->a, status, "allocator", allocator(p));

@@ -35,6 +35,7 @@ static const struct {
     [ACT_STOP_JOB] = {"stop job", "job stopped", true},
     [ACT_FIND_SAVEPOINT] = {"look savepoint up", "savepoint looked up", true},
     [ACT_READ_STATE] = {"read last state", "last state read", true},
+    [ACT_READ_HEALTH] = {"read job metrics", "job metrics read", true},
     [ACT_READ_HA] = {"read high availability", "high availability read"},
     [ACT_RESCALE_JOB] = {"rescale job", "job rescaled", true},
 };
@@ -67,7 +68,7 @@ static bool made_after_all(const struct op *op)
 
 bool op_is_look(const struct op *op)
 {
-    return op->act->type == ACT_READ_STATE;
+    return op->act->type == ACT_READ_STATE || op->act->type == ACT_READ_HEALTH;
 }
 
 static void finish(void *arg)

@@ -1,5 +1,6 @@
 """What is done by itself when a job, or its JobManager, is gone: jobs that have failed are run again, JobManagers of jobs that have
 ended are taken away, deleted ones come back or do not."""
+import json
 import os
 import time
 
@@ -9,7 +10,7 @@ from lib.suite import test
 from applications import job_id, running, told
 from ha import counting, folder, goes_on, kept, numbers
 from matrix import each_series
-from scene import SOON, UP, cluster_ready, condition, gone, job_running, pods, state
+from scene import SOON, UP, cluster_ready, condition, gone, job_running, jobmanager, pods, state
 from world import need_bed
 import upgrades
 
@@ -158,6 +159,33 @@ def shut_down(run, series):
     run.kube.delete("flinkdep", run.ns, "demo")
     gone(run, "flinkdep", "demo", seconds=90)
     equal(kept(run), [], "ConfigMaps left")
+
+
+HEALTH = OPERATOR + "cluster.health-check."
+
+
+@each_series("a job that restarts too often is taken away and goes on from what high availability keeps; before, its counts are told")
+def unwell(run, series):
+    often = {"restart-strategy.type": "fixed-delay", "restart-strategy": "fixed-delay", "restart-strategy.fixed-delay.attempts": "1000",
+             "restart-strategy.fixed-delay.delay": "1 s"}
+    first, switch = start(run, "last-state", series, {
+        **often, HEALTH + "enabled": "true", HEALTH + "restarts.threshold": "3", HEALTH + "restarts.window": "1 min"})
+    pod, at = jobmanager(run)["metadata"]["uid"], len(numbers(run))
+    cr = wait("it is looked at", lambda: health(run), 60)
+    check(health(run)["numRestarts"] == 0 and health(run)["healthResult"]["healthy"], f"{cr}")
+    switch.on()
+    messages = wait("it is taken away", lambda: events(run, "RestartUnhealthyJob"), UP)
+    check("restarts.threshold" in messages[0], messages)
+    switch.off()
+    wait("another JobManager", lambda: jobmanager(run)["metadata"]["uid"] != pod, UP)
+    _, second = running(run)
+    equal(second, first, "the same job goes on")
+    goes_on(run, at, exactly=False)
+
+
+def health(run):
+    text = dig(run.kube.get("flinkdep", run.ns, "demo"), "status.clusterInfo.ClusterHealthInfo")
+    return text and json.loads(text)
 
 
 @test("a job that is done stays Ready without its JobManager, and does not run again", full=True)

@@ -16,6 +16,7 @@ static const char *const application_names[] = {"dog", "elk"};
 static const char *const job_names[] = {"j1", "j2", "j3", "j4", "j5", "j6"};
 
 #define RESTARTS_KEY "kubernetes.operator.job.restart.failed"
+#define HEALTH_KEY "kubernetes.operator.cluster.health-check."
 
 /* The mode of a cluster cannot change, so it goes by the name. */
 bool user_is_standalone(const char *cluster)
@@ -125,6 +126,8 @@ void user_apply_application(const struct user_application *u)
         {"kubernetes.operator.job.upgrade.last-state.job-cancel.enabled",
          u->cancels ? STR("true") : gone},
         {RESTARTS_KEY, u->restarts ? STR("true") : gone},
+        {HEALTH_KEY "enabled", u->checked ? STR("true") : gone},
+        {HEALTH_KEY "restarts.threshold", u->checked ? STR("1") : gone},
         {SIM_TTL_KEY, u->ttl ? STR(arena_printf(&a, "%d s", u->ttl)) : gone});
     jv args = ARR(STR("--parallelism"), STR(arena_printf(&a, "%d", u->parallelism)));
     jv job = OBJ({"jarURI", STR("local:///opt/flink/usrlib/job.jar")},
@@ -288,6 +291,7 @@ static void random_application(const char *name)
         .unavailable = !dice(8),
         .cancels = !dice(4),
         .restarts = !dice(3),
+        .checked = !dice(3),
         .ttl = dice(3) ? 0 : 1 + dice(60),
         .max_age = dice(4) ? 0 : dice(10),
         .ingress = !dice(4),

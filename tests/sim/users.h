@@ -36,6 +36,7 @@ struct user_application {
     bool suspended, unavailable; /* unavailable: without high availability */
     bool cancels;                /* the job, to go on from its last state */
     bool restarts;               /* a job that has failed */
+    bool checked;                /* and taken away when it restarts too often */
     int ttl;                     /* of the JobManager of a job that has ended, in s; 0: a day */
     bool native;                 /* by Flink's own allocation */
     bool ingress, route;
