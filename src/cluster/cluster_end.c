@@ -110,10 +110,11 @@ static void shut_down(struct cluster_pass *p)
 /* Another run of what is recorded, as if a change asked for it. */
 static void ask_for_another(struct cluster_pass *p)
 {
+    bool recorded = p->invalid || p->rolled_back;
+
     p->pending_conf = p->config.conf;
     p->pending_ha = p->config.ha_kubernetes;
-    p->pending = p->invalid ? p->recorded
-                            : spec_to_record(p->a, p->recorded, jv_get(p->cr, "spec"));
+    p->pending = recorded ? p->recorded : spec_to_record(p->a, p->recorded, jv_get(p->cr, "spec"));
 }
 
 void look_after_health(struct cluster_pass *p)

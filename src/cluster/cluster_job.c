@@ -126,7 +126,8 @@ void judge_job(struct cluster_pass *p)
     p->goes_on = !job_upgrading(p) ||
                  str_eq(JV_STRING(p->recorded, "job", "upgradeMode"), LAST_STATE);
     was_suspended = p->never_ran && !job_upgrading(p);
-    suspend = p->invalid ? was_suspended : p->spec.job.state == JOB_DESIRED_SUSPENDED;
+    suspend = p->invalid || p->rolled_back ? was_suspended
+                                           : p->spec.job.state == JOB_DESIRED_SUSPENDED;
     p->suspended = was_suspended && suspend;
     if (p->suspended && !p->invalid && job_redeploys(p->recorded, wanted)) {
         record_suspended(p, wanted, never_began);
@@ -309,6 +310,7 @@ void look_after_job(struct cluster_pass *p)
         p->pending = ABSENT; /* it has ended as what is recorded */
     look_after_end(p);
     look_after_health(p);
+    look_after_rollback(p);
     if (jv_present(p->pending)) {
         struct leavings left;
 
@@ -381,6 +383,9 @@ void tell_job(struct cluster_pass *p)
     if (p->runs_again && p->record_id)
         job_tell_restart(&p->plan, KIND_FLINKDEPLOYMENT, p->cr, p->record_restore,
                          &p->plan.memory.restart);
+    if (p->rolls_back && p->record_id)
+        plan_event(&p->plan, KIND_FLINKDEPLOYMENT, p->cr, true, "JobManagerDeployment", "Rollback",
+                   "Rolling back failed deployment.");
     if (p->unwell && p->record_id)
         plan_event(&p->plan, KIND_FLINKDEPLOYMENT, p->cr, true, "Job", "RestartUnhealthyJob",
                    arena_printf(p->a, "Restarting unhealthy job: %s", p->unwell));

@@ -19,19 +19,15 @@ const struct leavings left_nothing = {STATELESS, NULL}, never_began = {NULL, NUL
  * says something else. What a bad spec leaves out does not do away with state. */
 static const char *asked_mode(const struct cluster_pass *p, jv spec)
 {
-    if (p->invalid)
-        return str_or(JV_STRING(p->cr, "spec", "job", "upgradeMode"), LAST_STATE);
+    if (p->invalid || p->rolled_back)
+        return str_or(JV_STRING(p->cr, "spec", "job", "upgradeMode"),
+                      p->invalid ? LAST_STATE : STATELESS);
     return str_or(JV_STRING(spec, "job", "upgradeMode"), STATELESS);
 }
 
 bool wants_stateless(const struct cluster_pass *p, jv spec)
 {
     return !strcmp(asked_mode(p, spec), STATELESS);
-}
-
-bool job_upgrading(const struct cluster_pass *p)
-{
-    return str_eq(JV_STRING(p->status, "reconciliationStatus", "state"), "UPGRADING");
 }
 
 #define JOBSTORE_S 3600 /* jobstore.expiration-time */
@@ -337,7 +333,8 @@ bool job_has_left(struct cluster_pass *p, jv spec, struct leavings *ret)
     bool known;
 
     /* What does not do well is not asked to end in good order. */
-    if (p->unwell && w.by_ha && kept_by_ha(p, ret, &known))
+    if (w.by_ha && (p->unwell || (p->rolls_back && !wants_stateless(p, spec))) &&
+        kept_by_ha(p, ret, &known))
         return known;
     if (job_redeploys(p->recorded, spec) || wants_stateless(p, spec)) {
         *ret = p->never_ran && !str_eq(recorded_mode, LAST_STATE) ? never_began : left_nothing;

@@ -295,8 +295,7 @@ static void keep(struct cluster_pass *p)
 /* Somebody has deleted what was deployed, and it is not to be made again by itself. */
 static bool stays_missing(const struct cluster_pass *p)
 {
-    return !p->s->deployment && !operator_flag(p, RECOVERY_KEY, true) &&
-           str_eq(JV_STRING(p->status, "reconciliationStatus", "state"), "DEPLOYED");
+    return !p->s->deployment && !operator_flag(p, RECOVERY_KEY, true) && is_deployed(p);
 }
 
 void roll_out(struct cluster_pass *p)

@@ -109,7 +109,9 @@ void choose_replicas(struct cluster_config *c)
 /* What the operator itself acts on: a value that is not understood would be as good as none. */
 static void check_values(struct problems *p, const struct cluster_config *c)
 {
-    static const char *const keys[] = {RESTART_KEY,
+    static const char *const keys[] = {ROLLBACK_KEY,
+                                       READINESS_KEY,
+                                       RESTART_KEY,
                                        SHUTDOWN_KEY,
                                        RECOVERY_KEY,
                                        HEALTH "enabled",
@@ -131,13 +133,17 @@ static void check_values(struct problems *p, const struct cluster_config *c)
     }
 }
 
-/* What such an option needs beside it (api-contract §2.15, 7). */
+/* What such an option needs beside it (api-contract §2.15, 6 and 7). */
 static void check_options(struct problems *p, const struct cluster_config *c)
 {
     struct error err;
-    bool checks, recovers;
+    bool checks, recovers, rolls_back;
 
     check_values(p, c);
+    if (!flink_option_bool(&c->conf, ROLLBACK_KEY, &rolls_back, &err) && rolls_back && !c->ha)
+        problem_add(p, config_path(p, ROLLBACK_KEY),
+                    "needs " HA_TYPE_KEY ": kubernetes, which keeps what the former spec goes on "
+                    "from");
     if (!flink_option_bool(&c->conf, HEALTH "enabled", &checks, &err) && checks &&
         !flink_option_bool(&c->conf, RECOVERY_KEY, &recovers, &err) && !recovers)
         problem_add(p, config_path(p, HEALTH "enabled"),

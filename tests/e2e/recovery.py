@@ -225,3 +225,29 @@ def recovery(run):
     wait("told", lambda: events(run, "RecoverDeployment"), SOON)
     running(run)
     cluster_ready(run)
+
+
+def rolled_back(run, since):
+    """The resource when the former spec runs again, with no gap in what it counts."""
+    cr = told(run, "ROLLED_BACK", jobState="RUNNING", lifecycleState="ROLLED_BACK")
+    goes_on(run, since, exactly=False)
+    cr = wait("why is told", lambda: (lambda found: condition(found)["reason"] == "RolledBack" and found)(
+        run.kube.get("flinkdep", run.ns, "demo")), 60)
+    equal((condition(cr)["status"], condition(cr, "Stalled")["status"]), ("False", "True"), "Ready and Stalled")
+    check(events(run, "Rollback"), "no event")
+    return cr
+
+
+@each_series("a spec that does not come to run: the one before runs again where it was; asked for, it is only recorded", timeout=600)
+def rollback(run, series):
+    start(run, "last-state", series, {OPERATOR + "deployment.rollback.enabled": "true",
+                                      OPERATOR + "deployment.readiness.timeout": "20 s"})
+    at, image = len(numbers(run)), run.kube.get("flinkdep", run.ns, "demo")["spec"]["image"]
+    run.kube.patch("flinkdep", run.ns, "demo", {"spec": {"image": "flink:none-such"}})
+    cr = rolled_back(run, at)
+    check("none-such" in cr["status"]["reconciliationStatus"]["lastReconciledSpec"], "lastReconciledSpec is not the failed one")
+    pod = jobmanager(run)["metadata"]["uid"]
+    run.kube.patch("flinkdep", run.ns, "demo", {"spec": {"image": image}})
+    running(run)
+    equal(jobmanager(run)["metadata"]["uid"], pod, "the JobManager after the stable spec was asked for")
+    equal(dig(run.kube.get("flinkdep", run.ns, "demo"), "status.reconciliationStatus.state"), "DEPLOYED", "state")

@@ -160,7 +160,10 @@ static jv expand(struct arena *a, jv object, const char *hash)
 
 static char *recorded_hash(struct arena *a, jv cr)
 {
-    const char *text = JV_STRING(cr, "status", "reconciliationStatus", "lastReconciledSpec");
+    jv recon = JV_PATH(cr, "status", "reconciliationStatus");
+    const char *text = str_has_prefix(str_or_empty(JV_STRING(recon, "state")), "ROLL")
+                           ? JV_STRING(recon, "lastStableSpec")
+                           : JV_STRING(recon, "lastReconciledSpec");
     const char *started = JV_STRING(cr, "status", "startedSpecHash");
     jv js = JV_PATH(cr, "status", "jobStatus"), recorded = ABSENT;
     struct error err;
