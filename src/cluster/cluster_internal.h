@@ -129,6 +129,8 @@ const char *judge_as(struct cluster_pass *p, jv spec); /* cluster_judge.c */
 const char *judge_recorded(struct cluster_pass *p); /* cluster_judge.c */
 /** Stops the JobManager instead of what was planned; true when none runs or will. */
 bool halt(struct cluster_pass *p); /* cluster_rollout.c */
+/** Takes back what the roll-out has planned. */
+void drop_roll_out(struct cluster_pass *p); /* cluster_rollout.c */
 /** Takes a Deployment away, its pods first; false: there is none, or that is under way. */
 bool delete_deployment(struct cluster_pass *p,
                        const struct obs_deployment *d); /* cluster_rollout.c */

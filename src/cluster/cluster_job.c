@@ -282,7 +282,7 @@ static void record_pending(struct cluster_pass *p, struct leavings left)
 {
     /* What is recorded in this pass is made in the next one, and what was recorded no more; what of
      * that was a question is asked again. */
-    plan_drop(&p->plan, p->roll_out_from, p->roll_out_to);
+    drop_roll_out(p);
     p->plan.memory.ha.asked = -1;
     ha_forget(p);
     record(p, p->pending, left);

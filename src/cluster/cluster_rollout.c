@@ -136,11 +136,17 @@ static bool stopped(struct cluster_pass *p)
     return stopped_for(p, NULL);
 }
 
+void drop_roll_out(struct cluster_pass *p)
+{
+    plan_drop(&p->plan, p->roll_out_from, p->roll_out_to);
+    p->roll_out_to = p->roll_out_from;
+}
+
 bool halt(struct cluster_pass *p)
 {
     const struct obs_deployment *d = p->s->deployment;
 
-    plan_drop(&p->plan, p->roll_out_from, p->roll_out_to);
+    drop_roll_out(p);
     p->up_to_date = false;
     return (!d || d->meta.deleted_ms || stopped_for(p, p->job_id)) && no_jobmanagers(p);
 }
