@@ -71,6 +71,11 @@ struct cluster_config {
     const char *image_note; /* where the image came from when the spec has none, else NULL */
 };
 
+#define RECOVERY_KEY "kubernetes.operator.jm-deployment-recovery.enabled"
+#define ROLLBACK_KEY "kubernetes.operator.deployment.rollback.enabled"
+#define READINESS_KEY "kubernetes.operator.deployment.readiness.timeout"
+#define RESTART_KEY "kubernetes.operator.job.restart.failed"
+#define SHUTDOWN_KEY "kubernetes.operator.jm-deployment.shutdown-ttl"
 #define HA_TYPE_KEY "high-availability.type"
 #define SAVEPOINT_DIR_KEY "execution.checkpointing.savepoint-dir"
 #define CHECKPOINT_AGE_KEY "kubernetes.operator.job.upgrade.last-state.max.allowed.checkpoint.age"

@@ -205,6 +205,13 @@ struct flink_checkpoints {
 int flink_decode_checkpoints(struct arena *a, jv v, struct flink_checkpoints *ret,
                              struct error *err) MUST_CHECK;
 
+#define FLINK_HEALTH_METRICS "numRestarts,fullRestarts,numberOfCompletedCheckpoints"
+struct flink_health {
+    int64_t restarts, checkpoints; /* since its JobManager has it; -1: not told */
+};
+/** GET /jobs/:id/metrics?get=FLINK_HEALTH_METRICS */
+int flink_decode_health(jv v, struct flink_health *ret, struct error *err) MUST_CHECK;
+
 /**
  * An error body {"errors": ["…stack trace…"]} as its most useful line: the innermost cause that
  * says something, without packages, and without the class of Flink's own exceptions where the

@@ -42,6 +42,7 @@ enum action_type {
     ACT_FIND_SAVEPOINT, /* how that savepoint is */
     ACT_READ_STATE,     /* where the last state of a job is */
     ACT_READ_HA,        /* what Flink's high availability keeps of a cluster */
+    ACT_READ_HEALTH,    /* how a job does by its own metrics */
     ACT_RESCALE_JOB,    /* give vertices of a running job another parallelism, if they have not */
     ACT_TAKE_SAVEPOINT, /* of a job that runs on */
     ACT_TAKE_CHECKPOINT,
@@ -113,6 +114,9 @@ struct outcome {
     /* ACT_READ_STATE: when that was triggered, the newest checkpoint, and the newest that is still
      * in progress (epoch ms, -1: there is none); a savepoint is no checkpoint */
     int64_t taken_ms, checkpoint_ms, pending_ms;
+    /* ACT_READ_HEALTH: how often the job was started again, and how many checkpoints it has
+     * completed, in this JobManager; -1: not told */
+    int64_t restarts, checkpoints;
 };
 
 /* What Flink tells of the checkpoints of a job. */
@@ -163,6 +167,19 @@ struct rescale_notes {
     bool given_up;    /* it takes a new run */
 };
 struct rescale_notes rescale_notes_copy(struct arena *a, const struct rescale_notes *m);
+
+/* Notes about how the job of an application does. */
+struct health_notes {
+    const char *asker; /* of this job in this JobManager */
+    int64_t asked;     /* monotonic ms, -1 */
+    int64_t since;     /* when it had been started again so many times, -1: not known */
+    int64_t restarts;
+    int64_t grown; /* when it had completed so many checkpoints first */
+    int64_t checkpoints;
+    const char *unwell; /* why it has to go; NULL: it does well */
+};
+struct health_notes health_notes_initial(void);
+struct health_notes health_notes_copy(struct arena *a, const struct health_notes *m);
 
 /* ---- FlinkDeployment ---- */
 
@@ -222,6 +239,7 @@ struct cluster_memory {
     struct stop_memory stop; /* of the job of an application */
     struct stop_memory end;  /* where it has left its state when it ended */
     struct restart_notes restart;
+    struct health_notes health;
     bool shut_down_recorded; /* that its JobManager goes was put into the status… */
     bool shut_down_told;     /* …and that was written */
     int64_t job_ended;       /* by Flink's clock, epoch ms; -1: not known */

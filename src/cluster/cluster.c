@@ -30,6 +30,7 @@ struct cluster_memory cluster_memory_initial(void)
         .crowded_since = -1,
         .stop = stop_memory_initial(),
         .end = stop_memory_initial(),
+        .health = health_notes_initial(),
         .checkpoints = checkpoint_notes_initial(),
         .ha = {.asked = -1, .told = -1},
     };
@@ -54,6 +55,7 @@ struct cluster_memory cluster_memory_copy(struct arena *a, const struct cluster_
         copy.retries[i] = arena_strdup(a, m->retries[i]);
     copy.stop = stop_memory_copy(a, &m->stop);
     copy.end = stop_memory_copy(a, &m->end);
+    copy.health = health_notes_copy(a, &m->health);
     copy.rescale = rescale_notes_copy(a, &m->rescale);
     copy.checkpoints = checkpoint_notes_copy(a, &m->checkpoints);
     copy.ha.asker = m->ha.asker ? arena_strdup(a, m->ha.asker) : NULL;

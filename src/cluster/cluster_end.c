@@ -14,7 +14,6 @@
 #include "job_words.h"
 #include "status.h"
 
-#define TTL_KEY "kubernetes.operator.jm-deployment.shutdown-ttl"
 #define TTL_MAX_MS (1000LL * 365 * 86400 * 1000)
 
 static bool is_recorded_as_ended(const struct cluster_pass *p)
@@ -91,7 +90,7 @@ static void shut_down(struct cluster_pass *p)
     /* The CRD is of a former version and does not have the field. */
     if (m->shut_down_told || jv_bool_or(jv_get(js, SHUT_DOWN), false))
         return;
-    if (flink_option_duration(&p->config.conf, TTL_KEY, &ttl, &err))
+    if (flink_option_duration(&p->config.conf, SHUTDOWN_KEY, &ttl, &err))
         return;
     if (!str_to_int64(str_or_empty(JV_STRING(js, "updateTime")), &since))
         since = 0;
@@ -108,6 +107,25 @@ static void shut_down(struct cluster_pass *p)
     p->new_job_status = jv_set(p->a, js, SHUT_DOWN, BOOL(true));
 }
 
+/* Another run of what is recorded, as if a change asked for it. */
+static void ask_for_another(struct cluster_pass *p)
+{
+    bool recorded = p->invalid || p->rolled_back;
+
+    p->pending_conf = p->config.conf;
+    p->pending_ha = p->config.ha_kubernetes;
+    p->pending = recorded ? p->recorded : spec_to_record(p->a, p->recorded, jv_get(p->cr, "spec"));
+}
+
+void look_after_health(struct cluster_pass *p)
+{
+    if (!p->unchanged || p->suspended || jv_present(p->pending))
+        return;
+    p->unwell = job_unwell(p);
+    if (p->unwell)
+        ask_for_another(p);
+}
+
 void look_after_end(struct cluster_pass *p)
 {
     struct cluster_memory *m = &p->plan.memory;
@@ -120,10 +138,7 @@ void look_after_end(struct cluster_pass *p)
     }
     if (to_be_run_again(p)) {
         p->runs_again = true;
-        p->pending_conf = p->config.conf;
-        p->pending_ha = p->config.ha_kubernetes;
-        p->pending = p->invalid ? p->recorded
-                                : spec_to_record(p->a, p->recorded, jv_get(p->cr, "spec"));
+        ask_for_another(p);
         return;
     }
     /* While another run is to come its JobManager can tell of this one. */

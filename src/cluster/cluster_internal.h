@@ -20,7 +20,8 @@ struct cluster_pass {
     struct obs_meta meta;
 
     /* ---- judged: what is asked for, and what of it counts ---- */
-    jv recorded; /* spec that was recorded last; ABSENT: never deployed */
+    jv recorded; /* spec that was recorded last, or rolled back to; ABSENT: never deployed */
+    jv failed;   /* the one that did not come to run before that; ABSENT: none */
     jv target;   /* spec to work towards: the current one, or the recorded one if that is bad */
     const char *invalid; /* why the current spec is not taken; NULL: it is */
     bool lost;           /* …or nothing may be done at all (record_lost) */
@@ -38,6 +39,10 @@ struct cluster_pass {
     bool never_ran;                    /* the recorded run has not been seen in Flink */
     bool goes_on;               /* the recorded run goes on from what high availability keeps */
     bool over;                  /* it has ended, and its JobManager is gone or has to go */
+    bool rolled_back;           /* what is asked for is what did not come to run */
+    bool rolls_back;            /* what is recorded does not come to run, what ran before shall */
+    const char *unwell;         /* why it is taken away and goes on from what is kept; NULL: not */
+    const char *health_told;    /* what the status is to say of how it does; NULL: what it says */
     bool runs_again;            /* it has failed, and another run takes its place */
     bool suspended;             /* it is recorded as suspended, and nothing else is asked for */
     jv pending;                 /* spec to record as soon as the job has ended; ABSENT: none */
@@ -108,7 +113,6 @@ struct owner deployment_owner(const struct cluster_pass *p);
 struct desired_input desired_of(struct cluster_pass *p);
 
 #define STOPPING "stopping the JobManager"
-#define RECOVERY_KEY "kubernetes.operator.jm-deployment-recovery.enabled"
 
 /** Plans a server-side apply. now: the object as it is known, NULL if there is none of ours. */
 void plan_apply(struct cluster_pass *p, enum kube_kind kind, const char *name,
@@ -125,6 +129,8 @@ const char *judge_as(struct cluster_pass *p, jv spec); /* cluster_judge.c */
 const char *judge_recorded(struct cluster_pass *p); /* cluster_judge.c */
 /** Stops the JobManager instead of what was planned; true when none runs or will. */
 bool halt(struct cluster_pass *p); /* cluster_rollout.c */
+/** Takes back what the roll-out has planned. */
+void drop_roll_out(struct cluster_pass *p); /* cluster_rollout.c */
 /** Takes a Deployment away, its pods first; false: there is none, or that is under way. */
 bool delete_deployment(struct cluster_pass *p,
                        const struct obs_deployment *d); /* cluster_rollout.c */
@@ -178,6 +184,32 @@ bool is_over(const struct cluster_pass *p);
 /** What becomes of a job that has ended: its state is recorded, it is run again (p->pending), or
  * its JobManager goes. */
 void look_after_end(struct cluster_pass *p);
+/** One that runs and does not do well: another run (p->pending). */
+void look_after_health(struct cluster_pass *p);
+
+/* ---- cluster_rollback.c ---- */
+
+/** The recorded run is being, or has been, seen in Flink; of a session cluster, its JobManager. */
+bool is_deployed(const struct cluster_pass *p);
+/** What runs, or is to run, instead of what is recorded: fills p->failed and p->recorded. */
+void judge_rollback(struct cluster_pass *p);
+/** Whether this spec only asks for what did not come to run. */
+bool asks_for_failed(struct cluster_pass *p, jv current);
+/** Goes back to what ran before when the time is up: p->pending. */
+void look_after_rollback(struct cluster_pass *p);
+/** What is recorded stays the spec that did not come to run… */
+bool keeps_failed(const struct cluster_pass *p);
+/** …and the state of the reconciliation is this. */
+const char *rollback_state(const struct cluster_pass *p);
+const char *rolled_back_text(void);
+/** What is recorded has been seen to do what it is there for. */
+bool works(const struct cluster_pass *p); /* cluster_report.c */
+
+/* ---- cluster_health.c ---- */
+
+bool health_is_checked(const struct cluster_pass *p);
+/** Why the job has to be taken away, NULL: it does well, or nobody asks; finds that out. */
+const char *job_unwell(struct cluster_pass *p);
 
 /* ---- cluster_rescale.c ---- */
 

@@ -126,7 +126,8 @@ void judge_job(struct cluster_pass *p)
     p->goes_on = !job_upgrading(p) ||
                  str_eq(JV_STRING(p->recorded, "job", "upgradeMode"), LAST_STATE);
     was_suspended = p->never_ran && !job_upgrading(p);
-    suspend = p->invalid ? was_suspended : p->spec.job.state == JOB_DESIRED_SUSPENDED;
+    suspend = p->invalid || p->rolled_back ? was_suspended
+                                           : p->spec.job.state == JOB_DESIRED_SUSPENDED;
     p->suspended = was_suspended && suspend;
     if (p->suspended && !p->invalid && job_redeploys(p->recorded, wanted)) {
         record_suspended(p, wanted, never_began);
@@ -281,11 +282,12 @@ static void record_pending(struct cluster_pass *p, struct leavings left)
 {
     /* What is recorded in this pass is made in the next one, and what was recorded no more; what of
      * that was a question is asked again. */
-    plan_drop(&p->plan, p->roll_out_from, p->roll_out_to);
+    drop_roll_out(p);
     p->plan.memory.ha.asked = -1;
     ha_forget(p);
     record(p, p->pending, left);
     p->plan.memory.stop = stop_memory_initial(); /* the next run may have the same id */
+    p->plan.memory.health = health_notes_initial();
     job_restart_forget(&p->plan.memory.restart);
     if (!p->runs_again)
         p->plan.memory.restart.failures = 0;
@@ -307,6 +309,8 @@ void look_after_job(struct cluster_pass *p)
         !job_stop_begun(jv_get(p->status, "jobStatus"), &p->plan.memory.stop, p->job_state))
         p->pending = ABSENT; /* it has ended as what is recorded */
     look_after_end(p);
+    look_after_health(p);
+    look_after_rollback(p);
     if (jv_present(p->pending)) {
         struct leavings left;
 
@@ -379,6 +383,12 @@ void tell_job(struct cluster_pass *p)
     if (p->runs_again && p->record_id)
         job_tell_restart(&p->plan, KIND_FLINKDEPLOYMENT, p->cr, p->record_restore,
                          &p->plan.memory.restart);
+    if (p->rolls_back && p->record_id)
+        plan_event(&p->plan, KIND_FLINKDEPLOYMENT, p->cr, true, "JobManagerDeployment", "Rollback",
+                   "Rolling back failed deployment.");
+    if (p->unwell && p->record_id)
+        plan_event(&p->plan, KIND_FLINKDEPLOYMENT, p->cr, true, "Job", "RestartUnhealthyJob",
+                   arena_printf(p->a, "Restarting unhealthy job: %s", p->unwell));
     if (p->record_suspended && jv_present(p->recorded))
         plan_event(&p->plan, KIND_FLINKDEPLOYMENT, p->cr, false, "JobManagerDeployment",
                    "Suspended", "Suspending existing deployment.");

@@ -89,6 +89,7 @@ void judge(struct cluster_pass *p)
     jv current = jv_get(p->cr, "spec");
 
     p->recorded = recorded_spec(p->a, p->cr);
+    judge_rollback(p);
     p->invalid = JV_STRING(p->cr, KUBE_UNREADABLE);
     if (!p->invalid)
         p->invalid = judge_as(p, spec_to_record(p->a, p->recorded, current));
@@ -107,7 +108,8 @@ void judge(struct cluster_pass *p)
         p->usable = false;
         return;
     }
-    if (p->invalid)
+    p->rolled_back = !p->invalid && asks_for_failed(p, current);
+    if (p->invalid || p->rolled_back)
         (void)judge_recorded(p); /* it was valid once */
     p->target_hash = deployment_spec_hash(p->a, p->target);
     p->recording = !jv_present(p->recorded) ||

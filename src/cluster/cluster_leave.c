@@ -19,19 +19,15 @@ const struct leavings left_nothing = {STATELESS, NULL}, never_began = {NULL, NUL
  * says something else. What a bad spec leaves out does not do away with state. */
 static const char *asked_mode(const struct cluster_pass *p, jv spec)
 {
-    if (p->invalid)
-        return str_or(JV_STRING(p->cr, "spec", "job", "upgradeMode"), LAST_STATE);
+    if (p->invalid || p->rolled_back)
+        return str_or(JV_STRING(p->cr, "spec", "job", "upgradeMode"),
+                      p->invalid ? LAST_STATE : STATELESS);
     return str_or(JV_STRING(spec, "job", "upgradeMode"), STATELESS);
 }
 
 bool wants_stateless(const struct cluster_pass *p, jv spec)
 {
     return !strcmp(asked_mode(p, spec), STATELESS);
-}
-
-bool job_upgrading(const struct cluster_pass *p)
-{
-    return str_eq(JV_STRING(p->status, "reconciliationStatus", "state"), "UPGRADING");
 }
 
 #define JOBSTORE_S 3600 /* jobstore.expiration-time */
@@ -124,6 +120,17 @@ static bool left_to_ha(struct cluster_pass *p, struct leavings *ret, bool *ret_k
     if (kept == HA_CHECKPOINT)
         *ret = (struct leavings){LAST_STATE, RESTORE_LAST_STATE};
     return kept == HA_UNKNOWN || kept == HA_CHECKPOINT;
+}
+
+/* The same of a job that runs: without a checkpoint it is where it began. */
+static bool kept_by_ha(struct cluster_pass *p, struct leavings *ret, bool *ret_known)
+{
+    if (left_to_ha(p, ret, ret_known))
+        return true;
+    if (p->plan.memory.ha.kept != HA_JOB)
+        return false;
+    *ret = (struct leavings){LAST_STATE, p->restore_path};
+    return true;
 }
 
 /* By Flink's API, while the job runs: with a savepoint, or by cancelling it. */
@@ -360,6 +367,10 @@ bool job_has_left(struct cluster_pass *p, jv spec, struct leavings *ret)
     enum upgrade_mode mode;
     bool known;
 
+    /* What does not do well is not asked to end in good order. */
+    if (w.by_ha && (p->unwell || (p->rolls_back && !wants_stateless(p, spec))) &&
+        kept_by_ha(p, ret, &known))
+        return known;
     if (job_redeploys(p->recorded, spec) || wants_stateless(p, spec)) {
         *ret = p->never_ran && !str_eq(recorded_mode, LAST_STATE) ? never_began : left_nothing;
         return job_stopped(p);
@@ -376,14 +387,8 @@ bool job_has_left(struct cluster_pass *p, jv spec, struct leavings *ret)
     }
     if (answers_soon(p, &w))
         return false;
-    if (w.by_ha && !w.only_saves) {
-        if (left_to_ha(p, ret, &known))
-            return known;
-        if (p->plan.memory.ha.kept == HA_JOB) { /* without a checkpoint it is where it began */
-            *ret = (struct leavings){LAST_STATE, p->restore_path};
-            return true;
-        }
-    }
+    if (w.by_ha && !w.only_saves && kept_by_ha(p, ret, &known))
+        return known;
     if (has_not_begun(p, &known)) {
         *ret = never_began;
         return will_not_begin(p);

@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "cluster_internal.h"
+#include "application.h"
 #include "flinkop/arena.h"
 #include "flinkop/json.h"
 #include "flinkop/str.h"
@@ -38,12 +38,20 @@ static bool job_well(const struct cluster_pass *p)
 
 static bool ready(const struct cluster_pass *p)
 {
+    if (p->rolled_back)
+        return false;
     if (p->suspended || (p->over && p->job_state == JOB_FINISHED && !jv_present(p->pending)))
         return p->down && !p->invalid && !p->meta.deleted_ms;
     if (p->application && !job_well(p))
         return false;
     return p->jm == JM_READY && p->up_to_date && !p->invalid && !refusal(p)->reason && !p->former &&
            !p->meta.deleted_ms;
+}
+
+/* It runs again as it did before, which is not what is asked for. */
+static bool tells_rollback(const struct cluster_pass *p)
+{
+    return p->rolled_back && p->jm == JM_READY && p->up_to_date && job_well(p);
 }
 
 /* ---- conditions ---- */
@@ -128,6 +136,8 @@ struct obs_cause describe(struct cluster_pass *p)
                                          : "")};
     if (p->progress)
         return (struct obs_cause){"RollingOut", p->progress};
+    if (tells_rollback(p))
+        return (struct obs_cause){"RolledBack", rolled_back_text()};
     if (p->application && (p->suspended || p->over || p->jm == JM_READY))
         return describe_job(p);
     return (struct obs_cause){jm_texts[p->jm].reason, jm_texts[p->jm].message};
@@ -153,7 +163,7 @@ static jv conditions(struct cluster_pass *p)
     bool ok = ready(p);
     bool failed = p->application && !p->recording && !p->runs_again && p->job_state == JOB_FAILED;
     bool stalled = p->invalid || refusal(p)->reason || p->jm == JM_ERROR || p->blocked ||
-                   p->former_stuck || failed || p->job_missing || p->missing ||
+                   p->former_stuck || failed || p->job_missing || p->missing || tells_rollback(p) ||
                    str_eq(p->stop_trouble.reason, UPGRADE_FAILED);
     struct condition list[6] = {
         {"Ready", ok, why.reason, why.message},
@@ -201,12 +211,19 @@ static const char *error(struct cluster_pass *p)
 /* ---- reconciliation ---- */
 
 /* What is recorded has been seen to do what it is there for. */
-static bool works(const struct cluster_pass *p)
+bool works(const struct cluster_pass *p)
 {
     if (p->suspended)
         return p->down;
     return p->jm == JM_READY && p->up_to_date && !refusal(p)->reason &&
            (!p->application || job_well(p));
+}
+
+/* What runs from a state that the user has chosen is not left for another one by itself. */
+static bool chosen_state(const struct cluster_pass *p)
+{
+    return p->application && jv_present(p->recorded) && p->recording &&
+           job_redeploys(p->recorded, p->target);
 }
 
 static jv reconciliation(struct cluster_pass *p, const char **ret_state)
@@ -220,11 +237,23 @@ static jv reconciliation(struct cluster_pass *p, const char **ret_state)
     *ret_state = state;
     if (p->lost) /* what cannot be read may be put back */
         return old;
-    if (p->held && !jv_equal(p->target, p->recorded)) {
+    if (keeps_failed(p)) {
+        *ret_state = rollback_state(p);
+        return jv_set(
+            p->a,
+            jv_set(p->a, old, "reconciliationTimestamp", p->recording ? INT(p->s->wall) : stamp),
+            "state", STR(*ret_state));
+    }
+    if (jv_present(p->failed)) /* what ran before is asked for */
+        state = job_upgrading(p) ? "UPGRADING" : "DEPLOYED";
+    if (p->held && (!jv_equal(p->target, p->recorded) || jv_present(p->failed))) {
+        bool was_stable = stable && str_eq(stable, text);
+
         text = record_text(p->a, p->target, !jv_present(p->recorded));
         stamp = INT(p->s->wall);
-        if (!p->recording && !p->deployed) /* nothing that restarts: as stable as before */
-            stable = stable ? text : NULL;
+        /* Nothing that restarts: as stable as before. */
+        if ((!p->recording && !p->deployed && was_stable) || chosen_state(p))
+            stable = text;
     }
     if (p->recording)
         state = p->record_suspended ? "DEPLOYED" : "UPGRADING";
@@ -246,16 +275,20 @@ static const char *lifecycle(const struct cluster_pass *p, const char *state, jv
         return "DELETING";
     if (!last)
         return failed ? "FAILED" : "CREATED";
-    if (!strcmp(state, "UPGRADING"))
-        return "UPGRADING";
+    if (!strcmp(state, "UPGRADING") || !strcmp(state, "ROLLING_BACK"))
+        return state;
     if (p->suspended || p->record_suspended)
         return "SUSPENDED";
     if (p->application && p->job_state == JOB_FAILED)
         return "FAILED";
+    if (!strcmp(state, "ROLLED_BACK"))
+        return state;
     return str_eq(last, JV_STRING(recon, "lastStableSpec")) ? "STABLE" : "DEPLOYED";
 }
 
 /* ---- what runs ---- */
+
+#define HEALTH_INFO "ClusterHealthInfo" /* in clusterInfo, JSON as text */
 
 static jv cluster_info(struct cluster_pass *p)
 {
@@ -271,6 +304,17 @@ static jv cluster_info(struct cluster_pass *p)
     return jv_dup(p->a, OBJ({"flink-version", STR(f->version)}, {"flink-revision", STR(f->commit)},
                             {"total-cpu", STR(arena_printf(p->a, "%.10g", cpu))},
                             {"total-memory", STR(arena_printf(p->a, "%lld", (long long)memory))}));
+}
+
+/* As it was said last, while that is looked at. */
+static jv with_health(struct cluster_pass *p, jv info)
+{
+    const char *was = JV_STRING(p->status, "clusterInfo", HEALTH_INFO);
+
+    return jv_set(p->a, info, HEALTH_INFO,
+                  STR(p->health_told         ? p->health_told
+                      : health_is_checked(p) ? was
+                                             : NULL));
 }
 
 /* For the scale subresource (api-contract §1.6): of an application while its job runs, in mode
@@ -352,8 +396,7 @@ static bool is_recovered(const struct cluster_pass *p)
 {
     const char *was = JV_STRING(p->status, "jobManagerDeploymentStatus");
 
-    return !p->s->deployment && p->jm == JM_DEPLOYING && !p->recording &&
-           str_eq(JV_STRING(p->status, "reconciliationStatus", "state"), "DEPLOYED") &&
+    return !p->s->deployment && p->jm == JM_DEPLOYING && !p->recording && is_deployed(p) &&
            !jv_present(p->pending) &&
            (str_eq(was, jm_status_name(JM_READY)) ||
             str_eq(was, jm_status_name(JM_DEPLOYED_NOT_READY)));
@@ -374,7 +417,8 @@ static void tell(struct cluster_pass *p, const char *error_now)
     if (p->recording && !p->record_suspended && !jv_present(p->recorded))
         plan_event(plan, KIND_FLINKDEPLOYMENT, cr, false, "JobManagerDeployment", "Submit",
                    "Starting deployment");
-    else if ((p->recording || p->rescaled) && jv_present(p->recorded) && spec_changes(p))
+    else if ((p->recording || p->rescaled) && !p->rolls_back && jv_present(p->recorded) &&
+             spec_changes(p))
         plan_event(plan, KIND_FLINKDEPLOYMENT, cr, false, "JobManagerDeployment", "SpecChanged",
                    arena_printf(p->a,
                                 "%s change(s) detected (Diff: %s), starting "
@@ -441,7 +485,7 @@ void report(struct cluster_pass *p)
     if (p->starts_job)
         status = jv_set(p->a, status, STARTED_JOB, STR(p->job_id));
     status = rescale_status(p, status);
-    status = jv_set(p->a, status, "clusterInfo", cluster_info(p));
+    status = jv_set(p->a, status, "clusterInfo", with_health(p, cluster_info(p)));
     status = jv_set(p->a, status, "error", STR(error_now));
     status = jv_set(p->a, status, "reconciliationStatus", recon);
     status = jv_set(p->a, status, "allocator", allocator(p));

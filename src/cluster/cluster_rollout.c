@@ -136,11 +136,17 @@ static bool stopped(struct cluster_pass *p)
     return stopped_for(p, NULL);
 }
 
+void drop_roll_out(struct cluster_pass *p)
+{
+    plan_drop(&p->plan, p->roll_out_from, p->roll_out_to);
+    p->roll_out_to = p->roll_out_from;
+}
+
 bool halt(struct cluster_pass *p)
 {
     const struct obs_deployment *d = p->s->deployment;
 
-    plan_drop(&p->plan, p->roll_out_from, p->roll_out_to);
+    drop_roll_out(p);
     p->up_to_date = false;
     return (!d || d->meta.deleted_ms || stopped_for(p, p->job_id)) && no_jobmanagers(p);
 }
@@ -295,8 +301,7 @@ static void keep(struct cluster_pass *p)
 /* Somebody has deleted what was deployed, and it is not to be made again by itself. */
 static bool stays_missing(const struct cluster_pass *p)
 {
-    return !p->s->deployment && !operator_flag(p, RECOVERY_KEY, true) &&
-           str_eq(JV_STRING(p->status, "reconciliationStatus", "state"), "DEPLOYED");
+    return !p->s->deployment && !operator_flag(p, RECOVERY_KEY, true) && is_deployed(p);
 }
 
 void roll_out(struct cluster_pass *p)

@@ -5,12 +5,12 @@
 
 #include "flinkop/arena.h"
 #include "flinkop/clock.h"
+#include "flinkop/cluster_config.h"
 #include "flinkop/desired.h"
 #include "flinkop/str.h"
 #include "job_words.h"
 #include "status.h"
 
-#define RESTART_KEY "kubernetes.operator.job.restart.failed"
 /* The first time at once; what fails again and again is run some hundred times a day. */
 #define RETRY_MS 10000
 #define RETRY_MAX_MS 600000

@@ -11,9 +11,8 @@
 #define ERROR_MESSAGE_MAX 2048 /* kubernetes.operator.exception.field.max.length */
 #define CONDITION_MESSAGE_MAX 2048
 
-jv recorded_spec(struct arena *a, jv cr)
+static jv spec_in(struct arena *a, const char *text)
 {
-    const char *text = JV_STRING(cr, "status", "reconciliationStatus", "lastReconciledSpec");
     struct error err;
     jv v;
 
@@ -22,6 +21,16 @@ jv recorded_spec(struct arena *a, jv cr)
     if (jv_present(jv_get(v, "resource_metadata")) || jv_present(jv_get(v, "spec")))
         return jv_get(v, "spec");
     return jv_set(a, v, "apiVersion", ABSENT); /* the oldest form: the spec itself */
+}
+
+jv recorded_spec(struct arena *a, jv cr)
+{
+    return spec_in(a, JV_STRING(cr, "status", "reconciliationStatus", "lastReconciledSpec"));
+}
+
+jv stable_spec(struct arena *a, jv cr)
+{
+    return spec_in(a, JV_STRING(cr, "status", "reconciliationStatus", "lastStableSpec"));
 }
 
 #define RECORD "status.reconciliationStatus.lastReconciledSpec"
@@ -39,7 +48,8 @@ const char *record_lost(struct arena *a, jv cr, jv recorded, bool has_id)
     jv status = jv_get(cr, "status"), record = jv_get(status, "reconciliationStatus"),
        id = JV_PATH(status, "jobStatus", "jobId");
     bool named = flink_id_valid(jv_string(id));
-    bool runs = str_eq(JV_STRING(record, "state"), "DEPLOYED") &&
+    bool runs = (str_eq(JV_STRING(record, "state"), "DEPLOYED") ||
+                 str_eq(JV_STRING(record, "state"), "ROLLED_BACK")) &&
                 !str_eq(JV_STRING(recorded, "job", "state"), "suspended");
     const char *wrong = NULL;
 

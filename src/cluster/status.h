@@ -11,6 +11,8 @@
 /** The spec in status.reconciliationStatus.lastReconciledSpec; ABSENT if there is none or it cannot
  * be read. Older forms of it are understood. */
 jv recorded_spec(struct arena *a, jv cr);
+/** The same of the one that was seen to run last, in status.reconciliationStatus.lastStableSpec. */
+jv stable_spec(struct arena *a, jv cr);
 /** Why nothing may be done with a job: it has run, or may have, and the record of how cannot be
  * read, so that another run would be a second one, or one without its state. NULL: that is not so.
  * recorded: of recorded_spec; has_id: what runs has been given an id. */

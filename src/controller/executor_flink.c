@@ -314,6 +314,19 @@ static void on_state(void *arg, const struct flink_answer *answer)
     op_end(op, &err);
 }
 
+static void on_health(void *arg, const struct flink_answer *answer)
+{
+    struct op *op = arg;
+    struct error err = *answer->err;
+    struct flink_health health = {-1, -1};
+
+    if (err.code == ERR_NONE && flink_decode_health(answer->body, &health, &err))
+        health = (struct flink_health){-1, -1};
+    op->outcome.restarts = health.restarts;
+    op->outcome.checkpoints = health.checkpoints;
+    op_end(op, &err);
+}
+
 /* Asked for once more after an answer that was lost, it is there. */
 static void on_requirements(void *arg, const struct flink_answer *answer)
 {
@@ -407,6 +420,10 @@ void op_start_flink(struct op *op)
     case ACT_FIND_DISPOSAL:
         ask(op, "GET", arena_printf(a, "/savepoint-disposal/%s", op->act->stop->trigger),
             on_disposal);
+        break;
+    case ACT_READ_HEALTH:
+        ask(op, "GET", arena_printf(a, "/jobs/%s/metrics?get=" FLINK_HEALTH_METRICS, job),
+            on_health);
         break;
     default:
         BUG("action %d is not about Flink", op->act->type);

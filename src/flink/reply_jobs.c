@@ -272,6 +272,38 @@ int flink_decode_checkpoints(struct arena *a, jv v, struct flink_checkpoints *re
     return decode_end(&d);
 }
 
+/* "12", or "NaN" where there is nothing to count. */
+static int64_t metric(jv item)
+{
+    const char *text = JV_STRING(item, "value");
+    int64_t n;
+
+    return text && str_to_int64(text, &n) && n >= 0 ? n : -1;
+}
+
+int flink_decode_health(jv v, struct flink_health *ret, struct error *err)
+{
+    struct decoder d = {"GET /jobs/:id/metrics", err, false};
+    int64_t full = -1;
+
+    *ret = (struct flink_health){-1, -1};
+    if (v.type != JV_ARR)
+        decode_fail(&d, AT(NULL, "metrics"), "a list", v);
+    jv_foreach (item, v) {
+        const char *id = JV_STRING(*item, "id");
+
+        if (str_eq(id, "numRestarts"))
+            ret->restarts = metric(*item);
+        else if (str_eq(id, "fullRestarts"))
+            full = metric(*item);
+        else if (str_eq(id, "numberOfCompletedCheckpoints"))
+            ret->checkpoints = metric(*item);
+    }
+    if (ret->restarts < 0)
+        ret->restarts = full;
+    return decode_end(&d);
+}
+
 bool flink_job_runs_whole(const struct flink_job *j)
 {
     return j->state == JOB_RUNNING && j->tasks_total > 0 && !j->pending_operators &&

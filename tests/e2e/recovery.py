@@ -1,5 +1,6 @@
 """What is done by itself when a job, or its JobManager, is gone: jobs that have failed are run again, JobManagers of jobs that have
 ended are taken away, deleted ones come back or do not."""
+import json
 import os
 import time
 
@@ -9,7 +10,7 @@ from lib.suite import test
 from applications import job_id, running, told
 from ha import counting, folder, goes_on, kept, numbers
 from matrix import each_series
-from scene import SOON, UP, cluster_ready, condition, gone, job_running, pods, state
+from scene import SOON, UP, cluster_ready, condition, gone, job_running, jobmanager, pods, state
 from world import need_bed
 import upgrades
 
@@ -160,6 +161,33 @@ def shut_down(run, series):
     equal(kept(run), [], "ConfigMaps left")
 
 
+HEALTH = OPERATOR + "cluster.health-check."
+
+
+@each_series("a job that restarts too often is taken away and goes on from what high availability keeps; before, its counts are told")
+def unwell(run, series):
+    often = {"restart-strategy.type": "fixed-delay", "restart-strategy": "fixed-delay", "restart-strategy.fixed-delay.attempts": "1000",
+             "restart-strategy.fixed-delay.delay": "1 s"}
+    first, switch = start(run, "last-state", series, {
+        **often, HEALTH + "enabled": "true", HEALTH + "restarts.threshold": "3", HEALTH + "restarts.window": "1 min"})
+    pod, at = jobmanager(run)["metadata"]["uid"], len(numbers(run))
+    cr = wait("it is looked at", lambda: health(run), 60)
+    check(health(run)["numRestarts"] == 0 and health(run)["healthResult"]["healthy"], f"{cr}")
+    switch.on()
+    messages = wait("it is taken away", lambda: events(run, "RestartUnhealthyJob"), UP)
+    check("restarts.threshold" in messages[0], messages)
+    switch.off()
+    wait("another JobManager", lambda: jobmanager(run)["metadata"]["uid"] != pod, UP)
+    _, second = running(run)
+    equal(second, first, "the same job goes on")
+    goes_on(run, at, exactly=False)
+
+
+def health(run):
+    text = dig(run.kube.get("flinkdep", run.ns, "demo"), "status.clusterInfo.ClusterHealthInfo")
+    return text and json.loads(text)
+
+
 @test("a job that is done stays Ready without its JobManager, and does not run again", full=True)
 def done(run):
     run.kube.apply(application(run.ns, args=["--count", "500", "--rate", "1000"],
@@ -197,3 +225,29 @@ def recovery(run):
     wait("told", lambda: events(run, "RecoverDeployment"), SOON)
     running(run)
     cluster_ready(run)
+
+
+def rolled_back(run, since):
+    """The resource when the former spec runs again, with no gap in what it counts."""
+    cr = told(run, "ROLLED_BACK", jobState="RUNNING", lifecycleState="ROLLED_BACK")
+    goes_on(run, since, exactly=False)
+    cr = wait("why is told", lambda: (lambda found: condition(found)["reason"] == "RolledBack" and found)(
+        run.kube.get("flinkdep", run.ns, "demo")), 60)
+    equal((condition(cr)["status"], condition(cr, "Stalled")["status"]), ("False", "True"), "Ready and Stalled")
+    check(events(run, "Rollback"), "no event")
+    return cr
+
+
+@each_series("a spec that does not come to run: the one before runs again where it was; asked for, it is only recorded", timeout=600)
+def rollback(run, series):
+    start(run, "last-state", series, {OPERATOR + "deployment.rollback.enabled": "true",
+                                      OPERATOR + "deployment.readiness.timeout": "20 s"})
+    at, image = len(numbers(run)), run.kube.get("flinkdep", run.ns, "demo")["spec"]["image"]
+    run.kube.patch("flinkdep", run.ns, "demo", {"spec": {"image": "flink:none-such"}})
+    cr = rolled_back(run, at)
+    check("none-such" in cr["status"]["reconciliationStatus"]["lastReconciledSpec"], "lastReconciledSpec is not the failed one")
+    pod = jobmanager(run)["metadata"]["uid"]
+    run.kube.patch("flinkdep", run.ns, "demo", {"spec": {"image": image}})
+    running(run)
+    equal(jobmanager(run)["metadata"]["uid"], pod, "the JobManager after the stable spec was asked for")
+    equal(dig(run.kube.get("flinkdep", run.ns, "demo"), "status.reconciliationStatus.state"), "DEPLOYED", "state")

@@ -51,11 +51,14 @@ static void decode_operations(struct arena *a, jv v)
     struct flink_exception *e;
     struct flink_operation o;
     struct flink_checkpoints c;
+    struct flink_health h;
     char id[FLINK_ID_LEN + 1];
     const char *jar;
     struct flink_jar *jars;
     size_t n;
 
+    if (!flink_decode_health(v, &h, NULL))
+        must(h.restarts >= -1 && h.checkpoints >= -1);
     if (!flink_decode_exception_history(a, v, &e, &n, NULL))
         for (size_t i = 0; i < n; i++) {
             must_be_clean(e[i].text, FLINK_MAX_ERROR);

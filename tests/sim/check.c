@@ -95,15 +95,26 @@ static struct object *cluster_of(const struct object *o)
     return api_get(KIND_FLINKDEPLOYMENT, object_label(o, LABEL_APP));
 }
 
+/* What was rolled back to counts instead of what was recorded before; how far that is, is told by
+ * the state of the reconciliation. */
 jv check_spec_in(struct arena *a, jv status)
 {
-    const char *text = JV_STRING(status, "reconciliationStatus", "lastReconciledSpec");
+    jv recon = jv_get(status, "reconciliationStatus");
+    const char *phase = str_or_empty(JV_STRING(recon, "state"));
+    bool back = str_has_prefix(phase, "ROLL");
+    const char *text = JV_STRING(recon, back ? "lastStableSpec" : "lastReconciledSpec");
     struct error err;
     jv v;
 
     if (!text || json_parse(a, text, strlen(text), &v, &err))
         return ABSENT;
-    return jv_get(v, "spec");
+    v = jv_get(v, "spec");
+    return strcmp(phase, "ROLLING_BACK") ? v : JV_SET_PATH(a, v, STR("suspended"), "job", "state");
+}
+
+bool check_rolled_back(const struct object *cr)
+{
+    return str_has_prefix(JV_STRING(cr->at->v, "status", "reconciliationStatus", "state"), "ROLL");
 }
 
 jv check_recorded_spec(struct arena *a, const struct object *cr)

@@ -16,6 +16,7 @@ struct kube_event;
 struct tm;
 
 /** The spec in reconciliationStatus.lastReconciledSpec of a status, ABSENT if there is none. */
+bool check_rolled_back(const struct object *cr);
 jv check_spec_in(struct arena *a, jv status);
 jv check_recorded_spec(struct arena *a, const struct object *cr);
 

@@ -57,7 +57,7 @@ static jv effective(struct arena *a, const struct object *cr)
 {
     jv recorded = check_recorded_spec(a, cr);
 
-    return jv_present(recorded) && user_spec_valid(cr)
+    return jv_present(recorded) && user_spec_valid(cr) && !check_rolled_back(cr)
                ? spec_to_record(a, recorded, jv_get(cr->at->v, "spec"))
                : recorded;
 }
@@ -268,8 +268,10 @@ static const char *job_runs(struct arena *a, const struct object *cr, struct jm 
         return arena_printf(a, "%s: the operator has cancelled its job, and none takes its place",
                             cr->name);
     return ready_is(a, cr,
-                    (j->state == JOB_RUNNING && j->running) || j->state == JOB_FINISHED ? "True"
-                                                                                        : "False");
+                    check_rolled_back(cr) ? "False"
+                    : (j->state == JOB_RUNNING && j->running) || j->state == JOB_FINISHED
+                        ? "True"
+                        : "False");
 }
 
 /* Its job runs with the parallelism that is asked for. */
@@ -400,6 +402,27 @@ static const char *job_to_come(struct arena *a, const struct object *cr)
     return arena_printf(a, "%s has TaskManagers for a job that Flink does not have", cr->name);
 }
 
+/* What is recorded does not come to run, and something else has. */
+static bool to_be_rolled_back(struct arena *a, const struct object *cr)
+{
+    jv status = jv_get(cr->at->v, "status"), recon = jv_get(status, "reconciliationStatus");
+    const char *text = JV_STRING(recon, "lastStableSpec");
+    jv recorded = check_recorded_spec(a, cr), stable;
+    enum job_state state = job_state_parse(str_or_empty(JV_STRING(status, "jobStatus", "state")));
+    struct error err;
+
+    if (!user_rolls_back(jv_get(cr->at->v, "spec")) || check_rolled_back(cr) || !text ||
+        str_eq(text, JV_STRING(recon, "lastReconciledSpec")) || state == JOB_CANCELED ||
+        state == JOB_FINISHED || json_parse(a, text, strlen(text), &stable, &err))
+        return false;
+    stable = jv_get(stable, "spec");
+    return !str_eq(JV_STRING(stable, "job", "state"), "suspended") &&
+           str_eq(JV_STRING(stable, "flinkVersion"), JV_STRING(recorded, "flinkVersion")) &&
+           jv_equal(JV_PATH(stable, "job", "savepointRedeployNonce"),
+                    JV_PATH(recorded, "job", "savepointRedeployNonce")) &&
+           !str_eq(deployment_spec_hash(a, stable), deployment_spec_hash(a, recorded));
+}
+
 static const char *application_settled(struct arena *a, const struct object *cr)
 {
     jv spec = effective(a, cr);
@@ -415,7 +438,9 @@ static const char *application_settled(struct arena *a, const struct object *cr)
         return taken_down(a, cr);
     if (to_be_shut_down(cr))
         return arena_printf(a, "%s will be shut down", cr->name);
-    if (!user_spec_works(cr))
+    if (to_be_rolled_back(a, cr))
+        return arena_printf(a, "%s will be rolled back", cr->name);
+    if (!user_spec_works(cr) && !check_rolled_back(cr))
         return *error ? ready_is(a, cr, "False")
                       : arena_printf(a, "%s does not work, and no error is told", cr->name);
     if (jv_bool_or(JV_PATH(cr->at->v, "status", "jobStatus", "shutDown"), false))

@@ -87,7 +87,8 @@ struct fjob {
     } parts[MAX_REGS];
     int n_parts;
     int64_t started, ended, work; /* work: ms until a bounded job is through, -1: endless */
-    int64_t failed;               /* when it was restarted last */
+    int64_t failed;               /* when it was restarted last… */
+    int restarts;                 /* …and how often */
     struct sim_event *event;
 
     /* Its state is how long it has run, through all of its runs, in ms. */

@@ -209,6 +209,7 @@ void job_fail(struct fjob *j, bool for_good)
         return;
     }
     j->failed = sim.now;
+    j->restarts++;
     restart(j);
 }
 

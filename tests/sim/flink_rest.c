@@ -229,6 +229,23 @@ static jv overview(struct jm *jm, struct arena *a)
                          {"flink-commit", STR("abc")}));
 }
 
+/* ---- its metrics ---- */
+
+static jv metric(struct arena *a, const char *name, int64_t n)
+{
+    return jv_dup(a, OBJ({"id", STR(name)}, {"value", STR(arena_printf(a, "%lld", (long long)n))}));
+}
+
+static jv metrics(struct arena *a, struct fjob *j)
+{
+    struct jv_list list = JV_LIST(a);
+
+    jv_list_add(&list, metric(a, "numRestarts", j->restarts));
+    jv_list_add(&list,
+                metric(a, "numberOfCompletedCheckpoints", MAX(job_checkpoint(j), 0) / SECOND));
+    return jv_list_arr(&list);
+}
+
 /* ---- the routes ---- */
 
 static int on_job(struct jm *jm, const char *method, const char *path, jv body, struct arena *a,
@@ -266,6 +283,7 @@ static int on_job(struct jm *jm, const char *method, const char *path, jv body, 
         return 404;
     }
     *ret = str_has_prefix(rest, "/exceptions")    ? exceptions(a)
+           : str_has_prefix(rest, "/metrics")     ? metrics(a, j)
            : str_has_prefix(rest, "/checkpoints") ? checkpoints(a, j)
                                                   : detail(a, j);
     return 200;

@@ -18,6 +18,8 @@ static const char *const application_names[] = {"dog", "elk"};
 static const char *const job_names[] = {"j1", "j2", "j3", "j4", "j5", "j6"};
 
 #define RESTARTS_KEY "kubernetes.operator.job.restart.failed"
+#define ROLLBACK_KEY "kubernetes.operator.deployment.rollback.enabled"
+#define HEALTH_KEY "kubernetes.operator.cluster.health-check."
 
 /* The mode of a cluster cannot change, so it goes by the name. */
 bool user_is_standalone(const char *cluster)
@@ -128,6 +130,10 @@ void user_apply_application(const struct user_application *u)
          u->cancels ? STR("true") : gone},
         {SAVED_KEY, u->nonce % 2 ? STR("true") : gone},
         {RESTARTS_KEY, u->restarts ? STR("true") : gone},
+        {ROLLBACK_KEY, u->rolls_back ? STR("true") : gone},
+        {"kubernetes.operator.deployment.readiness.timeout", u->rolls_back ? STR("1 min") : gone},
+        {HEALTH_KEY "enabled", u->checked ? STR("true") : gone},
+        {HEALTH_KEY "restarts.threshold", u->checked ? STR("1") : gone},
         {SIM_TTL_KEY, u->ttl ? STR(arena_printf(&a, "%d s", u->ttl)) : gone});
     jv args = ARR(STR("--parallelism"), STR(arena_printf(&a, "%d", u->parallelism)));
     jv job = OBJ({"jarURI", STR("local:///opt/flink/usrlib/job.jar")},
@@ -149,6 +155,11 @@ void user_apply_application(const struct user_application *u)
     /* Without high availability nothing would keep the state. */
     apply(KIND_FLINKDEPLOYMENT, u->name, spec, stateful && u->unavailable,
           !strcmp(u->tag, "bad") || !strcmp(u->entry_class, "Bad"));
+}
+
+bool user_rolls_back(jv spec)
+{
+    return str_eq(JV_STRING(spec, "flinkConfiguration", ROLLBACK_KEY), "true");
 }
 
 bool user_restarts(jv spec)
@@ -298,6 +309,7 @@ static void random_application(const char *name)
         .unavailable = !dice(8),
         .cancels = !dice(4),
         .restarts = !dice(3),
+        .checked = !dice(3),
         .ttl = dice(3) ? 0 : 1 + dice(60),
         .max_age = dice(4) ? 0 : dice(10),
         .ingress = !dice(4),
@@ -306,6 +318,7 @@ static void random_application(const char *name)
         .adaptive = dice(3) > 0,
     };
 
+    u.rolls_back = !u.unavailable && !dice(3);
     if (!u.unavailable && dice(2))
         u.override = 1 + dice(5);
     user_apply_application(&u);

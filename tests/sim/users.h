@@ -36,6 +36,8 @@ struct user_application {
     bool suspended, unavailable; /* unavailable: without high availability */
     bool cancels;                /* the job, to go on from its last state */
     bool restarts;               /* a job that has failed */
+    bool rolls_back;             /* what does not come to run, to what ran before */
+    bool checked;                /* and taken away when it restarts too often */
     int ttl;                     /* of the JobManager of a job that has ended, in s; 0: a day */
     bool native;                 /* by Flink's own allocation */
     bool ingress, route;
@@ -51,6 +53,8 @@ struct user_job {
     bool suspended, invalid;
     bool restarts; /* a job that has failed */
 };
+/** Whether it goes back to what ran before when it does not come to run. */
+bool user_rolls_back(jv spec);
 /** Whether a job of this spec that has failed is to be run again. */
 bool user_restarts(jv spec);
 void user_apply_job(const struct user_job *j);

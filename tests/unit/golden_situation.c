@@ -94,6 +94,8 @@ static void read_outcomes(struct situation *s)
                                 .text = JV_STRING(*o, "text"),
                                 .taken_ms = jv_int64_or(jv_get(*o, "takenMs"), -1),
                                 .checkpoint_ms = jv_int64_or(jv_get(*o, "takenMs"), -1),
+                                .restarts = jv_int64_or(jv_get(*o, "restarts"), -1),
+                                .checkpoints = jv_int64_or(jv_get(*o, "checkpoints"), -1),
                                 .pending_ms = jv_int64_or(jv_get(*o, "pendingMs"), -1)};
         if (!error)
             continue;
@@ -126,7 +128,10 @@ static jv expand(struct arena *a, jv object, const char *hash)
 
 static char *recorded_hash(struct arena *a, jv cr)
 {
-    const char *text = JV_STRING(cr, "status", "reconciliationStatus", "lastReconciledSpec");
+    jv recon = JV_PATH(cr, "status", "reconciliationStatus");
+    const char *text = str_has_prefix(str_or_empty(JV_STRING(recon, "state")), "ROLL")
+                           ? JV_STRING(recon, "lastStableSpec")
+                           : JV_STRING(recon, "lastReconciledSpec");
     const char *started = JV_STRING(cr, "status", "startedSpecHash");
     jv js = JV_PATH(cr, "status", "jobStatus"), recorded = ABSENT;
     struct error err;
@@ -292,6 +297,25 @@ static struct checkpoint_notes seen_before(struct situation *s, jv cr)
     return notes;
 }
 
+/* `memory: {health: {ago, restarts, checkpoints}}`: what was told so long ago. */
+static struct health_notes healthy_before(const struct situation *s, jv cr)
+{
+    jv h = JV_PATH(s->doc, "memory", "health");
+    int64_t ago = jv_int64_or(jv_get(h, "ago"), 0);
+    struct health_notes notes = health_notes_initial();
+
+    if (!jv_present(h))
+        return notes;
+    notes.asker = arena_printf(s->a, "%s %s", JV_STRING(cr, "status", "jobStatus", "jobId"),
+                               str_or_empty(s->flink.jm));
+    notes.asked = s->now - 100;
+    notes.since = s->now - ago;
+    notes.grown = s->now - jv_int64_or(jv_get(h, "grownAgo"), ago);
+    notes.restarts = jv_int64_or(jv_get(h, "restarts"), 0);
+    notes.checkpoints = jv_int64_or(jv_get(h, "checkpoints"), 0);
+    return notes;
+}
+
 static const struct obs_deployment *deployment_of(struct situation *s, const char *name)
 {
     struct obs_deployment *d = arena_new(s->a, struct obs_deployment);
@@ -338,6 +362,7 @@ static struct plan plan_cluster(struct situation *s, jv cr)
     int64_t before = jv_int64_or(jv_get(s->doc, "firstLook"), 0);
     snap.now -= before;
     memory.stop = stopped_before(s, cr);
+    memory.health = healthy_before(s, cr);
     memory.ha = asked_before(s, &snap);
     memory.checkpoints = seen_before(s, cr);
     memory.job_ended = jv_int64_or(JV_PATH(s->doc, "memory", "jobEnded"), -1);

@@ -313,6 +313,30 @@ START_TEST(operations)
 }
 END_TEST
 
+START_TEST(metrics_of_a_job)
+{
+    cleanup_arena struct arena a = {0};
+    struct error err = {0};
+    struct flink_health h;
+
+    OK(flink_decode_health(reply(&a, _i, "running-metrics"), &h, &err));
+    ck_assert(h.restarts == 0 && h.checkpoints >= 0);
+    OK(flink_decode_health(json(&a, "[{'id':'numberOfCompletedCheckpoints','value':'3'},"
+                                    "{'id':'numRestarts','value':'2'},"
+                                    "{'id':'fullRestarts','value':'1'}]"),
+                           &h, &err));
+    ck_assert(h.restarts == 2 && h.checkpoints == 3);
+    OK(flink_decode_health(json(&a, "[{'id':'fullRestarts','value':'1'}]"), &h, &err));
+    ck_assert(h.restarts == 1 && h.checkpoints == -1);
+    OK(flink_decode_health(json(&a, "[{'id':'numRestarts','value':'NaN'},7,{}]"), &h, &err));
+    ck_assert(h.restarts == -1 && h.checkpoints == -1);
+    OK(flink_decode_health(json(&a, "[]"), &h, &err));
+    ck_assert(h.restarts == -1);
+    ck_assert(flink_decode_health(json(&a, "{'id':'numRestarts'}"), &h, &err));
+    ck_assert_ptr_nonnull(strstr(err.text, "expected a list"));
+}
+END_TEST
+
 static const struct {
     const char *name, *text;
 } errors[] = {
@@ -630,6 +654,7 @@ void suite_flink_reply(TCase *tc)
     tcase_add_loop_test(tc, jars_and_runs, 0, n);
     tcase_add_loop_test(tc, exceptions, 0, n);
     tcase_add_loop_test(tc, operations, 0, n);
+    tcase_add_loop_test(tc, metrics_of_a_job, 0, n);
     tcase_add_loop_test(tc, error_bodies_become_their_most_useful_line, 0, ARRAY_SIZE(errors));
     tcase_add_loop_test(tc, odd_bodies_too, 0, ARRAY_SIZE(odd_bodies));
     T(endless_errors_are_cut);

@@ -221,6 +221,13 @@ CONFIGURATION = [
     conf("kubernetes.hostnetwork.enabled", "perhaps", "must be true or false"),
     conf("kubernetes.service-account", "Flink User", "must be the name of a ServiceAccount"),
     conf("kubernetes.operator.jm-deployment.startup.probe.enabled", "perhaps", "must be true or false"),
+    conf("kubernetes.operator.deployment.rollback.enabled", "true", "needs high-availability.type"),
+    conf("kubernetes.operator.deployment.readiness.timeout", "soon", "is not a duration"),
+    conf("kubernetes.operator.job.restart.failed", "perhaps", "must be true or false"),
+    conf("kubernetes.operator.jm-deployment.shutdown-ttl", "soon", "is not a duration"),
+    conf("kubernetes.operator.jm-deployment-recovery.enabled", "perhaps", "must be true or false"),
+    conf("kubernetes.operator.cluster.health-check.restarts.threshold", "many", "must be"),
+    conf("kubernetes.operator.cluster.health-check.restarts.window", "long", "must be"),
     conf("containerized.master.env.1A", "x", "must end with the name of an environment variable"),
 ]
 
