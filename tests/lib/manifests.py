@@ -1,5 +1,5 @@
-"""FlinkDeployments, FlinkSessionJobs and FlinkStateSnapshots, short to write. Pods ask for little CPU and are not held back: the bed has few
-cores, and a JVM that is throttled takes minutes to start."""
+"""FlinkDeployments, FlinkSessionJobs and FlinkStateSnapshots, short to write. Pods ask for little CPU and are not held back:
+the bed has few cores, and a JVM that is throttled takes minutes to start."""
 
 VERSIONS = {"1.18": "v1_18", "1.20": "v1_20", "2.2": "v2_2"}
 API = "flink.apache.org/v1beta1"

@@ -36,7 +36,7 @@ def labels(run, name="backup"):
     return run.kube.get("flinksnp", run.namespaces[0], name)["metadata"]["labels"]
 
 
-@test("a savepoint: asked for once, with five writes; its labels; deleted with its files; the job does not notice")
+@test("a savepoint: asked for once, five writes, none after a restart; its labels; deleted with its files; the job does not notice")
 def savepoint(run):
     op = operator(run, binary="build/asan/flink-operator")
     flink = session(run)
@@ -55,6 +55,10 @@ def savepoint(run):
     time.sleep(1)
     found = [named(e) for e in writes(run, since)]
     equal(len(found), 5, f"writes: {found}")
+    op.stop()
+    op = operator(run, binary="build/asan/flink-operator")
+    time.sleep(2)
+    equal([named(e) for e in writes(run)], [], "writes after a restart of the operator")
     before = versions(run)
     delete(run, "flinksnp", "backup")
     equal(flink.disposed, [path], "savepoints that were deleted")
