@@ -73,7 +73,6 @@ struct cluster_config {
 
 #define RECOVERY_KEY "kubernetes.operator.jm-deployment-recovery.enabled"
 #define ROLLBACK_KEY "kubernetes.operator.deployment.rollback.enabled"
-#define READINESS_KEY "kubernetes.operator.deployment.readiness.timeout"
 #define RESTART_KEY "kubernetes.operator.job.restart.failed"
 #define SHUTDOWN_KEY "kubernetes.operator.jm-deployment.shutdown-ttl"
 #define HA_TYPE_KEY "high-availability.type"

@@ -51,7 +51,7 @@ static bool ready(const struct cluster_pass *p)
 /* It runs again as it did before, which is not what is asked for. */
 static bool tells_rollback(const struct cluster_pass *p)
 {
-    return p->rolled_back && p->jm == JM_READY && p->up_to_date && job_well(p);
+    return p->rolled_back && job_well(p) && (p->over || (p->jm == JM_READY && p->up_to_date));
 }
 
 /* ---- conditions ---- */

@@ -21,6 +21,7 @@
 #include "job_words.h"
 #include "status.h"
 
+#define READINESS_KEY "kubernetes.operator.deployment.readiness.timeout"
 #define TIMEOUT_MAX_MS (1000LL * 365 * 86400 * 1000)
 
 static const char *recorded_state(const struct cluster_pass *p)

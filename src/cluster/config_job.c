@@ -106,40 +106,12 @@ void choose_replicas(struct cluster_config *c)
         c->job_parallelism = (int)MIN((int64_t)c->tm_replicas * slots, 32768);
 }
 
-/* What the operator itself acts on: a value that is not understood would be as good as none. */
-static void check_values(struct problems *p, const struct cluster_config *c)
-{
-    static const char *const keys[] = {ROLLBACK_KEY,
-                                       READINESS_KEY,
-                                       RESTART_KEY,
-                                       SHUTDOWN_KEY,
-                                       RECOVERY_KEY,
-                                       HEALTH "enabled",
-                                       HEALTH "restarts.threshold",
-                                       HEALTH "restarts.window",
-                                       HEALTH "checkpoint-progress.enabled",
-                                       HEALTH "checkpoint-progress.window"};
-
-    for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-        enum flink_option_type type = flink_option_find(keys[i])->type;
-        struct error err;
-        int64_t n;
-        bool b;
-
-        if (type == FLINK_OPTION_BOOL  ? conf_bool(&c->conf, keys[i], false, &b, &err)
-            : type == FLINK_OPTION_INT ? conf_int(&c->conf, keys[i], 0, &n, &err)
-                                       : conf_duration(&c->conf, keys[i], 0, &n, &err))
-            problem_add(p, config_path(p, keys[i]), "%s", err.text);
-    }
-}
-
-/* What such an option needs beside it (api-contract §2.15, 6 and 7). */
+/* What an option of the operator needs beside it (api-contract §2.15, 6 and 7). */
 static void check_options(struct problems *p, const struct cluster_config *c)
 {
     struct error err;
     bool checks, recovers, rolls_back;
 
-    check_values(p, c);
     if (!flink_option_bool(&c->conf, ROLLBACK_KEY, &rolls_back, &err) && rolls_back && !c->ha)
         problem_add(p, config_path(p, ROLLBACK_KEY),
                     "needs " HA_TYPE_KEY ": kubernetes, which keeps what the former spec goes on "

@@ -384,7 +384,9 @@ static const char *shut_down(struct arena *a, const struct object *cr)
     if (!wrong && str_eq(state, "FAILED") && user_restarts(jv_get(cr->at->v, "spec")) &&
         !state_unknown(cr))
         wrong = arena_printf(a, "%s has failed, and is not run again", cr->name);
-    return wrong ? wrong : ready_is(a, cr, str_eq(state, "FINISHED") ? "True" : "False");
+    return wrong ? wrong
+                 : ready_is(a, cr,
+                            str_eq(state, "FINISHED") && !check_rolled_back(cr) ? "True" : "False");
 }
 
 /* The recorded job is not in Flink, and for some minutes it may still come. */
