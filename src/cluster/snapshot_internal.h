@@ -69,5 +69,7 @@ void snapshot_report(struct snapshot_pass *p);
 void snapshot_event(struct snapshot_pass *p, bool warning, const char *reason, const char *message);
 /** "savepoint" or "checkpoint" */
 const char *snapshot_word(const struct snapshot_pass *p);
+/** The reason of what tells that it failed. */
+const char *snapshot_error(const struct snapshot_pass *p);
 
 #endif

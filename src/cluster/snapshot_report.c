@@ -15,6 +15,11 @@ const char *snapshot_word(const struct snapshot_pass *p)
     return p->spec.checkpoint ? "checkpoint" : "savepoint";
 }
 
+const char *snapshot_error(const struct snapshot_pass *p)
+{
+    return p->spec.checkpoint ? "CheckpointError" : "SavepointError";
+}
+
 void snapshot_event(struct snapshot_pass *p, bool warning, const char *reason, const char *message)
 {
     plan_event(&p->out.plan, KIND_FLINKSTATESNAPSHOT, p->cr, warning, "Snapshot", reason, message);
@@ -95,7 +100,7 @@ static struct obs_cause summary(struct snapshot_pass *p, const char *error_now)
     if (p->progress)
         return (struct obs_cause){"Waiting", p->progress};
     if (p->state == SNAPSHOT_PENDING && told)
-        return (struct obs_cause){"SnapshotError",
+        return (struct obs_cause){snapshot_error(p),
                                   arena_printf(p->a, "%s; it will be tried again", told)};
     return (struct obs_cause){"Taking", arena_printf(p->a, "taking a %s", snapshot_word(p))};
 }

@@ -82,7 +82,7 @@ static void failed(struct snapshot_pass *p, const char *cause, bool for_good)
     set(p, "failures", INT(n));
     set(p, "error", STR(error_text(p->a, ERROR_PREFIX "ReconciliationException", NULL, text)));
     set(p, "triggerId", ABSENT);
-    snapshot_event(p, true, "SnapshotError", text);
+    snapshot_event(p, true, snapshot_error(p), text);
     if (for_good) {
         end(p, SNAPSHOT_FAILED);
         return;

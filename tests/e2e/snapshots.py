@@ -82,7 +82,7 @@ def others(run):
     run.kube.apply(snapshot(run.ns, "fails", path="file:///proc/none", limit=0))
     error = json.loads(reaches(run, "FAILED", "fails")["status"]["error"])
     check("/proc/none" in error["message"], error)
-    check(any("/proc/none" in m for m in events(run, "fails", "SnapshotError")), "no event SnapshotError with the cause")
+    check(any("/proc/none" in m for m in events(run, "fails", "SavepointError")), "no event SnapshotError with the cause")
     run.kube.apply(snapshot(run.ns))
     path = reaches(run, "COMPLETED")["status"]["path"]
     run.kube.apply(snapshot(run.ns, "old", of=None, alreadyExists=True, path=path))

@@ -117,7 +117,7 @@ def fails(run):
     check("Failed to create savepoint directory at file:/proc/nothing" in error["message"], error)
     equal((error["type"].rsplit(".", 1)[1], cr["status"]["failures"]), ("ReconciliationException", 1), "error and failures")
     equal((condition(cr, "Stalled")["status"], condition(cr)["reason"]), ("True", "Failed"), "Stalled, and why")
-    wait("the event", lambda: "SnapshotError" in reasons(run, "once"), SOON, 0.1)
+    wait("the event", lambda: "SavepointError" in reasons(run, "once"), SOON, 0.1)
     create(run, "twice", path="file:/proc/none", limit=1)
     cr = reaches(run, "TRIGGER_PENDING", "twice")
     wait("a failure", lambda: dig(run.kube.get("flinksnp", run.namespaces[0], "twice"), "status.failures") == 1, SOON, 0.1)
