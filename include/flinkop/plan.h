@@ -231,6 +231,7 @@ struct cluster_memory {
     int64_t deleting_since; /* monotonic ms, -1: not deleting */
     int64_t blocked_since;  /* its deletion waits for jobs since, -1: not */
     int64_t saving_since;   /* …for a savepoint of its job */
+    bool unsaved;           /* none was taken: what is kept of its state stays */
     int64_t crowded_since;  /* others take the place of its JobManager since, -1: not */
     struct refusal refused;
     struct refusal unexposed; /* of an object that exposes it: the cluster itself works */

@@ -262,6 +262,19 @@ static bool goes_on_until_deleted(const struct cluster_pass *p)
            !p->s->deployment->meta.deleted_ms;
 }
 
+bool jobmanager_tells_soon(struct cluster_pass *p)
+{
+    const struct obs_flink *f = p->s->flink;
+    bool told = jobmanager_known(p) && f->reachable;
+
+    if (!jobmanager_instance(p) || told ||
+        (f->since && !f->reachable && p->s->now - f->since >= SILENT_MS))
+        return false;
+    if (f->since)
+        plan_wake(&p->plan, MAX(f->since, p->s->now - SILENT_MS + 1) + SILENT_MS);
+    return true;
+}
+
 /* Which JobManager runs, and whether it is the one that the probe speaks of. We reach it at its
  * pod's address as soon as it answers; others come through the Service, which leads to a pod only
  * when that is ready, so the status does not say READY before. */

@@ -52,7 +52,7 @@ static const char *session_jobs(const struct cluster_pass *p)
 }
 
 /* What keeps the cluster; NULL if nothing does. */
-static const char *blockers(const struct cluster_pass *p)
+static const char *blockers(struct cluster_pass *p)
 {
     const struct cluster_snapshot *s = p->s;
     const struct flink_job *first = NULL;
@@ -61,9 +61,14 @@ static const char *blockers(const struct cluster_pass *p)
         return NULL;
     if (s->n_jobs)
         return session_jobs(p);
+    if (!operator_flag(p, OPTION "session.deletion.block-on-unmanaged-jobs", true))
+        return NULL;
     /* What a JobManager that is gone said last counts for nothing. */
-    if (!operator_flag(p, OPTION "session.deletion.block-on-unmanaged-jobs", true) ||
-        !s->flink->known || !s->flink->reachable || !jobmanager_known(p))
+    bool soon = jobmanager_tells_soon(p);
+
+    if (!jobmanager_known(p))
+        return soon ? "waiting for the JobManager to tell of its jobs" : NULL;
+    if (!s->flink->reachable && !soon)
         return NULL;
     for (size_t i = 0; i < s->flink->n_jobs; i++) {
         const struct flink_job *j = &s->flink->jobs[i].job;
@@ -108,36 +113,75 @@ static const char *held_up(struct cluster_pass *p)
         why, most);
 }
 
+static bool wants_savepoint(const struct cluster_pass *p)
+{
+    struct error err;
+    bool wanted;
+
+    return p->application && p->usable &&
+           !flink_option_bool(asked_conf(p), OPTION "job.savepoint-on-deletion", &wanted, &err) &&
+           wanted;
+}
+
+/* What high availability keeps of a job that has not ended is all that is left of its state. */
+static bool state_is_kept(const struct cluster_pass *p)
+{
+    return p->config.ha_kubernetes && p->job_id &&
+           (!job_state_terminal(p->job_state) || str_eq(p->restore_path, RESTORE_LAST_STATE));
+}
+
+static void tell_unsaved(struct cluster_pass *p, const char *why)
+{
+    bool kept = state_is_kept(p);
+
+    p->plan.memory.unsaved = kept;
+    tell_failed(
+        p, arena_printf(p->a, JOB_NOT_SAVED "%s%s%s%s", why,
+                        kept ? "; what high availability keeps of it is left, in ConfigMaps with "
+                               "the label app="
+                             : "",
+                        kept ? p->meta.name : "",
+                        job_last_seen(p->a, jv_get(p->status, "jobStatus"))));
+}
+
 /* A savepoint of its job is being taken, if the user wants one. */
 static bool saves(struct cluster_pass *p)
 {
     struct cluster_memory *m = &p->plan.memory;
+    bool ran = p->s->deployment && !p->suspended && !job_upgrading(p) && p->job_id &&
+               !job_state_terminal(p->job_state);
     int64_t until;
     const char *path;
-    struct error err;
-    bool wanted, ran = p->s->deployment && !p->suspended && !job_upgrading(p) && p->job_id &&
-                       !job_state_terminal(p->job_state);
 
-    if (!p->application || m->deleting_since >= 0 ||
-        flink_option_bool(asked_conf(p), OPTION "job.savepoint-on-deletion", &wanted, &err) ||
-        !wanted || !job_can_be_saved(jv_get(p->status, "jobStatus"), p->job, ran))
+    if (m->deleting_since >= 0 || !wants_savepoint(p))
         return false;
+    if (!job_can_be_saved(jv_get(p->status, "jobStatus"), p->job, ran)) {
+        bool path_known = !str_empty(p->restore_path) &&
+                          !str_eq(p->restore_path, RESTORE_LAST_STATE);
+
+        if (path_known)
+            tell_unsaved(p, arena_printf(p->a, JOB_WAS_TO_BEGIN, p->restore_path));
+        else if (state_is_kept(p))
+            tell_unsaved(p, ": it does not run");
+        return false;
+    }
     if (m->saving_since < 0)
         m->saving_since = p->s->now;
     until = m->saving_since + cleanup_timeout(p);
-    if (!job_saved(p, &path)) {
-        if (p->s->now < until) {
-            plan_wake(&p->plan, until);
-            return true;
-        }
-        tell_failed(p, arena_printf(p->a, JOB_NOT_SAVED ": %s", p->progress));
-    } else if (path) {
-        plan_event(&p->plan, KIND_FLINKDEPLOYMENT, p->cr, false, "Job", "Cleanup",
-                   arena_printf(p->a, JOB_SAVED, path));
-    } else {
-        tell_failed(p, JOB_NOT_SAVED);
+    if (job_saved(p, &path)) {
+        if (path)
+            plan_event(&p->plan, KIND_FLINKDEPLOYMENT, p->cr, false, "Job", "Cleanup",
+                       arena_printf(p->a, JOB_SAVED, path));
+        else
+            tell_unsaved(p, "");
+        return false;
     }
-    return false;
+    if (p->s->now >= until) {
+        tell_unsaved(p, arena_printf(p->a, ": %s", p->progress));
+        return false;
+    }
+    plan_wake(&p->plan, until);
+    return true;
 }
 
 static void delete_all(struct cluster_pass *p)
@@ -209,7 +253,7 @@ void finalize(struct cluster_pass *p)
     /* An application may have had it before. */
     bool kept = jv_present(JV_PATH(p->cr, "spec", "job")) || (p->usable && p->config.ha_kubernetes);
 
-    if (kept && p->s->now < deadline && !ha_gone(p)) {
+    if (kept && !m->unsaved && p->s->now < deadline && !ha_gone(p)) {
         p->progress = "taking away what high availability has kept";
         return;
     }

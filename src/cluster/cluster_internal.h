@@ -103,6 +103,9 @@ struct obs_cause steady_cause(const struct cluster_pass *p, const char *conditio
 const char *jobmanager_instance(const struct cluster_pass *p);
 /** Whether what is known of Flink comes from the JobManager that runs now. */
 bool jobmanager_known(const struct cluster_pass *p);
+/** A JobManager runs, and has not told of its jobs yet or is silent for a moment: what it tells
+ * soon is worth waiting for. */
+bool jobmanager_tells_soon(struct cluster_pass *p);
 /** True for "true"/anything but "false", by an operator option with this default. */
 bool operator_flag(const struct cluster_pass *p, const char *key, bool fallback);
 /** What the API server does not take and it cannot go on without; reason NULL: nothing. */

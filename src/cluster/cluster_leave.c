@@ -341,20 +341,16 @@ static bool ends_by_api(struct cluster_pass *p, const struct farewell *w,
     return true;
 }
 
-#define SILENT_MS 10000
-
-/* One answer that was not had is no reason to do without what only Flink's API can give. */
+/* One answer that was not had, or not yet, is no reason to do without what only Flink's API can
+ * give. */
 static bool answers_soon(struct cluster_pass *p, const struct farewell *w)
 {
-    const struct obs_flink *f = p->s->flink;
     bool asks = w->saves || w->cancels || w->changes_flink ||
                 conf_lookup(&p->pending_conf, CHECKPOINT_AGE_KEY);
 
-    if (!asks || !p->job || p->job->job.state != JOB_RUNNING || f->reachable ||
-        p->s->now - f->since >= SILENT_MS)
+    if (!asks || (p->job && p->job->job.state != JOB_RUNNING) || !jobmanager_tells_soon(p))
         return false;
     p->progress = "waiting for the JobManager to answer, to end the job";
-    plan_wake(&p->plan, f->since + SILENT_MS);
     return true;
 }
 

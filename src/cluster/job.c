@@ -223,7 +223,9 @@ bool save_job(struct job_pass *p, const char **ret_path)
     stop.mode = UPGRADE_SAVEPOINT;
     stop.last = true;
     job_stop(&stop);
-    p->progress = stop.trouble.reason ? stop.trouble.message : stop.progress;
+    p->progress = stop.ended            ? NULL
+                  : stop.trouble.reason ? stop.trouble.message
+                                        : str_or(stop.progress, "taking a savepoint");
     p->new_status = stop.ended ? job_stopped_with(&stop, stop.status) : stop.new_status;
     *ret_path = stop.saved ? stop.restore_path : NULL;
     return stop.ended;

@@ -41,35 +41,45 @@ static void finalized(struct job_pass *p)
     p->out.plan.gone = true;
 }
 
+static bool wants_savepoint(const struct job_pass *p)
+{
+    struct error err;
+    bool wanted;
+
+    return !flink_option_bool(&p->conf, OPTION "job.savepoint-on-deletion", &wanted, &err) &&
+           wanted;
+}
+
 /* Its savepoint is being taken, if the user wants one. */
 static bool saves(struct job_pass *p)
 {
     struct job_memory *m = &p->out.memory;
-    const char *path;
-    struct error err;
-    int64_t until;
-    bool wanted, ran = p->job_id && !p->deploying && !job_state_terminal(p->state) &&
-                       p->s->cluster_exists && !p->s->cluster_ended;
+    jv js = jv_get(p->status, "jobStatus");
+    bool ran = p->job_id && !p->deploying && !job_state_terminal(p->state) &&
+               p->s->cluster_exists && !p->s->cluster_ended;
+    const char *path, *last = job_last_seen(p->a, js), *restore = job_restore_path(js);
 
-    if (m->deleting_since >= 0 || !job_can_be_saved(jv_get(p->status, "jobStatus"), p->job, ran) ||
-        flink_option_bool(&p->conf, OPTION "job.savepoint-on-deletion", &wanted, &err) || !wanted)
+    if (m->deleting_since >= 0 || !wants_savepoint(p))
         return false;
+    if (!job_can_be_saved(js, p->job, ran)) {
+        if (!str_empty(restore) && !job_ended_itself(p->state))
+            tell_failed(p, arena_printf(p->a, JOB_NOT_SAVED JOB_WAS_TO_BEGIN, restore));
+        return false;
+    }
     if (m->saving_since < 0)
         m->saving_since = p->s->now;
-    until = m->saving_since + flink_option_ms(&p->conf, OPTION "resource.cleanup.timeout");
-    if (!save_job(p, &path)) {
-        if (p->s->now < until) {
-            plan_wake(&p->out.plan, until);
-            return true;
-        }
-        tell_failed(p, arena_printf(p->a, JOB_NOT_SAVED ": %s", p->progress));
-    } else if (path) {
+    int64_t until = m->saving_since + flink_option_ms(&p->conf, OPTION "resource.cleanup.timeout");
+
+    if (save_job(p, &path) && path)
         plan_event(&p->out.plan, KIND_FLINKSESSIONJOB, p->cr, false, "Job", "Cleanup",
                    arena_printf(p->a, JOB_SAVED, path));
-    } else {
-        tell_failed(p, JOB_NOT_SAVED);
-    }
-    return false;
+    else if (!p->progress)
+        tell_failed(p, arena_printf(p->a, JOB_NOT_SAVED "%s", last));
+    else if (p->s->now >= until)
+        tell_failed(p, arena_printf(p->a, JOB_NOT_SAVED ": %s%s", p->progress, last));
+    else
+        plan_wake(&p->out.plan, until);
+    return p->progress && p->s->now < until;
 }
 
 static void cancel(struct job_pass *p)
@@ -90,7 +100,6 @@ static void leave(struct job_pass *p)
                              " asks: job %s is told to end, and may go on",
                              p->job_id));
     cancel(p);
-    finalized(p);
 }
 
 void finalize_job(struct job_pass *p)
@@ -101,8 +110,10 @@ void finalize_job(struct job_pass *p)
         p->out.plan.gone = true;
         return;
     }
-    if (p->meta.force_delete && !ended(p)) {
-        leave(p);
+    if (p->meta.force_delete) {
+        if (!ended(p))
+            leave(p);
+        finalized(p);
         return;
     }
     if (saves(p))

@@ -325,7 +325,8 @@ static void stop_with_savepoint(struct job_stop *s)
 
     if (state == JOB_CANCELLING || state == JOB_FAILING)
         s->progress = "waiting for the job to end";
-    else if (state != JOB_RUNNING && (job_falls_back(s->conf) || cancel_requested(s->status)))
+    else if (state != JOB_RUNNING && !s->last &&
+             (job_falls_back(s->conf) || cancel_requested(s->status)))
         cancel(s);
     else if (state != JOB_RUNNING)
         s->progress = "waiting for the job to run, to take a savepoint";

@@ -20,6 +20,7 @@ bool job_ended_itself(enum job_state state);
 /* Of one whose resource goes. */
 #define JOB_SAVED "The job has ended with the savepoint %s"
 #define JOB_NOT_SAVED "the job ends without a savepoint"
+#define JOB_WAS_TO_BEGIN ": it does not run; it was to begin with %s"
 
 /** Whether this spec asks to begin again from its job.initialSavepointPath: at first, and with
  * another savepointRedeployNonce. recorded: ABSENT if there is none yet. */

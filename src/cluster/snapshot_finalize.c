@@ -7,8 +7,10 @@
 #include <string.h>
 
 #include "flinkop/arena.h"
+#include "flinkop/desired.h"
 #include "flinkop/flink_defaults.h"
 #include "flinkop/str.h"
+#include "job_words.h"
 #include "snapshot_internal.h"
 #include "status.h"
 
@@ -65,6 +67,19 @@ static const char *nobody_left(const struct snapshot_pass *p)
     if (str_eq(JV_STRING(target, "kind"), "FlinkDeployment") && !p->s->flink->known &&
         str_eq(JV_STRING(target, "status", "lifecycleState"), "SUSPENDED"))
         return arena_printf(p->a, "FlinkDeployment %s is suspended", p->cluster);
+    return NULL;
+}
+
+/* Its target begins with it, or goes back to it as long as it has no checkpoint of its own. */
+static const char *needed(const struct snapshot_pass *p)
+{
+    jv js = JV_PATH(p->s->target, "status", "jobStatus"),
+       job = JV_PATH(p->s->target, "spec", "job");
+
+    if (str_eq(p->path, JV_STRING(js, "upgradeSavepointPath")) ||
+        str_eq(p->path, JV_STRING(js, END_STATE, "location")) ||
+        str_eq(p->path, JV_STRING(job, "initialSavepointPath")))
+        return "its job begins with it";
     return NULL;
 }
 
@@ -149,7 +164,7 @@ void snapshot_finalize(struct snapshot_pass *p)
     }
     int64_t deadline = m->deleting_since + cleanup_timeout(p);
 
-    if (disposes(p) && p->state == SNAPSHOT_TAKING && p->trigger) {
+    if (disposes(p) && p->state == SNAPSHOT_TAKING && p->trigger && !p->meta.force_delete) {
         wait_for_end(p, deadline);
         return;
     }
@@ -157,11 +172,16 @@ void snapshot_finalize(struct snapshot_pass *p)
         let_go(p);
         return;
     }
-    gone = nobody_left(p);
-    if (gone)
-        leave_behind(p, gone);
-    else if (p->s->now >= deadline)
-        leave_behind(p, str_or(m->trouble, "its JobManager did not answer in time"));
-    else
+    gone = str_or(needed(p), nobody_left(p));
+    if (p->meta.force_delete) {
         dispose(p, deadline);
+        leave_behind(p, "the annotation " ANNOTATION_FORCE_DELETE
+                        " asks not to wait until it is gone");
+    } else if (gone) {
+        leave_behind(p, gone);
+    } else if (p->s->now >= deadline) {
+        leave_behind(p, str_or(m->trouble, "its JobManager did not answer in time"));
+    } else {
+        dispose(p, deadline);
+    }
 }

@@ -371,10 +371,10 @@ static void look_failed(struct snapshot_pass *p, const char *cause)
 }
 
 /* Flink did not take the request, and would not take it a second time. 404: it does not know the
- * job, which look_at_job finds out. */
+ * job, which look_at_job finds out. 5xx: it may have taken it all the same. */
 static bool refused(const struct outcome *o)
 {
-    return o && !o->ok && job_flink_answered(&o->error) && o->error.http != 404;
+    return o && !o->ok && o->error.http >= 400 && o->error.http < 500 && o->error.http != 404;
 }
 
 void snapshot_follow(struct snapshot_pass *p)

@@ -44,7 +44,6 @@ struct bringing {
     struct http_part part;
     struct jar_use jar, old; /* old: to be deleted */
     const char *file_name;   /* of a JAR that others may run, too, else NULL */
-    bool anew;               /* for the second time */
     struct error result;
 };
 

@@ -39,13 +39,19 @@ static enum workqueue_priority priority_of(const struct controller *c, const str
     return PRIORITY_NORMAL;
 }
 
-/* What it does just now is not wanted any more when it is being deleted. */
-static void hurry(struct controller *c, enum kube_kind kind, const struct stored *s)
+/* What it does just now is not wanted any more when it begins to be deleted, or is to go at once.
+ */
+static void hurry(struct controller *c, enum kube_kind kind, const struct stored *old,
+                  const struct stored *now)
 {
-    struct target *t = strmap_get(&c->kinds[kind].targets, s->key);
+    struct target *t = now ? strmap_get(&c->kinds[kind].targets, now->key) : NULL;
 
-    if (t && t->running && s->meta->deleted_ms)
-        execution_hurry(t->running, s->meta->force_delete);
+    if (!t || !t->running || !now->meta->deleted_ms)
+        return;
+    bool at_once = now->meta->force_delete && !(old && old->meta->force_delete);
+
+    if (at_once || !(old && old->meta->deleted_ms))
+        execution_hurry(t->running, at_once);
 }
 
 void store_changed(void *arg, enum kube_kind kind, const struct stored *old,
@@ -55,7 +61,7 @@ void store_changed(void *arg, enum kube_kind kind, const struct stored *old,
     const struct stored *s = now ? now : old;
     enum workqueue_priority priority = priority_of(c, old, now);
 
-    hurry(c, kind, s);
+    hurry(c, kind, old, now);
     if (kind == KIND_FLINKSTATESNAPSHOT) {
         snapshot_changed(c, old, now, priority);
         return;

@@ -27,6 +27,7 @@ enum flink_access { FLINK_ACCESS_AUTO, FLINK_ACCESS_DIRECT, FLINK_ACCESS_PROXY }
 struct flink_endpoint {
     const char *ns, *pod, *ip;
     int port;
+    const char *instance; /* of the process: "<pod uid>/<restarts>" */
 };
 
 struct flink_answer {

@@ -18,7 +18,7 @@
 struct jar {
     struct jar_pool *pool;
     struct jar *next, **link; /* used last, first */
-    char *where;              /* "<namespace>/<pod>" */
+    char *where;              /* its JobManager: "<namespace>/<instance>" */
     char *file_name, *id;     /* id NULL: not there */
     bool coming;
     size_t users;
@@ -78,13 +78,13 @@ void jar_pool_free(struct jar_pool *pool)
 }
 
 /* What the user sends with the request makes no difference: another content has another validator.
- */
+ * Without a length the end of the connection may be that of a part. */
 const char *jar_file_name(struct arena *a, const struct submit_args *args,
                           const struct http_response *head)
 {
     char hex[SHA256_HEX_LEN + 1];
 
-    if (!head->validator)
+    if (!head->validator || head->content_length < 0)
         return NULL;
     const char *text =
         json_text(a, ARR(STR(args->jar_uri), STR(head->validator), INT(head->content_length)));
@@ -176,7 +176,7 @@ static void take(struct jar_pool *pool, struct jar_use *use, const char *where,
 enum jar_turn jar_take(struct jar_pool *pool, struct jar_use *use, const struct flink_endpoint *e,
                        const char *file_name)
 {
-    cleanup_free char *where = xasprintf("%s/%s", e->ns, e->pod);
+    cleanup_free char *where = xasprintf("%s/%s", e->ns, e->instance);
 
     jar_leave(use);
     take(pool, use, where, file_name);

@@ -398,7 +398,7 @@ static void round_begin(void *arg)
     p->ip = slab_strdup(e.ip);
     p->pod = slab_strdup(e.pod);
     p->ns = slab_strdup(e.ns);
-    p->endpoint = (struct flink_endpoint){p->ns, p->pod, p->ip, e.port};
+    p->endpoint = (struct flink_endpoint){p->ns, p->pod, p->ip, e.port, NULL};
     new_jobmanager(p, jm);
     p->next = (struct obs_flink){.version = NULL};
     p->has_tms = false;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- *   bring the JAR      (bring.h; one of the image is there)
+ *   bring the JAR   (bring.h; one of the image is there)
  *        │ jar id
  *        ▼
- *       run            (the JobManager runs main(): may take minutes, or its answer may be lost:
- * the │              job is looked for beside it) ▼ delete the JAR     (only one that nobody else
- * could run)
+ *       run         (the JobManager runs main(): may take minutes, or its answer may be lost:
+ *        │           the job is looked for beside it)
+ *        ▼
+ *   delete the JAR  (only one that nobody else could run)
  */
 #include "submit.h"
 
@@ -216,7 +217,8 @@ struct submission *submission_start(struct executor *x, const struct flink_endpo
     s->args = args_copy(&s->a, args);
     s->job_id = arena_strdup(&s->a, job_id);
     s->e = (struct flink_endpoint){arena_strdup(&s->a, e->ns), arena_strdup(&s->a, e->pod),
-                                   arena_strdup(&s->a, e->ip), e->port};
+                                   arena_strdup(&s->a, e->ip), e->port,
+                                   arena_strdup(&s->a, e->instance)};
     s->jar_id = jar_uri_image_id(&s->a, args->jar_uri);
     if (s->jar_id)
         run(s);

@@ -28,24 +28,24 @@ static const struct obs_pod *jobmanager_pod(struct controller *c, const char *ke
 static bool jobmanager_of(struct controller *c, const char *key, struct flink_endpoint *ret)
 {
     const struct obs_pod *pod = jobmanager_pod(c, key);
-    const struct target *t = strmap_get(&c->kinds[KIND_FLINKDEPLOYMENT].targets, key);
+    struct target *t = strmap_get(&c->kinds[KIND_FLINKDEPLOYMENT].targets, key);
 
     if (!pod || !t || !t->rest_port)
         return false;
-    *ret = (struct flink_endpoint){pod->meta.ns, pod->meta.name, pod->ip, t->rest_port};
+    cleanup_free char *jm = xasprintf("%s/%d", pod->meta.uid, pod->restarts);
+
+    slab_str_replace(&t->jm, jm);
+    *ret = (struct flink_endpoint){pod->meta.ns, pod->meta.name, pod->ip, t->rest_port, t->jm};
     return true;
 }
 
 static bool probe_target(void *arg, struct flink_endpoint *ret, const char **ret_jm)
 {
     struct target *t = arg;
-    const struct obs_pod *pod = jobmanager_pod(t->c, t->key);
 
-    if (!pod || !jobmanager_of(t->c, t->key, ret))
+    if (!jobmanager_of(t->c, t->key, ret))
         return false;
-    cleanup_free char *jm = xasprintf("%s/%d", pod->meta.uid, pod->restarts);
-    slab_str_replace(&t->jm, jm);
-    *ret_jm = t->jm;
+    *ret_jm = ret->instance;
     return true;
 }
 

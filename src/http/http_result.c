@@ -12,7 +12,6 @@
 #include "http_internal.h"
 
 #define RETRY_AFTER_MAX_S 3600
-#define STRONG_AFTER_S 60
 
 static const char *header(const struct http_call *call, const char *name)
 {
@@ -21,20 +20,12 @@ static const char *header(const struct http_call *call, const char *name)
     return curl_easy_header(call->easy, name, 0, CURLH_HEADER, -1, &h) ? NULL : h->value;
 }
 
-/* A strong ETag; or Last-Modified, unless the content could have changed once more in that second
- * (RFC 9110 §8.8.2.2). */
+/* A strong ETag. Not Last-Modified: builds that can be repeated give all files one time. */
 const char *http_call_validator(const struct http_call *call)
 {
-    const char *etag = header(call, "ETag"), *modified = header(call, "Last-Modified"),
-               *date = header(call, "Date");
+    const char *etag = header(call, "ETag");
 
-    if (etag && *etag == '"')
-        return etag;
-    if (!modified || !date)
-        return NULL;
-    time_t then = curl_getdate(modified, NULL), now = curl_getdate(date, NULL);
-
-    return then >= 0 && now - then >= STRONG_AFTER_S ? modified : NULL;
+    return etag && *etag == '"' ? etag : NULL;
 }
 
 void http_call_response(const struct http_call *call, struct http_response *res)

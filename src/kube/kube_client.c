@@ -21,12 +21,14 @@
 /* The API server answers some 100 calls at once; watches are one connection each. What a process
  * that lost its Lease has left in a socket must be given up before another one begins, 5 s later
  * (kube_lease.c). */
+#define WATCHES_MAX 16384 /* several for each namespace that is served, each for good */
+
 static const struct {
     int connections, stall_ms;
 } pools[POOL_COUNT] = {
     /* clang-format off */
     [POOL_CALLS] = {32, 4000},
-    [POOL_WATCHES] = {64},
+    [POOL_WATCHES] = {WATCHES_MAX},
     [POOL_PROXIED] = {256}, /* long requests to the API server: they do not count there */
     [POOL_LEASE] = {2, 4000},
     [POOL_REVIEWS] = {4, 4000},

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 
+from lib.accounts import answered
 from lib.api_proxy import ApiProxy
 from lib.check import Failure, check, equal, wait
 from lib.plane import SOON, moment, named
@@ -120,7 +121,7 @@ def change_hands(run, old, new, how):
     took = time.time() - began
     first = wait("it writes", lambda: new.writes()[seen:], SOON, 0.2)[0]
     come_back(old, how)
-    late = [named(e) for e in old.writes() if moment(e) > moment(first)]
+    late = [named(e) for e in old.writes() if answered(e) > moment(first)]
     equal(late, [], "writes of the former leader after the first one of the new one")
     return took
 

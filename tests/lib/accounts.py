@@ -131,6 +131,11 @@ def moment(event):
     return seconds(event["requestReceivedTimestamp"])
 
 
+def answered(event):
+    """When it was answered: what it asked for was done before that."""
+    return seconds(event["stageTimestamp"])
+
+
 def named(event):
     """An audit event in a few words: "patch flinkdeployments/status demo"."""
     ref = event.get("objectRef", {})

@@ -444,7 +444,7 @@ void check_event(const struct kube_event *event)
         return;
     if (event->kind == KIND_FLINKSESSIONJOB)
         check_given_up(event->message);
-    else if (strstr(event->message, "may be left"))
+    else if (strstr(event->message, "may be left") || strstr(event->message, "of it is left"))
         strmap_put(&state.left, event->name, &state);
 }
 

@@ -342,18 +342,14 @@ static void answer_with_lines(struct fake_conn *c, const struct fake_request *r)
 
 START_TEST(what_tells_one_content_from_another_is_strong)
 {
-#define MODIFIED "Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
     static const struct {
         const char *lines, *validator;
     } cases[] = {
         {"ETag: \"a\"\r\n", "\"a\""},
-        {"etag: \"b\"\r\n" MODIFIED, "\"b\""},
+        {"etag: \"b\"\r\n", "\"b\""},
         {"ETag: W/\"a\"\r\n", NULL},
+        {"ETag: a\r\n", NULL},
         {"", NULL},
-        {MODIFIED, NULL},
-        {MODIFIED "Date: Sun, 06 Nov 1994 08:50:36 GMT\r\n", NULL}, /* may have changed since */
-        {MODIFIED "Date: Sun, 06 Nov 1994 08:50:37 GMT\r\n", "Sun, 06 Nov 1994 08:49:37 GMT"},
-        {"Last-Modified: yesterday\r\nDate: Sun, 06 Nov 1994 08:50:37 GMT\r\n", NULL},
     };
 
     t.serve = answer_with_lines;
@@ -1230,7 +1226,7 @@ void suite_http(TCase *tc)
     T(what_cannot_be_sent_is_refused_at_once);
     T(text_is_escaped_and_statuses_have_codes);
     T(statuses_are_results_and_interim_ones_are_skipped);
-    tcase_add_loop_test(tc, what_tells_one_content_from_another_is_strong, 0, 8);
+    tcase_add_loop_test(tc, what_tells_one_content_from_another_is_strong, 0, 5);
     T(many_calls_share_few_connections);
     T(names_are_resolved);
     T(refused_is_unreachable);

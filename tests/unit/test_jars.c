@@ -14,8 +14,8 @@
 
 static struct loop *loop;
 static struct jar_pool *pool;
-static const struct flink_endpoint here = {.ns = "ns", .pod = "jm-1"},
-                                   there = {.ns = "ns", .pod = "jm-2"};
+static const struct flink_endpoint here = {.ns = "ns", .instance = "jm-1/0"},
+                                   there = {.ns = "ns", .instance = "jm-1/1"};
 static int told[4];
 
 static void go_on(void *arg)
@@ -104,13 +104,15 @@ START_TEST(a_jar_is_told_by_its_validator)
                              other = {.jar_uri = "https://host/other.jar"};
     const struct http_response head = {.validator = "\"1\"", .content_length = 5},
                                later = {.validator = "\"2\"", .content_length = 5},
-                               none = {.content_length = 5};
+                               none = {.content_length = 5},
+                               endless = {.validator = "\"1\"", .content_length = -1};
     const char *name = jar_file_name(&a, &args, &head);
 
     ck_assert_str_eq(name, jar_file_name(&a, &args, &head));
     ck_assert_str_ne(name, jar_file_name(&a, &args, &later));
     ck_assert_str_ne(name, jar_file_name(&a, &other, &head));
     ck_assert_ptr_null(jar_file_name(&a, &args, &none));
+    ck_assert_ptr_null(jar_file_name(&a, &args, &endless));
 }
 END_TEST
 

@@ -48,7 +48,7 @@ static bool target(void *arg, struct flink_endpoint *ret, const char **ret_jm)
 {
     struct cluster *c = arg;
 
-    *ret = (struct flink_endpoint){"ns", "pod", c->ip, t.port};
+    *ret = (struct flink_endpoint){"ns", "pod", c->ip, t.port, NULL};
     *ret_jm = c->jm;
     return true;
 }
