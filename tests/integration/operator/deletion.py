@@ -94,4 +94,54 @@ def forced(run):
     run.kube.patch("sessionjob", ns, "first", {"metadata": {"annotations": {FORCE: "true"}}})
     gone(run, "sessionjob", "first", seconds=4)
     flink.hook = None
-    delete(run, "flinkdep", "demo", seconds=40)
+    run.kube.delete("flinkdep", ns, "demo")
+    wait("its job, which nobody owns now, holds the cluster up",
+         lambda: "no FlinkSessionJob owns" in condition(run.kube.get("flinkdep", ns, "demo"))["message"], SOON, 0.1)
+    run.kube.patch("flinkdep", ns, "demo", {"metadata": {"annotations": {FORCE: "true"}}})
+    gone(run, "flinkdep", "demo", seconds=4)
+
+
+@test("jobs that nobody owns hold up a cluster also when the operator is new, or one answer of the JobManager was not had")
+def unmanaged(run):
+    op = operator(run)
+    ns = run.namespaces[0]
+    flink = session(run)
+    flink.jobmanager.run("0" * 31 + "9", "mine", 1)
+    wait("the operator sees it", lambda: run.kube.get("flinkdep", ns, "demo")["status"]["allocator"]["slots"]["needed"] == 1, SOON, 0.1)
+    run.kube.delete("flinkdep", ns, "demo")
+    wait("its deletion waits", lambda: condition(run.kube.get("flinkdep", ns, "demo"))["reason"] == "DeletionBlocked", SOON, 0.1)
+    op.stop()
+    operator(run)
+    failed = []
+
+    def once(request):
+        if request.kind() == "GET /jobs/overview" and len(failed) < 2:
+            failed.append(request)
+            return "500"
+        return None
+    holds("it waits on", lambda: run.kube.get("flinkdep", ns, "demo") is not None, 2, 0.2)
+    flink.hook = once
+    holds("it waits on", lambda: run.kube.get("flinkdep", ns, "demo") is not None, 4, 0.2)
+    equal((len(failed), flink.runs[-1].state), (2, "RUNNING"), "answers that failed, and the job")
+    flink.hook = None
+    run.kube.patch("flinkdep", ns, "demo", {"metadata": {"annotations": {FORCE: "true"}}})
+    gone(run, "flinkdep", "demo", seconds=4)
+
+
+@test("sixteen jobs that are to go at once are all told to end")
+def forced_many(run):
+    operator(run)
+    ns = run.namespaces[0]
+    flink = session(run, slots=16)
+    names = [f"j{i}" for i in range(16)]
+    for name in names:
+        submit(run, name, ready=False)
+    for name in names:
+        wait(f"{name} runs", lambda name=name: condition(run.kube.get("sessionjob", ns, name)).get("status") == "True", SOON, 0.05)
+    for name in names:
+        run.kube.patch("sessionjob", ns, name, {"metadata": {"annotations": {FORCE: "true"}}})
+        run.kube.delete("sessionjob", ns, name)
+    for name in names:
+        gone(run, "sessionjob", name)
+    wait("all jobs end", lambda: {r.state for r in flink.runs} == {"CANCELED"}, SOON, 0.1)
+    delete(run, "flinkdep", "demo")

@@ -4,8 +4,8 @@ import time
 from lib.check import check, dig, equal, wait
 from lib.manifests import job
 from lib.plane import SOON, moment, named
-from lib.plane_scene import (condition, delete, events_of, job_ready, log_has_no, nothing_left, one_job, operator, pods, session,
-                             submit, versions, writes)
+from lib.plane_scene import (cluster_ready, condition, delete, events_of, gone, job_ready, log_has_no, namespace, nothing_left,
+                             one_job, operator, pods, session, submit, versions, writes)
 from lib.suite import test
 
 MANAGER = "flink-operator"
@@ -170,3 +170,17 @@ def quiet(run):
     equal([named(e) for e in asked], [], "requests in a quiet minute")
     began.operators[0].stop()
     run.plane.after(began)
+
+
+@test("twelve namespaces: what happens in each is seen")
+def many_namespaces(run):
+    names = [namespace(run, f"-{i}") for i in range(12)]
+    operator(run, names)
+    for ns in names:
+        session(run, ns=ns, ready=False)
+    for ns in names:
+        cluster_ready(run, ns=ns)
+    for ns in names:
+        run.kube.delete("flinkdep", ns, "demo")
+    for ns in names:
+        gone(run, "flinkdep", "demo", ns)

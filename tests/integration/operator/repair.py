@@ -4,7 +4,7 @@ import threading
 import time
 
 from lib.check import Failure, check, dig, equal, holds, wait
-from lib.manifests import job
+from lib.manifests import application, job
 from lib.plane import SOON, named
 from lib.plane_scene import (cluster_ready, condition, delete, events_of, gone, job_ready, log_has_no, nothing_left, operator, pods,
                              session, state, submit, versions, writes)
@@ -326,3 +326,25 @@ def no_way_to_make_room(run):
     wait("another JobManager", lambda: set(pods(run, "jobmanager")) - set(before[0]), 200, 0.5)  # the ReplicaSet's back-off
     cluster_ready(run)
     job_ready(run)
+
+
+@test("an application is changed while no operator runs: the next one takes the savepoint that is asked for")
+def changed_while_away(run):
+    op = operator(run)
+    ns = run.namespaces[0]
+    flink = run.flinks.cluster(f"{ns}/demo")
+    flink.savepoints = "file:/flink/savepoints"
+    conf = {"execution.checkpointing.interval": "1 s", "execution.checkpointing.dir": "file:/flink/checkpoints",
+            "execution.checkpointing.savepoint-dir": flink.savepoints, "high-availability.type": "kubernetes",
+            "high-availability.storageDir": "file:/flink/ha"}
+    run.kube.create("flinkdep", ns, application(ns, conf=conf, job={"upgradeMode": "savepoint"}, idle="1s"))
+    cluster_ready(run)
+    wait("a checkpoint", lambda: flink.runs[-1].snapshots, SOON, 0.1)
+    op.stop()
+    run.kube.patch("flinkdep", ns, "demo", {"spec": {"job": {"args": ["--name", "demo", "--changed", "yes"]}}})
+    operator(run)
+    wait("the second run", lambda: len(flink.runs) > 1, SOON, 0.1)
+    first, second = flink.runs
+    check(first.state == "FINISHED" and first.snapshots[-1].savepoint, f"the first run: {vars(first)}")
+    equal(second.path, first.snapshots[-1].path, "what the second run began with")
+    delete(run, "flinkdep", "demo", seconds=40)
