@@ -79,7 +79,7 @@ def failed_savepoint(run):
     goes_on(run, at, exactly=False)
 
 
-@test("a job that fails at once is run again less and less often, and the status says when")
+@test("a job that fails at once is run again less and less often, and the status says when", full=True)
 def loop(run):
     run.kube.apply(application(run.ns, args=["--fail-after", "20"], conf={**RESTARTS, **ONCE}))
     wait("the third run", lambda: "restart 2 in a row" in str(events(run, "RestartFailedJob")), UP)
@@ -101,7 +101,7 @@ def waits(run):
     return "It is run again at " in condition(cr)["message"] and cr
 
 
-@test("a FlinkSessionJob that fails is run again from its last checkpoint")
+@test("a FlinkSessionJob that fails is run again from its last checkpoint", full=True)
 def session_job(run):
     flink, _ = upgrades.start(run, "last-state", conf=ONCE)
     os.makedirs(need_bed(run).state + folder(run), exist_ok=True)
@@ -132,7 +132,7 @@ def session_job(run):
     check(events(run, "RestartFailedJob"), "no event")
 
 
-@each_series("the JobManager of a job that has ended goes after a while; a change goes on from the state that is recorded")
+@each_series("the JobManager of a job that has ended goes after a while; a change goes on from the state that is recorded", full=True)
 def shut_down(run, series):
     first, switch = start(run, "last-state", series, {OPERATOR + "jm-deployment.shutdown-ttl": "20 s"})
     at = len(numbers(run))
@@ -164,7 +164,7 @@ def shut_down(run, series):
 HEALTH = OPERATOR + "cluster.health-check."
 
 
-@each_series("a job that restarts too often is taken away and goes on from what high availability keeps; before, its counts are told")
+@each_series("a job that restarts too often is taken away and goes on from what high availability keeps; before, its counts are told", full=True)
 def unwell(run, series):
     often = {"restart-strategy.type": "fixed-delay", "restart-strategy": "fixed-delay", "restart-strategy.fixed-delay.attempts": "1000",
              "restart-strategy.fixed-delay.delay": "1 s"}

@@ -117,7 +117,7 @@ def leftovers(run):
     check(any(left in m for m in events(run, "left", "CleanupFailed")), "no event CleanupFailed with the path")
 
 
-@test("a namespace that is deleted with all that is in it ends")
+@test("a namespace that is deleted with all that is in it ends", full=True)
 def namespace(run):
     start(run)
     for name in ("backup", "second"):

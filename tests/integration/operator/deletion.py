@@ -29,7 +29,8 @@ def hangs(request):
     return "hang" if "/stop" in request.path or "/savepoints/" in request.path else None
 
 
-@test("a job that is deleted ends with a savepoint, if that is asked for: its path is told; one that cannot be taken has a deadline")
+@test("a job that is deleted ends with a savepoint, if that is asked for: its path is told; one that cannot be taken has a deadline",
+      full=True)
 def savepoint(run):
     conf = run.file("config.yaml", "kubernetes.operator.resource.cleanup.timeout: 6 s\n")
     operator(run, None, "--conf-dir", os.path.dirname(conf))
@@ -53,7 +54,8 @@ def savepoint(run):
     nothing_left(run)
 
 
-@test("a cluster that its jobs hold up goes when the user says so, or after a time that is told; so does a job whose JobManager hangs")
+@test("a cluster that its jobs hold up goes when the user says so, or after a time that is told; so does a job whose JobManager hangs",
+      full=True)
 def forced(run):
     operator(run)
     ns = run.namespaces[0]

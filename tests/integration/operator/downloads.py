@@ -153,7 +153,7 @@ def once(run):
     wait("these are deleted", lambda: "job.jar" not in brought(flink), SOON, 0.1)
 
 
-@test("the JAR is not there any more: brought anew; who brings it breaks off: the next one does")
+@test("the JAR is not there any more: brought anew; who brings it breaks off: the next one does", full=True)
 def lost_jar(run):
     with_conf(run, allowed_schemes='"https,http"', disallow_restricted_hosts="false")
     ns, jar = run.namespaces[0], f"http://{NEAR[0]}:{NEAR[1]}/x.jar"

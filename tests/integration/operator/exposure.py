@@ -169,7 +169,7 @@ def foreign(run):
     equal([m["manager"] for m in found["metadata"]["managedFields"] if m["manager"] == "flink-operator"], [], "our fields in it")
 
 
-@test("spec.exposure without Routes in the API server: told, an Ingress for Auto; a Route once it has them", timeout=400)
+@test("spec.exposure without Routes in the API server: told, an Ingress for Auto; a Route once it has them", full=True, timeout=400)
 def later(run):
     routes(run, False)
     op = operator(run)

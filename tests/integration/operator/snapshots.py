@@ -68,7 +68,7 @@ def savepoint(run):
     op.stop()
 
 
-@test("a checkpoint, with its path; one whose path Flink does not tell is complete without; their files stay")
+@test("a checkpoint, with its path; one whose path Flink does not tell is complete without; their files stay", full=True)
 def checkpoint(run):
     operator(run)
     flink = session(run)
