@@ -5,13 +5,14 @@ import time
 
 from lib.api_proxy import ApiProxy
 from lib.check import check, equal, wait
-from lib.manifests import cluster, job
+from lib.manifests import cluster, job, snapshot
 from lib.plane import SOON, named
-from lib.plane_scene import (cluster_ready, delete, job_ready, namespace, nothing_left, operator, session, submit, versions,
+from lib.plane_scene import (cluster_ready, delete, job_ready, namespace, nothing_left, operator, session, submit, taken, versions,
                              writes)
 from lib.suite import test
 
 DEAD_S = 155  # kube_watch.c, and what follows
+WATCHED = 7  # kinds that are watched in each namespace
 
 
 def behind_proxy(run, rule=None):
@@ -26,7 +27,7 @@ def behind_proxy(run, rule=None):
 
 
 def churn(run, names, patience=2 * SOON):
-    """Clusters with a job each come, run and go; each job is submitted once."""
+    """Clusters with a job each come, run and go; each job is submitted once, and a savepoint of it taken."""
     ns = run.namespaces[0]
     for n in names:
         run.flinks.cluster(f"{ns}/c{n}")
@@ -35,7 +36,11 @@ def churn(run, names, patience=2 * SOON):
     for n in names:
         found = job_ready(run, f"j{n}", seconds=patience)
         equal([j for _, _, j in run.flinks.cluster(f"{ns}/c{n}").accepted], [found], f"submissions of j{n}")
+        run.kube.create("flinksnp", ns, snapshot(ns, f"s{n}", f"j{n}", path="file:///savepoints"))
     for n in names:
+        taken(run, f"s{n}", seconds=patience)
+    for n in names:
+        delete(run, "flinksnp", f"s{n}", seconds=patience)
         delete(run, "sessionjob", f"j{n}", seconds=patience)
     for n in names:
         delete(run, "flinkdep", f"c{n}", seconds=patience)
@@ -73,7 +78,7 @@ def break_each_watch(run, how):
     op, _ = behind_proxy(run, rule)
     churn(run, range(8))
     op.alive()
-    check(all(n >= 2 for n in broken.values()) and len(broken) == 6, f"{how}: {broken}")
+    check(all(n >= 2 for n in broken.values()) and len(broken) == WATCHED, f"{how}: {broken}")
 
 
 @test("each watch is cut in the middle of an event, again and again")
@@ -126,7 +131,7 @@ def dead_streams(run):
     found = job_ready(run, seconds=DEAD_S + 2 * SOON)
     took = time.monotonic() - min(dead.values())
     equal([j for _, _, j in flink.accepted], [found], "submissions")
-    check(len(dead) == 6, f"watches: {dead}")
+    check(len(dead) == WATCHED, f"watches: {dead}")
     equal(op.get("/readyz")[0], 200, "/readyz")
     run.note(f"the job ran {took:.0f} s after the first one was begun")
 
@@ -143,7 +148,7 @@ def refused_watches(run):
     op, _ = behind_proxy(run, rule)
     churn(run, range(4))
     op.alive()
-    check(all(n >= 4 for n in answers.values()) and len(answers) == 6, f"watches: {answers}")
+    check(all(n >= 4 for n in answers.values()) and len(answers) == WATCHED, f"watches: {answers}")
 
 
 @test("the API server is away for 15 s: what is asked for meanwhile is done after it, what runs goes on")
