@@ -203,7 +203,8 @@ def done(run):
     holds("it stays so", rests, 20)
 
 
-@test("a Deployment that somebody deletes: not made again where that is switched off, and again when it is not")
+@test("a Deployment that somebody deletes: not made again where that is switched off, and again when it is not",
+      full=True)
 def recovery(run):
     off = {OPERATOR + "jm-deployment-recovery.enabled": "false"}
     run.kube.apply(application(run.ns, conf=off))
