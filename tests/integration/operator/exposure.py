@@ -130,7 +130,7 @@ def ingress(run):
     log_has_no(op, "forbidden", "cannot watch")
 
 
-@test("an Ingress whose section leaves the spec while no operator runs, and a restart that writes nothing")
+@test("an Ingress whose section leaves the spec while no operator runs, and a restart that writes nothing", full=True)
 def forgotten(run):
     first = operator(run)
     session(run, ingress={"template": "{{name}}.example.com"})

@@ -94,7 +94,8 @@ def refused(run):
     run.note(f"{len(cases)} resources, {len(cases) - len(taken)} refused by the API server; memory grew by {grown:.1f} MB")
 
 
-@test("a member of a pod that only the API server knows to be wrong is told in its words, and not tried for ever")
+@test("a member of a pod that only the API server knows to be wrong is told in its words, and not tried for ever",
+      full=True)
 def unknown_member(run):
     operator(run)
     session(run, ready=False, podTemplate={"spec": {"nodeSelektor": {"disk": "ssd"}}})

@@ -360,7 +360,8 @@ def much(run):
 
 # ---- log level ----
 
-@test("the log level changes while the operator runs, by who may and by a signal, and nothing else of it does")
+@test("the log level changes while the operator runs, by who may and by a signal, and nothing else of it does",
+      full=True)
 def log_level(run):
     op, secure, _ = secured(run)
     token = run.plane.token(f"{run.account}-engineer")

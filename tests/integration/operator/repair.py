@@ -111,7 +111,8 @@ GARBAGE = {
 }
 
 
-@test("a status written by hand with garbage does not harm: the cluster comes back to READY by itself", timeout=240)
+@test("a status written by hand with garbage does not harm: the cluster comes back to READY by itself", timeout=240,
+      full=True)
 def garbage_status(run):
     op = operator(run)
     ns = run.namespaces[0]
@@ -149,7 +150,7 @@ def healed(run, name):
     return True
 
 
-@test("finalizers of others: ours goes, all objects go, theirs stays, and nobody spins")
+@test("finalizers of others: ours goes, all objects go, theirs stays, and nobody spins", full=True)
 def finalizers(run):
     operator(run)
     ns = run.namespaces[0]
@@ -228,7 +229,7 @@ def collisions(run):
     cluster_ready(run)
 
 
-@test("the same trouble again and again is one event with a count", timeout=120)
+@test("the same trouble again and again is one event with a count", timeout=120, full=True)
 def events(run):
     operator(run)
     ns = run.namespaces[0]

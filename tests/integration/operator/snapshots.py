@@ -106,7 +106,7 @@ def exists(run):
     equal(flink.asked, [], "what was asked for")
 
 
-@test("a folder that cannot be written to: Flink's cause, tried again as often as is allowed")
+@test("a folder that cannot be written to: Flink's cause, tried again as often as is allowed", full=True)
 def fails(run):
     operator(run)
     flink = session(run)
@@ -154,7 +154,7 @@ def queue(run):
     equal(len(flink.asked), 5, "what was asked for")
 
 
-@test("answers that get lost, and an operator that is killed at any moment: one savepoint each", timeout=240)
+@test("answers that get lost, and an operator that is killed at any moment: one savepoint each", timeout=240, full=True)
 def crashes(run):
     op = operator(run)
     flink = session(run)
@@ -185,7 +185,7 @@ def crashes(run):
     run.note(f"{len(flink.asked)} savepoints")
 
 
-@test("a job that does not run yet is waited for, one that is suspended abandons it; a missing one is named")
+@test("a job that does not run yet is waited for, one that is suspended abandons it; a missing one is named", full=True)
 def jobs(run):
     operator(run)
     flink = session(run)
