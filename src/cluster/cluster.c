@@ -270,8 +270,8 @@ bool jobmanager_tells_soon(struct cluster_pass *p)
     if (!jobmanager_instance(p) || told ||
         (f->since && !f->reachable && p->s->now - f->since >= SILENT_MS))
         return false;
-    if (f->since)
-        plan_wake(&p->plan, MAX(f->since, p->s->now - SILENT_MS + 1) + SILENT_MS);
+    if (f->since && !f->reachable) /* else its first answer brings us back */
+        plan_wake(&p->plan, f->since + SILENT_MS);
     return true;
 }
 
