@@ -73,11 +73,13 @@ int flink_option_bool(const struct conf *c, const char *key, bool *ret,
 int flink_option_int(const struct conf *c, const char *key, int64_t *ret,
                      struct error *err) MUST_CHECK;
 /** Milliseconds. */
-/** A duration in ms, and its default where it cannot be read or c is NULL. */
-int64_t flink_option_ms(const struct conf *c, const char *key);
 int flink_option_duration(const struct conf *c, const char *key, int64_t *ret,
                           struct error *err) MUST_CHECK;
 const char *flink_option_text(const struct conf *c, const char *key);
+/** It is true; false where it cannot be read. */
+bool flink_option_on(const struct conf *c, const char *key);
+/** A duration in ms, and its default where it cannot be read or c is NULL. */
+int64_t flink_option_ms(const struct conf *c, const char *key);
 
 /** Refuses values that do not parse, the first one by name. */
 int flink_options_check(const struct conf *c, struct error *err) MUST_CHECK;

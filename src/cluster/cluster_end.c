@@ -14,8 +14,6 @@
 #include "job_words.h"
 #include "status.h"
 
-#define TTL_MAX_MS (1000LL * 365 * 86400 * 1000)
-
 static bool is_recorded_as_ended(const struct cluster_pass *p)
 {
     enum job_state state =
@@ -95,7 +93,7 @@ static void shut_down(struct cluster_pass *p)
     if (!str_to_int64(str_or_empty(JV_STRING(js, "updateTime")), &since))
         since = 0;
     since = MIN(MAX(since, (int64_t)0), p->s->wall);
-    int64_t left = since + MIN(ttl, TTL_MAX_MS) - p->s->wall;
+    int64_t left = since + MIN(ttl, LONGEST_MS) - p->s->wall;
 
     if (p->s->deployment && left > 0) {
         plan_wake(&p->plan, p->s->now + left);

@@ -115,12 +115,7 @@ static const char *held_up(struct cluster_pass *p)
 
 static bool wants_savepoint(const struct cluster_pass *p)
 {
-    struct error err;
-    bool wanted;
-
-    return p->application && p->usable &&
-           !flink_option_bool(asked_conf(p), OPTION "job.savepoint-on-deletion", &wanted, &err) &&
-           wanted;
+    return p->application && p->usable && job_saves_at_end(asked_conf(p));
 }
 
 /* What high availability keeps of a job that has not ended is all that is left of its state. */

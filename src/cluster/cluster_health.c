@@ -21,15 +21,6 @@
 #define LOOK_MS 15000
 #define CHECKPOINTING "execution.checkpointing."
 #define CHECKPOINT_TIMEOUT_MS 600000 /* Flink's default */
-#define TIME_MAX_MS (1000LL * 365 * 86400 * 1000)
-
-static bool flag(const struct cluster_pass *p, const char *key)
-{
-    struct error err;
-    bool v;
-
-    return !flink_option_bool(&p->config.conf, key, &v, &err) && v;
-}
 
 static int64_t duration(const struct cluster_pass *p, const char *key, int64_t fallback)
 {
@@ -38,12 +29,12 @@ static int64_t duration(const struct cluster_pass *p, const char *key, int64_t f
 
     if (conf_duration(&p->config.conf, key, fallback, &ms, &err))
         ms = fallback;
-    return MIN(ms, TIME_MAX_MS);
+    return MIN(ms, LONGEST_MS);
 }
 
 bool health_is_checked(const struct cluster_pass *p)
 {
-    return p->application && flag(p, CHECK "enabled");
+    return p->application && flink_option_on(&p->config.conf, CHECK "enabled");
 }
 
 /* ---- what Flink tells ---- */
@@ -118,7 +109,7 @@ static int64_t checkpoint_window(const struct cluster_pass *p)
     if (conf_int(&p->config.conf, CHECKPOINTING "tolerable-failed-checkpoints", 0, &failures, &err))
         failures = 0;
     least = MAX(interval, duration(p, CHECKPOINTING "timeout", CHECKPOINT_TIMEOUT_MS));
-    return MAX(asked, MIN(least, TIME_MAX_MS) * (MIN(MAX(failures, (int64_t)0), 1000) + 2));
+    return MAX(asked, MIN(least, LONGEST_MS) * (MIN(MAX(failures, (int64_t)0), 1000) + 2));
 }
 
 static const char *checkpoints_missing(struct cluster_pass *p, int64_t checkpoints)
@@ -130,8 +121,8 @@ static const char *checkpoints_missing(struct cluster_pass *p, int64_t checkpoin
         m->checkpoints = checkpoints;
         m->grown = p->s->now;
     }
-    if (!flag(p, CHECK "checkpoint-progress.enabled") || window < 0 || checkpoints < 0 ||
-        p->s->now - m->grown <= window)
+    if (!flink_option_on(&p->config.conf, CHECK "checkpoint-progress.enabled") || window < 0 ||
+        checkpoints < 0 || p->s->now - m->grown <= window)
         return NULL;
     return arena_printf(p->a, "it has not completed a checkpoint for %lld s",
                         (long long)(p->s->now - m->grown) / 1000);

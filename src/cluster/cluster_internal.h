@@ -116,6 +116,8 @@ struct owner deployment_owner(const struct cluster_pass *p);
 struct desired_input desired_of(struct cluster_pass *p);
 
 #define STOPPING "stopping the JobManager"
+/* What a user gives counts as that much at most: no sum with it overflows. */
+#define LONGEST_MS (1000LL * 365 * 86400 * 1000)
 
 /** Plans a server-side apply. now: the object as it is known, NULL if there is none of ours. */
 void plan_apply(struct cluster_pass *p, enum kube_kind kind, const char *name,

@@ -4,8 +4,9 @@
  * to the one that ran before (api-contract §2.6).
  *
  *   UPGRADING or DEPLOYED ──time is up──► ROLLING_BACK ──runs──► ROLLED_BACK
- *                                              └── another spec: UPGRADING; the stable one:
- * DEPLOYED
+ *                                               │
+ *                                               └── another spec: UPGRADING
+ *                                                   the stable one: DEPLOYED
  *
  * lastReconciledSpec stays the one that did not work, so that asking for it once more changes
  * nothing, and what runs is lastStableSpec. Everything else goes as if the user had asked for that:
@@ -22,7 +23,6 @@
 #include "status.h"
 
 #define READINESS_KEY "kubernetes.operator.deployment.readiness.timeout"
-#define TIMEOUT_MAX_MS (1000LL * 365 * 86400 * 1000)
 
 static const char *recorded_state(const struct cluster_pass *p)
 {
@@ -104,7 +104,7 @@ static bool time_is_up(struct cluster_pass *p)
     if (flink_option_duration(&p->config.conf, READINESS_KEY, &timeout, &err))
         return false;
     since = MIN(MAX(since, (int64_t)0), p->s->wall);
-    int64_t left = since + MIN(timeout, TIMEOUT_MAX_MS) - p->s->wall;
+    int64_t left = since + MIN(timeout, LONGEST_MS) - p->s->wall;
 
     if (left > 0)
         plan_wake(&p->plan, p->s->now + left);
@@ -132,12 +132,10 @@ static bool cancelled_by_others(const struct cluster_pass *p)
 
 void look_after_rollback(struct cluster_pass *p)
 {
-    bool enabled;
-    struct error err;
     jv stable;
 
     if (!p->unchanged || p->suspended || p->invalid || jv_present(p->failed) ||
-        flink_option_bool(&p->config.conf, ROLLBACK_KEY, &enabled, &err) || !enabled)
+        !flink_option_on(&p->config.conf, ROLLBACK_KEY))
         return;
     /* Who has cancelled it does not want another one. */
     if (works(p) || cancelled_by_others(p) || p->job_state == JOB_FINISHED)

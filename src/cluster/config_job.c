@@ -110,13 +110,13 @@ void choose_replicas(struct cluster_config *c)
 static void check_options(struct problems *p, const struct cluster_config *c)
 {
     struct error err;
-    bool checks, recovers, rolls_back;
+    bool recovers;
 
-    if (!flink_option_bool(&c->conf, ROLLBACK_KEY, &rolls_back, &err) && rolls_back && !c->ha)
+    if (flink_option_on(&c->conf, ROLLBACK_KEY) && !c->ha)
         problem_add(p, config_path(p, ROLLBACK_KEY),
                     "needs " HA_TYPE_KEY ": kubernetes, which keeps what the former spec goes on "
                     "from");
-    if (!flink_option_bool(&c->conf, HEALTH "enabled", &checks, &err) && checks &&
+    if (flink_option_on(&c->conf, HEALTH "enabled") &&
         !flink_option_bool(&c->conf, RECOVERY_KEY, &recovers, &err) && !recovers)
         problem_add(p, config_path(p, HEALTH "enabled"),
                     "needs " RECOVERY_KEY ": a job that is not well is taken away and made again");

@@ -7,6 +7,7 @@
 #include "flinkop/clock.h"
 #include "flinkop/cluster_config.h"
 #include "flinkop/desired.h"
+#include "flinkop/flink_defaults.h"
 #include "flinkop/str.h"
 #include "job_words.h"
 #include "status.h"
@@ -40,10 +41,7 @@ bool job_keep_end(struct job_stop *s)
 
 bool job_restarts(const struct conf *conf)
 {
-    struct error err;
-    bool v;
-
-    return !conf_bool(conf, RESTART_KEY, false, &v, &err) && v;
+    return flink_option_on(conf, RESTART_KEY);
 }
 
 void job_restart_forget(struct restart_notes *m)

@@ -41,15 +41,6 @@ static void finalized(struct job_pass *p)
     p->out.plan.gone = true;
 }
 
-static bool wants_savepoint(const struct job_pass *p)
-{
-    struct error err;
-    bool wanted;
-
-    return !flink_option_bool(&p->conf, OPTION "job.savepoint-on-deletion", &wanted, &err) &&
-           wanted;
-}
-
 /* Its savepoint is being taken, if the user wants one. */
 static bool saves(struct job_pass *p)
 {
@@ -59,7 +50,7 @@ static bool saves(struct job_pass *p)
                p->s->cluster_exists && !p->s->cluster_ended;
     const char *path, *last = job_last_seen(p->a, js), *restore = job_restore_path(js);
 
-    if (m->deleting_since >= 0 || !wants_savepoint(p))
+    if (m->deleting_since >= 0 || !job_saves_at_end(&p->conf))
         return false;
     if (!job_can_be_saved(js, p->job, ran)) {
         if (!str_empty(restore) && !job_ended_itself(p->state))

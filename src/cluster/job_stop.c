@@ -17,6 +17,7 @@
 #include "flinkop/arena.h"
 #include "flinkop/clock.h"
 #include "flinkop/desired.h"
+#include "flinkop/flink_defaults.h"
 #include "flinkop/str.h"
 #include "job_words.h"
 #include "status.h"
@@ -199,6 +200,11 @@ bool job_stop_begun(jv status, const struct stop_memory *m, enum job_state state
     return !job_ended_itself(state) &&
            (cancel_requested(status) ||
             (m->sent >= 0 && str_eq(m->job_id, JV_STRING(status, "jobId"))));
+}
+
+bool job_saves_at_end(const struct conf *conf)
+{
+    return flink_option_on(conf, OPTION "job.savepoint-on-deletion");
 }
 
 bool job_can_be_saved(jv status, const struct obs_job *job, bool ran)

@@ -88,6 +88,8 @@ enum checkpoint_age job_checkpoint_age(struct job_stop *s);
  * is asked for by now. One that has finished or failed before it could be cancelled has ended by
  * itself. status: status.jobStatus */
 bool job_stop_begun(jv status, const struct stop_memory *m, enum job_state state);
+/** Whether its user wants a savepoint when its resource is deleted. */
+bool job_saves_at_end(const struct conf *conf);
 /** Whether a savepoint of it can be taken, or has been begun to. ran: so it was when its
  * JobManager, which does not tell of it just now, was asked last. status: status.jobStatus */
 bool job_can_be_saved(jv status, const struct obs_job *job, bool ran);

@@ -14,7 +14,6 @@
 #include "snapshot_internal.h"
 #include "status.h"
 
-#define CLEANUP_TIMEOUT_MS 300000 /* kubernetes.operator.resource.cleanup.timeout */
 #define LOOK_MS 500
 #define AGAIN_MS 10000
 /* FileNotFoundException of AbstractFsCheckpointStorageAccess.resolveCheckpointPointer */
@@ -23,12 +22,8 @@
 static int64_t cleanup_timeout(const struct snapshot_pass *p)
 {
     struct conf conf = flink_defaults_conf(p->s->defaults);
-    struct error err;
-    int64_t ms = CLEANUP_TIMEOUT_MS;
 
-    if (flink_option_duration(&conf, "kubernetes.operator.resource.cleanup.timeout", &ms, &err))
-        ms = CLEANUP_TIMEOUT_MS;
-    return ms;
+    return flink_option_ms(&conf, "kubernetes.operator.resource.cleanup.timeout");
 }
 
 static void let_go(struct snapshot_pass *p)

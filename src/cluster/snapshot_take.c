@@ -11,6 +11,7 @@
 #include "flinkop/flink_defaults.h"
 #include "flinkop/flink_version.h"
 #include "flinkop/str.h"
+#include "job_end.h"
 #include "job_words.h"
 #include "snapshot_internal.h"
 #include "status.h"
@@ -117,14 +118,12 @@ static bool runs_again(const struct snapshot_pass *p, jv recorded)
         p->s->flink_version_name ? flink_version_find(p->s->flink_version_name) : NULL;
     struct conf conf = CONF_INIT(p->a), own = CONF_INIT(p->a);
     struct error err;
-    bool again;
 
     if (flink_defaults_for(p->a, p->s->defaults, p->meta.ns, version, &conf, &err) ||
         conf_add_jv(&own, jv_get(recorded, "flinkConfiguration"), "", &err))
         return false;
     conf_merge(&conf, &own);
-    return !conf_bool(&conf, "kubernetes.operator.job.restart.failed", false, &again, &err) &&
-           again;
+    return job_restarts(&conf);
 }
 
 /* What its resource says, as far as that is final. */
@@ -240,7 +239,7 @@ static void record(struct snapshot_pass *p)
     set(p, "triggerId", STR(p->trigger));
     set(p, "triggerTimestamp", STR(now_text(p)));
     set(p, "resultTimestamp", ABSENT);
-    set(p, "jobId", jv_get(jv_get(jv_get(p->s->target, "status"), "jobStatus"), "jobId"));
+    set(p, "jobId", JV_PATH(p->s->target, "status", "jobStatus", "jobId"));
     set(p, "clusterName", STR(p->cluster));
     m->unsent = p->trigger;
     m->looked = m->complete_since = -1;

@@ -122,6 +122,8 @@ void watches_each(const struct controller *c,
 
 /* ---- reconcile.c ---- */
 
+/** Random hex digits for a job, or a savepoint, in case that one is needed. */
+const char *fresh_id(struct arena *a);
 /** Metrics of a controller at which nothing has happened. */
 void reconcile_metrics_begin(enum kube_kind kind, const char *name);
 /** Hands the key out soon, if there is such a resource. */

@@ -37,6 +37,15 @@ static void ask(struct op *op, const char *method, const char *path, flink_done_
                            op_is_look(op) ? LOOK_TIMEOUT_MS : 0, done, op);
 }
 
+static void post(struct op *op, const char *path, jv body, flink_done_fn done)
+{
+    struct flink_endpoint e;
+
+    if (endpoint(op, &e))
+        op->flink =
+            flink_send(op->e->x->flink, &e, "POST", path, json_text(&op->e->a, body), 0, done, op);
+}
+
 static void touched(struct op *op)
 {
     op->e->x->touched(op->e->x->arg, op->act->ns, op->act->cluster,
@@ -113,15 +122,6 @@ static void on_asked(void *arg, const struct flink_answer *answer)
     op_end(op, &err);
 }
 
-static void post(struct op *op, const char *path, jv body)
-{
-    struct flink_endpoint e;
-
-    if (endpoint(op, &e))
-        op->flink = flink_send(op->e->x->flink, &e, "POST", path, json_text(&op->e->a, body), 0,
-                               on_asked, op);
-}
-
 static void take(struct op *op)
 {
     const struct stop_args *s = op->act->stop;
@@ -129,11 +129,12 @@ static void take(struct op *op)
 
     if (op->act->type == ACT_TAKE_CHECKPOINT)
         post(op, arena_printf(a, "/jobs/%s/checkpoints", op->act->job_id),
-             OBJ({"triggerId", STR(s->trigger)}, {"checkpointType", STR(s->format)}));
+             OBJ({"triggerId", STR(s->trigger)}, {"checkpointType", STR(s->format)}), on_asked);
     else
         post(op, arena_printf(a, "/jobs/%s/savepoints", op->act->job_id),
              OBJ({"triggerId", STR(s->trigger)}, {"target-directory", STR(s->directory)},
-                 {"formatType", STR(s->format)}, {"cancel-job", BOOL(false)}));
+                 {"formatType", STR(s->format)}, {"cancel-job", BOOL(false)}),
+             on_asked);
 }
 
 /* Flink's look-up of what takes its time; false: it has ended. */
@@ -253,38 +254,26 @@ static void on_done(void *arg, const struct flink_answer *answer)
 static void stop(struct op *op)
 {
     const struct stop_args *s = op->act->stop;
-    struct arena *a = &op->e->a;
-    struct flink_endpoint e;
-    const char *body =
-        json_text(a, OBJ({"triggerId", STR(s->trigger)}, {"targetDirectory", STR(s->directory)},
-                         {"formatType", STR(s->format)}, {"drain", BOOL(s->drain)}));
 
-    if (endpoint(op, &e))
-        op->flink = flink_send(op->e->x->flink, &e, "POST",
-                               arena_printf(a, "/jobs/%s/stop", op->act->job_id), body, 0, on_done,
-                               op);
+    post(op, arena_printf(&op->e->a, "/jobs/%s/stop", op->act->job_id),
+         OBJ({"triggerId", STR(s->trigger)}, {"targetDirectory", STR(s->directory)},
+             {"formatType", STR(s->format)}, {"drain", BOOL(s->drain)}),
+         on_done);
 }
 
 static void on_savepoint(void *arg, const struct flink_answer *answer)
 {
     struct op *op = arg;
-    struct error err = *answer->err;
-    struct flink_operation found = {0};
+    struct flink_operation found;
+    struct error err = {.code = ERR_NONE};
 
-    if (err.code == ERR_NOT_FOUND) { /* of the savepoint, or of the job */
-        op_ok(op);
-        return;
-    }
-    if (err.code == ERR_NONE && !flink_decode_operation(&op->e->a, answer->body, &found, &err)) {
-        op->outcome.found = true;
-        op->outcome.text = found.location;
-        if (found.failure)
-            error_set(&err, ERR_SERVER, "%s", found.failure);
-        else if (found.done && !found.location)
-            error_set(&err, ERR_PARSE, "Flink tells no path of the savepoint");
-    }
-    if (!op_is_look(op)) /* it ends the job */
+    if (!op_is_look(op) && answer->err->code != ERR_NOT_FOUND) /* it ends the job */
         touched(op);
+    if (!operation(op, answer, &found))
+        return;
+    op->outcome.text = found.location;
+    if (found.done && !found.location)
+        error_set(&err, ERR_PARSE, "Flink tells no path of the savepoint");
     op_end(op, &err);
 }
 
@@ -415,7 +404,8 @@ void op_start_flink(struct op *op)
             on_checkpoint);
         break;
     case ACT_DISPOSE:
-        post(op, "/savepoint-disposal", OBJ({"savepoint-path", STR(op->act->stop->path)}));
+        post(op, "/savepoint-disposal", OBJ({"savepoint-path", STR(op->act->stop->path)}),
+             on_asked);
         break;
     case ACT_FIND_DISPOSAL:
         ask(op, "GET", arena_printf(a, "/savepoint-disposal/%s", op->act->stop->trigger),

@@ -107,6 +107,14 @@ void enqueue_jobs_of(struct controller *c, const char *cluster_key)
 
 /* ---- snapshots ---- */
 
+const char *fresh_id(struct arena *a)
+{
+    char id[FLINK_ID_LEN + 1];
+
+    random_hex(id, FLINK_ID_LEN / 2);
+    return arena_strdup(a, id);
+}
+
 static const struct obs_meta *meta_of(struct controller *c, enum kube_kind kind, const char *ns,
                                       const char *name)
 {
@@ -190,9 +198,7 @@ static struct plan plan_cluster(struct controller *c, struct target *t, const st
                                 jv object, struct arena *a)
 {
     const char *ns = cr->meta->ns, *name = cr->meta->name;
-    char fresh_id[FLINK_ID_LEN + 1];
 
-    random_hex(fresh_id, FLINK_ID_LEN / 2);
     struct cluster_snapshot s = {
         .cr = object,
         .defaults = c->defaults,
@@ -201,7 +207,7 @@ static struct plan plan_cluster(struct controller *c, struct target *t, const st
         .configmap = meta_of(c, KIND_CONFIGMAP, ns, arena_printf(a, "flink-config-%s", name)),
         .internal_service = meta_of(c, KIND_SERVICE, ns, name),
         .rest_service = meta_of(c, KIND_SERVICE, ns, arena_printf(a, "%s-rest", name)),
-        .fresh_job_id = arena_strdup(a, fresh_id),
+        .fresh_job_id = fresh_id(a),
         .operator_ns = c->operator_ns,
         .flink = probe_result(t->probe),
         .outcomes = t->outcomes,
@@ -268,9 +274,7 @@ static struct plan plan_job(struct controller *c, struct target *t, const struct
     const struct stored *cluster = store_get(c->stores[KIND_FLINKDEPLOYMENT], view->meta.ns, name);
     const struct target *ct =
         cluster ? strmap_get(&c->kinds[KIND_FLINKDEPLOYMENT].targets, cluster->key) : NULL;
-    char fresh_id[FLINK_ID_LEN + 1];
 
-    random_hex(fresh_id, FLINK_ID_LEN / 2);
     const struct job_snapshot s = {
         .cr = object,
         .defaults = c->defaults,
@@ -289,7 +293,7 @@ static struct plan plan_job(struct controller *c, struct target *t, const struct
         .outcomes = t->outcomes,
         .n_outcomes = t->n_outcomes,
         .memory = &t->job,
-        .fresh_job_id = arena_strdup(a, fresh_id),
+        .fresh_job_id = fresh_id(a),
         .now = loop_now(c->loop),
         .wall = clock_wall_ms(),
     };
@@ -492,12 +496,9 @@ static void plan_and_execute(struct target *t, struct arena *a, const struct sto
 {
     struct controller *c = t->c;
     struct kind_control *k = &c->kinds[t->kind];
-    struct error err;
+    jv object = stored_object(a, cr);
     struct plan plan;
-    jv object;
 
-    if (json_parse(a, stored_text(a, cr), cr->len, &object, &err))
-        BUG("stored %s %s: %s", k->name, t->key, err.text); /* we wrote that text ourselves */
     if (t->kind == KIND_FLINKDEPLOYMENT) {
         plan = plan_cluster(c, t, cr, object, a);
         keep_cluster(c, t, &plan);

@@ -85,18 +85,6 @@ static const char *busy_with(const struct controller *c, const struct stored *cr
     return NULL;
 }
 
-static jv read_stored(struct arena *a, const struct stored *s)
-{
-    struct error err;
-    jv object;
-
-    if (!s)
-        return ABSENT;
-    if (json_parse(a, stored_text(a, s), s->len, &object, &err))
-        BUG("stored %s: %s", s->key, err.text); /* we wrote that text ourselves */
-    return object;
-}
-
 static const char *cluster_of(const struct obs_snapshot *view, const struct stored *job)
 {
     if (view->job_kind == KIND_FLINKDEPLOYMENT)
@@ -117,20 +105,18 @@ struct snapshot_plan plan_snapshot(struct controller *c, struct target *t, const
         name ? store_get(c->stores[KIND_FLINKDEPLOYMENT], view->meta.ns, name) : NULL;
     const struct target *ct =
         cluster ? strmap_get(&c->kinds[KIND_FLINKDEPLOYMENT].targets, cluster->key) : NULL;
-    char fresh_id[FLINK_ID_LEN + 1];
 
-    random_hex(fresh_id, FLINK_ID_LEN / 2);
     const struct snapshot_situation s = {
         .cr = object,
         .defaults = c->defaults,
-        .target = read_stored(a, view->settled ? NULL : job),
+        .target = job && !view->settled ? stored_object(a, job) : ABSENT,
         .cluster = name,
         .cluster_exists = cluster != NULL,
         .cluster_ended = ct && ct->ended,
         .flink_version_name = ct ? ct->flink_version : NULL,
         .flink = ct ? probe_result(ct->probe) : &nothing_known,
         .busy = busy_with(c, cr),
-        .fresh_id = arena_strdup(a, fresh_id),
+        .fresh_id = fresh_id(a),
         .outcomes = t->outcomes,
         .n_outcomes = t->n_outcomes,
         .memory = &t->snapshot,

@@ -217,6 +217,16 @@ char *stored_text(struct arena *a, const struct stored *s)
     return text_unpack(a, s->packed, s->packed_len, s->len);
 }
 
+jv stored_object(struct arena *a, const struct stored *s)
+{
+    struct error err;
+    jv object;
+
+    if (json_parse(a, stored_text(a, s), s->len, &object, &err))
+        BUG("stored %s: %s", s->key, err.text); /* we wrote that text ourselves */
+    return object;
+}
+
 /* ---- the index ---- */
 
 /* Of the other kinds there is one for each cluster, found by its name. */

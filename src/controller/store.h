@@ -33,6 +33,8 @@ struct stored {
 
 /** The compact JSON of a custom resource. */
 char *stored_text(struct arena *a, const struct stored *s) MUST_CHECK;
+/** The same, parsed. */
+jv stored_object(struct arena *a, const struct stored *s);
 
 /** Told after the store has changed: `old` is NULL for a new object, `now` for one that is gone. */
 typedef void (*store_change_fn)(void *arg, enum kube_kind kind, const struct stored *old,

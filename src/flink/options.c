@@ -169,6 +169,14 @@ int flink_option_duration(const struct conf *c, const char *key, int64_t *ret, s
     return conf_duration(c, key, fallback, ret, err);
 }
 
+bool flink_option_on(const struct conf *c, const char *key)
+{
+    struct error err;
+    bool on;
+
+    return !flink_option_bool(c, key, &on, &err) && on;
+}
+
 int64_t flink_option_ms(const struct conf *c, const char *key)
 {
     const char *deflt = default_of(key, FLINK_OPTION_DURATION);
