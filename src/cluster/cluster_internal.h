@@ -71,6 +71,7 @@ struct cluster_pass {
     bool held;            /* it carries our finalizer: its spec may be recorded */
     bool recording;       /* the target is being recorded in this pass: act in the next */
     bool up_to_date;      /* the Deployment runs the target */
+    bool no_service;      /* the name of a Service of ours is another's */
     bool down;            /* nothing of an application that is suspended, or over, is left */
     bool missing;         /* its Deployment is gone, and is not to be made again */
     bool flinks_own;      /* Flink's own allocator makes the TaskManagers of what runs */

@@ -44,8 +44,8 @@ static bool ready(const struct cluster_pass *p)
         return p->down && !p->invalid && !p->meta.deleted_ms;
     if (p->application && !job_well(p))
         return false;
-    return p->jm == JM_READY && p->up_to_date && !p->invalid && !refusal(p)->reason && !p->former &&
-           !p->meta.deleted_ms;
+    return p->jm == JM_READY && p->up_to_date && !p->no_service && !p->invalid &&
+           !refusal(p)->reason && !p->former && !p->meta.deleted_ms;
 }
 
 /* It runs again as it did before, which is not what is asked for. */

@@ -263,6 +263,7 @@ static bool free_of_others(struct cluster_pass *p, const struct obs_meta *servic
 {
     if (!left_over(service, p->s->deployment->meta.uid))
         return true;
+    p->no_service = true;
     wait_for(p, arena_printf(p->a,
                              "waiting for Service %s to go, which is of another cluster, or of a "
                              "former one of this name",

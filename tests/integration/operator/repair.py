@@ -266,6 +266,8 @@ def of_others(run):
     session(run, "fixed", ready=False, mode="standalone", allocator=None, taskManager={"replicas": 1})
     session(run, "x")
     session(run, "x-rest", ready=False)
+    wait("x-rest: its JobManager answers", lambda: dig(run.kube.get("flinkdep", ns, "x-rest"), "status.jobManagerDeploymentStatus")
+         == "READY", SOON)
     for name, words in (("demo", "demo-rest"), ("fixed", "fixed-taskmanager"), ("x-rest", "Service x-rest")):
         wait(f"{name}: told", lambda name=name, words=words: words in condition_text(run, "flinkdep", name), SOON)
         check(condition(run.kube.get("flinkdep", ns, name)).get("status") == "False", f"{name} is Ready")
