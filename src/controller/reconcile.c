@@ -91,6 +91,8 @@ void enqueue(struct controller *c, enum kube_kind kind, const char *key,
 {
     if (!store_get_key(c->stores[kind], key) && !strmap_get(&c->kinds[kind].targets, key))
         return;
+    if (!watches_in_step(c, key)) /* all of it is queued when it is */
+        return;
     workqueue_add(c->kinds[kind].queue, key, priority, loop_now(c->loop));
     pump_soon(c);
 }
@@ -553,7 +555,7 @@ static void pump(void *arg)
     int budget = TURN_KEYS;
 
     c->pumping = false;
-    if (!controller_synced(c) || c->draining)
+    if (c->draining)
         return;
     for (size_t i = 0; i < ARRAY_SIZE(controlled); i++) {
         struct kind_control *k = &c->kinds[controlled[i]];
