@@ -18,7 +18,7 @@
 #define TURN_KEYS 32 /* reconciled in one turn of the loop, so that it stays answerable */
 #define TURN_MS 5
 /* What is to be done waits in the queue, where edits by users come first, and not as calls that
- * have begun to time out. The API server is called on 32 connections; submissions last longer. */
+ * have begun to time out. The API server is called on 64 connections; submissions last longer. */
 #define CLUSTERS_IN_FLIGHT 32
 #define JOBS_IN_FLIGHT 256
 /* Of each kind; what waits for Flink does not take the others' places as long as there are these.
