@@ -34,7 +34,10 @@
 #define MAX_HEAD 4096           /* of a request */
 #define MAX_TLS_HEAD (16 << 10) /* that may bring a token */
 #define REQUEST_TIMEOUT_S 10
-#define KEEPALIVE_S 75
+/* Longer than Go's clients keep a connection that is idle (90 s), or a request of the API server
+ * might meet its end. */
+#define KEEPALIVE_S 120
+#define MAX_BODIES ((size_t)32 << 20) /* of requests, together */
 #define CLOSE_TURNS 8
 #define PAUSE_MS 1000
 
@@ -51,6 +54,7 @@ struct http_server {
     int port;
     struct http_waiting *waiting;
     size_t n_waiting;
+    size_t bodies;   /* bytes of requests that are being read */
     uv_idle_t turns; /* counts turns of the loop at the end */
     int turns_left;
 };
@@ -59,8 +63,13 @@ struct http_server {
 struct session {
     char *body;
     size_t len, sent;
-    bool head; /* it asks for the head only */
-    bool last; /* what comes behind the request is not read */
+    bool head;                       /* it asks for the head only */
+    bool last;                       /* what comes behind the request is not read */
+    const struct http_route *posted; /* a POST is being read: */
+    char *asked;
+    size_t asked_len, asked_room;
+    char *asked_type;
+    int64_t deadline;
     struct http_waiting *waiting;
     /* a later reply that is to be sent: */
     bool ready;
@@ -171,13 +180,24 @@ static int start_reply(struct lws *wsi, struct session *ses)
     return 0;
 }
 
-/* Other methods may bring a body that nobody is going to read: answer and hang up. */
-static int refuse_method(struct lws *wsi, bool put)
+static int say(struct lws *wsi, struct session *ses, int status, const char *text)
 {
-    static const char text[] = "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD%s\r\n"
+    ses->status = status;
+    ses->content_type = "text/plain; charset=utf-8";
+    ses->body = xstrdup(text);
+    ses->len = strlen(text);
+    ses->sent = 0;
+    return start_reply(wsi, ses);
+}
+
+/* Other methods may bring a body that nobody is going to read: answer and hang up. */
+static int refuse_method(struct lws *wsi, const struct http_route *route)
+{
+    static const char text[] = "HTTP/1.1 405 Method Not Allowed\r\nAllow: %s\r\n"
                                "Connection: close\r\nContent-Length: 0\r\n\r\n";
-    unsigned char buf[LWS_PRE + sizeof(text) + 8];
-    int n = snprintf((char *)buf + LWS_PRE, sizeof(text) + 8, text, put ? ", PUT" : "");
+    unsigned char buf[LWS_PRE + sizeof(text) + 16];
+    const char *allowed = route->post_max ? "POST" : route->put ? "GET, HEAD, PUT" : "GET, HEAD";
+    int n = snprintf((char *)buf + LWS_PRE, sizeof(text) + 16, text, allowed);
 
     lws_write(wsi, buf + LWS_PRE, (size_t)n, LWS_WRITE_HTTP_HEADERS);
     return -1;
@@ -205,6 +225,78 @@ static bool ask_handler(struct session *ses, http_handle_fn handle, void *arg,
     return true;
 }
 
+/* ---- bodies of requests ---- */
+
+static void forget_body(struct http_server *s, struct session *ses)
+{
+    s->bodies -= ses->asked_room;
+    ses->asked_room = 0;
+    ses->posted = NULL;
+    free(TAKE_PTR(ses->asked));
+    free(TAKE_PTR(ses->asked_type));
+}
+
+/* Its length has to be known: so much room is taken for it, and no more is read. */
+static int begin_body(struct lws *wsi, struct session *ses, const struct http_route *route)
+{
+    struct http_server *s = lws_context_user(lws_get_context(wsi));
+    cleanup_free char *text = header(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH);
+    int64_t length;
+
+    if (!str_to_int64(text, &length) || length < 0)
+        return say(wsi, ses, 411, "the body must have a Content-Length\n");
+    if ((uint64_t)length > route->post_max)
+        return say(wsi, ses, 413, "the body is too large\n");
+    if (s->bodies + (size_t)length > MAX_BODIES)
+        return say(wsi, ses, 503, "too many requests at a time\n");
+    if (!length)
+        return say(wsi, ses, 400, "there must be a body\n");
+    ses->posted = route;
+    ses->asked_room = (size_t)length;
+    s->bodies += ses->asked_room;
+    ses->asked = xmalloc(ses->asked_room + 1);
+    ses->asked_len = 0;
+    ses->asked_type = header(wsi, WSI_TOKEN_HTTP_CONTENT_TYPE);
+    ses->deadline = loop_now(s->loop) + (int64_t)REQUEST_TIMEOUT_S * 1000;
+    ses->last = false;
+    return 0;
+}
+
+/* lws begins to count anew with each piece, so one that comes slowly is given up here. */
+static int add_body(const struct http_server *s, struct session *ses, const void *data, size_t len)
+{
+    if (!ses->posted)
+        return 0; /* not read; the connection ends with the reply */
+    if (len > ses->asked_room - ses->asked_len || loop_now(s->loop) > ses->deadline)
+        return -1;
+    memcpy(ses->asked + ses->asked_len, data, len);
+    ses->asked_len += len;
+    return 0;
+}
+
+static int end_body(struct lws *wsi, struct session *ses)
+{
+    struct http_server *s = lws_context_user(lws_get_context(wsi));
+    const struct http_route *route = ses->posted;
+
+    if (!route)
+        return 0;
+    ses->asked[ses->asked_len] = 0;
+    const struct http_asked asked = {.method = "POST",
+                                     .path = route->path,
+                                     .query = "",
+                                     .authorization = "",
+                                     .local = is_local(wsi),
+                                     .content_type = ses->asked_type,
+                                     .body = ses->asked,
+                                     .len = ses->asked_len};
+
+    (void)ask_handler(ses, route->handle, route->arg, &asked, &(struct http_asking){wsi, ses});
+    forget_body(s, ses);
+    lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, REQUEST_TIMEOUT_S);
+    return start_reply(wsi, ses);
+}
+
 static void not_found(void *arg, struct http_reply *reply)
 {
     (void)arg;
@@ -217,17 +309,24 @@ static int on_request(struct lws *wsi, struct session *ses, const char *path)
     static const struct http_route nowhere = {.handle = not_found};
     const struct http_server *s = lws_context_user(lws_get_context(wsi));
     const struct http_route *route = find_route(s, path);
-    bool put = has(wsi, WSI_TOKEN_PUT_URI);
+    bool put = has(wsi, WSI_TOKEN_PUT_URI), post = has(wsi, WSI_TOKEN_POST_URI);
 
     route = route ? route : &nowhere;
     ses->head = has(wsi, WSI_TOKEN_HEAD_URI);
     ses->last = put || has(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) ||
                 has(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING);
-    if (put ? !route->put : !ses->head && !has(wsi, WSI_TOKEN_GET_URI))
-        return refuse_method(wsi, route->put);
+    if (route->post_max && post)
+        return begin_body(wsi, ses, route);
+    if (route->post_max || (put ? !route->put : !ses->head && !has(wsi, WSI_TOKEN_GET_URI)))
+        return refuse_method(wsi, route);
     cleanup_free char *args = query(wsi);
     char *authorization = header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION);
-    const struct http_asked asked = {put ? "PUT" : "GET", path, args, authorization, is_local(wsi)};
+    const struct http_asked asked = {.method = put ? "PUT" : "GET",
+                                     .path = path,
+                                     .query = args,
+                                     .authorization = authorization,
+                                     .local = is_local(wsi),
+                                     .content_type = ""};
     bool replies =
         ask_handler(ses, route->handle, route->arg, &asked, &(struct http_asking){wsi, ses});
 
@@ -318,10 +417,11 @@ void http_reply_now(struct http_waiting *w, http_handle_fn handle, void *arg)
     ses->waiting = another;
 }
 
-static void session_end(struct session *ses)
+static void session_end(struct http_server *s, struct session *ses)
 {
     struct http_waiting *w = ses->waiting;
 
+    forget_body(s, ses);
     free(TAKE_PTR(ses->body));
     ses->ready = false;
     if (!w)
@@ -345,14 +445,15 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
         return -1; /* to WebSocket or HTTP/2, where no limit of ours would hold */
     case LWS_CALLBACK_HTTP_BODY:
+        return add_body(lws_context_user(lws_get_context(wsi)), ses, in, len);
     case LWS_CALLBACK_HTTP_BODY_COMPLETION:
-        return 0; /* not read; the connection ends with the reply */
+        return end_body(wsi, ses);
     case LWS_CALLBACK_HTTP_WRITEABLE:
         return send_piece(wsi, ses);
     case LWS_CALLBACK_CLOSED_HTTP:
     case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
         if (ses)
-            session_end(ses);
+            session_end(lws_context_user(lws_get_context(wsi)), ses);
         return 0;
     case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS: {
         struct http_server *s = lws_context_user(lws_get_context(wsi));
@@ -528,7 +629,7 @@ struct http_server *http_server_new(struct loop *loop, const struct http_server_
 
     if (fd < 0)
         return NULL;
-    if (o->cert_file) {
+    if (o->cert_file || o->given) {
         tls = server_tls_new(loop, o->cert_file, o->key_file, o->reread_ms, err);
         if (!tls) {
             close(fd);
@@ -555,6 +656,12 @@ struct http_server *http_server_new(struct loop *loop, const struct http_server_
     }
     take_connections(s);
     return s;
+}
+
+int http_server_certificate(struct http_server *s, const char *cert_pem, const char *key_pem,
+                            struct error *err)
+{
+    return server_tls_give(s->tls, cert_pem, key_pem, err);
 }
 
 int http_server_port(const struct http_server *s)
