@@ -42,13 +42,21 @@ static bool is_ours(const struct cluster_pass *p, const struct obs_meta *m)
            (d && str_eq(m->owner_uid, d->meta.uid));
 }
 
+/* One that has changed since is left as it is: what was planned by a leader of before, and has been
+ * on its way all that time, comes to nothing. The version alone would make again what is gone. */
+static jv as_seen(struct cluster_pass *p, const struct obs_meta *now, jv body)
+{
+    body = JV_SET_PATH(p->a, body, STR(now->resource_version), "metadata", "resourceVersion");
+    return JV_SET_PATH(p->a, body, STR(now->uid), "metadata", "uid");
+}
+
 void plan_apply(struct cluster_pass *p, enum kube_kind kind, const char *name,
                 const struct obs_meta *now, jv body)
 {
     struct action *act = plan_add(&p->plan, ACT_APPLY, kind, p->meta.ns, name);
 
-    act->body = body;
     act->fresh = !now || !is_ours(p, now);
+    act->body = act->fresh ? body : as_seen(p, now, body);
 }
 
 static void apply_configmap(struct cluster_pass *p)
@@ -104,8 +112,7 @@ static void scale_for(struct cluster_pass *p, const struct obs_deployment *d, in
     jv note = halted      ? OBJ({ANNOTATION_HALTED, STR(halted)})
               : d->halted ? OBJ({ANNOTATION_HALTED, NULLV})
                           : ABSENT;
-    jv version = d == p->s->deployment ? STR(d->meta.resource_version) : ABSENT;
-    jv meta = OBJ({"resourceVersion", version}, {"annotations", note});
+    jv meta = OBJ({"resourceVersion", STR(d->meta.resource_version)}, {"annotations", note});
 
     plan_add(&p->plan, ACT_PATCH, KIND_DEPLOYMENT, p->meta.ns, d->meta.name)->body =
         jv_dup(p->a, OBJ({"metadata", meta}, {"spec", OBJ({"replicas", INT(replicas)})}));

@@ -140,7 +140,7 @@ static bool is_refusal(const struct outcome *o)
     case ERR_TOO_LARGE:
         return o->type != ACT_RELEASE; /* Flink may have said so */
     case ERR_CONFLICT:                 /* somebody else's object has the name */
-        return o->type == ACT_APPLY;
+        return o->type == ACT_APPLY && o->fresh;
     case ERR_SERVER: /* an admission webhook that cannot be asked */
         return strstr(o->error.text, "webhook") != NULL;
     default:

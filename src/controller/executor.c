@@ -340,8 +340,11 @@ struct execution *execution_start(struct executor *x, struct arena *arena, const
 
         own_strings(&e->a, act);
         e->ops[i] = (struct op){.e = e, .act = act, .started = loop_now(x->loop)};
-        e->ops[i].outcome = (struct outcome){
-            .type = act->type, .kind = act->kind, .name = act->name, .job_id = act->job_id};
+        e->ops[i].outcome = (struct outcome){.type = act->type,
+                                             .kind = act->kind,
+                                             .name = act->name,
+                                             .job_id = act->job_id,
+                                             .fresh = act->fresh};
     }
     if (!e->n)
         loop_defer(x->loop, e, finish, e);

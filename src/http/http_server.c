@@ -23,11 +23,13 @@
 #include "flinkop/mem.h"
 #include "flinkop/str.h"
 #include "flinkop/strbuf.h"
+#include "http_connections.h"
 #include "http_internal.h"
 #include "http_server_tls.h"
 
 #define MAX_CONNECTIONS 256
 #define MAX_TLS_CONNECTIONS 64 /* each has its buffers */
+#define MAX_CLOSING 16         /* beside them: closed, and yet to be freed */
 #define MAX_WAITING 64
 #define MAX_REPLY ((size_t)64 << 20)
 #define PIECE ((size_t)16 << 10)
@@ -52,6 +54,7 @@ struct http_server {
     struct http_route *routes;
     size_t n;
     int port;
+    struct connections connections;
     struct http_waiting *waiting;
     size_t n_waiting;
     size_t bodies;   /* bytes of requests that are being read */
@@ -157,6 +160,9 @@ static int add_header(struct lws *wsi, const char *name, const char *value, unsi
 
 static int end_reply(struct lws *wsi, const struct session *ses)
 {
+    struct http_server *s = lws_context_user(lws_get_context(wsi));
+
+    connections_set_busy(&s->connections, wsi, false);
     return ses->last || lws_http_transaction_completed(wsi) ? -1 : 0;
 }
 
@@ -436,10 +442,12 @@ static void session_end(struct http_server *s, struct session *ses)
 static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                     size_t len)
 {
+    struct http_server *s = lws_context_user(lws_get_context(wsi));
     struct session *ses = user;
 
     switch (reason) {
     case LWS_CALLBACK_HTTP:
+        connections_set_busy(&s->connections, wsi, true);
         lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, REQUEST_TIMEOUT_S);
         return on_request(wsi, ses, in);
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
@@ -455,12 +463,12 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
         if (ses)
             session_end(lws_context_user(lws_get_context(wsi)), ses);
         return 0;
-    case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS: {
-        struct http_server *s = lws_context_user(lws_get_context(wsi));
-
+    case LWS_CALLBACK_WSI_DESTROY:
+        connections_remove(&s->connections, wsi);
+        return 0;
+    case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS:
         server_tls_install(s->tls, user);
         return 0;
-    }
     default:
         return lws_callback_http_dummy(wsi, reason, user, in, len);
     }
@@ -511,6 +519,11 @@ static int port_of(int fd)
     return ntohs(at.any.sa_family == AF_INET6 ? at.v6.sin6_port : at.v4.sin_port);
 }
 
+static size_t most_connections(const struct http_server *s)
+{
+    return s->tls ? MAX_TLS_CONNECTIONS : MAX_CONNECTIONS;
+}
+
 static void on_connection(uv_poll_t *listener, int status, int events);
 
 static void take_connections(void *arg)
@@ -530,7 +543,11 @@ static void on_connection(uv_poll_t *listener, int status, int events)
     (void)status;
     (void)events;
     if (fd >= 0) {
-        lws_adopt_socket_vhost(s->vhost, fd); /* closes it if there are too many */
+        connections_make_room(&s->connections, most_connections(s));
+        struct lws *wsi = lws_adopt_socket_vhost(s->vhost, fd); /* closes it if it cannot */
+
+        if (wsi)
+            connections_add(&s->connections, wsi);
         return;
     }
     if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
@@ -603,9 +620,9 @@ static bool open_context(struct http_server *s)
         .pcontext = &s->context,
         .user = s,
         .vhost_name = "flink-operator",
-        .fd_limit_per_thread = s->tls ? MAX_TLS_CONNECTIONS : MAX_CONNECTIONS,
+        .fd_limit_per_thread = (unsigned)most_connections(s) + MAX_CLOSING,
         .max_http_header_data = s->tls ? MAX_TLS_HEAD : MAX_HEAD,
-        .max_http_header_pool = s->tls ? MAX_TLS_CONNECTIONS : MAX_CONNECTIONS,
+        .max_http_header_pool = (unsigned short)(most_connections(s) + MAX_CLOSING),
         .timeout_secs = REQUEST_TIMEOUT_S,
         .keepalive_timeout = KEEPALIVE_S,
         .alpn = "http/1.1",

@@ -247,6 +247,23 @@ struct version *api_list(int kind, const char *label, const char *value)
 
 /* Server-side apply by the only applier: what it gives replaces what it gave before, and labels and
  * annotations of others stay. */
+static int conflict(struct error *err)
+{
+    error_set(err, ERR_CONFLICT,
+              "the object has been modified; please apply your changes to "
+              "the latest version and try again");
+    err->http = 409;
+    return -1;
+}
+
+/* Since it was as a body says. */
+static bool has_changed(const struct object *o, jv body)
+{
+    const char *expected = JV_STRING(body, "metadata", "resourceVersion");
+
+    return expected && !str_eq(expected, JV_STRING(o->at->v, "metadata", "resourceVersion"));
+}
+
 int api_apply(enum actor by, int kind, const char *name, jv body, struct version **ret,
               struct error *err)
 {
@@ -255,10 +272,14 @@ int api_apply(enum actor by, int kind, const char *name, jv body, struct version
     struct object *o = api_get(kind, name);
     jv v, meta;
 
+    if (!o && jv_present(JV_PATH(body, "metadata", "uid")))
+        return conflict(err);
     if (!o)
         return api_create(by, kind, body, ret, err);
     v = o->at->v;
     meta = jv_get(v, "metadata");
+    if (has_changed(o, body))
+        return conflict(err);
     if (kind == KIND_DEPLOYMENT &&
         !jv_equal(JV_PATH(v, "spec", "selector"), JV_PATH(body, "spec", "selector")))
         return error_set(err, ERR_INVALID, "spec.selector: field is immutable");
@@ -289,18 +310,12 @@ int api_patch(enum actor by, int kind, const char *name, const char *subresource
 {
     cleanup_arena struct arena a = {0};
     struct object *o = api_get(kind, name);
-    const char *expected = JV_STRING(patch, "metadata", "resourceVersion");
     jv v;
 
     if (!o)
         return not_found(err, kind, name);
-    if (expected && !str_eq(expected, JV_STRING(o->at->v, "metadata", "resourceVersion"))) {
-        error_set(err, ERR_CONFLICT,
-                  "the object has been modified; please apply your changes to "
-                  "the latest version and try again");
-        err->http = 409;
-        return -1;
-    }
+    if (has_changed(o, patch))
+        return conflict(err);
     if (subresource)
         v = jv_set(&a, o->at->v, "status",
                    jv_merge_patch(&a, jv_get(o->at->v, "status"), jv_get(patch, "status")));

@@ -88,6 +88,7 @@ static void read_outcomes(struct situation *s)
                                 .kind = res ? res->id : KIND_FLINKSESSIONJOB,
                                 .name = JV_STRING(*o, "name"),
                                 .job_id = JV_STRING(*o, "jobId"),
+                                .fresh = jv_bool_or(jv_get(*o, "fresh"), false),
                                 .ok = !error,
                                 .found = jv_bool_or(jv_get(*o, "found"), false),
                                 .done = jv_bool_or(jv_get(*o, "done"), false),

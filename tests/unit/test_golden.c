@@ -57,7 +57,10 @@ static jv body_text(struct arena *a, const struct situation *s, const struct act
 
     if (!object || str_eq(JV_STRING(s->doc, "show"), "full"))
         return act->body;
-    return hash ? jv_dup(a, OBJ({"spec-hash", STR(hash)})) : ABSENT;
+    return hash ? jv_dup(a, OBJ({"spec-hash", STR(hash)},
+                                {"resourceVersion",
+                                 STR(JV_STRING(act->body, "metadata", "resourceVersion"))}))
+                : ABSENT;
 }
 
 static jv kinds_text(struct arena *a, unsigned kinds)
