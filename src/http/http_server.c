@@ -9,10 +9,8 @@
  */
 #include "flinkop/http_server.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <libwebsockets.h>
-#include <netinet/in.h>
 #include <string.h>
 #include <unistd.h>
 #include <uv.h>
@@ -23,8 +21,10 @@
 #include "flinkop/mem.h"
 #include "flinkop/str.h"
 #include "flinkop/strbuf.h"
+#include "http_body.h"
 #include "http_connections.h"
 #include "http_internal.h"
+#include "http_listen.h"
 #include "http_server_tls.h"
 
 #define MAX_CONNECTIONS 256
@@ -39,7 +39,6 @@
 /* Longer than Go's clients keep a connection that is idle (90 s), or a request of the API server
  * might meet its end. */
 #define KEEPALIVE_S 120
-#define MAX_BODIES ((size_t)32 << 20) /* of requests, together */
 #define CLOSE_TURNS 8
 #define PAUSE_MS 1000
 
@@ -66,13 +65,10 @@ struct http_server {
 struct session {
     char *body;
     size_t len, sent;
-    bool head;                       /* it asks for the head only */
-    bool last;                       /* what comes behind the request is not read */
-    const struct http_route *posted; /* a POST is being read: */
-    char *asked;
-    size_t asked_len, asked_room;
-    char *asked_type;
-    int64_t deadline;
+    bool head; /* it asks for the head only */
+    bool last; /* what comes behind the request is not read */
+    struct http_body asked;
+    const struct http_route *posted; /* …to this one */
     struct http_waiting *waiting;
     /* a later reply that is to be sent: */
     bool ready;
@@ -139,16 +135,6 @@ static char *query(struct lws *wsi)
     return strbuf_detach(&sb, NULL);
 }
 
-static bool is_local(struct lws *wsi)
-{
-    char peer[INET6_ADDRSTRLEN + 8];
-
-    lws_get_peer_simple(wsi, peer, sizeof(peer));
-    const char *v4 = str_skip_prefix(peer, "::ffff:");
-
-    return str_eq(peer, "::1") || str_has_prefix(v4 ? v4 : peer, "127.");
-}
-
 /* ---- answering ---- */
 
 static int add_header(struct lws *wsi, const char *name, const char *value, unsigned char **p,
@@ -178,22 +164,13 @@ static int start_reply(struct lws *wsi, struct session *ses)
         (ses->last && add_header(wsi, "connection:", "close", &p, end)) ||
         lws_finalize_write_http_header(wsi, start, &p, end))
         return -1;
+    ses->sent = 0;
     if (ses->head || !ses->len) {
         free(TAKE_PTR(ses->body));
         return end_reply(wsi, ses);
     }
     lws_callback_on_writable(wsi);
     return 0;
-}
-
-static int say(struct lws *wsi, struct session *ses, int status, const char *text)
-{
-    ses->status = status;
-    ses->content_type = "text/plain; charset=utf-8";
-    ses->body = xstrdup(text);
-    ses->len = strlen(text);
-    ses->sent = 0;
-    return start_reply(wsi, ses);
 }
 
 /* Other methods may bring a body that nobody is going to read: answer and hang up. */
@@ -227,78 +204,51 @@ static bool ask_handler(struct session *ses, http_handle_fn handle, void *arg,
     ses->status = reply.status;
     ses->content_type = reply.content_type;
     ses->body = strbuf_detach(&body, &ses->len);
-    ses->sent = 0;
     return true;
 }
 
 /* ---- bodies of requests ---- */
 
-static void forget_body(struct http_server *s, struct session *ses)
-{
-    s->bodies -= ses->asked_room;
-    ses->asked_room = 0;
-    ses->posted = NULL;
-    free(TAKE_PTR(ses->asked));
-    free(TAKE_PTR(ses->asked_type));
-}
-
-/* Its length has to be known: so much room is taken for it, and no more is read. */
 static int begin_body(struct lws *wsi, struct session *ses, const struct http_route *route)
 {
     struct http_server *s = lws_context_user(lws_get_context(wsi));
-    cleanup_free char *text = header(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH);
-    int64_t length;
+    cleanup_free char *length = header(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH);
+    int refused = http_body_begin(&ses->asked, &s->bodies, length, route->post_max,
+                                  header(wsi, WSI_TOKEN_HTTP_CONTENT_TYPE),
+                                  loop_now(s->loop) + (int64_t)REQUEST_TIMEOUT_S * 1000);
 
-    if (!str_to_int64(text, &length) || length < 0)
-        return say(wsi, ses, 411, "the body must have a Content-Length\n");
-    if ((uint64_t)length > route->post_max)
-        return say(wsi, ses, 413, "the body is too large\n");
-    if (s->bodies + (size_t)length > MAX_BODIES)
-        return say(wsi, ses, 503, "too many requests at a time\n");
-    if (!length)
-        return say(wsi, ses, 400, "there must be a body\n");
     ses->posted = route;
-    ses->asked_room = (size_t)length;
-    s->bodies += ses->asked_room;
-    ses->asked = xmalloc(ses->asked_room + 1);
-    ses->asked_len = 0;
-    ses->asked_type = header(wsi, WSI_TOKEN_HTTP_CONTENT_TYPE);
-    ses->deadline = loop_now(s->loop) + (int64_t)REQUEST_TIMEOUT_S * 1000;
-    ses->last = false;
-    return 0;
-}
-
-/* lws begins to count anew with each piece, so one that comes slowly is given up here. */
-static int add_body(const struct http_server *s, struct session *ses, const void *data, size_t len)
-{
-    if (!ses->posted)
-        return 0; /* not read; the connection ends with the reply */
-    if (len > ses->asked_room - ses->asked_len || loop_now(s->loop) > ses->deadline)
-        return -1;
-    memcpy(ses->asked + ses->asked_len, data, len);
-    ses->asked_len += len;
-    return 0;
+    ses->last = refused != 0;
+    ses->status = refused;
+    if (!refused)
+        return 0;
+    ses->content_type = "text/plain; charset=utf-8";
+    ses->body = xstrdup(refused == 411   ? "the body must have a Content-Length\n"
+                        : refused == 413 ? "the body is too large\n"
+                        : refused == 400 ? "there must be a body\n"
+                                         : "too many requests at a time\n");
+    ses->len = strlen(ses->body);
+    return start_reply(wsi, ses);
 }
 
 static int end_body(struct lws *wsi, struct session *ses)
 {
     struct http_server *s = lws_context_user(lws_get_context(wsi));
-    const struct http_route *route = ses->posted;
 
-    if (!route)
+    if (!ses->asked.text)
         return 0;
-    ses->asked[ses->asked_len] = 0;
     const struct http_asked asked = {.method = "POST",
-                                     .path = route->path,
+                                     .path = ses->posted->path,
                                      .query = "",
                                      .authorization = "",
-                                     .local = is_local(wsi),
-                                     .content_type = ses->asked_type,
-                                     .body = ses->asked,
-                                     .len = ses->asked_len};
+                                     .local = http_is_local(wsi),
+                                     .content_type = ses->asked.content_type,
+                                     .body = ses->asked.text,
+                                     .len = ses->asked.len};
 
-    (void)ask_handler(ses, route->handle, route->arg, &asked, &(struct http_asking){wsi, ses});
-    forget_body(s, ses);
+    (void)ask_handler(ses, ses->posted->handle, ses->posted->arg, &asked,
+                      &(struct http_asking){wsi, ses});
+    http_body_end(&ses->asked, &s->bodies);
     lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, REQUEST_TIMEOUT_S);
     return start_reply(wsi, ses);
 }
@@ -331,7 +281,7 @@ static int on_request(struct lws *wsi, struct session *ses, const char *path)
                                      .path = path,
                                      .query = args,
                                      .authorization = authorization,
-                                     .local = is_local(wsi),
+                                     .local = http_is_local(wsi),
                                      .content_type = ""};
     bool replies =
         ask_handler(ses, route->handle, route->arg, &asked, &(struct http_asking){wsi, ses});
@@ -427,7 +377,7 @@ static void session_end(struct http_server *s, struct session *ses)
 {
     struct http_waiting *w = ses->waiting;
 
-    forget_body(s, ses);
+    http_body_end(&ses->asked, &s->bodies);
     free(TAKE_PTR(ses->body));
     ses->ready = false;
     if (!w)
@@ -453,7 +403,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
         return -1; /* to WebSocket or HTTP/2, where no limit of ours would hold */
     case LWS_CALLBACK_HTTP_BODY:
-        return add_body(lws_context_user(lws_get_context(wsi)), ses, in, len);
+        return http_body_add(&ses->asked, in, len, loop_now(s->loop));
     case LWS_CALLBACK_HTTP_BODY_COMPLETION:
         return end_body(wsi, ses);
     case LWS_CALLBACK_HTTP_WRITEABLE:
@@ -461,7 +411,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
     case LWS_CALLBACK_CLOSED_HTTP:
     case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
         if (ses)
-            session_end(lws_context_user(lws_get_context(wsi)), ses);
+            session_end(s, ses);
         return 0;
     case LWS_CALLBACK_WSI_DESTROY:
         connections_remove(&s->connections, wsi);
@@ -480,43 +430,6 @@ static void on_log(int level, const char *line)
 {
     (void)level;
     log_debug("libwebsockets", KV("line", line));
-}
-
-static int listen_on(int port, struct error *err)
-{
-    const struct sockaddr_in6 at6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
-    const struct sockaddr_in at4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1;
-    bool ipv6 = fd >= 0;
-
-    if (!ipv6)
-        fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    int rc = ipv6 ? bind(fd, (const struct sockaddr *)&at6, sizeof(at6))
-                  : bind(fd, (const struct sockaddr *)&at4, sizeof(at4));
-
-    if (!rc)
-        rc = listen(fd, SOMAXCONN);
-    if (!rc)
-        return fd;
-    error_set(err, ERR_INTERNAL, "cannot listen on port %d: %s", port, strerror(errno));
-    if (fd >= 0)
-        close(fd);
-    return -1;
-}
-
-static int port_of(int fd)
-{
-    union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-    } at = {.v6 = {0}};
-    socklen_t len = sizeof(at);
-
-    if (getsockname(fd, &at.any, &len))
-        return 0;
-    return ntohs(at.any.sa_family == AF_INET6 ? at.v6.sin6_port : at.v4.sin_port);
 }
 
 static size_t most_connections(const struct http_server *s)
@@ -642,7 +555,7 @@ struct http_server *http_server_new(struct loop *loop, const struct http_server_
                                     struct error *err)
 {
     struct server_tls *tls = NULL;
-    int fd = listen_on(o->port, err);
+    int fd = http_listen(o->port, err);
 
     if (fd < 0)
         return NULL;
@@ -661,7 +574,7 @@ struct http_server *http_server_new(struct loop *loop, const struct http_server_
     s->routes = xcalloc(o->n, sizeof(*o->routes));
     memcpy(s->routes, o->routes, o->n * sizeof(*o->routes));
     s->fd = fd;
-    s->port = port_of(fd);
+    s->port = http_port_of(fd);
     s->pause = timer_new(loop, take_connections, s);
     uv_poll_init(loop_uv(loop), &s->listener, fd);
     s->listener.data = s;
