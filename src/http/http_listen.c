@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <libwebsockets.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -33,6 +34,15 @@ int http_listen(int port, struct error *err)
     if (fd >= 0)
         close(fd);
     return -1;
+}
+
+int http_accept(int fd)
+{
+    int connection = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK), on = 1;
+
+    if (connection >= 0)
+        setsockopt(connection, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    return connection;
 }
 
 int http_port_of(int fd)

@@ -451,7 +451,7 @@ static void take_connections(void *arg)
 static void on_connection(uv_poll_t *listener, int status, int events)
 {
     struct http_server *s = listener->data;
-    int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int fd = http_accept(s->fd);
 
     (void)status;
     (void)events;

@@ -1,8 +1,10 @@
 """The operator's webhook on a control plane without a node: deploy/webhook as it is, and a Service whose address leads to
 processes of this machine."""
+import base64
 import json
 import os
 import socket
+import ssl
 import threading
 
 from lib.bed import ROOT
@@ -25,7 +27,7 @@ def parts(kube, folder, ns):
 
 class Webhook:
     """What deploy/webhook says for the operator in this namespace, with an account of plane that has the rights of deploy/base
-    and deploy/webhook. policy: another failurePolicy."""
+    and deploy/webhook; None: one that has them already. policy: another failurePolicy."""
 
     def __init__(self, plane, folder, ns, account, policy=None):
         self.plane, self.kube, self.ns, self.account = plane, plane.kube, ns, account
@@ -36,10 +38,11 @@ class Webhook:
         if policy:
             self.manifest[-1]["webhooks"][0]["failurePolicy"] = policy
         self.apply()
-        plane.account(account)
-        plane.bind(account, f"namespaces/{ns}/", "Role", plane.rules_of("base") + self.rules["Role"])
-        plane.bound.add((account, ns))
-        plane.bind(account, "", "ClusterRole", self.rules["ClusterRole"])
+        if account:
+            plane.account(account)
+            plane.bind(account, f"namespaces/{ns}/", "Role", plane.rules_of("base") + self.rules["Role"])
+            plane.bound.add((account, ns))
+            plane.bind(account, "", "ClusterRole", self.rules["ClusterRole"])
         self.address = dig(self.kube.get("service", ns, SERVICE), "spec.clusterIP")
         plane.bed("in", "ip", "route", "replace", "local", f"{self.address}/32", "dev", "lo")
 
@@ -47,9 +50,13 @@ class Webhook:
         """As users do, and what kubectl says."""
         return self.kube.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": self.manifest}))
 
-    def options(self, *more):
+    def options(self, *more, port=0):
         """Of the operator, and its environment."""
-        return ("--webhook", NAME, "--webhook-port", "0", *more), {"OPERATOR_NAMESPACE": self.ns}
+        return ("--webhook", NAME, "--webhook-port", str(port), *more), {"OPERATOR_NAMESPACE": self.ns}
+
+    def tls(self):
+        """For clients, as the API server is told to trust."""
+        return ssl.create_default_context(cadata=base64.b64decode(self.bundle()).decode())
 
     def configuration(self):
         return self.kube.get("webhooks", None, NAME)
