@@ -31,6 +31,20 @@ int http_body_begin(struct http_body *b, size_t *all, const char *length, size_t
     return 0;
 }
 
+const char *http_body_refusal(int status)
+{
+    switch (status) {
+    case 411:
+        return "the body must have a Content-Length\n";
+    case 413:
+        return "the body is too large\n";
+    case 400:
+        return "there must be a body\n";
+    default:
+        return "too many requests at a time\n";
+    }
+}
+
 /* libwebsockets begins to count anew with each piece, so one that comes slowly is given up here. */
 int http_body_add(struct http_body *b, const void *data, size_t n, int64_t now)
 {

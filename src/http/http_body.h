@@ -18,6 +18,8 @@ struct http_body {
  * refusal. */
 int http_body_begin(struct http_body *b, size_t *all, const char *length, size_t most,
                     char *content_type, int64_t deadline);
+/** What is wrong, for people. */
+const char *http_body_refusal(int status);
 /** -1: there is more than that, or it is too late. What belongs to no such body is not read. */
 int http_body_add(struct http_body *b, const void *data, size_t n, int64_t now);
 void http_body_end(struct http_body *b, size_t *all);

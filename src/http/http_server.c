@@ -39,6 +39,8 @@
 /* Longer than Go's clients keep a connection that is idle (90 s), or a request of the API server
  * might meet its end. */
 #define KEEPALIVE_S 120
+/* Whole TLS records: libwebsockets waits for the socket, even if the rest of one is in OpenSSL. */
+#define READ_ROOM (LWS_PRE + (16 << 10))
 #define CLOSE_TURNS 8
 #define PAUSE_MS 1000
 
@@ -223,10 +225,7 @@ static int begin_body(struct lws *wsi, struct session *ses, const struct http_ro
     if (!refused)
         return 0;
     ses->content_type = "text/plain; charset=utf-8";
-    ses->body = xstrdup(refused == 411   ? "the body must have a Content-Length\n"
-                        : refused == 413 ? "the body is too large\n"
-                        : refused == 400 ? "there must be a body\n"
-                                         : "too many requests at a time\n");
+    ses->body = xstrdup(http_body_refusal(refused));
     ses->len = strlen(ses->body);
     return start_reply(wsi, ses);
 }
@@ -536,6 +535,7 @@ static bool open_context(struct http_server *s)
         .fd_limit_per_thread = (unsigned)most_connections(s) + MAX_CLOSING,
         .max_http_header_data = s->tls ? MAX_TLS_HEAD : MAX_HEAD,
         .max_http_header_pool = (unsigned short)(most_connections(s) + MAX_CLOSING),
+        .pt_serv_buf_size = s->tls ? READ_ROOM : 0,
         .timeout_secs = REQUEST_TIMEOUT_S,
         .keepalive_timeout = KEEPALIVE_S,
         .alpn = "http/1.1",

@@ -149,7 +149,6 @@ static void on_written(void *arg, const struct kube_reply *reply)
         failed(t, reply->err);
         return;
     }
-    tell(t, NULL);
     if (certificate_check(&t->next, t->options.service, t->options.ns, &life, &err))
         BUG("what was made is not valid: %s", err.text);
     adopt(t, &t->next, &life);

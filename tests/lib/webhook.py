@@ -46,6 +46,14 @@ class Webhook:
         self.address = dig(self.kube.get("service", ns, SERVICE), "spec.clusterIP")
         plane.bed("in", "ip", "route", "replace", "local", f"{self.address}/32", "dev", "lo")
 
+    def grant(self, without=None):
+        """The rights again, but for one, as (resource, verb)."""
+        for kind, where in (("Role", ["-n", self.ns]), ("ClusterRole", [])):
+            rules = (self.plane.rules_of("base") if where else []) + [
+                {**r, "verbs": [v for v in r["verbs"] if (r["resources"][0], v) != without] or ["deletecollection"]}
+                for r in self.rules[kind]]
+            self.kube.kubectl("patch", kind, self.account, *where, "--type=merge", "-p", json.dumps({"rules": rules}))
+
     def apply(self):
         """As users do, and what kubectl says."""
         return self.kube.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": self.manifest}))
