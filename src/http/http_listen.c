@@ -12,6 +12,9 @@
 
 #include "flinkop/error.h"
 #include "flinkop/str.h"
+#include "flinkop/strbuf.h"
+
+#define MAX_QUERY (16 << 10)
 
 int http_listen(int port, struct error *err)
 {
@@ -67,4 +70,16 @@ bool http_is_local(struct lws *wsi)
     const char *v4 = str_skip_prefix(peer, "::ffff:");
 
     return str_eq(peer, "::1") || str_has_prefix(v4 ? v4 : peer, "127.");
+}
+
+/* Arguments of a URI are fragments that lws has taken apart at each '&'. */
+char *http_query(struct lws *wsi)
+{
+    struct strbuf sb = STRBUF_INIT(MAX_QUERY);
+    char part[512];
+
+    for (int i = 0; lws_hdr_copy_fragment(wsi, part, sizeof(part), WSI_TOKEN_HTTP_URI_ARGS, i) > 0;
+         i++)
+        strbuf_addf(&sb, "%s%s", i ? "&" : "", part);
+    return strbuf_detach(&sb, NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where the HTTP server listens, and who comes. */
+/* Where the HTTP server listens, who comes, and with what. */
 #ifndef HTTP_LISTEN_H
 #define HTTP_LISTEN_H
 
@@ -20,5 +20,8 @@ int http_accept(int fd);
 int http_port_of(int fd);
 /** The client has a loopback address. */
 bool http_is_local(struct lws *wsi);
+
+/** What stands behind the '?' of its URI, "" if nothing; malloc'd. */
+char *http_query(struct lws *wsi) MUST_CHECK;
 
 #endif

@@ -25,6 +25,7 @@
 #include "http_connections.h"
 #include "http_internal.h"
 #include "http_listen.h"
+#include "http_phase.h"
 #include "http_server_tls.h"
 
 #define MAX_CONNECTIONS 256
@@ -58,6 +59,7 @@ struct http_server {
     struct connections connections;
     struct http_waiting *waiting;
     size_t n_waiting;
+    struct http_phase phase;
     size_t bodies;   /* bytes of requests that are being read */
     uv_idle_t turns; /* counts turns of the loop at the end */
     int turns_left;
@@ -123,18 +125,6 @@ static char *header(struct lws *wsi, enum lws_token_indexes token)
     if (len && lws_hdr_copy(wsi, text, len + 1, token) < 0)
         *text = 0;
     return text;
-}
-
-/* Arguments of a URI are fragments that lws has taken apart at each '&'. */
-static char *query(struct lws *wsi)
-{
-    struct strbuf sb = STRBUF_INIT(MAX_TLS_HEAD);
-    char part[512];
-
-    for (int i = 0; lws_hdr_copy_fragment(wsi, part, sizeof(part), WSI_TOKEN_HTTP_URI_ARGS, i) > 0;
-         i++)
-        strbuf_addf(&sb, "%s%s", i ? "&" : "", part);
-    return strbuf_detach(&sb, NULL);
 }
 
 /* ---- answering ---- */
@@ -270,11 +260,14 @@ static int on_request(struct lws *wsi, struct session *ses, const char *path)
     ses->head = has(wsi, WSI_TOKEN_HEAD_URI);
     ses->last = put || has(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) ||
                 has(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING);
+    /* libwebsockets would read the head as the body, for ever; clients do not do this. */
+    if (ses->last && !s->phase.polling)
+        return -1;
     if (route->post_max && post)
         return begin_body(wsi, ses, route);
     if (route->post_max || (put ? !route->put : !ses->head && !has(wsi, WSI_TOKEN_GET_URI)))
         return refuse_method(wsi, route);
-    cleanup_free char *args = query(wsi);
+    cleanup_free char *args = http_query(wsi);
     char *authorization = header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION);
     const struct http_asked asked = {.method = put ? "PUT" : "GET",
                                      .path = path,
@@ -472,6 +465,7 @@ static void on_connection(uv_poll_t *listener, int status, int events)
 static void stop_listening(struct http_server *s)
 {
     timer_free(s->pause);
+    http_phase_end(&s->phase);
     uv_poll_stop(&s->listener);
     uv_close((uv_handle_t *)&s->listener, NULL); /* turns before the server is freed */
     close(s->fd);
@@ -576,6 +570,7 @@ struct http_server *http_server_new(struct loop *loop, const struct http_server_
     s->fd = fd;
     s->port = http_port_of(fd);
     s->pause = timer_new(loop, take_connections, s);
+    http_phase_begin(&s->phase, loop_uv(loop));
     uv_poll_init(loop_uv(loop), &s->listener, fd);
     s->listener.data = s;
     if (!open_context(s)) {

@@ -43,10 +43,13 @@ void certificate_release(struct certificate *c)
 static char *text_of(BIO *bio)
 {
     char *data;
-    long n = BIO_get_mem_data(bio, &data);
-    char *text = xstrndup(data, (size_t)n);
+    size_t n = (size_t)BIO_get_mem_data(bio, &data);
+    char *text = xcalloc(n + 1, 1);
 
-    OPENSSL_cleanse(data, (size_t)n);
+    if (n) {
+        memcpy(text, data, n);
+        OPENSSL_cleanse(data, n);
+    }
     BIO_free(bio);
     return text;
 }
