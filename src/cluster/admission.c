@@ -69,7 +69,7 @@ static int read_question(struct question *q, const char *text, size_t len, struc
                          jv_describe(q->a, jv_get(review, "apiVersion")));
     q->request = jv_get(review, "request");
     q->uid = jv_get(q->request, "uid").type == JV_STR ? JV_STRING(q->request, "uid") : NULL;
-    if (str_empty(q->uid) || strlen(q->uid) > UID_MAX)
+    if (str_empty(q->uid) || !str_eq(str_clean(q->a, q->uid, UID_MAX), q->uid))
         return error_set(err, ERR_INVALID, "request.uid: must be the uid of the request, found %s",
                          jv_describe(q->a, jv_get(q->request, "uid")));
     if (read_kind(q, err))
