@@ -15,6 +15,8 @@
 struct error;
 
 int64_t clock_mono_ms(void);
+/** The same in microseconds. */
+int64_t clock_mono_us(void);
 /** Monotonic, and goes on while the machine sleeps: for promises to others. */
 int64_t clock_boot_ms(void);
 /** Milliseconds since the epoch. */

@@ -64,6 +64,8 @@ struct flink_option {
 const struct flink_option *flink_options(size_t *ret_n);
 /** NULL for a key that is none of them (older names are none). */
 const struct flink_option *flink_option_find(const char *key);
+/** The same by any of its names. */
+const struct flink_option *flink_option_named(const char *name);
 
 /* The value of an option of the table in c (a cluster's configuration for those per_resource, the
  * operator's own for the others), or its default; text that does not parse is an error as in

@@ -2,8 +2,8 @@
 /*
  * A small HTTP server on the loop, by libwebsockets: health, readiness, metrics. A table of routes;
  * a handler fills a reply from memory, at once or later. Requests have a size cap and a deadline,
- * bodies of requests are not read, and there is a limit of open connections and of requests that
- * wait for a later reply.
+ * bodies are read only where a route takes POST, and there is a limit of open connections, of
+ * bodies that are being read, and of requests that wait for a later reply.
  *
  * With a certificate it speaks TLS (1.2 and later). Certificate and key are read again every ten
  * seconds, as controller-runtime's certwatcher does; a new pair counts for new connections, as a
@@ -27,10 +27,14 @@ struct http_waiting;
 
 /* What a client asks for. The strings live until the handler returns. */
 struct http_asked {
-    const char *method;        /* "GET" (also for HEAD) or "PUT" */
+    const char *method;        /* "GET" (also for HEAD), "PUT" or "POST" */
     const char *path, *query;  /* query without '?', "" if none */
     const char *authorization; /* value of that header, "" if none; "" in a later reply */
     bool local;                /* the client has a loopback address */
+    /* of a POST */
+    const char *content_type; /* value of that header, "" if none */
+    const char *body;         /* NUL-terminated, NULL: none */
+    size_t len;
 };
 
 struct http_reply {
@@ -47,7 +51,9 @@ struct http_route {
     const char *path; /* exact, or "*" for any other path */
     http_handle_fn handle;
     void *arg;
-    bool put; /* PUT is served as well */
+    bool put;        /* PUT is served as well */
+    size_t post_max; /* bytes; not 0: POST with a body of at most so many is served, nothing else.
+                        Such a handler replies at once */
 };
 
 struct http_server_options {
@@ -56,12 +62,17 @@ struct http_server_options {
     size_t n;
     const char *cert_file, *key_file; /* PEM, the chain behind the certificate; NULL: no TLS */
     int64_t reread_ms;                /* 0: 10 s; others are for tests */
+    bool given;                       /* TLS with pairs of http_server_certificate instead */
 };
 
 /** Serves GET and HEAD. Everything is copied. ERR_INTERNAL names the port when it cannot be bound;
  * a certificate that cannot be used is an error that names its file. */
 struct http_server *http_server_new(struct loop *loop, const struct http_server_options *o,
                                     struct error *err) MUST_CHECK;
+/** The certificate and key (PEM) for connections that begin from now on. 1: they are another pair,
+ * 0: they were in force; -1: they cannot be used, and the former ones stay. */
+int http_server_certificate(struct http_server *s, const char *cert_pem, const char *key_pem,
+                            struct error *err) MUST_CHECK;
 int http_server_port(const struct http_server *s);
 /** Calls nobody any more. NULL is allowed. */
 void http_server_free(struct http_server *s);

@@ -34,11 +34,12 @@ int json_parse(struct arena *a, const char *text, size_t len, jv *ret,
  * surrogates becomes U+FFFD, what is nested too
  * deep becomes null, lists and mappings end when there are too many values. The object of interest
  * stands `level` brackets deep: 1 for the text itself, 2 for a member of it, as in a watch event.
- * Returns what was lost of its member `member`, as "path: text" in the arena, or NULL. Text that is
- * not JSON is copied without sense; the parser will say so.
+ * Returns what was lost of its member `member`, as "path: text" in the arena, or NULL; with `of`
+ * only if the object itself is the member of that name. Text that is not JSON is copied without
+ * sense; the parser will say so.
  */
-const char *json_tame(struct arena *a, const char *text, size_t len, int level, const char *member,
-                      struct strbuf *ret);
+const char *json_tame(struct arena *a, const char *text, size_t len, int level, const char *of,
+                      const char *member, struct strbuf *ret);
 
 /** Appends compact JSON; absent members are left out, an absent root writes null. */
 void json_write(struct strbuf *sb, jv v);

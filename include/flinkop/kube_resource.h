@@ -26,7 +26,10 @@ struct error;
     X(EVENT,           "Event",             "v1",                           "events")               \
     X(LEASE,           "Lease",             "coordination.k8s.io/v1",       "leases")               \
     X(TOKENREVIEW,     "TokenReview",       "authentication.k8s.io/v1",     "tokenreviews")         \
-    X(SUBJECTACCESSREVIEW, "SubjectAccessReview", "authorization.k8s.io/v1", "subjectaccessreviews")
+    X(SUBJECTACCESSREVIEW, "SubjectAccessReview", "authorization.k8s.io/v1", "subjectaccessreviews") \
+    X(SECRET,          "Secret",            "v1",                           "secrets")              \
+    X(WEBHOOKS,        "ValidatingWebhookConfiguration", "admissionregistration.k8s.io/v1",         \
+                       "validatingwebhookconfigurations")
 /* clang-format on */
 
 /* Member that an object gets here when its spec holds what cannot be read (json_tame): "path:

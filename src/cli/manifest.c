@@ -76,7 +76,7 @@ static bool read_json(struct arena *a, const char *text, size_t len, struct yaml
     if (!json_parse(a, text, len, &ret->value, &ignored))
         return true;
 
-    const char *lost = json_tame(a, text, len, 1, "spec", &tame);
+    const char *lost = json_tame(a, text, len, 1, NULL, "spec", &tame);
 
     if (!lost || json_parse(a, tame.buf, tame.len, &ret->value, &ignored))
         return false;

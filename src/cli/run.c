@@ -27,6 +27,7 @@
 #include "flinkop/metrics.h"
 #include "flinkop/str.h"
 #include "flinkop/strbuf.h"
+#include "flinkop/webhook.h"
 
 #define DRAIN_MS 10000 /* kubernetes.operator.termination.timeout */
 #define TRIM_MS 30000
@@ -42,6 +43,9 @@ struct options {
     int log_format;
     bool elect;
     const char *lease;
+    const char *webhook, *webhook_service;
+    int webhook_port;
+    int64_t webhook_life;
 };
 
 static const char *const accesses[] = {"auto", "direct", "proxy", NULL};
@@ -84,6 +88,20 @@ static const struct option_spec table[] = {
     {"lease", "FLINK_OPERATOR_LEASE", "[NS/]NAME", OPT_STRING, offsetof(struct options, lease),
      .help = "That Lease, without NS in the operator's own namespace; empty: "
              "kubernetes.operator.leader-election.lease-name, else flink-operator"},
+    {"webhook", "FLINK_OPERATOR_WEBHOOK", "NAME", OPT_STRING, offsetof(struct options, webhook),
+     .help = "Serve the validating admission webhook, and keep the caBundle of the "
+             "ValidatingWebhookConfiguration NAME right; empty: there is none"},
+    {"webhook-port", "FLINK_OPERATOR_WEBHOOK_PORT", "PORT", OPT_INT,
+     offsetof(struct options, webhook_port), "9443", 0, 65535,
+     .help = "Its port, by TLS; 0: any free one"},
+    {"webhook-service", "FLINK_OPERATOR_WEBHOOK_SERVICE", "NAME", OPT_STRING,
+     offsetof(struct options, webhook_service), "flink-operator-webhook",
+     .help = "The Service, in the operator's own namespace, through which the API server asks; its "
+             "certificate is in the Secret NAME-tls, which the operator makes"},
+    {"webhook-certificate-lifetime", "FLINK_OPERATOR_WEBHOOK_CERTIFICATE_LIFETIME", "DURATION",
+     OPT_DURATION, offsetof(struct options, webhook_life), "90 d", 15000,
+     INT64_C(10) * 365 * 24 * 3600 * 1000,
+     .help = "How long such a certificate counts; it is renewed when two thirds of that are over"},
     {"log-level", "FLINK_OPERATOR_LOG_LEVEL", "LEVEL", OPT_STRING,
      offsetof(struct options, log_level), "info",
      .help = "error, warn, info or debug; SIGUSR1 switches to debug and back"},
@@ -101,6 +119,7 @@ struct process {
     struct controller_options work;
     struct controller *controller; /* NULL: another process leads */
     struct health *health;
+    struct webhook *webhook; /* NULL: there is none */
     struct timer *sync_timer, *drain_timer, *trim_timer;
     enum log_level log_level; /* to come back to from debug */
     int64_t started;
@@ -127,6 +146,8 @@ static const char *waits_for(const struct process *p)
 
     if (p->stopping)
         return "stopping";
+    if (p->webhook && webhook_waits(p->webhook))
+        return webhook_waits(p->webhook);
     if (!p->controller) {
         wrong = kube_lease_error(p->lease);
         return wrong || kube_lease_holder(p->lease) ? wrong : "waiting for the Lease";
@@ -232,6 +253,8 @@ static void work(void *arg)
     struct process *p = arg;
 
     p->controller = controller_new(&p->work);
+    if (p->webhook)
+        webhook_lead(p->webhook);
     timer_start(p->sync_timer, 0);
 }
 
@@ -356,6 +379,26 @@ static int begin(struct process *p, struct arena *a, const struct options *o,
     return 0;
 }
 
+static int begin_webhook(struct process *p, const struct options *o, struct error *err)
+{
+    if (str_empty(o->webhook))
+        return 0;
+    if (str_empty(p->work.operator_ns))
+        return error_set(err, ERR_INVALID,
+                         "--webhook: in which namespace its Service is has to be known: set "
+                         "OPERATOR_NAMESPACE");
+    p->webhook =
+        webhook_new(&(struct webhook_options){.kube = p->kube,
+                                              .port = o->webhook_port,
+                                              .configuration = o->webhook,
+                                              .ns = p->work.operator_ns,
+                                              .service = o->webhook_service,
+                                              .life_ms = o->webhook_life,
+                                              .rules = {p->work.defaults, p->work.namespaces}},
+                    err);
+    return p->webhook ? 0 : -1;
+}
+
 static int serve(struct process *p, struct arena *a, const struct options *o,
                  const struct flink_defaults *d, struct error *err)
 {
@@ -375,7 +418,7 @@ static int serve(struct process *p, struct arena *a, const struct options *o,
     p->drain_timer = timer_new(p->loop, stop_now, p);
     p->sync_timer = timer_new(p->loop, watch_sync, p);
     p->trim_timer = timer_new(p->loop, trim, p);
-    if (begin(p, a, o, d, err))
+    if (begin_webhook(p, o, err) || begin(p, a, o, d, err))
         return -1;
     p->health = health_new(
         p->loop,
@@ -402,7 +445,8 @@ static int serve(struct process *p, struct arena *a, const struct options *o,
     log_info("started", KV("version", FLINKOP_VERSION), KV("server", kube_config_server(p->config)),
              KV("namespaces", ns[0] ? str_or(o->namespaces, "(configured)") : "(all)"),
              KV("identity", p->identity), KV_INT("port", health_port(p->health)),
-             KV_INT("securePort", health_secure_port(p->health)));
+             KV_INT("securePort", health_secure_port(p->health)),
+             KV_INT("webhookPort", p->webhook ? webhook_port(p->webhook) : 0));
     loop_run(p->loop);
     log_info("stopped");
     return 0;
@@ -443,6 +487,7 @@ static int run(int argc, char **argv)
         rc = serve(&p, &a, &o, d, &err);
     }
     health_free(p.health);
+    webhook_free(p.webhook);
     controller_free(p.controller);
     kube_lease_free(p.lease);
     kube_client_free(p.kube);

@@ -5,9 +5,8 @@
 #include "cli.h"
 #include "defaults.h"
 #include "flinkop/arena.h"
-#include "flinkop/cluster_config.h"
 #include "flinkop/kube_resource.h"
-#include "flinkop/snapshot.h"
+#include "flinkop/resource_check.h"
 #include "flinkop/str.h"
 
 struct options {
@@ -27,26 +26,6 @@ static const struct option_spec table[] = {
 
 /* Kinds of the API that this operator does not have yet. */
 static const char *const other_kinds[] = {"FlinkBlueGreenDeployment"};
-
-/* The name of a FlinkDeployment has a rule of its own. */
-static void check_metadata(struct problems *p, jv metadata, bool name_too)
-{
-    static const char *const maps[] = {"labels", "annotations"};
-    jv name = jv_get(metadata, "name");
-
-    if (metadata.type != JV_OBJ && jv_present(metadata))
-        problem_add(p, "metadata", "must be a mapping, found %s", jv_describe(p->a, metadata));
-    if (name_too && (name.type != JV_STR || !object_name_valid(name.s)))
-        problem_add(p, "metadata.name",
-                    "must be at most 253 lower-case letters, digits, '-' and '.', found %s",
-                    jv_describe(p->a, name));
-    for (size_t i = 0; i < ARRAY_SIZE(maps); i++)
-        jv_foreach_kv (kv, jv_get(metadata, maps[i]))
-            if (kv->value.type != JV_STR)
-                problem_add(
-                    p, arena_printf(p->a, "metadata.%s.%s", maps[i], str_clean(p->a, kv->key, 80)),
-                    "must be a string, found %s", jv_describe(p->a, kv->value));
-}
 
 /* Whether a document is for us. A kind of our group that is misspelled is, too. */
 static bool check_kind(struct problems *p, jv object)
@@ -72,33 +51,11 @@ static bool check_kind(struct problems *p, jv object)
 /* Problems of one document; kinds that are not ours are none of our business. */
 static bool check(struct problems *p, const struct manifest *m, const struct flink_defaults *d)
 {
-    const char *kind = JV_STRING(m->object, "kind");
-    const char *ns = str_or(JV_STRING(m->object, "metadata", "namespace"), "default");
-    const char *name = str_or_empty(JV_STRING(m->object, "metadata", "name"));
-    jv spec = jv_get(m->object, "spec");
-
     if (!check_kind(p, m->object))
         return false;
-    if (p->n)
-        return true;
-    check_metadata(p, jv_get(m->object, "metadata"), !str_eq(kind, "FlinkDeployment"));
-    if (cli_unreadable(p, m))
-        return true;
-    if (str_eq(kind, "FlinkDeployment")) {
-        struct deployment_spec s;
-        struct cluster_config c;
-
-        cluster_config_read(p, ns, name, spec, true, d, &s, &c);
-    } else if (str_eq(kind, "FlinkSessionJob")) {
-        struct session_job_spec s;
-        struct conf conf;
-
-        session_job_read(p, ns, spec, true, d, NULL, &s, &conf);
-    } else if (str_eq(kind, "FlinkStateSnapshot")) {
-        struct snapshot_spec s;
-
-        snapshot_spec_read(p, spec, true, &s);
-    }
+    if (!p->n)
+        resource_check(p, kube_resource_of(API_VERSION, JV_STRING(m->object, "kind"))->id,
+                       m->object, ABSENT, true, d);
     return true;
 }
 

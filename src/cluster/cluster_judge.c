@@ -6,53 +6,10 @@
 #include "cluster_internal.h"
 #include "flinkop/arena.h"
 #include "flinkop/flink_version.h"
+#include "flinkop/resource_check.h"
 #include "flinkop/str.h"
 #include "job_words.h"
 #include "status.h"
-
-/* Of a job that is stopped with what high availability keeps of it: only the same version of Flink
- * can read that, and only the same kind of high availability. */
-static const char *check_kept(const struct cluster_pass *p, jv current)
-{
-    const char *was = JV_STRING(p->recorded, "flinkVersion"),
-               *is = JV_STRING(current, "flinkVersion");
-
-    if (!str_eq(JV_STRING(p->recorded, "job", "state"), "suspended") ||
-        !str_eq(JV_STRING(p->recorded, "job", "upgradeMode"), "last-state") ||
-        str_eq(str_or(JV_STRING(current, "job", "upgradeMode"), "stateless"), "stateless") ||
-        job_redeploys(p->recorded, current))
-        return NULL;
-    if (!str_eq(was, is))
-        return arena_printf(
-            p->a,
-            "spec.flinkVersion: cannot change from %s to %s while the job is stopped with what "
-            "high availability keeps, which only the former version can read; let it run first",
-            str_or_empty(was), str_or_empty(is));
-    if (p->usable && !p->config.ha_kubernetes)
-        return "spec.flinkConfiguration." HA_TYPE_KEY
-               ": must be kubernetes while the job is stopped "
-               "with what that keeps of it; let it run first";
-    return NULL;
-}
-
-/* Rules that compare with what is deployed (api-contract §2.15, 26–29). */
-static const char *check_change(struct cluster_pass *p, jv current)
-{
-    bool was_app = jv_present(jv_get(p->recorded, "job")),
-         is_app = jv_present(jv_get(current, "job"));
-    const char *was = str_or(JV_STRING(p->recorded, "mode"), "native"),
-               *is = str_or(JV_STRING(current, "mode"), "native");
-
-    if (was_app != is_app)
-        return was_app ? "spec.job: an application cluster cannot become a session cluster; delete "
-                         "and create it anew"
-                       : "spec.job: a session cluster cannot become an application cluster; delete "
-                         "and create it anew";
-    if (!str_eq(was, is))
-        return arena_printf(
-            p->a, "spec.mode: cannot change from %s to %s; delete and create it anew", was, is);
-    return is_app ? check_kept(p, current) : NULL;
-}
 
 const char *judge_as(struct cluster_pass *p, jv spec)
 {
@@ -102,7 +59,9 @@ void judge(struct cluster_pass *p)
     p->unsupported_version = p->spec.version && !p->spec.version->supported;
     /* What else is wrong with it may come from that. */
     if (jv_present(p->recorded) && !p->unsupported_version && !JV_STRING(p->cr, KUBE_UNREADABLE))
-        p->invalid = str_or(check_change(p, current), p->invalid);
+        p->invalid = str_or(
+            deployment_change_check(p->a, p->recorded, current, p->usable ? &p->config : NULL),
+            p->invalid);
     if (p->invalid && !jv_present(p->recorded)) {
         p->target = ABSENT;
         p->usable = false;

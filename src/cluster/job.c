@@ -13,6 +13,7 @@
 
 #include "flinkop/arena.h"
 #include "flinkop/flink_version.h"
+#include "flinkop/resource_check.h"
 #include "flinkop/str.h"
 #include "job_end.h"
 #include "job_internal.h"
@@ -55,18 +56,6 @@ struct job_memory job_memory_copy(struct arena *a, const struct job_memory *m)
 
 /* ---- what is asked for ---- */
 
-static const char *check_change(struct job_pass *p)
-{
-    const char *was = JV_STRING(p->recorded, "deploymentName");
-
-    if (!str_eq(was, p->wanted.deployment_name))
-        return arena_printf(p->a,
-                            "spec.deploymentName: cannot change from \"%s\" to \"%s\"; delete "
-                            "and create the job anew",
-                            str_or_empty(was), p->wanted.deployment_name);
-    return NULL;
-}
-
 /* Reads a spec as what is wanted; the first problem as text, or NULL. */
 static const char *want(struct job_pass *p, jv spec)
 {
@@ -102,7 +91,7 @@ static void judge(struct job_pass *p)
     p->changed = !p->invalid && !jv_equal(session_job_restart_part(p->a, p->target),
                                           session_job_restart_part(p->a, p->recorded));
     if (!p->invalid)
-        p->invalid = check_change(p);
+        p->invalid = session_job_change_check(p->a, p->recorded, p->spec);
     if (!p->invalid)
         return;
     p->changed = false;

@@ -133,6 +133,18 @@ const struct flink_option *flink_option_find(const char *key)
     return bsearch(key, options, ARRAY_SIZE(options), sizeof(*options), by_key);
 }
 
+const struct flink_option *flink_option_named(const char *name)
+{
+    const struct flink_option *found = flink_option_find(name);
+    char room[CONF_NAME_ROOM];
+    const char *older;
+
+    for (size_t k = 0; !found && k < ARRAY_SIZE(options); k++)
+        for (size_t i = 1; !found && (older = conf_name(options[k].key, i, room)); i++)
+            found = strcmp(older, name) != 0 ? NULL : &options[k];
+    return found;
+}
+
 static const char *default_of(const char *key, enum flink_option_type type)
 {
     const struct flink_option *o = flink_option_find(key);

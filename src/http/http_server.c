@@ -9,10 +9,8 @@
  */
 #include "flinkop/http_server.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <libwebsockets.h>
-#include <netinet/in.h>
 #include <string.h>
 #include <unistd.h>
 #include <uv.h>
@@ -23,8 +21,11 @@
 #include "flinkop/mem.h"
 #include "flinkop/str.h"
 #include "flinkop/strbuf.h"
+#include "http_body.h"
 #include "http_connections.h"
 #include "http_internal.h"
+#include "http_listen.h"
+#include "http_phase.h"
 #include "http_server_tls.h"
 
 #define MAX_CONNECTIONS 256
@@ -36,7 +37,11 @@
 #define MAX_HEAD 4096           /* of a request */
 #define MAX_TLS_HEAD (16 << 10) /* that may bring a token */
 #define REQUEST_TIMEOUT_S 10
-#define KEEPALIVE_S 75
+/* Longer than Go's clients keep a connection that is idle (90 s), or a request of the API server
+ * might meet its end. */
+#define KEEPALIVE_S 120
+/* Whole TLS records: libwebsockets waits for the socket, even if the rest of one is in OpenSSL. */
+#define READ_ROOM (LWS_PRE + (16 << 10))
 #define CLOSE_TURNS 8
 #define PAUSE_MS 1000
 
@@ -54,6 +59,8 @@ struct http_server {
     struct connections connections;
     struct http_waiting *waiting;
     size_t n_waiting;
+    struct http_phase phase;
+    size_t bodies;   /* bytes of requests that are being read */
     uv_idle_t turns; /* counts turns of the loop at the end */
     int turns_left;
 };
@@ -64,6 +71,8 @@ struct session {
     size_t len, sent;
     bool head; /* it asks for the head only */
     bool last; /* what comes behind the request is not read */
+    struct http_body asked;
+    const struct http_route *posted; /* …to this one */
     struct http_waiting *waiting;
     /* a later reply that is to be sent: */
     bool ready;
@@ -118,28 +127,6 @@ static char *header(struct lws *wsi, enum lws_token_indexes token)
     return text;
 }
 
-/* Arguments of a URI are fragments that lws has taken apart at each '&'. */
-static char *query(struct lws *wsi)
-{
-    struct strbuf sb = STRBUF_INIT(MAX_TLS_HEAD);
-    char part[512];
-
-    for (int i = 0; lws_hdr_copy_fragment(wsi, part, sizeof(part), WSI_TOKEN_HTTP_URI_ARGS, i) > 0;
-         i++)
-        strbuf_addf(&sb, "%s%s", i ? "&" : "", part);
-    return strbuf_detach(&sb, NULL);
-}
-
-static bool is_local(struct lws *wsi)
-{
-    char peer[INET6_ADDRSTRLEN + 8];
-
-    lws_get_peer_simple(wsi, peer, sizeof(peer));
-    const char *v4 = str_skip_prefix(peer, "::ffff:");
-
-    return str_eq(peer, "::1") || str_has_prefix(v4 ? v4 : peer, "127.");
-}
-
 /* ---- answering ---- */
 
 static int add_header(struct lws *wsi, const char *name, const char *value, unsigned char **p,
@@ -169,6 +156,7 @@ static int start_reply(struct lws *wsi, struct session *ses)
         (ses->last && add_header(wsi, "connection:", "close", &p, end)) ||
         lws_finalize_write_http_header(wsi, start, &p, end))
         return -1;
+    ses->sent = 0;
     if (ses->head || !ses->len) {
         free(TAKE_PTR(ses->body));
         return end_reply(wsi, ses);
@@ -178,12 +166,13 @@ static int start_reply(struct lws *wsi, struct session *ses)
 }
 
 /* Other methods may bring a body that nobody is going to read: answer and hang up. */
-static int refuse_method(struct lws *wsi, bool put)
+static int refuse_method(struct lws *wsi, const struct http_route *route)
 {
-    static const char text[] = "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD%s\r\n"
+    static const char text[] = "HTTP/1.1 405 Method Not Allowed\r\nAllow: %s\r\n"
                                "Connection: close\r\nContent-Length: 0\r\n\r\n";
-    unsigned char buf[LWS_PRE + sizeof(text) + 8];
-    int n = snprintf((char *)buf + LWS_PRE, sizeof(text) + 8, text, put ? ", PUT" : "");
+    unsigned char buf[LWS_PRE + sizeof(text) + 16];
+    const char *allowed = route->post_max ? "POST" : route->put ? "GET, HEAD, PUT" : "GET, HEAD";
+    int n = snprintf((char *)buf + LWS_PRE, sizeof(text) + 16, text, allowed);
 
     lws_write(wsi, buf + LWS_PRE, (size_t)n, LWS_WRITE_HTTP_HEADERS);
     return -1;
@@ -207,8 +196,50 @@ static bool ask_handler(struct session *ses, http_handle_fn handle, void *arg,
     ses->status = reply.status;
     ses->content_type = reply.content_type;
     ses->body = strbuf_detach(&body, &ses->len);
-    ses->sent = 0;
     return true;
+}
+
+/* ---- bodies of requests ---- */
+
+static int begin_body(struct lws *wsi, struct session *ses, const struct http_route *route)
+{
+    struct http_server *s = lws_context_user(lws_get_context(wsi));
+    cleanup_free char *length = header(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH);
+    int refused = http_body_begin(&ses->asked, &s->bodies, length, route->post_max,
+                                  header(wsi, WSI_TOKEN_HTTP_CONTENT_TYPE),
+                                  loop_now(s->loop) + (int64_t)REQUEST_TIMEOUT_S * 1000);
+
+    ses->posted = route;
+    ses->last = refused != 0;
+    ses->status = refused;
+    if (!refused)
+        return 0;
+    ses->content_type = "text/plain; charset=utf-8";
+    ses->body = xstrdup(http_body_refusal(refused));
+    ses->len = strlen(ses->body);
+    return start_reply(wsi, ses);
+}
+
+static int end_body(struct lws *wsi, struct session *ses)
+{
+    struct http_server *s = lws_context_user(lws_get_context(wsi));
+
+    if (!ses->asked.text)
+        return 0;
+    const struct http_asked asked = {.method = "POST",
+                                     .path = ses->posted->path,
+                                     .query = "",
+                                     .authorization = "",
+                                     .local = http_is_local(wsi),
+                                     .content_type = ses->asked.content_type,
+                                     .body = ses->asked.text,
+                                     .len = ses->asked.len};
+
+    (void)ask_handler(ses, ses->posted->handle, ses->posted->arg, &asked,
+                      &(struct http_asking){wsi, ses});
+    http_body_end(&ses->asked, &s->bodies);
+    lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, REQUEST_TIMEOUT_S);
+    return start_reply(wsi, ses);
 }
 
 static void not_found(void *arg, struct http_reply *reply)
@@ -223,17 +254,27 @@ static int on_request(struct lws *wsi, struct session *ses, const char *path)
     static const struct http_route nowhere = {.handle = not_found};
     const struct http_server *s = lws_context_user(lws_get_context(wsi));
     const struct http_route *route = find_route(s, path);
-    bool put = has(wsi, WSI_TOKEN_PUT_URI);
+    bool put = has(wsi, WSI_TOKEN_PUT_URI), post = has(wsi, WSI_TOKEN_POST_URI);
 
     route = route ? route : &nowhere;
     ses->head = has(wsi, WSI_TOKEN_HEAD_URI);
     ses->last = put || has(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) ||
                 has(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING);
-    if (put ? !route->put : !ses->head && !has(wsi, WSI_TOKEN_GET_URI))
-        return refuse_method(wsi, route->put);
-    cleanup_free char *args = query(wsi);
+    /* libwebsockets would read the head as the body, for ever; clients do not do this. */
+    if (ses->last && !s->phase.polling)
+        return -1;
+    if (route->post_max && post)
+        return begin_body(wsi, ses, route);
+    if (route->post_max || (put ? !route->put : !ses->head && !has(wsi, WSI_TOKEN_GET_URI)))
+        return refuse_method(wsi, route);
+    cleanup_free char *args = http_query(wsi);
     char *authorization = header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION);
-    const struct http_asked asked = {put ? "PUT" : "GET", path, args, authorization, is_local(wsi)};
+    const struct http_asked asked = {.method = put ? "PUT" : "GET",
+                                     .path = path,
+                                     .query = args,
+                                     .authorization = authorization,
+                                     .local = http_is_local(wsi),
+                                     .content_type = ""};
     bool replies =
         ask_handler(ses, route->handle, route->arg, &asked, &(struct http_asking){wsi, ses});
 
@@ -324,10 +365,11 @@ void http_reply_now(struct http_waiting *w, http_handle_fn handle, void *arg)
     ses->waiting = another;
 }
 
-static void session_end(struct session *ses)
+static void session_end(struct http_server *s, struct session *ses)
 {
     struct http_waiting *w = ses->waiting;
 
+    http_body_end(&ses->asked, &s->bodies);
     free(TAKE_PTR(ses->body));
     ses->ready = false;
     if (!w)
@@ -353,14 +395,15 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
         return -1; /* to WebSocket or HTTP/2, where no limit of ours would hold */
     case LWS_CALLBACK_HTTP_BODY:
+        return http_body_add(&ses->asked, in, len, loop_now(s->loop));
     case LWS_CALLBACK_HTTP_BODY_COMPLETION:
-        return 0; /* not read; the connection ends with the reply */
+        return end_body(wsi, ses);
     case LWS_CALLBACK_HTTP_WRITEABLE:
         return send_piece(wsi, ses);
     case LWS_CALLBACK_CLOSED_HTTP:
     case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
         if (ses)
-            session_end(ses);
+            session_end(s, ses);
         return 0;
     case LWS_CALLBACK_WSI_DESTROY:
         connections_remove(&s->connections, wsi);
@@ -379,43 +422,6 @@ static void on_log(int level, const char *line)
 {
     (void)level;
     log_debug("libwebsockets", KV("line", line));
-}
-
-static int listen_on(int port, struct error *err)
-{
-    const struct sockaddr_in6 at6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
-    const struct sockaddr_in at4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1;
-    bool ipv6 = fd >= 0;
-
-    if (!ipv6)
-        fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    int rc = ipv6 ? bind(fd, (const struct sockaddr *)&at6, sizeof(at6))
-                  : bind(fd, (const struct sockaddr *)&at4, sizeof(at4));
-
-    if (!rc)
-        rc = listen(fd, SOMAXCONN);
-    if (!rc)
-        return fd;
-    error_set(err, ERR_INTERNAL, "cannot listen on port %d: %s", port, strerror(errno));
-    if (fd >= 0)
-        close(fd);
-    return -1;
-}
-
-static int port_of(int fd)
-{
-    union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-    } at = {.v6 = {0}};
-    socklen_t len = sizeof(at);
-
-    if (getsockname(fd, &at.any, &len))
-        return 0;
-    return ntohs(at.any.sa_family == AF_INET6 ? at.v6.sin6_port : at.v4.sin_port);
 }
 
 static size_t most_connections(const struct http_server *s)
@@ -437,7 +443,7 @@ static void take_connections(void *arg)
 static void on_connection(uv_poll_t *listener, int status, int events)
 {
     struct http_server *s = listener->data;
-    int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int fd = http_accept(s->fd);
 
     (void)status;
     (void)events;
@@ -459,6 +465,7 @@ static void on_connection(uv_poll_t *listener, int status, int events)
 static void stop_listening(struct http_server *s)
 {
     timer_free(s->pause);
+    http_phase_end(&s->phase);
     uv_poll_stop(&s->listener);
     uv_close((uv_handle_t *)&s->listener, NULL); /* turns before the server is freed */
     close(s->fd);
@@ -522,6 +529,7 @@ static bool open_context(struct http_server *s)
         .fd_limit_per_thread = (unsigned)most_connections(s) + MAX_CLOSING,
         .max_http_header_data = s->tls ? MAX_TLS_HEAD : MAX_HEAD,
         .max_http_header_pool = (unsigned short)(most_connections(s) + MAX_CLOSING),
+        .pt_serv_buf_size = s->tls ? READ_ROOM : 0,
         .timeout_secs = REQUEST_TIMEOUT_S,
         .keepalive_timeout = KEEPALIVE_S,
         .alpn = "http/1.1",
@@ -541,11 +549,11 @@ struct http_server *http_server_new(struct loop *loop, const struct http_server_
                                     struct error *err)
 {
     struct server_tls *tls = NULL;
-    int fd = listen_on(o->port, err);
+    int fd = http_listen(o->port, err);
 
     if (fd < 0)
         return NULL;
-    if (o->cert_file) {
+    if (o->cert_file || o->given) {
         tls = server_tls_new(loop, o->cert_file, o->key_file, o->reread_ms, err);
         if (!tls) {
             close(fd);
@@ -560,8 +568,9 @@ struct http_server *http_server_new(struct loop *loop, const struct http_server_
     s->routes = xcalloc(o->n, sizeof(*o->routes));
     memcpy(s->routes, o->routes, o->n * sizeof(*o->routes));
     s->fd = fd;
-    s->port = port_of(fd);
+    s->port = http_port_of(fd);
     s->pause = timer_new(loop, take_connections, s);
+    http_phase_begin(&s->phase, loop_uv(loop));
     uv_poll_init(loop_uv(loop), &s->listener, fd);
     s->listener.data = s;
     if (!open_context(s)) {
@@ -572,6 +581,12 @@ struct http_server *http_server_new(struct loop *loop, const struct http_server_
     }
     take_connections(s);
     return s;
+}
+
+int http_server_certificate(struct http_server *s, const char *cert_pem, const char *key_pem,
+                            struct error *err)
+{
+    return server_tls_give(s->tls, cert_pem, key_pem, err);
 }
 
 int http_server_port(const struct http_server *s)

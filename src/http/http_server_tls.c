@@ -33,7 +33,7 @@ struct pair {
 
 struct server_tls {
     struct loop *loop;
-    char *cert_file, *key_file;
+    char *cert_file, *key_file; /* NULL: it is given its pairs */
     int64_t reread_ms;
     struct timer *timer;
     struct pair pair;
@@ -91,6 +91,8 @@ static void read_certificates(struct pair *p, const char *pem)
 static int pair_parse(struct pair *p, const struct server_tls *t, const char *cert_pem,
                       const char *key_pem, struct error *err)
 {
+    const char *cert_name = str_or(t->cert_file, "tls.crt"),
+               *key_name = str_or(t->key_file, "tls.key");
     BIO *bio = bio_of(key_pem);
     int rc = 0;
 
@@ -98,13 +100,13 @@ static int pair_parse(struct pair *p, const struct server_tls *t, const char *ce
     p->key = PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL);
     BIO_free(bio);
     if (!p->cert)
-        rc = error_set(err, ERR_INVALID, "%s: no certificate in PEM form", t->cert_file);
+        rc = error_set(err, ERR_INVALID, "%s: no certificate in PEM form", cert_name);
     else if (!p->key)
         rc = error_set(err, ERR_INVALID, "%s: no private key in PEM form without a password",
-                       t->key_file);
+                       key_name);
     else if (X509_check_private_key(p->cert, p->key) != 1)
         rc = error_set(err, ERR_INVALID, "the key in %s does not belong to the certificate in %s",
-                       t->key_file, t->cert_file);
+                       key_name, cert_name);
     ERR_clear_error(); /* OpenSSL's queue is the thread's: others would find ours */
     if (rc)
         pair_release(p);
@@ -165,6 +167,8 @@ static int choose(SSL *ssl, void *arg)
     const struct server_tls *t = arg;
 
     SSL_certs_clear(ssl);
+    if (!t->pair.cert)
+        return 0;
     return SSL_use_cert_and_key(ssl, t->pair.cert, t->pair.key, t->pair.chain, /* override= */ 1);
 }
 
@@ -183,6 +187,8 @@ struct server_tls *server_tls_new(struct loop *loop, const char *cert_file, cons
     struct server_tls *t = xcalloc(1, sizeof(*t));
 
     t->loop = loop;
+    if (!cert_file)
+        return t;
     t->cert_file = xstrdup(cert_file);
     t->key_file = xstrdup(key_file);
     t->reread_ms = reread_ms ? reread_ms : REREAD_MS;
@@ -193,6 +199,12 @@ struct server_tls *server_tls_new(struct loop *loop, const char *cert_file, cons
     t->timer = timer_new(loop, reread, t);
     timer_start(t->timer, t->reread_ms);
     return t;
+}
+
+int server_tls_give(struct server_tls *t, const char *cert_pem, const char *key_pem,
+                    struct error *err)
+{
+    return take(t, cert_pem, key_pem, err);
 }
 
 void server_tls_stop(struct server_tls *t)

@@ -26,8 +26,13 @@ struct tamer {
     int depth, level;
     size_t values; /* brackets and commas in the current member of the object */
     bool key_next; /* the next string is a key */
-    const char *member, *loss;
+    const char *of, *member, *loss;
 };
+
+static bool is_key(const struct level *l, const char *name)
+{
+    return l->key && l->key_len == strlen(name) && !strncmp(l->key, name, l->key_len);
+}
 
 /* "spec.podTemplate.list[3]", cut when long. */
 static const char *path_of(struct tamer *t)
@@ -51,8 +56,7 @@ static void lose(struct tamer *t, const char *what)
 {
     const struct level *l = &t->levels[t->level];
 
-    if (t->loss || t->depth < t->level || !l->key || l->key_len != strlen(t->member) ||
-        strncmp(l->key, t->member, l->key_len) != 0)
+    if (t->loss || t->depth < t->level || !is_key(l, t->member) || (t->of && !is_key(l - 1, t->of)))
         return;
     t->loss = arena_printf(t->a, "%s: %s", path_of(t), what);
 }
@@ -175,13 +179,18 @@ static void take_comma(struct tamer *t)
     strbuf_addc(t->out, *t->p++);
 }
 
-const char *json_tame(struct arena *a, const char *text, size_t len, int level, const char *member,
-                      struct strbuf *ret)
+const char *json_tame(struct arena *a, const char *text, size_t len, int level, const char *of,
+                      const char *member, struct strbuf *ret)
 {
     struct tamer *t = arena_new(a, struct tamer);
 
-    *t = (struct tamer){
-        .a = a, .p = text, .end = text + len, .out = ret, .level = level, .member = member};
+    *t = (struct tamer){.a = a,
+                        .p = text,
+                        .end = text + len,
+                        .out = ret,
+                        .level = level,
+                        .of = of,
+                        .member = member};
     while (t->p < t->end) {
         switch (*t->p) {
         case '"':

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reading kubeconfig files and the service account of a pod. */
 #include "flinkop/kube_config.h"
+#include "flinkop/base64.h"
 
 #include <stdlib.h>
 #include <string.h>

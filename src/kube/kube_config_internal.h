@@ -72,9 +72,6 @@ void kube_auth_release(struct kube_config *c);
 int pem_check_certificates(const char *pem, const char *what, struct error *err) MUST_CHECK;
 int pem_check_pair(const char *cert, const char *key, const char *what,
                    struct error *err) MUST_CHECK;
-/* Strict base64 with blanks allowed; malloc'd and NUL-terminated, or NULL. */
-char *base64_decode(const char *text, size_t *ret_len);
-char *base64_encode(const void *data, size_t n);
 
 typedef void (*exec_done_fn)(struct kube_config *c, struct exec_result *result,
                              const struct error *err);

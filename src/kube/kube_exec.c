@@ -12,6 +12,7 @@
 #include <uv.h>
 
 #include "flinkop/arena.h"
+#include "flinkop/base64.h"
 #include "flinkop/clock.h"
 #include "flinkop/json.h"
 #include "flinkop/jv.h"

@@ -245,7 +245,7 @@ static int parse(struct arena *a, const char *text, size_t len, int level, jv *r
         return 0;
     cleanup_strbuf struct strbuf tame = STRBUF_INIT(len * 6 + 1);
 
-    *ret_lost = json_tame(a, text, len, level, "spec", &tame);
+    *ret_lost = json_tame(a, text, len, level, NULL, "spec", &tame);
     return json_parse(a, tame.buf, tame.len, ret, &ignored) ? -1 : 0;
 }
 

@@ -1,9 +1,12 @@
 """What one cluster, or one large piece of work, costs the others: JobManagers that hang, and a relist beside a large JAR."""
 import concurrent.futures
 import contextlib
+import http.client
+import json
 import os
 import random
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -18,12 +21,16 @@ from lib.manifests import application, cluster, job
 from lib.netns import Netns
 from lib.operator import sum_metrics
 from lib.plane import Connection, Sampler
+from lib.webhook import SERVICE, Webhook
 from report import clusters, number
 
 NS = ACCOUNT = scale.NS
 EVERY_S = 0.05  # between two changes, and between two questions to /healthz
 WEB = "10.200.255.1", 9001
 LEASE = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "patch"]}
+SECRETS = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "create", "patch"]}
+WEBHOOKS = {"apiGroups": ["admissionregistration.k8s.io"], "resources": ["validatingwebhookconfigurations"],
+            "verbs": ["get", "patch"]}
 RENEW_S = 2
 GIB = 1 << 30
 PREFIX = "kubernetes.operator.user.artifacts."
@@ -136,8 +143,12 @@ class Fairness(scale.Scale):
         with open(config, "w", encoding="utf-8") as f:
             f.write(f'{PREFIX}allowed-schemes: "http"\n{PREFIX}disallow-restricted-hosts: "false"\n')
         login = self.kubeconfig(self.folder, ACCOUNT, proxy.url, proxy.ca)
+        self.webhook = Webhook(self, self.folder, NS, None, policy="Fail")
+        options, env = self.webhook.options(port=443)
         self.operator = scale.Operator(self.bed, self.folder, login, "--namespace", NS, "--leader-elect", "--lease",
-                                       f"{NS}/flink-operator", "--conf-dir", self.folder)
+                                       f"{NS}/flink-operator", "--conf-dir", self.folder, *options, env=env)
+        self.webhook.trusted()
+        wait("the API server asks the webhook", self.create_nothing, 30)
 
     def many(self, count):
         """Resources that are suspended from the beginning: nothing runs for them."""
@@ -168,6 +179,35 @@ class Fairness(scale.Scale):
             connection.close()
         return 1000 * (time.monotonic() - began)
 
+    def create_nothing(self):
+        """Milliseconds until the API server, which asks the webhook, has said that it would create this."""
+        began = time.monotonic()
+        self.kube.json("POST", self.kube.path("flinkdep", NS) + "?dryRun=All", cluster(NS, "nothing"))
+        return 1000 * (time.monotonic() - began)
+
+    def reviewer(self, netns):
+        """A function that posts an AdmissionReview about a changed cluster, on one connection that is kept: milliseconds until it
+        is allowed."""
+        changed, uid = cluster(NS, "changed", slots=4), "6b1f0f3e-6a0e-4f9c-8f0a-4b7f3f0f0a01"
+        review = json.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+            "uid": uid, "kind": {"group": "flink.apache.org", "version": "v1beta1", "kind": "FlinkDeployment"}, "operation": "UPDATE",
+            "namespace": NS, "name": "changed", "object": changed, "oldObject": cluster(NS, "changed")}})
+        sock = netns.connect(self.webhook.address, 443)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection = http.client.HTTPSConnection(SERVICE)
+        connection.sock = self.webhook.tls().wrap_socket(sock, server_hostname=f"{SERVICE}.{NS}.svc")
+        connection.sock.settimeout(30)
+
+        def post():
+            began = time.monotonic()
+            connection.request("POST", "/validate", review, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            found = json.loads(answer.read())["response"]
+            took = 1000 * (time.monotonic() - began)
+            check(answer.status == 200 and found["allowed"] and found["uid"] == uid, f"{answer.status} {found}")
+            return took
+        return post
+
     def lateness(self, since):
         """Of each renewal of the Lease, in milliseconds after the two seconds that there are between them."""
         asked = sorted(moment(e) for e in self.requests(ACCOUNT, since) if e["objectRef"]["resource"] == "leases" and
@@ -179,6 +219,8 @@ class Fairness(scale.Scale):
         since = time.time()
         samplers = {path: Sampler(lambda path=path: self.ask(netns, path), every)
                     for path, every in (("/healthz", EVERY_S), ("/readyz", EVERY_S), ("/metrics", 1))}
+        samplers["admission"] = Sampler(self.reviewer(netns), EVERY_S)
+        samplers["create (dry run) by the API server"] = Sampler(self.create_nothing, EVERY_S)
         meanwhile()
         for path, sampler in samplers.items():
             values = sampler.stop()
@@ -259,5 +301,5 @@ def measure(report, options, folder):
         fair.run_operator()
         fair.at_once(count)
         fair.hangs(count)
-    with scale.fresh(report, folder, kind=Fairness, rules=(LEASE,)) as fair:
+    with scale.fresh(report, folder, kind=Fairness, rules=(LEASE, SECRETS, WEBHOOKS)) as fair:
         fair.relist_beside_upload(200 if options.quick else 5000, (1 << 26) if options.quick else GIB)

@@ -28,6 +28,7 @@ TARGETS = {
     "restart with 1,000 clusters, CPU in the first 45 s": 2,
     "restart with 1,000 clusters, writes": 0,
     "/healthz, 5,000 relisted beside 1 GiB, p99": 100,
+    "admission, 5,000 relisted beside 1 GiB, p99": 100,
     "session cluster, apply to READY": 0.30 * 26.9,
     "session job from no TaskManager, ours / Flink's own": 0.55,
     "application, apply to RUNNING": 0.40 * 27.7,

@@ -31,9 +31,9 @@ MADE = (("configmap", "flink-config-CLUSTER"), ("deployment", "CLUSTER"), ("serv
 class Operator(Process):
     """The release build. The first line of its log is the time at which the process became the operator."""
 
-    def __init__(self, bed, folder, kubeconfig, *options):
+    def __init__(self, bed, folder, kubeconfig, *options, env=None):
         super().__init__(bed, folder, "--kubeconfig", kubeconfig, "--flink-access", "direct", "--port", "0", *options,
-                         binary="build/flink-operator", under=("bash", "-c", 'echo "$EPOCHREALTIME"; exec "$@"', "bash"))
+                         binary="build/flink-operator", env=env, under=("bash", "-c", 'echo "$EPOCHREALTIME"; exec "$@"', "bash"))
         self.wait()
 
     def ready_ms(self):

@@ -33,7 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     cleanup_arena struct arena a = {0};
     cleanup_strbuf struct strbuf tame = STRBUF_INIT(size * 6 + 1);
     const char *text = (const char *)data;
-    const char *lost = json_tame(&a, text, size, 1, "spec", &tame);
+    const char *lost = json_tame(&a, text, size, 1, NULL, "spec", &tame);
     jv plain, tamed, object;
     bool parses = !json_parse(&a, text, size, &plain, NULL);
     bool tames = !json_parse(&a, tame.buf, tame.len, &tamed, NULL);

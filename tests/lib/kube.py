@@ -16,6 +16,8 @@ KINDS = {
     "service": ("api/v1", "services"),
     "configmap": ("api/v1", "configmaps"),
     "event": ("api/v1", "events"),
+    "secret": ("api/v1", "secrets"),
+    "webhooks": ("apis/admissionregistration.k8s.io/v1", "validatingwebhookconfigurations"),
     "resourcequota": ("api/v1", "resourcequotas"),
     "node": ("api/v1", "nodes"),
     "namespace": ("api/v1", "namespaces"),

@@ -18,6 +18,7 @@
 #include "unit.h"
 
 #define BIG ((size_t)5 << 20)
+#define POST_MAX 20000000
 
 static struct {
     struct loop *loop;
@@ -145,6 +146,15 @@ static void put_off(void *arg)
     loop_defer(t.loop, NULL, reply_all, (void *)(uintptr_t) "twice");
 }
 
+static void posted(void *arg, struct http_reply *reply)
+{
+    const struct http_asked *a = reply->asked;
+
+    (void)arg;
+    strbuf_addf(reply->body, "%s %s %s [%.100s] %zu", a->method, a->path, a->content_type, a->body,
+                a->len);
+}
+
 static void echo(void *arg, struct http_reply *reply)
 {
     const struct http_asked *a = reply->asked;
@@ -169,6 +179,7 @@ static const struct http_route routes[] = {
     {"/nothing", nothing, NULL},
     {"/slow", slow, NULL},
     {"/echo", echo, NULL, .put = true},
+    {"/post", posted, .post_max = POST_MAX},
     {"/stranger", stranger, NULL},
 };
 
@@ -342,6 +353,10 @@ START_TEST(idle_connections_do_not_block_others)
             fetch("GET", "/healthz");
             ck_assert_int_eq(t.status, 200);
         }
+    }
+    for (int i = 0; i < 200 && recv(fds[0], &c, 1, MSG_DONTWAIT) != 0; i++) {
+        later(10, (loop_fn)loop_stop, (const char *)(void *)t.loop);
+        loop_run(t.loop);
     }
     ck_assert_int_eq(recv(fds[0], &c, 1, MSG_DONTWAIT), 0);
     ck_assert_int_eq(recv(fds[ARRAY_SIZE(fds) - 1], &c, 1, MSG_DONTWAIT), -1);
@@ -543,6 +558,99 @@ START_TEST(put_is_served_where_a_route_says_so)
 }
 END_TEST
 
+START_TEST(bodies_are_read_where_a_route_says_so)
+{
+    char *said = say("POST /post HTTP/1.1\r\nHost: a\r\nContent-Type: text/x\r\n"
+                     "Content-Length: 5\r\n\r\nhelloPOST /post HTTP/1.0\r\n\r\n");
+
+    ck_assert_ptr_nonnull(strstr(said, "POST /post text/x [hello] 5"));
+    ck_assert_ptr_nonnull(strstr(said, " 411 "));
+    said = say("GET /post HTTP/1.1\r\nHost: a\r\n\r\n");
+    ck_assert_ptr_nonnull(strstr(said, " 405 "));
+    ck_assert_ptr_nonnull(strstr(said, "Allow: POST\r"));
+    said = say("PUT /post HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello");
+    ck_assert_ptr_nonnull(strstr(said, "Allow: POST\r"));
+}
+END_TEST
+
+/* One that comes before the reply to the request before it: libwebsockets cannot tell it apart. */
+START_TEST(a_body_that_nobody_could_ask_for_yet_ends_the_connection)
+{
+    static const char *const firsts[] = {
+        "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST /post HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
+    };
+    static const char *const seconds[] = {
+        "PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nyo",
+        "POST /post HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nyo",
+        "POST /post HTTP/1.1\r\nHost: a\r\nContent-Length: 2000\r\n\r\nyo",
+        "GET /healthz HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(firsts); i++)
+        for (size_t k = 0; k < ARRAY_SIZE(seconds); k++) {
+            cleanup_free char *text = xasprintf("%s%s", firsts[i], seconds[k]);
+            const char *said = say(text);
+
+            ck_assert_ptr_nonnull(strstr(said, " 200 "));
+            ck_assert_ptr_null(strstr(said, "echo"));
+            ck_assert_ptr_null(strstr(said, "yo"));
+        }
+    fetch("GET", "/healthz");
+    ck_assert_int_eq(t.status, 200);
+}
+END_TEST
+
+START_TEST(bodies_without_a_fit_length_are_refused)
+{
+    static const struct {
+        const char *head, *status;
+    } cases[] = {
+        {"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", " 411 "},
+        {"Content-Length: many\r\n\r\nhello", " 411 "},
+        {"Content-Length: -5\r\n\r\nhello", " 411 "},
+        {"Content-Length: 20000001\r\n\r\nhello", " 413 "},
+        {"Content-Length: 99999999999999999999\r\n\r\nhello", " 411 "},
+        {"Content-Length: 0\r\n\r\n", " 400 "},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        cleanup_free char *text = xasprintf("POST /post HTTP/1.1\r\nHost: a\r\n%s", cases[i].head);
+        const char *said = say(text);
+
+        if (!strstr(said, cases[i].status) || !strstr(said, "connection: close"))
+            ck_abort_msg("%zu: %s", i, said);
+    }
+}
+END_TEST
+
+/* Each has promised more than it brings; together more than there is room for. */
+START_TEST(bodies_that_do_not_come_hold_nobody_up)
+{
+    static const char half[] =
+        "POST /post HTTP/1.1\r\nHost: a\r\nContent-Length: 20000000\r\n\r\nx";
+    int first = dial();
+
+    ck_assert_int_eq(write(first, half, sizeof(half) - 1), (ssize_t)sizeof(half) - 1);
+    later(50, (loop_fn)loop_stop, (const char *)(void *)t.loop);
+    loop_run(t.loop);
+    ck_assert_ptr_nonnull(strstr(say(half), " 503 "));
+    fetch("GET", "/healthz");
+    ck_assert_int_eq(t.status, 200);
+    close(first);
+    later(50, (loop_fn)loop_stop, (const char *)(void *)t.loop);
+    loop_run(t.loop);
+    first = dial(); /* there is room again */
+    ck_assert_int_eq(write(first, half, sizeof(half) - 1), (ssize_t)sizeof(half) - 1);
+    later(50, (loop_fn)loop_stop, (const char *)(void *)t.loop);
+    loop_run(t.loop);
+    char byte;
+
+    ck_assert_int_eq(recv(first, &byte, 1, MSG_DONTWAIT), -1);
+    close(first);
+}
+END_TEST
+
 START_TEST(strangers_are_told_what_to_bring)
 {
     char *said = say("GET /stranger HTTP/1.0\r\nHost: a\r\n\r\n");
@@ -594,6 +702,10 @@ void suite_http_server(TCase *tc)
     T(a_client_may_go_while_it_waits);
     T(a_server_may_go_while_clients_wait);
     T(put_is_served_where_a_route_says_so);
+    T(bodies_are_read_where_a_route_says_so);
+    T(a_body_that_nobody_could_ask_for_yet_ends_the_connection);
+    T(bodies_without_a_fit_length_are_refused);
+    T(bodies_that_do_not_come_hold_nobody_up);
     T(strangers_are_told_what_to_bring);
     T(there_is_no_other_protocol);
 }

@@ -46,9 +46,17 @@ static void big(void *arg, struct http_reply *reply)
         strbuf_addf(reply->body, "%09d\n", i);
 }
 
+/* What came, as it came. */
+static void echo(void *arg, struct http_reply *reply)
+{
+    (void)arg;
+    strbuf_add(reply->body, reply->asked->body, reply->asked->len);
+}
+
 static struct http_server *serve(const char *cert, const char *key, struct error *err)
 {
-    static const struct http_route routes[] = {{"/big", big}};
+    static const struct http_route routes[] = {{"/big", big},
+                                               {"/echo", echo, .post_max = (size_t)8 << 20}};
     cleanup_free char *cert_file = xasprintf("%s/tls.crt", t.dir);
     cleanup_free char *key_file = xasprintf("%s/tls.key", t.dir);
 
@@ -58,7 +66,7 @@ static struct http_server *serve(const char *cert, const char *key, struct error
         scratch_write(t.dir, "tls.key", key);
     return http_server_new(t.loop,
                            &(struct http_server_options){.routes = routes,
-                                                         .n = 1,
+                                                         .n = ARRAY_SIZE(routes),
                                                          .cert_file = cert_file,
                                                          .key_file = key_file,
                                                          .reread_ms = REREAD_MS},
@@ -153,6 +161,41 @@ START_TEST(large_replies_arrive_whole)
     ck_assert(shows(&t.first));
     ck_assert(!shows(&t.second));
     ck_assert(shows(&t.first));
+}
+END_TEST
+
+/* TLS records end anywhere in them. */
+START_TEST(bodies_of_all_sizes_arrive_on_one_connection)
+{
+    static const size_t sizes[] = {1,     100,   1000,  3000,   4000,   5000,   15000,   16000,
+                                   16384, 17000, 40000, 100000, 500000, 999999, 3000000, 10};
+    cleanup_free char *url = xasprintf("https://127.0.0.1:%d/echo", http_server_port(t.server));
+    cleanup_free char *body = xmalloc(3000000);
+    struct http_tls *tls = http_tls_new(&(struct http_tls_options){.ca_pem = t.first.cert_pem});
+    struct error err = {0};
+
+    memset(body, 'x', 3000000);
+    t.client = http_client_new(t.loop, &(struct http_client_options){NULL, 1, 1});
+    for (size_t i = 0; i < 5 * ARRAY_SIZE(sizes); i++) {
+        size_t n = sizes[i % ARRAY_SIZE(sizes)];
+
+        ck_assert_ptr_nonnull(http_send(
+            t.client,
+            &(struct http_request){.method = "POST",
+                                   .url = url,
+                                   .headers = (const struct http_header[]){{"Expect", ""}, {NULL}},
+                                   .body = body,
+                                   .body_len = n,
+                                   .tls = tls,
+                                   .timeout_ms = 20000,
+                                   .max_body = (size_t)10 << 20,
+                                   .on_done = on_done},
+            &err));
+        loop_run(t.loop);
+        if (t.status != 200 || t.length != (int)n)
+            ck_abort_msg("%zu bytes: %d, %d bytes, %s", n, t.status, t.length, t.err.text);
+    }
+    http_tls_unref(tls);
 }
 END_TEST
 
@@ -290,6 +333,7 @@ void suite_http_server_tls(TCase *tc)
 {
     tcase_add_checked_fixture(tc, setup, teardown);
     T(large_replies_arrive_whole);
+    T(bodies_of_all_sizes_arrive_on_one_connection);
     T(another_pair_is_taken_as_a_whole);
     T(a_pair_that_cannot_be_used_is_an_error_that_names_the_file);
     T(tls_before_1_2_is_refused);

@@ -30,7 +30,7 @@ static jv tame(const char *text, const char **ret_lost)
     struct error err = {0};
     jv v;
 
-    *ret_lost = json_tame(&a, text, strlen(text), 1, "spec", &sb);
+    *ret_lost = json_tame(&a, text, strlen(text), 1, NULL, "spec", &sb);
     ck_assert(!sb.overflow);
     if (json_parse(&a, sb.buf, sb.len, &v, &err))
         ck_abort_msg("%s in %.300s", err.text, sb.buf);
@@ -107,7 +107,7 @@ START_TEST(what_is_no_json_stays_none)
     struct error err = {0};
     jv v;
 
-    (void)json_tame(&a, texts[_i], strlen(texts[_i]), 1, "spec", &sb);
+    (void)json_tame(&a, texts[_i], strlen(texts[_i]), 1, NULL, "spec", &sb);
     ck_assert(json_parse(&a, sb.buf, sb.len, &v, &err) != 0);
 }
 END_TEST

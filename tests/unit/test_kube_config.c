@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "../../src/kube/kube_config_internal.h"
+#include "flinkop/base64.h"
 #include "flinkop/clock.h"
 #include "flinkop/kube_config.h"
 #include "flinkop/loop.h"
