@@ -21,6 +21,7 @@
 
 struct arena;
 struct flink_defaults;
+struct obs_snapshot;
 
 /* ---- actions ---- */
 
@@ -104,7 +105,8 @@ struct outcome {
     struct error error; /* if not ok */
     /* ACT_FIND_JOB, ACT_CANCEL_JOB: Flink has the job. ACT_FIND_SAVEPOINT, _CHECKPOINT, _DISPOSAL:
      * it knows of it; not ok then means that it failed. ACT_READ_STATE: the job has had some.
-     * ACT_RESCALE_JOB: there was something to change. ACT_RELEASE: it was kept. */
+     * ACT_RESCALE_JOB: there was something to change. ACT_RELEASE: it was kept. ACT_CREATE: one of
+     * the name existed already. */
     bool found;
     bool done; /* ACT_FIND_CHECKPOINT, ACT_FIND_DISPOSAL: it is over, and has worked */
     /* ACT_JOB_ERROR: the cause, NULL: Flink tells none (yet); ACT_SUBMIT_JOB: the jar id;
@@ -180,6 +182,13 @@ struct health_notes {
 };
 struct health_notes health_notes_initial(void);
 struct health_notes health_notes_copy(struct arena *a, const struct health_notes *m);
+
+/* The FlinkStateSnapshots of a job. */
+struct snapshot_list {
+    bool absent; /* the API server does not have the kind */
+    const struct obs_snapshot *const *items;
+    size_t n;
+};
 
 /* ---- FlinkDeployment ---- */
 
@@ -276,6 +285,7 @@ struct cluster_snapshot {
     const struct obs_flink *flink; /* never NULL */
     const struct obs_session_job *const *jobs;
     size_t n_jobs;
+    struct snapshot_list snapshots; /* of the job of an application */
     bool
         submitting; /* one of them is just being submitted or rescaled: it may take any free slot */
     const struct outcome *outcomes;
@@ -365,6 +375,7 @@ struct job_snapshot {
     bool cluster_rescales;        /* its jobs can get another parallelism while they run */
     const char *flink_version_name;
     const struct obs_flink *flink; /* never NULL; known = false if there is no cluster */
+    struct snapshot_list snapshots;
     const struct outcome *outcomes;
     size_t n_outcomes;
     const struct job_memory *memory;

@@ -179,6 +179,8 @@ static void learn(struct cluster_pass *p)
         struct refusal *r = refusal_about(&p->plan.memory, o);
         bool same = r->kind == o->kind && str_eq(r->name, o->name);
 
+        if (o->kind == KIND_FLINKSTATESNAPSHOT) /* which the cluster does without */
+            continue;
         if (o->type != ACT_APPLY && o->type != ACT_PATCH && o->type != ACT_DELETE &&
             o->type != ACT_RELEASE && o->type != ACT_READ_HA)
             continue;

@@ -297,11 +297,8 @@ static void record_pending(struct cluster_pass *p, struct leavings left)
     p->jm = JM_DEPLOYING;
 }
 
-void look_after_job(struct cluster_pass *p)
+static void follow(struct cluster_pass *p)
 {
-    look_at_job(p);
-    if (!p->held || p->recording || !jv_present(p->recorded))
-        return;
     struct job_stop job = application_stop(p, UPGRADE_LAST_STATE);
 
     p->status = jv_set(p->a, p->status, "jobStatus", job_told_checkpoint(&job));
@@ -331,6 +328,16 @@ void look_after_job(struct cluster_pass *p)
     }
     if (p->job && p->job_state == JOB_FAILED && !job_failure_told(JV_STRING(p->status, "error")))
         look_for_cause(p);
+}
+
+void look_after_job(struct cluster_pass *p)
+{
+    look_at_job(p);
+    if (!p->held || p->recording || !jv_present(p->recorded))
+        return;
+    follow(p);
+    if (!p->recording && !p->undecided)
+        look_after_snapshots(p);
 }
 
 /* ---- what is told ---- */

@@ -103,6 +103,8 @@ void judge(struct cluster_pass *p)
     /* What else is wrong with it may come from that. */
     if (jv_present(p->recorded) && !p->unsupported_version && !JV_STRING(p->cr, KUBE_UNREADABLE))
         p->invalid = str_or(check_change(p, current), p->invalid);
+    if (jv_present(p->recorded) && !p->invalid)
+        p->invalid = check_nonces(p, current);
     if (p->invalid && !jv_present(p->recorded)) {
         p->target = ABSENT;
         p->usable = false;

@@ -16,6 +16,7 @@
 #include "flinkop/str.h"
 #include "job_end.h"
 #include "job_internal.h"
+#include "job_snapshots.h"
 #include "job_stop.h"
 #include "job_words.h"
 #include "status.h"
@@ -190,6 +191,7 @@ static struct job_stop stop_of(struct job_pass *p)
         .state = p->state,
         .status = jv_get(p->status, "jobStatus"),
         .mode = p->redeploy ? UPGRADE_STATELESS : (enum upgrade_mode)p->wanted.job.upgrade_mode,
+        .registers = snapshots_are_resources(&p->conf, &p->s->snapshots),
         .redeploy = p->redeploy,
         .conf = &p->conf,
         .fresh_id = p->s->fresh_job_id,
@@ -556,6 +558,8 @@ struct job_plan reconcile_session_job(struct arena *a, const struct job_snapshot
     } else {
         follow(&p);
     }
+    if (!p.meta.deleted_ms && jv_present(p.recorded) && has_finalizer(p.cr, FINALIZER_JOB))
+        look_after_job_snapshots(&p);
     bool nothing_new = s->cluster_undecided && p.job_id && !p.record_id && !p.record_suspended &&
                        !p.invalid && !p.meta.deleted_ms && !s->n_outcomes;
     if ((!p.out.plan.gone || p.out.memory.refused.reason) && !nothing_new)

@@ -19,6 +19,7 @@
 #include "flinkop/desired.h"
 #include "flinkop/flink_defaults.h"
 #include "flinkop/str.h"
+#include "job_snapshots.h"
 #include "job_words.h"
 #include "status.h"
 
@@ -454,5 +455,8 @@ jv job_stopped_with(struct job_stop *s, jv status)
                              {"formatType", STR(format_name(s))})));
     if (jv_present(snapshot_info(s)))
         status = jv_set(s->a, status, "savepointInfo", info);
+    if (s->saved && s->registers && !s->last)
+        status = job_registers(s->a, status, s->name, s->restore_path, format_name(s),
+                               jv_int64_or(jv_get(snapshot_info(s), "triggerTimestamp"), s->wall));
     return status;
 }

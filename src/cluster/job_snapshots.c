@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ *   a new nonce, or the time has come ──record the name──► FlinkStateSnapshot made ──► the nonce
+ *                                                                                      is recorded
+ *
+ * The name of the resource is chosen and recorded before it is made, so whoever comes after a crash
+ * makes the same one, and that it exists already is a success. A nonce counts as handled when its
+ * snapshot is there, and not before: while the job does not run it waits, and the status says so.
+ */
+#include "job_snapshots.h"
+
+#include <string.h>
+
+#include "flinkop/arena.h"
+#include "flinkop/clock.h"
+#include "flinkop/flink_defaults.h"
+#include "flinkop/schedule.h"
+#include "flinkop/snapshot.h"
+#include "flinkop/str.h"
+#include "status.h"
+
+#define OPTION "kubernetes.operator."
+#define NAME_MAX 253
+#define SHORTEST_MS 1000  /* between two periodic ones */
+#define FUTURE_MS 3600000 /* what was taken later than that from now was by another clock */
+
+static const struct type {
+    const char *word, *nonce, *info, *last_periodic, *interval, *error;
+    bool checkpoint;
+} types[] = {
+    {"savepoint", "savepointTriggerNonce", "savepointInfo", "lastPeriodicSavepointTimestamp",
+     PERIODIC_SAVEPOINT_KEY, "SavepointError", false},
+    {"checkpoint", "checkpointTriggerNonce", "checkpointInfo", "lastPeriodicCheckpointTimestamp",
+     PERIODIC_CHECKPOINT_KEY, "CheckpointError", true},
+};
+#define UPGRADE_REQUEST "upgrade"
+
+bool snapshots_are_resources(const struct conf *conf, const struct snapshot_list *list)
+{
+    return !list->absent && flink_option_on(conf, OPTION "snapshot.resource.enabled");
+}
+
+jv spec_with_nonces(struct arena *a, jv spec, jv nonces)
+{
+    jv_foreach_kv (kv, nonces)
+        spec = JV_SET_PATH(a, spec, kv->value, "job", kv->key);
+    return spec;
+}
+
+/* ---- what is recorded of it ---- */
+
+/* As the status has it: only what is written there stands. */
+static jv recorded_request(const struct job_snapshots *s, const char *slot)
+{
+    return JV_PATH(s->cr, "status", "jobStatus", SNAPSHOT_REQUESTS, slot);
+}
+
+static jv status_with(struct arena *a, jv status, const char *slot, jv request)
+{
+    jv all = jv_set(a, jv_get(status, SNAPSHOT_REQUESTS), slot, request);
+
+    return jv_set(a, status, SNAPSHOT_REQUESTS, jv_len(all) ? jv_dup(a, all) : ABSENT);
+}
+
+static void set_request(struct job_snapshots *s, const char *slot, jv request)
+{
+    if (!jv_equal(jv_get(jv_get(s->status, SNAPSHOT_REQUESTS), slot), request))
+        s->status = status_with(s->a, s->status, slot, request);
+}
+
+/* The name of a resource of ours, which may be a long one. */
+static const char *snapshot_name(struct arena *a, const char *cr_name, const char *word,
+                                 const char *why, int64_t wall)
+{
+    const char *end = arena_printf(a, "-%s-%s-%lld", word, why, (long long)wall);
+
+    return arena_printf(a, "%.*s%s", (int)(NAME_MAX - strlen(end)), cr_name, end);
+}
+
+static const char *cr_name(const struct job_snapshots *s)
+{
+    return JV_STRING(s->cr, "metadata", "name");
+}
+
+jv job_registers(struct arena *a, jv status, const char *name, const char *path, const char *format,
+                 int64_t taken_ms)
+{
+    return status_with(
+        a, status, UPGRADE_REQUEST,
+        OBJ({"triggerType", STR("UPGRADE")},
+            {"name", STR(snapshot_name(a, name, "savepoint", UPGRADE_REQUEST, taken_ms))},
+            {"path", STR(path)}, {"formatType", STR(format)}));
+}
+
+/* ---- making the resource ---- */
+
+static jv savepoint_part(const struct job_snapshots *s, jv request)
+{
+    const char *path = JV_STRING(request, "path");
+    const char *format = flink_option_text(s->conf, OPTION "savepoint.format.type");
+
+    return jv_dup(s->a, OBJ({"formatType", STR(str_or(JV_STRING(request, "formatType"), format))},
+                            {"disposeOnDelete",
+                             BOOL(flink_option_on(s->conf, OPTION "savepoint.dispose-on-delete"))},
+                            {"alreadyExists", IF(path, BOOL(true))}, {"path", STR(path)}));
+}
+
+static jv snapshot_body(const struct job_snapshots *s, jv request, bool checkpoint)
+{
+    return jv_dup(
+        s->a, OBJ({"apiVersion", STR("flink.apache.org/v1beta1")},
+                  {"kind", STR(kube_resource(KIND_FLINKSTATESNAPSHOT)->kind)},
+                  {"metadata",
+                   OBJ({"name", jv_get(request, "name")},
+                       {"namespace", JV_PATH(s->cr, "metadata", "namespace")},
+                       {"labels", OBJ({"snapshot.trigger-type", jv_get(request, "triggerType")})})},
+                  {"spec", OBJ({"jobReference", OBJ({"kind", STR(kube_resource(s->kind)->kind)},
+                                                    {"name", STR(cr_name(s))})},
+                               {"savepoint", IF(!checkpoint, savepoint_part(s, request))},
+                               {"checkpoint", IF(checkpoint, EMPTY_OBJ)})}));
+}
+
+static const struct outcome *creation(const struct job_snapshots *s, const char *name)
+{
+    for (size_t i = 0; i < s->n_outcomes; i++)
+        if (s->outcomes[i].type == ACT_CREATE && s->outcomes[i].kind == KIND_FLINKSTATESNAPSHOT &&
+            str_eq(s->outcomes[i].name, name))
+            return &s->outcomes[i];
+    return NULL;
+}
+
+static bool is_ours(const struct job_snapshots *s, const char *name)
+{
+    for (size_t i = 0; i < s->list->n; i++)
+        if (str_eq(s->list->items[i]->meta.name, name))
+            return true;
+    return false;
+}
+
+/* A FlinkDeployment and a FlinkSessionJob may have one name, and ask in the same millisecond. */
+static const char *another_name(const struct job_snapshots *s, jv request, bool checkpoint)
+{
+    const char *type = JV_STRING(request, "triggerType");
+    const char *why = str_eq(type, "MANUAL")     ? "manual"
+                      : str_eq(type, "PERIODIC") ? "periodic"
+                                                 : UPGRADE_REQUEST;
+
+    return snapshot_name(s->a, cr_name(s), types[checkpoint].word, why, s->wall);
+}
+
+static void tell(struct job_snapshots *s, bool warning, const char *reason, const char *message)
+{
+    plan_event(s->plan, s->kind, s->cr, warning, "Snapshot", reason, message);
+}
+
+static void tell_refused(struct job_snapshots *s, const char *slot, jv request,
+                         const struct outcome *o, const char *reason)
+{
+    struct obs_cause why = refusal_of(s->a, o);
+
+    if (!why.reason || str_eq(why.message, JV_STRING(request, "message")))
+        return;
+    tell(s, true, reason, why.message);
+    set_request(s, slot, jv_set(s->a, request, "message", STR(why.message)));
+}
+
+/* Makes the resource of a request that is recorded; true when it is there. */
+static bool made(struct job_snapshots *s, const char *slot, jv request, bool checkpoint)
+{
+    const char *name = JV_STRING(request, "name"), *ns = JV_STRING(s->cr, "metadata", "namespace");
+    const struct outcome *o = creation(s, name);
+    bool others = o && o->ok && o->found && !is_ours(s, name);
+
+    if (o && o->ok && !others)
+        return true;
+    if (others) {
+        set_request(s, slot,
+                    jv_set(s->a, request, "name", STR(another_name(s, request, checkpoint))));
+        return false;
+    }
+    if (o)
+        tell_refused(s, slot, request, o, checkpoint ? types[1].error : types[0].error);
+    plan_add(s->plan, ACT_CREATE, KIND_FLINKSTATESNAPSHOT, ns, name)->body =
+        snapshot_body(s, request, checkpoint);
+    return false;
+}
+
+/* ---- a nonce ---- */
+
+/* The one that asks for a snapshot, ABSENT: none does. One that is taken away asks for nothing. */
+static jv asking_nonce(const struct job_snapshots *s, const struct type *t)
+{
+    jv nonce = JV_PATH(s->asked, "job", t->nonce), was = JV_PATH(s->recorded, "job", t->nonce);
+
+    return jv_present(nonce) && !jv_equal(nonce, was) ? nonce : ABSENT;
+}
+
+static void wait_for_job(struct job_snapshots *s, const struct type *t, jv nonce)
+{
+    jv before = recorded_request(s, t->word);
+
+    if (!jv_equal(jv_get(before, "triggerNonce"), nonce))
+        tell(s, false, "SnapshotPending",
+             arena_printf(s->a, "the %s that spec.job.%s %s asks for waits: %s", t->word, t->nonce,
+                          jv_scalar_text(s->a, nonce), s->waits));
+    set_request(
+        s, t->word,
+        OBJ({"triggerType", STR("MANUAL")}, {"triggerNonce", nonce}, {"message", STR(s->waits)}));
+}
+
+static void request(struct job_snapshots *s, const struct type *t, const char *why, jv nonce)
+{
+    bool manual = jv_present(nonce);
+
+    set_request(s, t->word,
+                OBJ({"triggerType", STR(manual ? "MANUAL" : "PERIODIC")}, {"triggerNonce", nonce},
+                    {"name", STR(snapshot_name(s->a, cr_name(s), t->word, why, s->wall))}));
+}
+
+/* ---- periodic ones ---- */
+
+/* When the last one was asked for, as far as anybody remembers; else its time begins with the
+ * resource. */
+static int64_t last_periodic(const struct job_snapshots *s, const struct type *t)
+{
+    int64_t last = 0, latest = s->wall + FUTURE_MS;
+    int64_t told = jv_int64_or(jv_get(jv_get(s->status, t->info), t->last_periodic), 0);
+
+    if (!rfc3339_parse(str_or_empty(JV_STRING(s->cr, "metadata", "creationTimestamp")), &last))
+        last = 0;
+    if (told <= latest)
+        last = MAX(last, told);
+    for (size_t i = 0; i < s->list->n; i++) {
+        const struct obs_snapshot *v = s->list->items[i];
+
+        if (v->trigger == SNAPSHOT_PERIODIC && v->checkpoint == t->checkpoint &&
+            v->meta.created_ms <= latest)
+            last = MAX(last, v->meta.created_ms);
+    }
+    return last;
+}
+
+/* One is not asked for while the one before is still to come: they would only pile up. */
+static bool one_is_due(const struct job_snapshots *s, const struct type *t)
+{
+    for (size_t i = 0; i < s->list->n; i++) {
+        const struct obs_snapshot *v = s->list->items[i];
+
+        if (v->trigger == SNAPSHOT_PERIODIC && v->checkpoint == t->checkpoint && !v->settled &&
+            !v->meta.deleted_ms)
+            return true;
+    }
+    return false;
+}
+
+static bool time_has_come(struct job_snapshots *s, const struct type *t)
+{
+    const char *text = flink_option_text(s->conf, t->interval);
+    struct schedule schedule;
+    int64_t next;
+
+    if (str_empty(text) || schedule_parse(text, &schedule, NULL))
+        return false; /* the spec is told to be wrong */
+    if (schedule.interval_ms)
+        schedule.interval_ms = MAX(schedule.interval_ms, SHORTEST_MS);
+    next = schedule_next(&schedule, last_periodic(s, t));
+    if (next < 0 || s->waits || one_is_due(s, t)) /* which ends this wait, too */
+        return false;
+    if (next > s->wall)
+        plan_wake(s->plan, s->now + next - s->wall);
+    return next <= s->wall;
+}
+
+static void record_time(struct job_snapshots *s, const struct type *t)
+{
+    jv info = jv_get(s->status, t->info);
+
+    s->status = jv_set(s->a, s->status, t->info,
+                       jv_dup(s->a, jv_set(s->a, info, t->last_periodic, INT(s->wall))));
+}
+
+/* ---- the whole ---- */
+
+static void handled(struct job_snapshots *s, const struct type *t, jv nonce)
+{
+    if (jv_present(nonce))
+        s->handled = jv_dup(s->a, jv_set(s->a, s->handled, t->nonce, nonce));
+}
+
+static void look_after(struct job_snapshots *s, const struct type *t)
+{
+    jv now = recorded_request(s, t->word), nonce;
+
+    if (jv_present(jv_get(now, "name"))) {
+        if (!made(s, t->word, now, t->checkpoint))
+            return;
+        handled(s, t, jv_get(now, "triggerNonce"));
+        set_request(s, t->word, ABSENT);
+        return; /* what else is asked for is recorded in the next pass */
+    }
+    nonce = asking_nonce(s, t);
+    if (jv_present(nonce) && s->waits) {
+        wait_for_job(s, t, nonce);
+    } else if (jv_present(nonce)) {
+        request(s, t, "manual", nonce);
+    } else if (time_has_come(s, t)) {
+        request(s, t, "periodic", ABSENT);
+        record_time(s, t);
+    } else {
+        set_request(s, t->word, ABSENT);
+    }
+}
+
+void job_snapshots(struct job_snapshots *s)
+{
+    jv upgrade = recorded_request(s, UPGRADE_REQUEST);
+
+    s->handled = ABSENT;
+    for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+        look_after(s, &types[i]);
+    if (jv_present(upgrade) && made(s, UPGRADE_REQUEST, upgrade, false))
+        set_request(s, UPGRADE_REQUEST, ABSENT);
+    if (s->found)
+        job_snapshots_tidy(s);
+}
