@@ -18,6 +18,7 @@
 #include "flinkop/arena.h"
 #include "flinkop/str.h"
 #include "job_end.h"
+#include "job_snapshots.h"
 #include "job_words.h"
 #include "status.h"
 
@@ -297,6 +298,18 @@ static void record_pending(struct cluster_pass *p, struct leavings left)
     p->jm = JM_DEPLOYING;
 }
 
+/* One that is being taken without a resource of its own would go with this run. */
+static bool waits_for_snapshot(struct cluster_pass *p)
+{
+    jv js = jv_get(p->status, "jobStatus");
+
+    if (p->unwell || job_stop_begun(js, &p->plan.memory.stop, p->job_state) ||
+        !job_snapshot_under_way(js, &p->pending_conf))
+        return false;
+    p->progress = SNAPSHOT_UNDER_WAY;
+    return true;
+}
+
 static void follow(struct cluster_pass *p)
 {
     struct job_stop job = application_stop(p, UPGRADE_LAST_STATE);
@@ -312,6 +325,8 @@ static void follow(struct cluster_pass *p)
         struct leavings left;
 
         if (rescale(p))
+            return;
+        if (p->job_state == JOB_RUNNING && waits_for_snapshot(p))
             return;
         if (job_has_left(p, p->pending, &left))
             record_pending(p, left);

@@ -37,6 +37,11 @@ void look_after_snapshots(struct cluster_pass *p)
         .n_outcomes = p->s->n_outcomes,
         .now = p->s->now,
         .wall = p->s->wall,
+        .cluster = p->meta.name,
+        .job_id = p->job_id,
+        .reachable = jobmanager_known(p) && p->s->flink->reachable,
+        .fresh_id = p->s->fresh_job_id,
+        .memory = &p->plan.memory.direct,
         .status = jv_present(p->new_job_status) ? p->new_job_status
                                                 : jv_get(p->status, "jobStatus"),
     };

@@ -33,7 +33,8 @@ struct job_memory job_memory_initial(void)
                                .lost_since = -1,
                                .stop = stop_memory_initial(),
                                .end = stop_memory_initial(),
-                               .checkpoints = checkpoint_notes_initial()};
+                               .checkpoints = checkpoint_notes_initial(),
+                               .direct = direct_notes_initial()};
 }
 
 struct job_memory job_memory_copy(struct arena *a, const struct job_memory *m)
@@ -50,6 +51,7 @@ struct job_memory job_memory_copy(struct arena *a, const struct job_memory *m)
     copy.end = stop_memory_copy(a, &m->end);
     copy.rescale = rescale_notes_copy(a, &m->rescale);
     copy.checkpoints = checkpoint_notes_copy(a, &m->checkpoints);
+    copy.direct = direct_notes_copy(a, &m->direct);
     copy.refused = obs_cause_copy(a, m->refused);
     return copy;
 }
@@ -505,6 +507,11 @@ static void follow(struct job_pass *p)
     p->runs_again = !begun && runs_again(p);
     bool ends = p->suspend || p->changed || begun || p->runs_again;
 
+    if (ends && !begun && p->state == JOB_RUNNING &&
+        job_snapshot_under_way(jv_get(p->status, "jobStatus"), &p->conf)) {
+        p->progress = SNAPSHOT_UNDER_WAY;
+        return;
+    }
     if (ends && !(was_suspended && ended) && !end_job(p, &restore))
         return;
     if (!ends)

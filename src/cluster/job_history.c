@@ -9,6 +9,7 @@
 
 #include "flinkop/arena.h"
 #include "flinkop/cluster_spec.h"
+#include "flinkop/error.h"
 #include "flinkop/flink_defaults.h"
 #include "flinkop/snapshot.h"
 #include "flinkop/str.h"
@@ -69,11 +70,11 @@ static int by_age(const void *a, const void *b)
 }
 
 /* The job begins with it, or goes back to it as long as it has no checkpoint of its own. */
-static bool needed(const struct job_snapshots *s, const struct obs_snapshot *v)
+static bool needed(const struct job_snapshots *s, const char *path)
 {
-    return v->path && (str_eq(v->path, JV_STRING(s->status, "upgradeSavepointPath")) ||
-                       str_eq(v->path, JV_STRING(s->status, END_STATE, "location")) ||
-                       str_eq(v->path, JV_STRING(s->recorded, "job", "initialSavepointPath")));
+    return path && (str_eq(path, JV_STRING(s->status, "upgradeSavepointPath")) ||
+                    str_eq(path, JV_STRING(s->status, END_STATE, "location")) ||
+                    str_eq(path, JV_STRING(s->recorded, "job", "initialSavepointPath")));
 }
 
 static void drop(struct job_snapshots *s, const struct obs_snapshot *v)
@@ -113,7 +114,7 @@ static void tidy(struct job_snapshots *s, bool checkpoints)
     for (size_t i = 0; i < n; i++) {
         int64_t ends = limits.age_ms < 0 ? INT64_MAX : list[i]->meta.created_ms + limits.age_ms;
 
-        if (list[i] == last || needed(s, list[i]))
+        if (list[i] == last || needed(s, list[i]->path))
             continue;
         if ((limits.count >= 0 && left > (size_t)limits.count) || ends <= s->wall) {
             drop(s, list[i]);
@@ -124,8 +125,80 @@ static void tidy(struct job_snapshots *s, bool checkpoints)
     }
 }
 
+/* ---- those that are no resources ---- */
+
+static void forget(struct job_snapshots *s, const char *path)
+{
+    jv info = jv_get(s->status, snapshot_types[0].info);
+    struct jv_list left = JV_LIST(s->a);
+
+    jv_foreach (savepoint, jv_get(info, SAVEPOINT_HISTORY))
+        if (!str_eq(JV_STRING(*savepoint, "location"), path))
+            jv_list_add(&left, *savepoint);
+    info = jv_set(s->a, info, SAVEPOINT_HISTORY, left.n ? jv_list_arr(&left) : ABSENT);
+    s->status = jv_set(s->a, s->status, snapshot_types[0].info, jv_dup(s->a, info));
+}
+
+/* How the last request to delete one has ended: then it is not told of any more. */
+static void learn_disposal(struct job_snapshots *s)
+{
+    const char *path = s->memory->disposing;
+
+    for (size_t i = 0; path && i < s->n_outcomes; i++) {
+        const struct outcome *o = &s->outcomes[i];
+
+        if (o->type != ACT_DISPOSE)
+            continue;
+        s->memory->disposing = NULL;
+        if (!o->ok && error_is_transient(&o->error))
+            continue;
+        if (!o->ok)
+            snapshot_tell(s, true, "CleanupFailed",
+                          arena_printf(s->a, "the savepoint is left behind at %s: %s", path,
+                                       str_clean(s->a, o->error.text, 1000)));
+        forget(s, path);
+    }
+}
+
+/* Those of nobody's wish are deleted, one at a time; others are only not told of any more. */
+static void tidy_recorded(struct job_snapshots *s)
+{
+    jv history = JV_PATH(s->status, snapshot_types[0].info, SAVEPOINT_HISTORY);
+    struct limits limits = limits_of(s, false);
+    size_t all[2] = {0}, n = jv_len(history), i = 0;
+
+    jv_foreach (savepoint, history)
+        all[str_eq(JV_STRING(*savepoint, "triggerType"), "MANUAL")]++;
+    jv_foreach (savepoint, history) {
+        const char *path = JV_STRING(*savepoint, "location");
+        bool manual = str_eq(JV_STRING(*savepoint, "triggerType"), "MANUAL");
+        int64_t ends = limits.age_ms < 0
+                           ? INT64_MAX
+                           : jv_int64_or(jv_get(*savepoint, "timeStamp"), 0) + limits.age_ms;
+
+        if (++i == n || needed(s, path)) /* the last one stays */
+            continue;
+        if ((limits.count < 0 || all[manual] <= (size_t)limits.count) &&
+            (manual || ends > s->wall)) {
+            if (!manual && ends != INT64_MAX)
+                plan_wake(s->plan, s->now + ends - s->wall);
+            continue;
+        }
+        all[manual]--;
+        if (manual) {
+            forget(s, path);
+        } else if (s->reachable && !s->memory->disposing) {
+            s->memory->disposing = path;
+            snapshot_ask_directly(s, ACT_DISPOSE, &(struct stop_args){.path = path});
+        }
+    }
+}
+
 void job_snapshots_tidy(struct job_snapshots *s)
 {
+    learn_disposal(s);
+    if (flink_option_on(s->conf, "kubernetes.operator.savepoint.cleanup.enabled"))
+        tidy_recorded(s);
     if (!s->list->n || !flink_option_on(s->conf, "kubernetes.operator.savepoint.cleanup.enabled"))
         return;
     tidy(s, false);

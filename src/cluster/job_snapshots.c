@@ -24,14 +24,15 @@
 #define SHORTEST_MS 1000  /* between two periodic ones */
 #define FUTURE_MS 3600000 /* what was taken later than that from now was by another clock */
 
-static const struct type {
-    const char *word, *nonce, *info, *last_periodic, *interval, *error;
-    bool checkpoint;
-} types[] = {
-    {"savepoint", "savepointTriggerNonce", "savepointInfo", "lastPeriodicSavepointTimestamp",
-     PERIODIC_SAVEPOINT_KEY, "SavepointError", false},
-    {"checkpoint", "checkpointTriggerNonce", "checkpointInfo", "lastPeriodicCheckpointTimestamp",
-     PERIODIC_CHECKPOINT_KEY, "CheckpointError", true},
+const struct snapshot_type snapshot_types[2] = {
+    {"savepoint", "savepointTriggerNonce", "savepointInfo", "lastSavepoint",
+     "lastPeriodicSavepointTimestamp", PERIODIC_SAVEPOINT_KEY,
+     OPTION "savepoint.trigger.grace-period", "SavepointError", false, ACT_TAKE_SAVEPOINT,
+     ACT_FIND_SAVEPOINT},
+    {"checkpoint", "checkpointTriggerNonce", "checkpointInfo", "lastCheckpoint",
+     "lastPeriodicCheckpointTimestamp", PERIODIC_CHECKPOINT_KEY,
+     OPTION "checkpoint.trigger.grace-period", "CheckpointError", true, ACT_TAKE_CHECKPOINT,
+     ACT_FIND_CHECKPOINT},
 };
 #define UPGRADE_REQUEST "upgrade"
 
@@ -50,7 +51,7 @@ jv spec_with_nonces(struct arena *a, jv spec, jv nonces)
 /* ---- what is recorded of it ---- */
 
 /* As the status has it: only what is written there stands. */
-static jv recorded_request(const struct job_snapshots *s, const char *slot)
+jv snapshot_request(const struct job_snapshots *s, const char *slot)
 {
     return JV_PATH(s->cr, "status", "jobStatus", SNAPSHOT_REQUESTS, slot);
 }
@@ -62,7 +63,7 @@ static jv status_with(struct arena *a, jv status, const char *slot, jv request)
     return jv_set(a, status, SNAPSHOT_REQUESTS, jv_len(all) ? jv_dup(a, all) : ABSENT);
 }
 
-static void set_request(struct job_snapshots *s, const char *slot, jv request)
+void snapshot_set_request(struct job_snapshots *s, const char *slot, jv request)
 {
     if (!jv_equal(jv_get(jv_get(s->status, SNAPSHOT_REQUESTS), slot), request))
         s->status = status_with(s->a, s->status, slot, request);
@@ -145,10 +146,10 @@ static const char *another_name(const struct job_snapshots *s, jv request, bool 
                       : str_eq(type, "PERIODIC") ? "periodic"
                                                  : UPGRADE_REQUEST;
 
-    return snapshot_name(s->a, cr_name(s), types[checkpoint].word, why, s->wall);
+    return snapshot_name(s->a, cr_name(s), snapshot_types[checkpoint].word, why, s->wall);
 }
 
-static void tell(struct job_snapshots *s, bool warning, const char *reason, const char *message)
+void snapshot_tell(struct job_snapshots *s, bool warning, const char *reason, const char *message)
 {
     plan_event(s->plan, s->kind, s->cr, warning, "Snapshot", reason, message);
 }
@@ -160,8 +161,8 @@ static void tell_refused(struct job_snapshots *s, const char *slot, jv request,
 
     if (!why.reason || str_eq(why.message, JV_STRING(request, "message")))
         return;
-    tell(s, true, reason, why.message);
-    set_request(s, slot, jv_set(s->a, request, "message", STR(why.message)));
+    snapshot_tell(s, true, reason, why.message);
+    snapshot_set_request(s, slot, jv_set(s->a, request, "message", STR(why.message)));
 }
 
 /* Makes the resource of a request that is recorded; true when it is there. */
@@ -174,12 +175,12 @@ static bool made(struct job_snapshots *s, const char *slot, jv request, bool che
     if (o && o->ok && !others)
         return true;
     if (others) {
-        set_request(s, slot,
-                    jv_set(s->a, request, "name", STR(another_name(s, request, checkpoint))));
+        snapshot_set_request(
+            s, slot, jv_set(s->a, request, "name", STR(another_name(s, request, checkpoint))));
         return false;
     }
     if (o)
-        tell_refused(s, slot, request, o, checkpoint ? types[1].error : types[0].error);
+        tell_refused(s, slot, request, o, snapshot_types[checkpoint].error);
     plan_add(s->plan, ACT_CREATE, KIND_FLINKSTATESNAPSHOT, ns, name)->body =
         snapshot_body(s, request, checkpoint);
     return false;
@@ -188,40 +189,42 @@ static bool made(struct job_snapshots *s, const char *slot, jv request, bool che
 /* ---- a nonce ---- */
 
 /* The one that asks for a snapshot, ABSENT: none does. One that is taken away asks for nothing. */
-static jv asking_nonce(const struct job_snapshots *s, const struct type *t)
+jv snapshot_asking_nonce(const struct job_snapshots *s, const struct snapshot_type *t)
 {
     jv nonce = JV_PATH(s->asked, "job", t->nonce), was = JV_PATH(s->recorded, "job", t->nonce);
 
     return jv_present(nonce) && !jv_equal(nonce, was) ? nonce : ABSENT;
 }
 
-static void wait_for_job(struct job_snapshots *s, const struct type *t, jv nonce)
+static void wait_for_job(struct job_snapshots *s, const struct snapshot_type *t, jv nonce)
 {
-    jv before = recorded_request(s, t->word);
+    jv before = snapshot_request(s, t->word);
 
     if (!jv_equal(jv_get(before, "triggerNonce"), nonce))
-        tell(s, false, "SnapshotPending",
-             arena_printf(s->a, "the %s that spec.job.%s %s asks for waits: %s", t->word, t->nonce,
-                          jv_scalar_text(s->a, nonce), s->waits));
-    set_request(
+        snapshot_tell(s, false, "SnapshotPending",
+                      arena_printf(s->a, "the %s that spec.job.%s %s asks for waits: %s", t->word,
+                                   t->nonce, jv_scalar_text(s->a, nonce), s->waits));
+    snapshot_set_request(
         s, t->word,
         OBJ({"triggerType", STR("MANUAL")}, {"triggerNonce", nonce}, {"message", STR(s->waits)}));
 }
 
-static void request(struct job_snapshots *s, const struct type *t, const char *why, jv nonce)
+static void request(struct job_snapshots *s, const struct snapshot_type *t, const char *why,
+                    jv nonce)
 {
     bool manual = jv_present(nonce);
 
-    set_request(s, t->word,
-                OBJ({"triggerType", STR(manual ? "MANUAL" : "PERIODIC")}, {"triggerNonce", nonce},
-                    {"name", STR(snapshot_name(s->a, cr_name(s), t->word, why, s->wall))}));
+    snapshot_set_request(
+        s, t->word,
+        OBJ({"triggerType", STR(manual ? "MANUAL" : "PERIODIC")}, {"triggerNonce", nonce},
+            {"name", STR(snapshot_name(s->a, cr_name(s), t->word, why, s->wall))}));
 }
 
 /* ---- periodic ones ---- */
 
 /* When the last one was asked for, as far as anybody remembers; else its time begins with the
  * resource. */
-static int64_t last_periodic(const struct job_snapshots *s, const struct type *t)
+static int64_t last_periodic(const struct job_snapshots *s, const struct snapshot_type *t)
 {
     int64_t last = 0, latest = s->wall + FUTURE_MS;
     int64_t told = jv_int64_or(jv_get(jv_get(s->status, t->info), t->last_periodic), 0);
@@ -241,7 +244,7 @@ static int64_t last_periodic(const struct job_snapshots *s, const struct type *t
 }
 
 /* One is not asked for while the one before is still to come: they would only pile up. */
-static bool one_is_due(const struct job_snapshots *s, const struct type *t)
+static bool one_is_due(const struct job_snapshots *s, const struct snapshot_type *t)
 {
     for (size_t i = 0; i < s->list->n; i++) {
         const struct obs_snapshot *v = s->list->items[i];
@@ -253,7 +256,7 @@ static bool one_is_due(const struct job_snapshots *s, const struct type *t)
     return false;
 }
 
-static bool time_has_come(struct job_snapshots *s, const struct type *t)
+static bool time_has_come(struct job_snapshots *s, const struct snapshot_type *t)
 {
     const char *text = flink_option_text(s->conf, t->interval);
     struct schedule schedule;
@@ -271,7 +274,7 @@ static bool time_has_come(struct job_snapshots *s, const struct type *t)
     return next <= s->wall;
 }
 
-static void record_time(struct job_snapshots *s, const struct type *t)
+static void record_time(struct job_snapshots *s, const struct snapshot_type *t)
 {
     jv info = jv_get(s->status, t->info);
 
@@ -281,45 +284,67 @@ static void record_time(struct job_snapshots *s, const struct type *t)
 
 /* ---- the whole ---- */
 
-static void handled(struct job_snapshots *s, const struct type *t, jv nonce)
+void snapshot_handled(struct job_snapshots *s, const struct snapshot_type *t, jv nonce)
 {
     if (jv_present(nonce))
         s->handled = jv_dup(s->a, jv_set(s->a, s->handled, t->nonce, nonce));
 }
 
-static void look_after(struct job_snapshots *s, const struct type *t)
+/* What is to be taken now becomes a resource, or is asked for at once. */
+static void begin(struct job_snapshots *s, const struct snapshot_type *t, jv nonce)
 {
-    jv now = recorded_request(s, t->word), nonce;
+    if (!snapshots_are_resources(s->conf, s->list))
+        snapshot_begin_directly(s, t, nonce);
+    else
+        request(s, t, jv_present(nonce) ? "manual" : "periodic", nonce);
+}
 
-    if (jv_present(jv_get(now, "name"))) {
+/* A periodic one that has failed and is tried again, without a resource that would do that. */
+static bool is_pending(const struct job_snapshots *s, jv now)
+{
+    return !snapshots_are_resources(s->conf, s->list) && !s->waits &&
+           str_eq(JV_STRING(now, "triggerType"), "PERIODIC");
+}
+
+static void look_after(struct job_snapshots *s, const struct snapshot_type *t)
+{
+    jv now = snapshot_request(s, t->word), nonce;
+
+    if (snapshot_follow_directly(s, t))
+        return;
+    if (snapshots_are_resources(s->conf, s->list) && jv_present(jv_get(now, "name"))) {
         if (!made(s, t->word, now, t->checkpoint))
             return;
-        handled(s, t, jv_get(now, "triggerNonce"));
-        set_request(s, t->word, ABSENT);
+        snapshot_handled(s, t, jv_get(now, "triggerNonce"));
+        snapshot_set_request(s, t->word, ABSENT);
         return; /* what else is asked for is recorded in the next pass */
     }
-    nonce = asking_nonce(s, t);
+    nonce = snapshot_asking_nonce(s, t);
     if (jv_present(nonce) && s->waits) {
         wait_for_job(s, t, nonce);
     } else if (jv_present(nonce)) {
-        request(s, t, "manual", nonce);
+        begin(s, t, nonce);
+    } else if (is_pending(s, now)) {
+        begin(s, t, ABSENT);
     } else if (time_has_come(s, t)) {
-        request(s, t, "periodic", ABSENT);
+        begin(s, t, ABSENT);
         record_time(s, t);
     } else {
-        set_request(s, t->word, ABSENT);
+        snapshot_set_request(s, t->word, ABSENT);
     }
 }
 
 void job_snapshots(struct job_snapshots *s)
 {
-    jv upgrade = recorded_request(s, UPGRADE_REQUEST);
+    jv upgrade = snapshot_request(s, UPGRADE_REQUEST);
 
     s->handled = ABSENT;
-    for (size_t i = 0; i < ARRAY_SIZE(types); i++)
-        look_after(s, &types[i]);
-    if (jv_present(upgrade) && made(s, UPGRADE_REQUEST, upgrade, false))
-        set_request(s, UPGRADE_REQUEST, ABSENT);
+    for (size_t i = 0; i < ARRAY_SIZE(snapshot_types); i++)
+        look_after(s, &snapshot_types[i]);
+    if (jv_present(upgrade) && !snapshots_are_resources(s->conf, s->list))
+        snapshot_set_request(s, UPGRADE_REQUEST, ABSENT); /* the path is in the status, too */
+    else if (jv_present(upgrade) && made(s, UPGRADE_REQUEST, upgrade, false))
+        snapshot_set_request(s, UPGRADE_REQUEST, ABSENT);
     if (s->found)
         job_snapshots_tidy(s);
 }

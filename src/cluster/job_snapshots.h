@@ -13,6 +13,10 @@
 
 #define PERIODIC_SAVEPOINT_KEY "kubernetes.operator.periodic.savepoint.interval"
 #define PERIODIC_CHECKPOINT_KEY "kubernetes.operator.periodic.checkpoint.interval"
+/** In status.jobStatus.savepointInfo: those that are no resources, the oldest first. */
+#define SAVEPOINT_HISTORY "savepointHistory"
+/** savepointInfo with one more of them. */
+jv savepoint_remembered(struct arena *a, jv info, jv savepoint);
 /** In status.jobStatus: what is about to be taken, by what it is: {savepoint, checkpoint, upgrade:
  * {triggerType, triggerNonce, name of its FlinkStateSnapshot, message: why it waits}}. */
 #define SNAPSHOT_REQUESTS "snapshotRequests"
@@ -32,6 +36,11 @@ struct job_snapshots {
     const struct outcome *outcomes;
     size_t n_outcomes;
     int64_t now, wall;
+    /* where they are no resources */
+    const char *cluster, *job_id;
+    bool reachable;       /* its JobManager answers */
+    const char *fresh_id; /* for one that is to be asked for */
+    struct direct_notes *memory;
 
     jv status;  /* status.jobStatus; also as it is to be */
     jv handled; /* found: nonces that are to be recorded, by their keys; ABSENT: none */
@@ -49,5 +58,41 @@ jv spec_with_nonces(struct arena *a, jv spec, jv nonces);
 /** status.jobStatus with the request to register the savepoint that a job was stopped with. */
 jv job_registers(struct arena *a, jv status, const char *cr_name, const char *path,
                  const char *format, int64_t taken_ms);
+
+#define SNAPSHOT_UNDER_WAY "waiting for a savepoint of the job that is being taken"
+/** A savepoint or checkpoint that was asked for without a resource is under way, and a change of
+ * the job waits for it. status: status.jobStatus */
+bool job_snapshot_under_way(jv status, const struct conf *conf);
+
+/* ---- what its files share ---- */
+
+struct snapshot_type {
+    const char *word, *nonce;
+    const char *info, *last, *last_periodic; /* in status.jobStatus */
+    const char *interval, *grace;            /* options */
+    const char *error;                       /* reason of events */
+    bool checkpoint;
+    enum action_type take, find;
+};
+extern const struct snapshot_type snapshot_types[2];
+
+/** The request of that word as the status has it: only what is written there stands. */
+jv snapshot_request(const struct job_snapshots *s, const char *slot);
+void snapshot_set_request(struct job_snapshots *s, const char *slot, jv request);
+/** The nonce that asks for one, ABSENT: none does. */
+jv snapshot_asking_nonce(const struct job_snapshots *s, const struct snapshot_type *t);
+/** From now on this nonce counts as handled, ABSENT: there is none. */
+void snapshot_handled(struct job_snapshots *s, const struct snapshot_type *t, jv nonce);
+void snapshot_tell(struct job_snapshots *s, bool warning, const char *reason, const char *message);
+
+/* ---- job_snapshots_direct.c ---- */
+
+/** Records the id of one that is to be asked for. */
+void snapshot_begin_directly(struct job_snapshots *s, const struct snapshot_type *t, jv nonce);
+/** Plans an action about the job. */
+void snapshot_ask_directly(struct job_snapshots *s, enum action_type type,
+                           const struct stop_args *args);
+/** Takes the next step of one that has been begun so; false: there is none. */
+bool snapshot_follow_directly(struct job_snapshots *s, const struct snapshot_type *t);
 
 #endif

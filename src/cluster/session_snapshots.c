@@ -42,6 +42,11 @@ void look_after_job_snapshots(struct job_pass *p)
         .n_outcomes = p->s->n_outcomes,
         .now = p->s->now,
         .wall = p->s->wall,
+        .cluster = p->wanted.deployment_name,
+        .job_id = p->job_id,
+        .reachable = p->s->flink->known && p->s->flink->reachable,
+        .fresh_id = p->s->fresh_job_id,
+        .memory = &p->out.memory.direct,
         .status = jv_present(p->new_status) ? p->new_status : jv_get(p->status, "jobStatus"),
     };
 

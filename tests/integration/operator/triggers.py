@@ -118,7 +118,7 @@ def nonce_crashes(run):
     equal(len(flink.asked), 8, "savepoints that Flink was asked for")
 
 
-@test("every second a savepoint, and no more of them than are to be kept; a restart of the operator takes none more", timeout=120)
+@test("every second a savepoint, and no more of them than are to be kept; a restart of the operator takes none more", timeout=120, full=True)
 def periodic(run):
     op = operator(run)
     flink = session(run)
@@ -187,3 +187,66 @@ def upgrades(run):
     status = run.kube.get("sessionjob", run.namespaces[0], "first")["status"]["jobStatus"]
     equal(status["upgradeSavepointPath"], cr["status"]["path"], "where it is")
     check("snapshotRequests" not in status, status)
+
+
+OFF = {"kubernetes.operator.snapshot.resource.enabled": "false"}
+
+
+def info(run, what="savepoint"):
+    return dig(run.kube.get("sessionjob", run.namespaces[0], "first"), f"status.jobStatus.{what}Info", {})
+
+
+@test("without FlinkStateSnapshots: told in the job's status, one for each nonce although the operator is killed; its history", timeout=240,
+      full=True)
+def direct(run):
+    op = operator(run)
+    flink = session(run)
+    flink.savepoints = FOLDER
+    job = submit(run)
+    change(run, conf=OFF)
+    change(run, {"savepointTriggerNonce": 7, "checkpointTriggerNonce": 3})
+    handled(run, "savepoint", 7)
+    handled(run, "checkpoint", 3)
+    last = info(run)["lastSavepoint"]
+    equal((last["triggerType"], last["triggerNonce"], last["location"] in flink.states), ("MANUAL", 7, True), "the savepoint")
+    check("triggerId" not in info(run), info(run))
+    equal(info(run, "checkpoint")["lastCheckpoint"]["triggerNonce"], 3, "the checkpoint")
+    for i in range(4):
+        change(run, {"savepointTriggerNonce": 10 + i})
+        time.sleep(i * 0.12)
+        op.process.kill()
+        op.process.wait()
+        op = operator(run)
+        handled(run, "savepoint", 10 + i)
+        equal(info(run)["lastSavepoint"]["triggerNonce"], 10 + i, "the last savepoint")
+    equal([w for w, _, _ in flink.asked].count("savepoint"), 5, f"what was asked for: {flink.asked}")
+    equal([s["triggerNonce"] for s in info(run)["savepointHistory"]], [7, 10, 11, 12, 13], "the history")
+    change(run, conf={PERIODIC: "1 s", HISTORY: "1"})
+    wait("periodic ones are deleted", lambda: flink.disposed, SOON, 0.1)
+    change(run, conf={PERIODIC: None})
+    wait("one of each kind is told", lambda: sorted(s["triggerType"] for s in info(run)["savepointHistory"]) == ["MANUAL", "PERIODIC"],
+         SOON, 0.1)
+    equal(own(run), [], "FlinkStateSnapshots")
+    equal((job_ready(run), len(flink.accepted)), (job, 1), "the job")
+
+
+@test("without FlinkStateSnapshots: one that fails is told and given up in time; a change waits for one that is under way", timeout=120,
+      full=True)
+def direct_fails(run):
+    operator(run)
+    flink = session(run)
+    flink.savepoints = "file:/proc/none"
+    submit(run)
+    change(run, conf={**OFF, "kubernetes.operator.savepoint.trigger.grace-period": "3 s"})
+    change(run, {"savepointTriggerNonce": 7})
+    handled(run, "savepoint", 7)
+    wait("it is told", lambda: any("not tried again" in e["message"] for e in events_of(run, "first")), SOON, 0.1)
+    check("lastSavepoint" not in info(run), info(run))
+    flink.savepoints = FOLDER
+    change(run, {"savepointTriggerNonce": 8})
+    wait("it is under way", lambda: flink.asked and flink.asked[-1][0] == "savepoint" and info(run).get("triggerId"), SOON, 0.01)
+    change(run, {"args": ["--name", "other"]})
+    handled(run, "savepoint", 8)
+    equal(info(run)["lastSavepoint"]["triggerNonce"], 8, "the last savepoint")
+    wait("another run", lambda: len(flink.accepted) == 2, SOON, 0.1)
+    job_ready(run)
