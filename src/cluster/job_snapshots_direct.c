@@ -67,13 +67,22 @@ static const char *format_of(const struct job_snapshots *s, const struct snapsho
 
 /* ---- beginning ---- */
 
+/* Both may be asked for in one pass, and one id is not given twice. */
+static const char *id_of(const struct job_snapshots *s, const struct snapshot_type *t)
+{
+    const char *id = s->fresh_id;
+
+    return t->checkpoint ? arena_printf(s->a, "%s%.*s", id + FLINK_ID_LEN / 2, FLINK_ID_LEN / 2, id)
+                         : id;
+}
+
 /* From the answer to this status on its id stands. */
 void snapshot_begin_directly(struct job_snapshots *s, const struct snapshot_type *t, jv nonce)
 {
     jv before = snapshot_request(s, t->word), info = jv_get(s->status, t->info);
     bool again = jv_equal(jv_get(before, "triggerNonce"), nonce) &&
                  jv_present(jv_get(before, "requestedTimestamp"));
-    const char *why = jv_present(nonce) ? "MANUAL" : "PERIODIC";
+    const char *why = jv_present(nonce) ? "MANUAL" : "PERIODIC", *id = id_of(s, t);
 
     if (again && s->now < s->memory->retry_at[t->checkpoint]) {
         plan_wake(s->plan, s->memory->retry_at[t->checkpoint]);
@@ -85,9 +94,9 @@ void snapshot_begin_directly(struct job_snapshots *s, const struct snapshot_type
             {"requestedTimestamp", again ? jv_get(before, "requestedTimestamp") : INT(s->wall)}));
     set_info(s, t,
              jv_merge(s->a, info.type == JV_OBJ ? info : EMPTY_OBJ,
-                      OBJ({"triggerId", STR(s->fresh_id)}, {"triggerTimestamp", INT(s->wall)},
+                      OBJ({"triggerId", STR(id)}, {"triggerTimestamp", INT(s->wall)},
                           {"triggerType", STR(why)}, {"formatType", STR(format_of(s, t))})));
-    s->memory->unsent[t->checkpoint] = s->fresh_id;
+    s->memory->unsent[t->checkpoint] = id;
     s->memory->looked[t->checkpoint] = -1;
 }
 

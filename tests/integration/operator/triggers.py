@@ -57,8 +57,7 @@ def nonce(run):
     equal(taken(run, name)["metadata"]["labels"]["snapshot.trigger-type"], "MANUAL", "its label")
     wrote = [named(e) for e in writes(run, since) if "flinksessionjobs" in named(e) or e["verb"] == "create"]
     equal(len([w for w in wrote if "events" not in w]), 3, f"writes: {wrote}")
-    change(run, {"savepointTriggerNonce": None})
-    change(run, {"checkpointTriggerNonce": 1})
+    change(run, {"savepointTriggerNonce": None, "checkpointTriggerNonce": 1})
     handled(run, "checkpoint", 1)
     of_checkpoint = several(run, 2)[-1]["metadata"]["name"]
     check(re.fullmatch(r"first-checkpoint-manual-\d{13}", of_checkpoint), of_checkpoint)
