@@ -183,15 +183,19 @@ struct health_notes {
 struct health_notes health_notes_initial(void);
 struct health_notes health_notes_copy(struct arena *a, const struct health_notes *m);
 
-/* Notes about a savepoint and a checkpoint that are taken without a resource. */
-struct direct_notes {
+/* Notes about a savepoint and a checkpoint that are to be taken of a job. */
+struct snapshot_notes {
+    bool put;            /* a request was put into its status… */
+    bool pruned;         /* …and is not there: the CRD is of a former version */
+    const char *name[2]; /* so it is kept here, NULL: there is none */
+    /* without a resource */
     const char *unsent[2]; /* trigger id that Flink has certainly not been asked for */
     int64_t looked[2];     /* monotonic ms of the last look, -1 */
     int64_t retry_at[2];   /* no other attempt before */
     const char *disposing; /* path of the savepoint whose files are being deleted, NULL: none */
 };
-struct direct_notes direct_notes_initial(void);
-struct direct_notes direct_notes_copy(struct arena *a, const struct direct_notes *m);
+struct snapshot_notes snapshot_notes_initial(void);
+struct snapshot_notes snapshot_notes_copy(struct arena *a, const struct snapshot_notes *m);
 
 /* The FlinkStateSnapshots of a job. */
 struct snapshot_list {
@@ -265,7 +269,7 @@ struct cluster_memory {
     int64_t job_ended;       /* by Flink's clock, epoch ms; -1: not known */
     struct rescale_notes rescale;
     struct checkpoint_notes checkpoints;
-    struct direct_notes direct;
+    struct snapshot_notes snapshots;
 };
 struct cluster_memory cluster_memory_initial(void);
 /** A copy with everything it points to in this arena. */
@@ -364,7 +368,7 @@ struct job_memory {
     struct restart_notes restart;
     struct rescale_notes rescale;
     struct checkpoint_notes checkpoints;
-    struct direct_notes direct;
+    struct snapshot_notes snapshots;
     const char *lost_id; /* job id that the JobManager no longer knows… */
     int64_t lost_since;  /* …since, -1 */
     struct obs_cause

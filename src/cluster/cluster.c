@@ -32,7 +32,7 @@ struct cluster_memory cluster_memory_initial(void)
         .end = stop_memory_initial(),
         .health = health_notes_initial(),
         .checkpoints = checkpoint_notes_initial(),
-        .direct = direct_notes_initial(),
+        .snapshots = snapshot_notes_initial(),
         .ha = {.asked = -1, .told = -1},
     };
 }
@@ -59,7 +59,7 @@ struct cluster_memory cluster_memory_copy(struct arena *a, const struct cluster_
     copy.health = health_notes_copy(a, &m->health);
     copy.rescale = rescale_notes_copy(a, &m->rescale);
     copy.checkpoints = checkpoint_notes_copy(a, &m->checkpoints);
-    copy.direct = direct_notes_copy(a, &m->direct);
+    copy.snapshots = snapshot_notes_copy(a, &m->snapshots);
     copy.ha.asker = m->ha.asker ? arena_strdup(a, m->ha.asker) : NULL;
     copy.spec_hash = m->spec_hash ? arena_strdup(a, m->spec_hash) : NULL;
     alloc->jobmanager = m->alloc.jobmanager ? arena_strdup(a, m->alloc.jobmanager) : NULL;

@@ -303,7 +303,8 @@ static bool waits_for_snapshot(struct cluster_pass *p)
 {
     jv js = jv_get(p->status, "jobStatus");
 
-    if (p->unwell || job_stop_begun(js, &p->plan.memory.stop, p->job_state) ||
+    if (p->unwell || !p->s->flink->reachable ||
+        job_stop_begun(js, &p->plan.memory.stop, p->job_state) ||
         !job_snapshot_under_way(js, &p->pending_conf))
         return false;
     p->progress = SNAPSHOT_UNDER_WAY;

@@ -41,7 +41,7 @@ void look_after_snapshots(struct cluster_pass *p)
         .job_id = p->job_id,
         .reachable = jobmanager_known(p) && p->s->flink->reachable,
         .fresh_id = p->s->fresh_job_id,
-        .memory = &p->plan.memory.direct,
+        .memory = &p->plan.memory.snapshots,
         .status = jv_present(p->new_job_status) ? p->new_job_status
                                                 : jv_get(p->status, "jobStatus"),
     };

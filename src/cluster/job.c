@@ -34,7 +34,7 @@ struct job_memory job_memory_initial(void)
                                .stop = stop_memory_initial(),
                                .end = stop_memory_initial(),
                                .checkpoints = checkpoint_notes_initial(),
-                               .direct = direct_notes_initial()};
+                               .snapshots = snapshot_notes_initial()};
 }
 
 struct job_memory job_memory_copy(struct arena *a, const struct job_memory *m)
@@ -51,7 +51,7 @@ struct job_memory job_memory_copy(struct arena *a, const struct job_memory *m)
     copy.end = stop_memory_copy(a, &m->end);
     copy.rescale = rescale_notes_copy(a, &m->rescale);
     copy.checkpoints = checkpoint_notes_copy(a, &m->checkpoints);
-    copy.direct = direct_notes_copy(a, &m->direct);
+    copy.snapshots = snapshot_notes_copy(a, &m->snapshots);
     copy.refused = obs_cause_copy(a, m->refused);
     return copy;
 }
@@ -507,7 +507,7 @@ static void follow(struct job_pass *p)
     p->runs_again = !begun && runs_again(p);
     bool ends = p->suspend || p->changed || begun || p->runs_again;
 
-    if (ends && !begun && p->state == JOB_RUNNING &&
+    if (ends && !begun && p->state == JOB_RUNNING && p->s->flink->reachable &&
         job_snapshot_under_way(jv_get(p->status, "jobStatus"), &p->conf)) {
         p->progress = SNAPSHOT_UNDER_WAY;
         return;

@@ -36,6 +36,23 @@ const struct snapshot_type snapshot_types[2] = {
 };
 #define UPGRADE_REQUEST "upgrade"
 
+struct snapshot_notes snapshot_notes_initial(void)
+{
+    return (struct snapshot_notes){.looked = {-1, -1}};
+}
+
+struct snapshot_notes snapshot_notes_copy(struct arena *a, const struct snapshot_notes *m)
+{
+    struct snapshot_notes copy = *m;
+
+    for (size_t i = 0; i < ARRAY_SIZE(copy.unsent); i++) {
+        copy.name[i] = m->name[i] ? arena_strdup(a, m->name[i]) : NULL;
+        copy.unsent[i] = m->unsent[i] ? arena_strdup(a, m->unsent[i]) : NULL;
+    }
+    copy.disposing = m->disposing ? arena_strdup(a, m->disposing) : NULL;
+    return copy;
+}
+
 bool snapshots_are_resources(const struct conf *conf, const struct snapshot_list *list)
 {
     return !list->absent && flink_option_on(conf, OPTION "snapshot.resource.enabled");
@@ -50,9 +67,23 @@ jv spec_with_nonces(struct arena *a, jv spec, jv nonces)
 
 /* ---- what is recorded of it ---- */
 
+/* What the status has no room for is remembered, as long as this process lives. */
+static jv remembered_request(const struct job_snapshots *s, const struct snapshot_type *t)
+{
+    const char *name = s->memory->name[t->checkpoint];
+    jv nonce = snapshot_asking_nonce(s, t);
+
+    return name ? jv_dup(s->a, OBJ({"triggerType", STR(jv_present(nonce) ? "MANUAL" : "PERIODIC")},
+                                   {"triggerNonce", nonce}, {"name", STR(name)}))
+                : ABSENT;
+}
+
 /* As the status has it: only what is written there stands. */
 jv snapshot_request(const struct job_snapshots *s, const char *slot)
 {
+    for (size_t i = 0; s->memory->pruned && i < ARRAY_SIZE(snapshot_types); i++)
+        if (str_eq(slot, snapshot_types[i].word))
+            return remembered_request(s, &snapshot_types[i]);
     return JV_PATH(s->cr, "status", "jobStatus", SNAPSHOT_REQUESTS, slot);
 }
 
@@ -65,8 +96,27 @@ static jv status_with(struct arena *a, jv status, const char *slot, jv request)
 
 void snapshot_set_request(struct job_snapshots *s, const char *slot, jv request)
 {
-    if (!jv_equal(jv_get(jv_get(s->status, SNAPSHOT_REQUESTS), slot), request))
+    const char *name = JV_STRING(request, "name");
+
+    for (size_t i = 0; i < ARRAY_SIZE(snapshot_types); i++)
+        if (str_eq(slot, snapshot_types[i].word))
+            s->memory->name[i] = name ? arena_strdup(s->a, name) : NULL;
+    if (s->memory->pruned && name) /* no answer to a status brings us back */
+        plan_wake(s->plan, s->now);
+    if (!s->memory->pruned &&
+        !jv_equal(jv_get(jv_get(s->status, SNAPSHOT_REQUESTS), slot), request))
         s->status = status_with(s->a, s->status, slot, request);
+}
+
+/* A status was written in the pass before, and what was put into it is not there. */
+static void look_for_pruning(struct job_snapshots *s)
+{
+    struct snapshot_notes *m = s->memory;
+    bool there = jv_present(JV_PATH(s->cr, "status", "jobStatus", SNAPSHOT_REQUESTS));
+
+    m->pruned &= !there;
+    for (size_t i = 0; m->put && !there && !m->pruned && i < s->n_outcomes; i++)
+        m->pruned = s->outcomes[i].type == ACT_STATUS && s->outcomes[i].ok;
 }
 
 /* The name of a resource of ours, which may be a long one. */
@@ -94,6 +144,17 @@ jv job_registers(struct arena *a, jv status, const char *name, const char *path,
 }
 
 /* ---- making the resource ---- */
+
+/* A FlinkDeployment and a FlinkSessionJob may have one name, and ask in the same millisecond. */
+static const char *another_name(const struct job_snapshots *s, jv request, bool checkpoint)
+{
+    const char *type = JV_STRING(request, "triggerType");
+    const char *why = str_eq(type, "MANUAL")     ? "manual"
+                      : str_eq(type, "PERIODIC") ? "periodic"
+                                                 : UPGRADE_REQUEST;
+
+    return snapshot_name(s->a, cr_name(s), snapshot_types[checkpoint].word, why, s->wall);
+}
 
 static jv savepoint_part(const struct job_snapshots *s, jv request)
 {
@@ -136,17 +197,6 @@ static bool is_ours(const struct job_snapshots *s, const char *name)
         if (str_eq(s->list->items[i]->meta.name, name))
             return true;
     return false;
-}
-
-/* A FlinkDeployment and a FlinkSessionJob may have one name, and ask in the same millisecond. */
-static const char *another_name(const struct job_snapshots *s, jv request, bool checkpoint)
-{
-    const char *type = JV_STRING(request, "triggerType");
-    const char *why = str_eq(type, "MANUAL")     ? "manual"
-                      : str_eq(type, "PERIODIC") ? "periodic"
-                                                 : UPGRADE_REQUEST;
-
-    return snapshot_name(s->a, cr_name(s), snapshot_types[checkpoint].word, why, s->wall);
 }
 
 void snapshot_tell(struct job_snapshots *s, bool warning, const char *reason, const char *message)
@@ -200,7 +250,7 @@ static void wait_for_job(struct job_snapshots *s, const struct snapshot_type *t,
 {
     jv before = snapshot_request(s, t->word);
 
-    if (!jv_equal(jv_get(before, "triggerNonce"), nonce))
+    if (!s->memory->pruned && !jv_equal(jv_get(before, "triggerNonce"), nonce))
         snapshot_tell(s, false, "SnapshotPending",
                       arena_printf(s->a, "the %s that spec.job.%s %s asks for waits: %s", t->word,
                                    t->nonce, jv_scalar_text(s->a, nonce), s->waits));
@@ -312,7 +362,7 @@ static void look_after(struct job_snapshots *s, const struct snapshot_type *t)
 
     if (snapshot_follow_directly(s, t))
         return;
-    if (snapshots_are_resources(s->conf, s->list) && jv_present(jv_get(now, "name"))) {
+    if (snapshots_are_resources(s->conf, s->list) && !str_empty(JV_STRING(now, "name"))) {
         if (!made(s, t->word, now, t->checkpoint))
             return;
         snapshot_handled(s, t, jv_get(now, "triggerNonce"));
@@ -339,12 +389,16 @@ void job_snapshots(struct job_snapshots *s)
     jv upgrade = snapshot_request(s, UPGRADE_REQUEST);
 
     s->handled = ABSENT;
+    look_for_pruning(s);
     for (size_t i = 0; i < ARRAY_SIZE(snapshot_types); i++)
         look_after(s, &snapshot_types[i]);
+    if (str_empty(JV_STRING(upgrade, "name")))
+        upgrade = ABSENT;
     if (jv_present(upgrade) && !snapshots_are_resources(s->conf, s->list))
         snapshot_set_request(s, UPGRADE_REQUEST, ABSENT); /* the path is in the status, too */
     else if (jv_present(upgrade) && made(s, UPGRADE_REQUEST, upgrade, false))
         snapshot_set_request(s, UPGRADE_REQUEST, ABSENT);
+    s->memory->put = jv_present(jv_get(s->status, SNAPSHOT_REQUESTS));
     if (s->found)
         job_snapshots_tidy(s);
 }

@@ -40,7 +40,7 @@ struct job_snapshots {
     const char *cluster, *job_id;
     bool reachable;       /* its JobManager answers */
     const char *fresh_id; /* for one that is to be asked for */
-    struct direct_notes *memory;
+    struct snapshot_notes *memory;
 
     jv status;  /* status.jobStatus; also as it is to be */
     jv handled; /* found: nonces that are to be recorded, by their keys; ABSENT: none */

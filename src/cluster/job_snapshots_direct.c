@@ -21,21 +21,6 @@
 #define LOOK_MS 500
 #define RETRY_MS 5000 /* after a failure */
 
-struct direct_notes direct_notes_initial(void)
-{
-    return (struct direct_notes){.looked = {-1, -1}};
-}
-
-struct direct_notes direct_notes_copy(struct arena *a, const struct direct_notes *m)
-{
-    struct direct_notes copy = *m;
-
-    for (size_t i = 0; i < ARRAY_SIZE(copy.unsent); i++)
-        copy.unsent[i] = m->unsent[i] ? arena_strdup(a, m->unsent[i]) : NULL;
-    copy.disposing = m->disposing ? arena_strdup(a, m->disposing) : NULL;
-    return copy;
-}
-
 /* The id that is recorded, NULL: none is under way, or it is that of an upgrade. */
 static const char *recorded_trigger(jv info)
 {

@@ -46,7 +46,7 @@ void look_after_job_snapshots(struct job_pass *p)
         .job_id = p->job_id,
         .reachable = p->s->flink->known && p->s->flink->reachable,
         .fresh_id = p->s->fresh_job_id,
-        .memory = &p->out.memory.direct,
+        .memory = &p->out.memory.snapshots,
         .status = jv_present(p->new_status) ? p->new_status : jv_get(p->status, "jobStatus"),
     };
 

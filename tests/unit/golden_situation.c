@@ -438,6 +438,8 @@ static struct plan plan_job(struct situation *s, jv cr)
     memory.retry_at = jv_int64_or(jv_get(m, "retryAt"), 0);
     memory.deleting_since = jv_int64_or(jv_get(m, "deletingSince"), -1);
     memory.restart.failures = (int)jv_int64_or(jv_get(m, "restarts"), 0);
+    memory.snapshots.name[0] = JV_STRING(m, "snapshotName");
+    memory.snapshots.put = memory.snapshots.name[0] != NULL;
     int64_t before = jv_int64_or(jv_get(s->doc, "firstLook"), 0);
 
     if (before) {
