@@ -157,8 +157,11 @@ char *spec_part_hash(struct arena *a, jv part);
 jv session_job_restart_part(struct arena *a, jv spec);
 bool session_job_only_rescales(struct arena *a, jv before, jv after);
 /** What is recorded as reconciled: `current`, but a nonce that was taken away keeps its last value,
- * because only a new value asks for a restart. `recorded` may be absent. */
+ * because only a new value asks for a restart, and those that ask for snapshots the one that was
+ * handled last. `recorded` may be absent. */
 jv spec_to_record(struct arena *a, jv recorded, jv current);
+/** A spec with the nonces that ask for snapshots as they are in the recorded one. */
+jv spec_keep_trigger_nonces(struct arena *a, jv recorded, jv spec);
 
 /** "FlinkDeploymentSpec[image : a -> b, …]" for the SpecChanged event, cut to a sane length. */
 const char *spec_diff_text(struct arena *a, const char *type, jv before, jv after);

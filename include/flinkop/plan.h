@@ -21,6 +21,7 @@
 
 struct arena;
 struct flink_defaults;
+struct obs_snapshot;
 
 /* ---- actions ---- */
 
@@ -105,7 +106,8 @@ struct outcome {
     struct error error; /* if not ok */
     /* ACT_FIND_JOB, ACT_CANCEL_JOB: Flink has the job. ACT_FIND_SAVEPOINT, _CHECKPOINT, _DISPOSAL:
      * it knows of it; not ok then means that it failed. ACT_READ_STATE: the job has had some.
-     * ACT_RESCALE_JOB: there was something to change. ACT_RELEASE: it was kept. */
+     * ACT_RESCALE_JOB: there was something to change. ACT_RELEASE: it was kept. ACT_CREATE: one of
+     * the name existed already. */
     bool found;
     bool done; /* ACT_FIND_CHECKPOINT, ACT_FIND_DISPOSAL: it is over, and has worked */
     /* ACT_JOB_ERROR: the cause, NULL: Flink tells none (yet); ACT_SUBMIT_JOB: the jar id;
@@ -182,6 +184,27 @@ struct health_notes {
 struct health_notes health_notes_initial(void);
 struct health_notes health_notes_copy(struct arena *a, const struct health_notes *m);
 
+/* Notes about a savepoint and a checkpoint that are to be taken of a job. */
+struct snapshot_notes {
+    bool put;            /* a request was put into its status… */
+    bool pruned;         /* …and is not there: the CRD is of a former version */
+    const char *name[2]; /* so it is kept here, NULL: there is none */
+    /* without a resource */
+    const char *unsent[2]; /* trigger id that Flink has certainly not been asked for */
+    int64_t looked[2];     /* monotonic ms of the last look, -1 */
+    int64_t retry_at[2];   /* no other attempt before */
+    const char *disposing; /* path of the savepoint whose files are being deleted, NULL: none */
+};
+struct snapshot_notes snapshot_notes_initial(void);
+struct snapshot_notes snapshot_notes_copy(struct arena *a, const struct snapshot_notes *m);
+
+/* The FlinkStateSnapshots of a job. */
+struct snapshot_list {
+    bool absent; /* the API server does not have the kind */
+    const struct obs_snapshot *const *items;
+    size_t n;
+};
+
 /* ---- FlinkDeployment ---- */
 
 /* A FlinkSessionJob as its cluster needs to see it. */
@@ -247,6 +270,7 @@ struct cluster_memory {
     int64_t job_ended;       /* by Flink's clock, epoch ms; -1: not known */
     struct rescale_notes rescale;
     struct checkpoint_notes checkpoints;
+    struct snapshot_notes snapshots;
 };
 struct cluster_memory cluster_memory_initial(void);
 /** A copy with everything it points to in this arena. */
@@ -277,6 +301,7 @@ struct cluster_snapshot {
     const struct obs_flink *flink; /* never NULL */
     const struct obs_session_job *const *jobs;
     size_t n_jobs;
+    struct snapshot_list snapshots; /* of the job of an application */
     bool
         submitting; /* one of them is just being submitted or rescaled: it may take any free slot */
     const struct outcome *outcomes;
@@ -344,6 +369,7 @@ struct job_memory {
     struct restart_notes restart;
     struct rescale_notes rescale;
     struct checkpoint_notes checkpoints;
+    struct snapshot_notes snapshots;
     const char *lost_id; /* job id that the JobManager no longer knows… */
     int64_t lost_since;  /* …since, -1 */
     struct obs_cause
@@ -366,6 +392,7 @@ struct job_snapshot {
     bool cluster_rescales;        /* its jobs can get another parallelism while they run */
     const char *flink_version_name;
     const struct obs_flink *flink; /* never NULL; known = false if there is no cluster */
+    struct snapshot_list snapshots;
     const struct outcome *outcomes;
     size_t n_outcomes;
     const struct job_memory *memory;

@@ -39,14 +39,20 @@ void snapshot_spec_read(struct problems *p, jv spec, bool strict, struct snapsho
 /** The kind of the job's resource, KIND_COUNT: none is named. */
 enum kube_kind snapshot_job_kind(const struct snapshot_spec *s);
 
+/* Who has wanted one, as its label snapshot.trigger-type says. */
+enum snapshot_trigger { SNAPSHOT_ON_DEMAND, SNAPSHOT_PERIODIC, SNAPSHOT_OF_UPGRADE };
+
 /* A FlinkStateSnapshot as those beside it need to see it. */
 struct obs_snapshot {
     struct obs_meta meta;
+    enum snapshot_trigger trigger;
     enum kube_kind job_kind;        /* KIND_COUNT: none is named */
     const char *job_name, *cluster; /* cluster: recorded, NULL: none */
     bool checkpoint;
     bool in_progress;
-    bool settled; /* nothing is to be done about it but when it changes itself */
+    bool completed;
+    const char *path; /* of one that nobody has asked for, where it is known; else NULL */
+    bool settled;     /* nothing is to be done about it but when it changes itself */
 };
 void obs_snapshot_read(struct arena *a, jv cr, struct obs_snapshot *ret);
 

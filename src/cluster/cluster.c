@@ -32,6 +32,7 @@ struct cluster_memory cluster_memory_initial(void)
         .end = stop_memory_initial(),
         .health = health_notes_initial(),
         .checkpoints = checkpoint_notes_initial(),
+        .snapshots = snapshot_notes_initial(),
         .ha = {.asked = -1, .told = -1},
     };
 }
@@ -58,6 +59,7 @@ struct cluster_memory cluster_memory_copy(struct arena *a, const struct cluster_
     copy.health = health_notes_copy(a, &m->health);
     copy.rescale = rescale_notes_copy(a, &m->rescale);
     copy.checkpoints = checkpoint_notes_copy(a, &m->checkpoints);
+    copy.snapshots = snapshot_notes_copy(a, &m->snapshots);
     copy.ha.asker = m->ha.asker ? arena_strdup(a, m->ha.asker) : NULL;
     copy.spec_hash = m->spec_hash ? arena_strdup(a, m->spec_hash) : NULL;
     alloc->jobmanager = m->alloc.jobmanager ? arena_strdup(a, m->alloc.jobmanager) : NULL;
@@ -179,6 +181,8 @@ static void learn(struct cluster_pass *p)
         struct refusal *r = refusal_about(&p->plan.memory, o);
         bool same = r->kind == o->kind && str_eq(r->name, o->name);
 
+        if (o->kind == KIND_FLINKSTATESNAPSHOT) /* which the cluster does without */
+            continue;
         if (o->type != ACT_APPLY && o->type != ACT_PATCH && o->type != ACT_DELETE &&
             o->type != ACT_RELEASE && o->type != ACT_READ_HA)
             continue;

@@ -64,7 +64,8 @@ struct cluster_pass {
     bool job_missing;              /* Flink does not have it and nothing is kept of it */
     const char *failure;           /* cause of a FAILED job, if it was read in this pass */
 
-    bool starts_job;                   /* record that its first JobManager is about to start */
+    jv nonces;       /* of snapshots, that count as handled from now on; ABSENT: none */
+    bool starts_job; /* record that its first JobManager is about to start */
     size_t roll_out_from, roll_out_to; /* these actions make what is recorded */
 
     /* ---- found on the way ---- */
@@ -192,6 +193,13 @@ bool is_over(const struct cluster_pass *p);
 void look_after_end(struct cluster_pass *p);
 /** One that runs and does not do well: another run (p->pending). */
 void look_after_health(struct cluster_pass *p);
+
+/* ---- cluster_snapshots.c ---- */
+
+/** Takes what its nonces and its intervals ask for. */
+void look_after_snapshots(struct cluster_pass *p);
+/** Why a nonce cannot be taken, NULL: it can. */
+const char *check_nonces(struct cluster_pass *p, jv current);
 
 /* ---- cluster_rollback.c ---- */
 

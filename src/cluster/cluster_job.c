@@ -18,6 +18,7 @@
 #include "flinkop/arena.h"
 #include "flinkop/str.h"
 #include "job_end.h"
+#include "job_snapshots.h"
 #include "job_words.h"
 #include "status.h"
 
@@ -297,11 +298,21 @@ static void record_pending(struct cluster_pass *p, struct leavings left)
     p->jm = JM_DEPLOYING;
 }
 
-void look_after_job(struct cluster_pass *p)
+/* One that is being taken without a resource of its own would go with this run. */
+static bool waits_for_snapshot(struct cluster_pass *p)
 {
-    look_at_job(p);
-    if (!p->held || p->recording || !jv_present(p->recorded))
-        return;
+    jv js = jv_get(p->status, "jobStatus");
+
+    if (p->unwell || !p->s->flink->reachable ||
+        job_stop_begun(js, &p->plan.memory.stop, p->job_state) ||
+        !job_snapshot_under_way(js, &p->pending_conf))
+        return false;
+    p->progress = SNAPSHOT_UNDER_WAY;
+    return true;
+}
+
+static void follow(struct cluster_pass *p)
+{
     struct job_stop job = application_stop(p, UPGRADE_LAST_STATE);
 
     p->status = jv_set(p->a, p->status, "jobStatus", job_told_checkpoint(&job));
@@ -315,6 +326,8 @@ void look_after_job(struct cluster_pass *p)
         struct leavings left;
 
         if (rescale(p))
+            return;
+        if (p->job_state == JOB_RUNNING && waits_for_snapshot(p))
             return;
         if (job_has_left(p, p->pending, &left))
             record_pending(p, left);
@@ -331,6 +344,16 @@ void look_after_job(struct cluster_pass *p)
     }
     if (p->job && p->job_state == JOB_FAILED && !job_failure_told(JV_STRING(p->status, "error")))
         look_for_cause(p);
+}
+
+void look_after_job(struct cluster_pass *p)
+{
+    look_at_job(p);
+    if (!p->held || p->recording || !jv_present(p->recorded))
+        return;
+    follow(p);
+    if (!p->recording && !p->undecided)
+        look_after_snapshots(p);
 }
 
 /* ---- what is told ---- */

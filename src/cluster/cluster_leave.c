@@ -9,6 +9,7 @@
 #include "application.h"
 #include "flinkop/arena.h"
 #include "flinkop/str.h"
+#include "job_snapshots.h"
 #include "job_words.h"
 
 #define CANCELS_KEY "kubernetes.operator.job.upgrade.last-state.job-cancel.enabled"
@@ -65,6 +66,7 @@ struct job_stop application_stop(struct cluster_pass *p, enum upgrade_mode mode)
         .status = jv_get(p->status, "jobStatus"),
         .mode = mode,
         .last = p->meta.deleted_ms != 0,
+        .registers = snapshots_are_resources(asked_conf(p), &p->s->snapshots),
         .conf = asked_conf(p),
         .fresh_id = p->s->fresh_job_id,
         .outcomes = p->s->outcomes,

@@ -10,6 +10,7 @@
 #include "flinkop/arena.h"
 #include "flinkop/json.h"
 #include "flinkop/str.h"
+#include "job_snapshots.h"
 #include "job_words.h"
 #include "status.h"
 
@@ -239,6 +240,12 @@ static jv reconciliation(struct cluster_pass *p, const char **ret_state)
         return old;
     if (keeps_failed(p)) {
         *ret_state = rollback_state(p);
+        if (jv_present(p->nonces))
+            text = record_text(
+                p->a,
+                spec_with_nonces(p->a, jv_present(p->failed) ? p->failed : p->recorded, p->nonces),
+                false);
+        old = jv_set(p->a, old, "lastReconciledSpec", STR(text));
         return jv_set(
             p->a,
             jv_set(p->a, old, "reconciliationTimestamp", p->recording ? INT(p->s->wall) : stamp),

@@ -62,7 +62,7 @@ void judge_rollback(struct cluster_pass *p)
     if (!jv_present(jv_get(stable, "job")) || !jv_present(p->recorded))
         return;
     p->failed = p->recorded;
-    p->recorded = as_run(p, stable);
+    p->recorded = spec_keep_trigger_nonces(p->a, p->failed, as_run(p, stable));
 }
 
 bool asks_for_failed(struct cluster_pass *p, jv current)

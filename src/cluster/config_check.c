@@ -9,7 +9,9 @@
 #include "flinkop/error.h"
 #include "flinkop/flink_defaults.h"
 #include "flinkop/flink_reply.h"
+#include "flinkop/schedule.h"
 #include "flinkop/str.h"
+#include "job_snapshots.h"
 #include "kube_rules.h"
 
 #define IMAGE_MAX 1000
@@ -28,6 +30,7 @@ enum form {
     FORM_NAME,        /* of an object */
     FORM_PATH,
     FORM_CHOICE,
+    FORM_SCHEDULE, /* a duration or a cron expression */
 };
 
 static const char *const pull_policies[] = {"IfNotPresent", "Always", "Never", NULL};
@@ -62,6 +65,8 @@ static const struct row {
     {"kubernetes.flink.log.dir", FORM_PATH},
     {"slot.request.timeout", FORM_DURATION},
     {FLINK_OVERRIDES_KEY, FORM_VERTICES},
+    {PERIODIC_SAVEPOINT_KEY, FORM_SCHEDULE},
+    {PERIODIC_CHECKPOINT_KEY, FORM_SCHEDULE},
 };
 
 /* A problem of a key; texts of errors begin with it themselves. */
@@ -181,10 +186,21 @@ static void check_names(struct problems *p, const char *key, jv list)
                           str_or_empty(jv_string(*name)), "Secret");
 }
 
+static void check_schedule(struct problems *p, const char *key, const char *text)
+{
+    struct schedule schedule;
+    struct error err;
+
+    if (*text && schedule_parse(text, &schedule, &err))
+        problem_of(p, key, str_clean(p->a, err.text, 500));
+}
+
 static void check_text(struct problems *p, const struct row *r, const char *key, const char *text)
 {
     text = str_trim(p->a, text);
-    if (r->form == FORM_CHOICE)
+    if (r->form == FORM_SCHEDULE)
+        check_schedule(p, key, text);
+    else if (r->form == FORM_CHOICE)
         check_choice(p, r, key, text);
     else if (r->form == FORM_NAME)
         object_name_check(p, arena_printf(p->a, "spec.flinkConfiguration.%s", key), text,
@@ -274,7 +290,7 @@ static void check_options(struct problems *p, const struct conf *own)
 void session_job_keys_check(struct problems *p, const struct conf *own)
 {
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-        if (rows[i].form == FORM_VERTICES)
+        if (rows[i].form == FORM_VERTICES || rows[i].form == FORM_SCHEDULE)
             check_row(p, &rows[i], own);
     check_options(p, own);
 }

@@ -7,7 +7,9 @@
 #include "flinkop/error.h"
 #include "flinkop/flink_defaults.h"
 #include "flinkop/flink_version.h"
+#include "flinkop/schedule.h"
 #include "flinkop/str.h"
+#include "job_snapshots.h"
 
 #define ZOOKEEPER_KEY "high-availability.zookeeper.quorum"
 #define PARALLELISM_KEY "parallelism.default"
@@ -64,6 +66,25 @@ static void check_state(struct problems *p, const struct cluster_config *c)
         problem_add(p, config_path(p, CHECKPOINT_AGE_KEY),
                     "needs " SAVEPOINT_DIR_KEY
                     ": a savepoint is taken instead of a checkpoint that is older");
+}
+
+/* Periodic snapshots (api-contract §2.15, 14). What is no interval is told elsewhere. */
+static void check_periodic(struct problems *p, const struct cluster_config *c)
+{
+    static const char *const keys[] = {PERIODIC_SAVEPOINT_KEY, PERIODIC_CHECKPOINT_KEY};
+
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+        const char *text = str_or_empty(conf_lookup(&c->conf, keys[i]));
+        struct schedule schedule;
+
+        if (!*text || schedule_parse(text, &schedule, NULL) || schedule_next(&schedule, 0) < 0)
+            continue;
+        if (!i && !conf_lookup(&c->conf, SAVEPOINT_DIR_KEY))
+            problem_add(p, config_path(p, keys[i]), "needs " SAVEPOINT_DIR_KEY);
+        if (i && c->spec->version && !flink_at_least(c->spec->version, 1, 17))
+            problem_add(p, config_path(p, keys[i]),
+                        "needs Flink 1.17 or later, which takes a checkpoint when it is asked to");
+    }
 }
 
 /* PackagedProgramUtils#isPython */
@@ -131,6 +152,7 @@ void choose_job(struct problems *p, struct cluster_config *c)
     c->reactive = c->allocator == ALLOCATOR_NONE && reactive_asked(&c->conf);
     check_ha(p, c);
     check_state(p, c);
+    check_periodic(p, c);
     check_jar(p, c);
 }
 

@@ -17,6 +17,7 @@
 #include "flinkop/str.h"
 #include "job_end.h"
 #include "job_internal.h"
+#include "job_snapshots.h"
 #include "job_stop.h"
 #include "job_words.h"
 #include "status.h"
@@ -33,7 +34,8 @@ struct job_memory job_memory_initial(void)
                                .lost_since = -1,
                                .stop = stop_memory_initial(),
                                .end = stop_memory_initial(),
-                               .checkpoints = checkpoint_notes_initial()};
+                               .checkpoints = checkpoint_notes_initial(),
+                               .snapshots = snapshot_notes_initial()};
 }
 
 struct job_memory job_memory_copy(struct arena *a, const struct job_memory *m)
@@ -50,6 +52,7 @@ struct job_memory job_memory_copy(struct arena *a, const struct job_memory *m)
     copy.end = stop_memory_copy(a, &m->end);
     copy.rescale = rescale_notes_copy(a, &m->rescale);
     copy.checkpoints = checkpoint_notes_copy(a, &m->checkpoints);
+    copy.snapshots = snapshot_notes_copy(a, &m->snapshots);
     copy.refused = obs_cause_copy(a, m->refused);
     return copy;
 }
@@ -179,6 +182,7 @@ static struct job_stop stop_of(struct job_pass *p)
         .state = p->state,
         .status = jv_get(p->status, "jobStatus"),
         .mode = p->redeploy ? UPGRADE_STATELESS : (enum upgrade_mode)p->wanted.job.upgrade_mode,
+        .registers = snapshots_are_resources(&p->conf, &p->s->snapshots),
         .redeploy = p->redeploy,
         .conf = &p->conf,
         .fresh_id = p->s->fresh_job_id,
@@ -492,6 +496,11 @@ static void follow(struct job_pass *p)
     p->runs_again = !begun && runs_again(p);
     bool ends = p->suspend || p->changed || begun || p->runs_again;
 
+    if (ends && !begun && p->state == JOB_RUNNING && p->s->flink->reachable &&
+        job_snapshot_under_way(jv_get(p->status, "jobStatus"), &p->conf)) {
+        p->progress = SNAPSHOT_UNDER_WAY;
+        return;
+    }
     if (ends && !(was_suspended && ended) && !end_job(p, &restore))
         return;
     if (!ends)
@@ -545,6 +554,8 @@ struct job_plan reconcile_session_job(struct arena *a, const struct job_snapshot
     } else {
         follow(&p);
     }
+    if (!p.meta.deleted_ms && jv_present(p.recorded) && has_finalizer(p.cr, FINALIZER_JOB))
+        look_after_job_snapshots(&p);
     bool nothing_new = s->cluster_undecided && p.job_id && !p.record_id && !p.record_suspended &&
                        !p.invalid && !p.meta.deleted_ms && !s->n_outcomes;
     if ((!p.out.plan.gone || p.out.memory.refused.reason) && !nothing_new)

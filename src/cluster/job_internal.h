@@ -38,6 +38,7 @@ struct job_pass {
     bool record_suspended;    /* record that it is suspended */
     bool rescaled;            /* it runs on, with another parallelism: recorded in this pass */
     bool runs_again;          /* it has failed, and another run takes its place */
+    jv nonces;                /* of snapshots, that count as handled from now on; ABSENT: none */
     bool deployed;            /* recorded as known to Flink from now on */
     const char *progress;     /* what is waited for */
     struct obs_cause trouble; /* why it does not run */
@@ -55,5 +56,7 @@ void submit_job(struct job_pass *p); /* job_submit.c */
 void learn_submission(struct job_pass *p, const struct outcome *o); /* job_submit.c */
 void finalize_job(struct job_pass *p);                              /* job_finalize.c */
 void report_job(struct job_pass *p);                                /* job_report.c */
+/** Takes what its nonces and its intervals ask for. */
+void look_after_job_snapshots(struct job_pass *p); /* session_snapshots.c */
 
 #endif

@@ -7,6 +7,7 @@
 #include "flinkop/str.h"
 #include "job_end.h"
 #include "job_internal.h"
+#include "job_snapshots.h"
 #include "job_stop.h"
 #include "job_words.h"
 #include "status.h"
@@ -36,7 +37,7 @@ static jv reconciliation(struct job_pass *p, const char **ret_state)
     const char *text = JV_STRING(old, "lastReconciledSpec");
     const char *stable = JV_STRING(old, "lastStableSpec");
     jv stamp = jv_get(old, "reconciliationTimestamp");
-    jv target = p->target;
+    jv target = spec_with_nonces(p->a, p->target, p->nonces);
 
     *ret_state = state;
     if (p->lost) /* what cannot be read may be put back */
@@ -50,6 +51,9 @@ static jv reconciliation(struct job_pass *p, const char **ret_state)
         stamp = INT(p->s->wall);
         if (same_job && stable)
             stable = text;
+    } else if (jv_present(p->nonces)) {
+        text = record_text(p->a, spec_with_nonces(p->a, p->recorded, p->nonces), false);
+        stable = str_eq(stable, JV_STRING(old, "lastReconciledSpec")) ? text : stable;
     }
     if (p->record_id)
         state = "UPGRADING";

@@ -19,6 +19,7 @@
 #include "flinkop/desired.h"
 #include "flinkop/flink_defaults.h"
 #include "flinkop/str.h"
+#include "job_snapshots.h"
 #include "job_words.h"
 #include "status.h"
 
@@ -442,17 +443,25 @@ void job_stop(struct job_stop *s)
     s->trouble = s->memory->trouble;
 }
 
+static jv saved_as(const struct job_stop *s)
+{
+    return jv_dup(s->a, OBJ({"timeStamp", jv_get(snapshot_info(s), "triggerTimestamp")},
+                            {"location", STR(s->restore_path)}, {"triggerType", STR("UPGRADE")},
+                            {"formatType", STR(format_name(s))}));
+}
+
 jv job_stopped_with(struct job_stop *s, jv status)
 {
     jv info = without_trigger(s->a, snapshot_info(s));
 
+    if (s->saved && !s->registers && !s->last)
+        info = savepoint_remembered(s->a, info, saved_as(s));
     if (s->saved)
-        info = jv_set(
-            s->a, info, "lastSavepoint",
-            jv_dup(s->a, OBJ({"timeStamp", jv_get(snapshot_info(s), "triggerTimestamp")},
-                             {"location", STR(s->restore_path)}, {"triggerType", STR("UPGRADE")},
-                             {"formatType", STR(format_name(s))})));
+        info = jv_set(s->a, info, "lastSavepoint", saved_as(s));
     if (jv_present(snapshot_info(s)))
         status = jv_set(s->a, status, "savepointInfo", info);
+    if (s->saved && s->registers && !s->last)
+        status = job_registers(s->a, status, s->name, s->restore_path, format_name(s),
+                               jv_int64_or(jv_get(snapshot_info(s), "triggerTimestamp"), s->wall));
     return status;
 }

@@ -21,6 +21,7 @@ struct job_stop {
     jv status;                 /* status.jobStatus */
     enum upgrade_mode mode;    /* how the next one is to be restored */
     bool last;                 /* none is to follow, and its resource goes */
+    bool registers;            /* a savepoint that it is stopped with becomes a resource */
     bool redeploy;             /* from where the spec says, whatever state this one has */
     const struct conf *conf;   /* options of the job: where savepoints go, and how */
     const char *fresh_id;      /* for a savepoint that is to be triggered */

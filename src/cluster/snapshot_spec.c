@@ -103,12 +103,22 @@ bool snapshot_state_final(enum snapshot_state s)
     return s >= SNAPSHOT_COMPLETED;
 }
 
+static enum snapshot_trigger trigger_of(jv cr)
+{
+    const char *label = JV_STRING(cr, "metadata", "labels", "snapshot.trigger-type");
+
+    return str_eq(label, "PERIODIC")  ? SNAPSHOT_PERIODIC
+           : str_eq(label, "UPGRADE") ? SNAPSHOT_OF_UPGRADE
+                                      : SNAPSHOT_ON_DEMAND;
+}
+
 void obs_snapshot_read(struct arena *a, jv cr, struct obs_snapshot *ret)
 {
     jv job = JV_PATH(cr, "spec", "jobReference");
     const char *kind = JV_STRING(job, "kind"), *name = JV_STRING(job, "name");
     const char *cluster = JV_STRING(cr, "status", "clusterName");
     enum snapshot_state state = snapshot_state_parse(JV_STRING(cr, "status", "state"));
+    const char *path = JV_STRING(cr, "status", "path");
 
     *ret = (struct obs_snapshot){
         .job_kind = str_eq(kind, job_kinds[0])   ? KIND_FLINKDEPLOYMENT
@@ -118,7 +128,11 @@ void obs_snapshot_read(struct arena *a, jv cr, struct obs_snapshot *ret)
         .cluster = str_empty(cluster) ? NULL : arena_strdup(a, cluster),
         .checkpoint = jv_present(JV_PATH(cr, "spec", "checkpoint")),
         .in_progress = state == SNAPSHOT_TAKING,
+        .completed = state == SNAPSHOT_COMPLETED,
+        .trigger = trigger_of(cr),
     };
+    if (ret->trigger != SNAPSHOT_ON_DEMAND && !str_empty(path))
+        ret->path = arena_strdup(a, path);
     obs_meta_read(a, cr, &ret->meta);
     ret->settled = snapshot_state_final(state) && !ret->meta.deleted_ms;
 }

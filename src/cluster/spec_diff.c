@@ -173,12 +173,25 @@ bool session_job_only_rescales(struct arena *a, jv before, jv after)
                                session_job_restart_part(a, after));
 }
 
+static const char *const trigger_nonces[] = {"savepointTriggerNonce", "checkpointTriggerNonce"};
+
+jv spec_keep_trigger_nonces(struct arena *a, jv recorded, jv spec)
+{
+    if (!jv_present(jv_get(recorded, "job")) || !jv_present(jv_get(spec, "job")))
+        return spec;
+    for (size_t i = 0; i < ARRAY_SIZE(trigger_nonces); i++)
+        spec = JV_SET_PATH(a, spec, jv_get(jv_get(recorded, "job"), trigger_nonces[i]), "job",
+                           trigger_nonces[i]);
+    return spec;
+}
+
 /* A number that is taken away asks for nothing, and the same one put back neither. */
 jv spec_to_record(struct arena *a, jv recorded, jv current)
 {
     jv nonce = jv_get(recorded, "restartNonce");
     jv again = JV_PATH(recorded, "job", "savepointRedeployNonce");
 
+    current = spec_keep_trigger_nonces(a, recorded, current);
     if (jv_present(again) && jv_present(jv_get(current, "job")) &&
         !jv_present(JV_PATH(current, "job", "savepointRedeployNonce")))
         current = JV_SET_PATH(a, current, again, "job", "savepointRedeployNonce");

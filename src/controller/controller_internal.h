@@ -141,6 +141,9 @@ void pump_soon(struct controller *c);
 
 struct snapshot_plan plan_snapshot(struct controller *c, struct target *t, const struct stored *cr,
                                    jv object, struct arena *a);
+/** Those of the job of a resource with this key. */
+struct snapshot_list snapshots_of(struct arena *a, const struct controller *c, enum kube_kind kind,
+                                  const char *key);
 /** The FlinkStateSnapshots of a job's resource that are not settled. */
 void enqueue_snapshots_of(struct controller *c, enum kube_kind kind, const char *key);
 /** Those of a cluster, and of the jobs in it. */

@@ -162,7 +162,8 @@ static void on_looked_up(void *arg, const struct kube_reply *reply)
 }
 
 /* The name of a pod is never used twice: one that exists is the one we made. Its watch may be late,
- * and a pod that is not known would be made once more. */
+ * and a pod that is not known would be made once more. Of a FlinkStateSnapshot its plan sees whose
+ * it is. */
 static void look_up(struct op *op)
 {
     op->kube = kube_send(op->e->x->kube,
@@ -185,6 +186,7 @@ static void on_written(void *arg, const struct kube_reply *reply)
     if (err.code == ERR_NONE && st && JV_STRING(reply->object, "metadata", "resourceVersion"))
         store_write_through(st, reply->object, loop_now(op->e->x->loop));
     if (op->act->type == ACT_CREATE && err.code == ERR_EXISTS) {
+        op->outcome.found = true;
         look_up(op);
         return;
     }

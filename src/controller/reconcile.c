@@ -219,6 +219,7 @@ static struct plan plan_cluster(struct controller *c, struct target *t, const st
         .wall = clock_wall_ms(),
     };
 
+    s.snapshots = snapshots_of(a, c, KIND_FLINKDEPLOYMENT, t->key);
     add_exposure(a, c, cr->meta, t->key, &s);
     add_pods(a, c, t->key, &s);
     add_jobs(a, c, t->key, &s);
@@ -292,6 +293,7 @@ static struct plan plan_job(struct controller *c, struct target *t, const struct
         .cluster_shortage = ct ? ct->shortage : NULL,
         .flink_version_name = ct ? ct->flink_version : NULL,
         .flink = ct ? probe_result(ct->probe) : &nothing_known,
+        .snapshots = snapshots_of(a, c, KIND_FLINKSESSIONJOB, t->key),
         .outcomes = t->outcomes,
         .n_outcomes = t->n_outcomes,
         .memory = &t->job,

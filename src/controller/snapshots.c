@@ -50,6 +50,23 @@ void enqueue_snapshots_in(struct controller *c, const char *cluster_key)
         enqueue_snapshots_of(c, KIND_FLINKSESSIONJOB, jobs[i]->key);
 }
 
+/* Its job keeps so many of them, and takes the next periodic one after the one before. */
+static void enqueue_job_of(struct controller *c, const struct stored *s)
+{
+    const struct obs_snapshot *view = s->view;
+
+    if (view->job_kind == KIND_COUNT || !view->job_name)
+        return;
+    cleanup_free char *key = xasprintf("%s/%s", view->meta.ns, view->job_name);
+
+    enqueue(c, view->job_kind, key, PRIORITY_NORMAL);
+}
+
+static bool settled(const struct stored *s)
+{
+    return s && ((const struct obs_snapshot *)s->view)->settled;
+}
+
 static bool in_progress(const struct stored *s)
 {
     return s && ((const struct obs_snapshot *)s->view)->in_progress;
@@ -61,6 +78,26 @@ void snapshot_changed(struct controller *c, const struct stored *old, const stru
     enqueue(c, KIND_FLINKSTATESNAPSHOT, now ? now->key : old->key, priority);
     if (in_progress(old) && !in_progress(now) && old->index) /* others have waited for it */
         enqueue_index(c, old->index);
+    if (!now || settled(old) != settled(now))
+        enqueue_job_of(c, now ? now : old);
+}
+
+struct snapshot_list snapshots_of(struct arena *a, const struct controller *c, enum kube_kind kind,
+                                  const char *key)
+{
+    size_t n = 0;
+    const char *why;
+    const struct stored *const *list =
+        store_by_index(c->stores[KIND_FLINKSTATESNAPSHOT],
+                       arena_printf(a, "%s/%s", kube_resource(kind)->kind, key), &n);
+    const struct obs_snapshot **items = arena_new_array(a, const struct obs_snapshot *, n + 1);
+
+    for (size_t i = 0; i < n; i++)
+        items[i] = list[i]->view;
+    return (struct snapshot_list){.absent = watches_served(c, KIND_FLINKSTATESNAPSHOT, key, &why) ==
+                                            SERVED_NO,
+                                  .items = items,
+                                  .n = n};
 }
 
 /* ---- one of them ---- */

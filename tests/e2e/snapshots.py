@@ -127,3 +127,74 @@ def namespace(run):
     run.kube.delete("namespace", None, run.ns)
     wait("the namespace gone", lambda: run.kube.get("namespace", None, run.ns) is None, UP, 0.5)
     run.note(f"{time.time() - since:.1f} s")
+
+
+# ---- what nonces and intervals ask for ----
+
+PERIODIC = "kubernetes.operator.periodic."
+
+
+def own(run, why):
+    """The FlinkStateSnapshots of the job that somebody has wanted: MANUAL, PERIODIC or UPGRADE."""
+    found = [cr for cr in run.kube.list("flinksnp", run.ns) if dig(cr, "spec.jobReference.name") == "first"]
+    return [cr for cr in found if cr["metadata"]["labels"]["snapshot.trigger-type"] == why]
+
+
+def change(run, job=None, **conf):
+    run.kube.patch("sessionjob", run.ns, "first", {"spec": {**({"job": job} if job else {}), "flinkConfiguration": conf}})
+
+
+def one(run, why, seconds=60):
+    """The only one of its kind, complete and on the disk: its path."""
+    def probe():
+        made = own(run, why)
+        check(len(made) == 1 and dig(made[0], "status.state") == "COMPLETED", lambda: [s.get("status") for s in made])
+        return made[0]
+    path = wait(f"one {why} snapshot", probe, seconds, 0.2)["status"]["path"]
+    check(on_disk(run.bed, path), f"nothing at {path}")
+    return path
+
+
+@each_series("a nonce: one savepoint on the disk, and the job runs on; a change registers the one that the next run begins with",
+             full=True)
+def nonce(run, series):
+    flink, first = start(run, series)
+    change(run, {"savepointTriggerNonce": 7})
+    one(run, "MANUAL")
+    flink.running(first)
+    since = time.time()
+    change(run, {"parallelism": 2})
+    path = one(run, "UPGRADE", UP)
+    wait("another run", lambda: job_running(run, flink, "first") != first, UP, 1)
+    equal(dig(run.kube.get("sessionjob", run.ns, "first"), "status.jobStatus.upgradeSavepointPath"), path, "what it began with")
+    equal((len(own(run, "MANUAL")), len(own(run, "PERIODIC"))), (1, 0), "others")
+    run.note(f"changed in {time.time() - since:.1f} s")
+
+
+@each_series("periodic savepoints and checkpoints: as many on the disk as are to be kept, and the job runs on", full=True)
+def periodic(run, series):
+    flink, first = start(run, series)
+    seen = {"savepoint": set(), "checkpoint": set()}
+
+    def taken_so_far():
+        for cr in own(run, "PERIODIC"):
+            seen["checkpoint" if "checkpoint" in cr["spec"] else "savepoint"].add(cr["metadata"]["name"])
+        check(all(len(names) >= 5 for names in seen.values()), lambda: {k: len(v) for k, v in seen.items()})
+        return True
+    change(run, **{PERIODIC + "savepoint.interval": "2 s", PERIODIC + "checkpoint.interval": "0/2 * * ? * *",
+                   "kubernetes.operator.savepoint.history.max.count": "2",
+                   "kubernetes.operator.savepoint.dispose-on-delete": "true"})
+    wait("five of each", taken_so_far, UP, 0.2)
+    change(run, **{PERIODIC + "savepoint.interval": None, PERIODIC + "checkpoint.interval": None})
+
+    def kept():
+        made = own(run, "PERIODIC")
+        savepoints = [cr for cr in made if "savepoint" in cr["spec"]]
+        check(all(dig(cr, "status.state") == "COMPLETED" for cr in made), lambda: [dig(cr, "status.state") for cr in made])
+        check((len(savepoints), len(made)) == (2, 3), lambda: [cr["metadata"]["name"] for cr in made])
+        here = [n for n in os.listdir(on_disk(run.bed, folder(run))) if n.startswith("savepoint-")]
+        check(len(here) == 2, lambda: f"savepoints on the disk: {here}")
+        check(all(on_disk(run.bed, cr["status"]["path"]) for cr in made), "one of them is not there")
+        return True
+    wait("two savepoints and Flink's one checkpoint are kept", kept, SOON, 0.5)
+    flink.running(first)

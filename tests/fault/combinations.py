@@ -100,6 +100,9 @@ class Batch:
     def get(self, kind, name):
         return self.run.kube.get(kind, self.ns, name)
 
+    def snapshots(self, m):
+        return [cr for cr in self.run.kube.list("flinksnp", self.ns) if number(cr["metadata"]["name"]) == m.index]
+
     def flink(self, m):
         return self.run.flinks.cluster(f"{self.ns}/c{m.index}")
 
@@ -126,6 +129,9 @@ class Batch:
         for m in self.members:
             self.run.kube.delete("sessionjob", self.ns, f"j{m.index}")
         self.each("the job is gone", lambda m: self.get("sessionjob", f"j{m.index}") is None)
+        for cr in self.run.kube.list("flinksnp", self.ns):
+            self.run.kube.delete("flinksnp", self.ns, cr["metadata"]["name"])
+        self.each("its snapshots are gone", lambda m: not self.snapshots(m))
         self.each("no TaskManager", lambda m: m.scenario.application or not self.taskmanagers(m))
         for m in self.members:
             self.run.kube.delete("flinkdep", self.ns, f"c{m.index}")

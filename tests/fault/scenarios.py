@@ -75,7 +75,41 @@ class Scenario:
             equal(told, second.path, "upgradeSavepointPath")
 
 
+class Nonce(Scenario):
+    """One savepoint of a job that runs on."""
+
+    def __init__(self, app):
+        super().__init__(app, "stateless")
+
+    def saved(self, batch, m):
+        return True
+
+    def change(self, batch, m):
+        kind, name = ("flinkdep", f"c{m.index}") if self.application else ("sessionjob", f"j{m.index}")
+        batch.run.kube.patch(kind, batch.ns, name, {"spec": {"job": {"savepointTriggerNonce": 7}}})
+
+    def changed(self, batch, m):
+        record = dig(self.cr(batch, m), "status.reconciliationStatus.lastReconciledSpec")
+        check('"savepointTriggerNonce":7' in record, "it is not recorded")
+        states = [dig(cr, "status.state") for cr in batch.snapshots(m)]
+        check(states and "COMPLETED" in states, lambda: states)
+        return self.ready(batch, m)
+
+    def good(self, batch, m):
+        """Flink was asked for one, by one resource, and the job has not noticed."""
+        flink = batch.flink(m)
+        equal(flink.wrong, [], "what JobManagers had to see")
+        equal([r.state for r in flink.runs], ["RUNNING"], "runs")
+        made = batch.snapshots(m)
+        equal([dig(cr, "status.state") for cr in made], ["COMPLETED"], "its FlinkStateSnapshots")
+        equal([what for what, _, _ in flink.asked], ["savepoint"], "what Flink has taken")
+        check(made[0]["status"]["path"] in flink.states, made[0]["status"])
+        return True
+
+
 SCENARIOS = {
+    "application, nonce": Nonce(True),
+    "session job, nonce": Nonce(False),
     "main job": Scenario(False, None),
     **{f"application, {mode}": Scenario(True, mode) for mode in ("stateless", "last-state", "savepoint")},
     **{f"session job, {mode}": Scenario(False, mode) for mode in ("stateless", "last-state", "savepoint")},

@@ -10,16 +10,17 @@ APPLICATION = {"patch flinkdeployments/status": 6, "create events": 2, "patch de
                "delete deployments": 1, "delete configmaps": 2, "patch flinkdeployments": 1}
 SESSION = {"patch flinkdeployments/status": 3, "patch flinksessionjobs/status": 6, "create events": 2, "delete pods": 1,
            "patch flinksessionjobs": 1, "delete deployments": 1, "patch flinkdeployments": 1}
+REGISTERED = {"create flinkstatesnapshots": 1, "patch flinkstatesnapshots": 3, "patch flinkstatesnapshots/status": 1}
 FLINK = {"GET /jobs/overview": 3, "GET /taskmanagers": 2, "GET /jobs/*": 1, "PATCH /jobs/*": 2}
 SAVE = {"POST /jobs/*/stop": 1, "GET /jobs/*/savepoints/*": 3, "GET /jobs/*/checkpoints": 1, "PATCH /jobs/*": 1}
 LAST_STATE = {"GET /jobs/*/checkpoints": 2}
 CALLS = {
     "application, stateless": APPLICATION,
     "application, last-state": {**APPLICATION, "patch configmaps": 1},
-    "application, savepoint": APPLICATION,
+    "application, savepoint": {**APPLICATION, **REGISTERED},
     "session job, stateless": SESSION,
     "session job, last-state": SESSION,
-    "session job, savepoint": SESSION,
+    "session job, savepoint": {**SESSION, **REGISTERED},
 }
 FLINK_CALLS = {
     "application, stateless": {**FLINK, "GET /overview": 1},

@@ -11,6 +11,7 @@
 #include "flinkop/error.h"
 #include "flinkop/flink_conf.h"
 #include "flinkop/flink_memory.h"
+#include "flinkop/schedule.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -70,6 +71,25 @@ static void list_comes_back(struct arena *a, jv list)
     must(!conf_list(&c, "k", &back, NULL) && jv_equal(back, list));
 }
 
+/* Each next time of an interval is a later one. */
+static void times_go_on(const char *text)
+{
+    struct schedule s;
+    struct error err = {0};
+    int64_t at = 1767225600000;
+
+    if (schedule_parse(text, &s, &err)) {
+        must(err.code == ERR_INVALID && *err.text);
+        return;
+    }
+    for (int i = 0; i < 3 && at >= 0; i++) {
+        int64_t next = schedule_next(&s, at);
+
+        must(next == -1 || next > at);
+        at = next;
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     cleanup_arena struct arena a = {0};
@@ -96,6 +116,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         must(ms >= 0);
         duration_comes_back(ms);
     }
+    times_go_on(text);
     conf_set(&c, "k", text);
     if (!conf_list(&c, "k", &v, &err)) {
         must(v.type == JV_ARR);

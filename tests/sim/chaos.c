@@ -179,6 +179,7 @@ static const struct row {
     {FAULT_SPEC, 30, user_change_job},
     {FAULT_SPEC, 20, user_scale_something},
     {FAULT_SPEC, 40, user_rescale},
+    {FAULT_SPEC, 40, user_ask_for_savepoint},
     {FAULT_CRASH, 60, operator_crash},
     {FAULT_WATCH, 30, watch_break},
     {FAULT_WATCH, 20, stall},

@@ -70,6 +70,8 @@ void flink_release(void);
 
 /* ---- jobs (flink_jobs.c) ---- */
 
+#define MAX_ASKED 8 /* that it remembers */
+
 struct fjob {
     int id; /* number */
     char jid[FLINK_ID_LEN + 1];
@@ -99,6 +101,13 @@ struct fjob {
     char trigger[FLINK_ID_LEN + 1];
     int64_t trigger_done; /* -1: under way */
     struct sim_event *stopping;
+
+    /* Savepoints that it was asked for while it runs on, the newest last. */
+    struct asked {
+        char trigger[FLINK_ID_LEN + 1];
+        int64_t done, state; /* when it is; -1: it fails */
+    } asked[MAX_ASKED];
+    int n_asked;
 };
 
 struct job_wish {
@@ -110,6 +119,10 @@ struct job_wish {
     int64_t base;   /* state to begin with */
 };
 
+/** Takes a savepoint of it, once for each trigger, while it runs on. */
+void job_take(struct fjob *j, const char *trigger);
+/** That one, NULL: it was never asked for, or is forgotten. */
+const struct asked *job_asked(const struct fjob *j, const char *trigger);
 /** The parallelism of the first vertex: what Flink's map of overrides (NULL: none) says instead. */
 int job_overridden(const char *overrides, int fallback);
 /** What a path of flink_rest.c stands for; 0 of none. */

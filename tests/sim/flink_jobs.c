@@ -269,6 +269,32 @@ void job_save(struct fjob *j, const char *trigger)
     j->stopping = sim_after(skewed(R_FLINK, 50, 20 * SECOND), saved, j);
 }
 
+const struct asked *job_asked(const struct fjob *j, const char *trigger)
+{
+    for (int i = 0; i < j->n_asked; i++)
+        if (!strcmp(j->asked[i].trigger, trigger))
+            return &j->asked[i];
+    return NULL;
+}
+
+void job_take(struct fjob *j, const char *trigger)
+{
+    struct asked *one;
+
+    if (job_asked(j, trigger))
+        return;
+    if (j->n_asked == MAX_ASKED)
+        memmove(j->asked, j->asked + 1, sizeof(j->asked[0]) * --j->n_asked);
+    one = &j->asked[j->n_asked++];
+    snprintf(one->trigger, sizeof(one->trigger), "%s", trigger);
+    one->done = sim.now + skewed(R_FLINK, 50, 20 * SECOND);
+    one->state = j->state == JOB_RUNNING && j->running && !fault(FAULT_JOB, 0.1)
+                     ? j->at + sim.now - j->runs_since
+                     : -1;
+    TRACE("flink %s: a savepoint of job %.8s%s", j->jm->cluster, j->jid,
+          one->state < 0 ? " is about to fail" : "");
+}
+
 static bool on_ghost(const struct fjob *j)
 {
     for (int i = 0; i < j->n_parts; i++)

@@ -150,19 +150,23 @@ static jv checkpoints(struct arena *a, struct fjob *j)
 /* How the savepoint with this trigger is; false: nobody knows of it. */
 static bool operation(struct arena *a, const struct fjob *j, const char *trigger, jv *ret)
 {
+    const struct asked *one = job_asked(j, trigger);
+    bool stops = !one;
+    int64_t done = stops ? j->trigger_done : one->done <= sim.now ? one->done : -1;
+    int64_t state = stops ? j->saved : one->state;
     jv failure = OBJ({"class", STR("java.util.concurrent.CompletionException")},
                      {"stack-trace", STR("java.lang.RuntimeException: no savepoint")});
 
-    if (strcmp(j->trigger, trigger) != 0 ||
-        (j->trigger_done >= 0 && sim.now - j->trigger_done > FORGET_TRIGGER_MS))
+    if ((stops && strcmp(j->trigger, trigger) != 0) ||
+        (done >= 0 && sim.now - done > FORGET_TRIGGER_MS))
         return false;
-    if (j->trigger_done < 0)
+    if (done < 0)
         *ret = jv_dup(a, OBJ({"status", OBJ({"id", STR("IN_PROGRESS")})}));
     else
-        *ret = jv_dup(
-            a, OBJ({"status", OBJ({"id", STR("COMPLETED")})},
-                   {"operation", j->saved < 0 ? OBJ({"failure-cause", failure})
-                                              : OBJ({"location", STR(path_of(a, j, j->saved))})}));
+        *ret =
+            jv_dup(a, OBJ({"status", OBJ({"id", STR("COMPLETED")})},
+                          {"operation", state < 0 ? OBJ({"failure-cause", failure})
+                                                  : OBJ({"location", STR(path_of(a, j, state))})}));
     return true;
 }
 
@@ -271,6 +275,11 @@ static int on_job(struct jm *jm, const char *method, const char *path, jv body, 
     }
     if (!strcmp(rest, "/stop")) {
         job_save(j, str_or_empty(JV_STRING(body, "triggerId")));
+        *ret = jv_dup(a, OBJ({"request-id", STR(JV_STRING(body, "triggerId"))}));
+        return 202;
+    }
+    if (!strcmp(rest, "/savepoints")) {
+        job_take(j, str_or_empty(JV_STRING(body, "triggerId")));
         *ret = jv_dup(a, OBJ({"request-id", STR(JV_STRING(body, "triggerId"))}));
         return 202;
     }

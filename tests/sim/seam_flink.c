@@ -327,7 +327,7 @@ static void handle(void *arg)
         give(c, 200, jars(c, jm), NULL);
     } else if (!strcmp(c->method, "DELETE")) {
         delete_jar(c, jm, c->path + strlen("/jars/"));
-    } else if (!strcmp(c->method, "POST") && !str_has_suffix(c->path, "/stop")) {
+    } else if (!strcmp(c->method, "POST") && str_has_suffix(c->path, "/run")) {
         run(c, jm);
     } else {
         int status = flink_rest(jm, c->method, c->path, c->body, &c->a, &body, &error);
@@ -394,7 +394,7 @@ struct flink_call *flink_send(struct flink_client *client, const struct flink_en
         sim_fail("%s %s: %s", method, path, err.text);
     if (str_has_suffix(path, "/stop")) {
         check_stop(path + strlen("/jobs/"), str_or_empty(JV_STRING(c->body, "triggerId")));
-    } else if (!strcmp(method, "POST")) {
+    } else if (!strcmp(method, "POST") && str_has_suffix(path, "/run")) {
         TRACE("operator: runs job %.8s", str_or_empty(JV_STRING(c->body, "jobId")));
         check_submit(str_or_empty(JV_STRING(c->body, "jobId")));
     }

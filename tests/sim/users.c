@@ -472,6 +472,21 @@ void user_rescale(void)
         sim_after(between(R_USER, 10, 3 * SECOND), take_back, sim_id(o->id));
 }
 
+void user_ask_for_savepoint(void)
+{
+    struct object *o = any_of(dice(2) ? KIND_FLINKSESSIONJOB : KIND_FLINKDEPLOYMENT);
+    struct version *v = NULL;
+    struct error err;
+
+    if (!o || !user_has_job(o))
+        return;
+    TRACE("user: wants a savepoint of %s", o->name);
+    if (!api_patch(BY_USER, o->kind, o->name, NULL,
+                   OBJ({"spec", OBJ({"job", OBJ({"savepointTriggerNonce", INT(sim.now)})})}), &v,
+                   &err))
+        version_unref(v);
+}
+
 void user_delete_something(void)
 {
     struct object *o = any_of(dice(3) ? KIND_FLINKSESSIONJOB : KIND_FLINKDEPLOYMENT);
@@ -480,12 +495,30 @@ void user_delete_something(void)
         user_delete(o->kind, o->name, dice(5) ? "Background" : "Foreground");
 }
 
+/* Nobody deletes snapshots with their job. */
+static void delete_left_snapshots(void)
+{
+    void *at = NULL;
+    struct object *o;
+
+    while ((o = api_next(KIND_FLINKSTATESNAPSHOT, &at))) {
+        jv job = JV_PATH(o->at->v, "spec", "jobReference");
+        int kind = str_eq(JV_STRING(job, "kind"), kind_name(KIND_FLINKDEPLOYMENT))
+                       ? KIND_FLINKDEPLOYMENT
+                       : KIND_FLINKSESSIONJOB;
+
+        if (!o->deleted && !api_get(kind, JV_STRING(job, "name")))
+            user_delete(KIND_FLINKSTATESNAPSHOT, o->name, NULL);
+    }
+}
+
 /* A cluster that is being deleted waits for its FlinkSessionJobs and for jobs of others. */
 void user_help_deletions(void)
 {
     void *at = NULL;
     struct object *o;
 
+    delete_left_snapshots();
     while ((o = api_next(KIND_FLINKSESSIONJOB, &at))) {
         cleanup_arena struct arena a = {0};
         const char *home = str_or(home_of(&a, o), JV_STRING(o->at->v, "spec", "deploymentName"));

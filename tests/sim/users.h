@@ -69,6 +69,8 @@ void user_change_cluster(void);
 void user_scale_something(void);
 void user_change_job(void);
 void user_rescale(void);
+/** Another savepointTriggerNonce. */
+void user_ask_for_savepoint(void);
 void user_delete_something(void);
 /** Deletes and cancels what keeps clusters from being deleted. */
 void user_help_deletions(void);

@@ -328,6 +328,28 @@ static const struct obs_deployment *deployment_of(struct situation *s, const cha
     return d;
 }
 
+/* `served: {FlinkStateSnapshot: false}`: the API server does not have the kind. */
+static struct snapshot_list snapshots_of(struct situation *s, jv cr)
+{
+    jv objects = jv_get(s->doc, "objects");
+    const struct obs_snapshot **list =
+        arena_new_array(s->a, const struct obs_snapshot *, jv_len(objects) + 1);
+    struct snapshot_list ret = {.items = list};
+
+    ret.absent = !jv_bool_or(JV_PATH(s->doc, "served", "FlinkStateSnapshot"), true);
+    jv_foreach (o, objects) {
+        struct obs_snapshot *view = arena_new(s->a, struct obs_snapshot);
+
+        if (!str_eq(JV_STRING(*o, "kind"), "FlinkStateSnapshot"))
+            continue;
+        obs_snapshot_read(s->a, *o, view);
+        if (str_eq(view->job_name, JV_STRING(cr, "metadata", "name")) &&
+            str_eq(JV_STRING(*o, "spec", "jobReference", "kind"), JV_STRING(cr, "kind")))
+            list[ret.n++] = view;
+    }
+    return ret;
+}
+
 static struct plan plan_cluster(struct situation *s, jv cr)
 {
     const char *name = JV_STRING(cr, "metadata", "name");
@@ -343,6 +365,7 @@ static struct plan plan_cluster(struct situation *s, jv cr)
         .fresh_job_id = "0123456789abcdef0123456789abcdef",
         .operator_ns = JV_STRING(s->doc, "operatorNamespace"),
         .flink = &s->flink,
+        .snapshots = snapshots_of(s, cr),
         .outcomes = s->outcomes,
         .n_outcomes = s->n_outcomes,
         .memory = &memory,
@@ -393,6 +416,7 @@ static struct plan plan_job(struct situation *s, jv cr)
         .cluster_shortage = JV_STRING(cluster, "shortage"),
         .flink_version_name = JV_STRING(cluster, "flinkVersion"),
         .flink = &s->flink,
+        .snapshots = snapshots_of(s, cr),
         .outcomes = s->outcomes,
         .n_outcomes = s->n_outcomes,
         .memory = &memory,
@@ -415,6 +439,8 @@ static struct plan plan_job(struct situation *s, jv cr)
     memory.retry_at = jv_int64_or(jv_get(m, "retryAt"), 0);
     memory.deleting_since = jv_int64_or(jv_get(m, "deletingSince"), -1);
     memory.restart.failures = (int)jv_int64_or(jv_get(m, "restarts"), 0);
+    memory.snapshots.name[0] = JV_STRING(m, "snapshotName");
+    memory.snapshots.put = memory.snapshots.name[0] != NULL;
     int64_t before = jv_int64_or(jv_get(s->doc, "firstLook"), 0);
 
     if (before) {

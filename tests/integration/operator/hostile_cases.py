@@ -225,6 +225,8 @@ CONFIGURATION = [
     conf("kubernetes.operator.deployment.readiness.timeout", "soon", "must be a duration"),
     conf("kubernetes.operator.job.restart.failed", "perhaps", "must be true or false"),
     conf("kubernetes.operator.jm-deployment.shutdown-ttl", "soon", "must be a duration"),
+    conf("kubernetes.operator.periodic.savepoint.interval", "0 3 * * *", "a cron expression has 6 or 7 fields"),
+    conf("kubernetes.operator.periodic.checkpoint.interval", "0 0 25 * * ?", 'the field "hours" may have numbers'),
     conf("kubernetes.operator.jm-deployment-recovery.enabled", "perhaps", "must be true or false"),
     conf("kubernetes.operator.cluster.health-check.restarts.threshold", "many", "must be"),
     conf("kubernetes.operator.cluster.health-check.restarts.window", "long", "must be"),

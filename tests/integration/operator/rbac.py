@@ -95,6 +95,22 @@ def takes_a_savepoint(run):
     delete(run, "flinksnp", "backup")
 
 
+def keeps_the_last_periodic_one(run):
+    run.flinks.cluster(f"{run.namespaces[0]}/demo").savepoints = "file:///savepoints"
+
+    def names():
+        return [s["metadata"]["name"] for s in run.kube.list("flinksnp", run.namespaces[0])]
+
+    def every(interval):
+        run.kube.patch("sessionjob", run.namespaces[0], "first", {"spec": {"flinkConfiguration": {
+            "kubernetes.operator.periodic.savepoint.interval": interval,
+            "kubernetes.operator.savepoint.history.max.count": 1}}})
+    every("1 s")
+    first = wait("a periodic savepoint", names, SOON, 0.05)
+    wait("its end", lambda: first[0] not in names(), SOON, 0.05)
+    every(None)
+
+
 def ends_the_job(run):
     delete(run, "sessionjob", "first")
 
@@ -152,8 +168,8 @@ def deletes_it(run):
     nothing_left(run)
 
 
-STEPS = (starts, makes_a_cluster, exposes_it, mends_it, runs_a_job, takes_a_savepoint, ends_the_job, releases_taskmanagers, rolls_out,
-         changes_what_exposes_it, removes_what_exposes_it, warns_twice, deletes_it)
+STEPS = (starts, makes_a_cluster, exposes_it, mends_it, runs_a_job, takes_a_savepoint, keeps_the_last_periodic_one,
+         ends_the_job, releases_taskmanagers, rolls_out, changes_what_exposes_it, removes_what_exposes_it, warns_twice, deletes_it)
 
 
 # ---- with these rules ----
@@ -228,7 +244,7 @@ def places(run, right):
         return "log",
     if resource == "leases":
         return "log", "readyz"
-    if resource.endswith("/status"):
+    if resource.endswith("/status") or (resource == "flinkstatesnapshots" and verb in ("create", "delete")):
         return "log", "event"
     return "log", "readyz" if verb in ("list", "watch") and resource not in ON_DEMAND else "status"
 

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Savepoints and checkpoints that are no resources (snapshot.resource.enabled is false, or the API
+ * server does not have the kind): asked for here, and told in status.jobStatus.savepointInfo and
+ * checkpointInfo (api-contract §1.6).
+ *
+ *   record an id ──► ask for it under that id, look ──► lastSavepoint, savepointHistory
+ *        ▲                       │
+ *        └── failed, tried again ┴──► given up when its time is over
+ *
+ * As for a FlinkStateSnapshot, a second request under one id takes no second one.
+ */
+#include "flinkop/arena.h"
+#include "flinkop/cluster_config.h"
+#include "flinkop/flink_defaults.h"
+#include "flinkop/flink_reply.h"
+#include "flinkop/str.h"
+#include "job_snapshots.h"
+
+#define OPTION "kubernetes.operator."
+#define LOOK_MS 500
+#define RETRY_MS 5000 /* after a failure */
+
+/* The id that is recorded, NULL: none is under way, or it is that of an upgrade. */
+static const char *recorded_trigger(jv info)
+{
+    const char *id = JV_STRING(info, "triggerId"), *type = JV_STRING(info, "triggerType");
+
+    return flink_id_valid(id) && (str_eq(type, "MANUAL") || str_eq(type, "PERIODIC")) ? id : NULL;
+}
+
+bool job_snapshot_under_way(jv status, const struct conf *conf)
+{
+    return recorded_trigger(jv_get(status, snapshot_types[0].info)) &&
+           !flink_option_on(conf, OPTION "job.upgrade.ignore-pending-savepoint");
+}
+
+static void set_info(struct job_snapshots *s, const struct snapshot_type *t, jv info)
+{
+    s->status = jv_set(s->a, s->status, t->info, jv_dup(s->a, info));
+}
+
+static const char *format_of(const struct job_snapshots *s, const struct snapshot_type *t)
+{
+    const char *text = flink_option_text(s->conf, t->checkpoint ? OPTION "checkpoint.type"
+                                                                : OPTION "savepoint.format.type");
+
+    if (t->checkpoint)
+        return str_eq(text, "INCREMENTAL") ? text : "FULL";
+    return str_eq(text, "NATIVE") ? text : "CANONICAL";
+}
+
+/* ---- beginning ---- */
+
+/* Both may be asked for in one pass, and one id is not given twice. */
+static const char *id_of(const struct job_snapshots *s, const struct snapshot_type *t)
+{
+    const char *id = s->fresh_id;
+
+    return t->checkpoint ? arena_printf(s->a, "%s%.*s", id + FLINK_ID_LEN / 2, FLINK_ID_LEN / 2, id)
+                         : id;
+}
+
+/* From the answer to this status on its id stands. */
+void snapshot_begin_directly(struct job_snapshots *s, const struct snapshot_type *t, jv nonce)
+{
+    jv before = snapshot_request(s, t->word), info = jv_get(s->status, t->info);
+    bool again = jv_equal(jv_get(before, "triggerNonce"), nonce) &&
+                 jv_present(jv_get(before, "requestedTimestamp"));
+    const char *why = jv_present(nonce) ? "MANUAL" : "PERIODIC", *id = id_of(s, t);
+
+    if (again && s->now < s->memory->retry_at[t->checkpoint]) {
+        plan_wake(s->plan, s->memory->retry_at[t->checkpoint]);
+        return;
+    }
+    snapshot_set_request(
+        s, t->word,
+        OBJ({"triggerType", STR(why)}, {"triggerNonce", nonce},
+            {"requestedTimestamp", again ? jv_get(before, "requestedTimestamp") : INT(s->wall)}));
+    set_info(s, t,
+             jv_merge(s->a, info.type == JV_OBJ ? info : EMPTY_OBJ,
+                      OBJ({"triggerId", STR(id)}, {"triggerTimestamp", INT(s->wall)},
+                          {"triggerType", STR(why)}, {"formatType", STR(format_of(s, t))})));
+    s->memory->unsent[t->checkpoint] = id;
+    s->memory->looked[t->checkpoint] = -1;
+}
+
+/* ---- how it ends ---- */
+
+jv savepoint_remembered(struct arena *a, jv info, jv savepoint)
+{
+    return jv_set(a, info, SAVEPOINT_HISTORY,
+                  jv_append(a, jv_get(info, SAVEPOINT_HISTORY), savepoint));
+}
+
+static jv untriggered(struct arena *a, jv info)
+{
+    static const char *const keys[] = {"triggerId", "triggerTimestamp", "triggerType",
+                                       "formatType"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+        info = jv_set(a, info, keys[i], ABSENT);
+    return info;
+}
+
+/* The nonce for which it is taken; what another operator has begun says it nowhere. */
+static jv nonce_of(const struct job_snapshots *s, const struct snapshot_type *t, jv info)
+{
+    jv nonce = jv_get(snapshot_request(s, t->word), "triggerNonce");
+
+    if (!str_eq(JV_STRING(info, "triggerType"), "MANUAL"))
+        return ABSENT;
+    return jv_present(nonce) ? nonce : snapshot_asking_nonce(s, t);
+}
+
+static void over(struct job_snapshots *s, const struct snapshot_type *t, jv info)
+{
+    snapshot_handled(s, t, nonce_of(s, t, jv_get(s->status, t->info)));
+    snapshot_set_request(s, t->word, ABSENT);
+    set_info(s, t, info);
+}
+
+static void complete(struct job_snapshots *s, const struct snapshot_type *t, const char *path)
+{
+    jv info = jv_get(s->status, t->info), nonce = nonce_of(s, t, info);
+    jv made =
+        jv_dup(s->a, OBJ({"timeStamp", jv_get(info, "triggerTimestamp")},
+                         {"location", IF(!t->checkpoint, STR(path))},
+                         {"triggerType", jv_get(info, "triggerType")},
+                         {"formatType", jv_get(info, "formatType")}, {"triggerNonce", nonce}));
+
+    info = jv_set(s->a, untriggered(s->a, info), t->last, made);
+    if (!t->checkpoint)
+        info = savepoint_remembered(s->a, info, made);
+    over(s, t, info);
+}
+
+static void failed(struct job_snapshots *s, const struct snapshot_type *t, const char *cause)
+{
+    jv info = jv_get(s->status, t->info);
+    int64_t since = jv_int64_or(jv_get(snapshot_request(s, t->word), "requestedTimestamp"),
+                                jv_int64_or(jv_get(info, "triggerTimestamp"), 0));
+    int64_t grace = flink_option_ms(s->conf, t->grace);
+    bool gives_up = s->wall - since >= grace || s->wall < since;
+
+    snapshot_tell(s, true, t->error,
+                  arena_printf(s->a, "the %s failed: %s (%s)", t->word,
+                               str_clean(s->a, cause, 1000),
+                               gives_up ? "it is not tried again" : "it is tried again"));
+    if (gives_up) {
+        over(s, t, untriggered(s->a, info));
+        return;
+    }
+    set_info(s, t, untriggered(s->a, info));
+    s->memory->retry_at[t->checkpoint] = s->now + RETRY_MS;
+    plan_wake(s->plan, s->now + RETRY_MS);
+}
+
+/* ---- following ---- */
+
+static const struct outcome *outcome_of(const struct job_snapshots *s, enum action_type type)
+{
+    for (size_t i = 0; i < s->n_outcomes; i++)
+        if (s->outcomes[i].type == type && str_eq(s->outcomes[i].job_id, s->job_id))
+            return &s->outcomes[i];
+    return NULL;
+}
+
+void snapshot_ask_directly(struct job_snapshots *s, enum action_type type,
+                           const struct stop_args *args)
+{
+    struct action *act = plan_add(s->plan, type, s->kind, JV_STRING(s->cr, "metadata", "namespace"),
+                                  JV_STRING(s->cr, "metadata", "name"));
+    struct stop_args *own = arena_new(s->a, struct stop_args);
+
+    *own = *args;
+    act->stop = own;
+    act->cluster = s->cluster;
+    act->job_id = s->job_id;
+}
+
+static void take(struct job_snapshots *s, const struct snapshot_type *t, const char *trigger)
+{
+    s->memory->unsent[t->checkpoint] = NULL;
+    s->memory->looked[t->checkpoint] = s->now;
+    plan_wake(s->plan, s->now + LOOK_MS);
+    snapshot_ask_directly(
+        s, t->take,
+        &(struct stop_args){
+            .trigger = trigger,
+            .directory = t->checkpoint ? NULL : conf_lookup(s->conf, SAVEPOINT_DIR_KEY),
+            .format = JV_STRING(s->status, t->info, "formatType"),
+        });
+}
+
+static void look(struct job_snapshots *s, const struct snapshot_type *t, const char *trigger)
+{
+    int64_t *looked = &s->memory->looked[t->checkpoint];
+
+    if (!s->reachable)
+        return;
+    if (*looked < 0 || s->now - *looked >= LOOK_MS) {
+        *looked = s->now;
+        snapshot_ask_directly(s, t->find, &(struct stop_args){.trigger = trigger});
+    }
+    plan_wake(s->plan, *looked + LOOK_MS);
+}
+
+/* Flink did not take the request, and would not take it a second time. */
+static bool refused(const struct outcome *o)
+{
+    return o && !o->ok && o->error.http >= 400 && o->error.http < 500 && o->error.http != 404;
+}
+
+bool snapshot_follow_directly(struct job_snapshots *s, const struct snapshot_type *t)
+{
+    jv info = JV_PATH(s->cr, "status", "jobStatus", t->info);
+    const char *trigger = recorded_trigger(info);
+    const struct outcome *found, *took;
+
+    if (!trigger || !s->job_id)
+        return false;
+    found = outcome_of(s, t->find);
+    took = outcome_of(s, t->take);
+    if (found && found->found && !found->ok)
+        failed(s, t, found->error.text);
+    else if (refused(took))
+        failed(s, t, took->error.text);
+    else if (found && found->ok && (found->text || found->done))
+        complete(s, t, found->text);
+    else if ((found && found->ok && !found->found) ||
+             str_eq(s->memory->unsent[t->checkpoint], trigger)) {
+        if (s->waits) /* a change may wait for it; it is asked for anew after that */
+            set_info(s, t, untriggered(s->a, info));
+        else
+            take(s, t, trigger);
+    } else {
+        look(s, t, trigger);
+    }
+    return true;
+}
