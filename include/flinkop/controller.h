@@ -40,7 +40,7 @@ bool controller_synced(const struct controller *c);
 /** The first thing that it must see and is not allowed to list or watch, in the API server's words;
  * NULL: there is none. */
 const char *controller_blind(const struct controller *c);
-/** The longest time in ms since a watch last heard from the server. */
+/** The longest time in ms since a watch that has its list last heard from the server. */
 int64_t controller_silence(const struct controller *c);
 
 /** Adds what an engineer wants to see: the members "workQueues", "plans", "probes", "watches" and

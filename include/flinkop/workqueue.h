@@ -4,7 +4,8 @@
  * handed out twice at the same time, one that is added while it is worked on comes again
  * afterwards, failures back off per key, 5 ms to 1000 s doubled (here with a lower cap, given by
  * the caller), and high priorities go first: an edit by a user does not wait behind the 5,000 keys
- * of a first list.
+ * of a first list. Among those of one priority the namespaces ("namespace/name") take turns: the
+ * 5,000 keys of one do not come before those of another.
  *
  * Pure data structure: time is given, nothing is scheduled in here.
  */
@@ -44,16 +45,18 @@ void workqueue_forget(struct workqueue *q, const char *key);
 /** Failures in a row. */
 unsigned workqueue_failures(const struct workqueue *q, const char *key);
 
-/** The next ready key, highest priority first, oldest first; NULL if none. It counts as worked on
- * until workqueue_done. The string lives until then. */
-const char *workqueue_get(struct workqueue *q, int64_t now);
+/** The next ready key, highest priority first, each namespace in turn, oldest first; NULL if none.
+ * It counts as worked on until workqueue_done. The string lives until then. most: namespaces of
+ * which so many are worked on are passed over. */
+const char *workqueue_get(struct workqueue *q, int64_t now, size_t most);
 void workqueue_done(struct workqueue *q, const char *key, int64_t now);
 /** Drops everything about a key whose object is gone (not while it is worked on: then at done). A
  * later workqueue_add is a new start. */
 void workqueue_remove(struct workqueue *q, const char *key);
 
-/** When the next key becomes ready: `now` if one is, INT64_MAX if none will. */
-int64_t workqueue_next(const struct workqueue *q, int64_t now);
+/** When the next key becomes ready: `now` if workqueue_get with the same `most` has one, INT64_MAX
+ * if none will. */
+int64_t workqueue_next(const struct workqueue *q, int64_t now, size_t most);
 /** Ready keys. */
 size_t workqueue_depth(const struct workqueue *q);
 

@@ -133,7 +133,7 @@ static bool live(void *arg, struct strbuf *why)
     const struct process *p = arg;
     int64_t silence = p->controller ? controller_silence(p->controller) : 0;
 
-    if (!p->controller || !controller_synced(p->controller) || silence < SILENCE_MS)
+    if (silence < SILENCE_MS)
         return true;
     strbuf_addf(why, "a watch has been silent for %lld s", (long long)silence / 1000);
     return false;

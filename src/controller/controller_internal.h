@@ -80,6 +80,7 @@ struct controller {
     struct store *stores[KIND_COUNT];
     struct watcher *watchers;
     size_t n_watchers;
+    bool *in_step; /* a namespace each, in the order of the watchers */
     struct kind_control kinds[KIND_COUNT];
     struct timer *timer; /* for the next delayed key */
     bool listing;        /* what changes right now comes from a list */
@@ -104,6 +105,8 @@ void store_changed(void *arg, enum kube_kind kind, const struct stored *old,
 /** Makes the stores and starts watching; an empty list, or NULL: all namespaces. */
 void watches_init(struct controller *c, const char *const *namespaces);
 void watches_release(struct controller *c);
+/** Whether all that is watched in this target's namespace has been listed. */
+bool watches_in_step(const struct controller *c, const char *key);
 /** From now on this target needs these optional kinds (1U << kind) to be watched. */
 void watches_ask(struct controller *c, struct target *t, unsigned kinds);
 /** Whether the API server has a kind that the target with this key has asked for; ret_error: why

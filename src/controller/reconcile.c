@@ -18,8 +18,8 @@
 #define TURN_KEYS 32 /* reconciled in one turn of the loop, so that it stays answerable */
 #define TURN_MS 5
 /* What is to be done waits in the queue, where edits by users come first, and not as calls that
- * have begun to time out. The API server is called on 32 connections; submissions last longer. */
-#define CLUSTERS_IN_FLIGHT 32
+ * have begun to time out. The API server is called on 64 connections; submissions last longer. */
+#define CLUSTERS_IN_FLIGHT 64
 #define JOBS_IN_FLIGHT 256
 /* Of each kind; what waits for Flink does not take the others' places as long as there are these.
  */
@@ -90,6 +90,8 @@ void enqueue(struct controller *c, enum kube_kind kind, const char *key,
              enum workqueue_priority priority)
 {
     if (!store_get_key(c->stores[kind], key) && !strmap_get(&c->kinds[kind].targets, key))
+        return;
+    if (!watches_in_step(c, key)) /* all of it is queued when it is */
         return;
     workqueue_add(c->kinds[kind].queue, key, priority, loop_now(c->loop));
     pump_soon(c);
@@ -546,6 +548,13 @@ static void reconcile(struct controller *c, struct kind_control *k, enum kube_ki
     log_set_scope(NULL, 0);
 }
 
+/* Of one namespace: half of the places are for whoever comes, of the others it has some only if it
+ * has fewer than a quarter. What is done slowly in one leaves room for the others. */
+static size_t share(const struct kind_control *k, size_t most)
+{
+    return k->in_flight < most / 2 ? SIZE_MAX : most / 4;
+}
+
 static void pump(void *arg)
 {
     struct controller *c = arg;
@@ -553,7 +562,7 @@ static void pump(void *arg)
     int budget = TURN_KEYS;
 
     c->pumping = false;
-    if (!controller_synced(c) || c->draining)
+    if (c->draining)
         return;
     for (size_t i = 0; i < ARRAY_SIZE(controlled); i++) {
         struct kind_control *k = &c->kinds[controlled[i]];
@@ -561,12 +570,12 @@ static void pump(void *arg)
         const char *key;
 
         while (budget > 0 && k->in_flight < most && clock_mono_ms() - started < TURN_MS &&
-               (key = workqueue_get(k->queue, loop_now(c->loop)))) {
+               (key = workqueue_get(k->queue, loop_now(c->loop), share(k, most)))) {
             reconcile(c, k, controlled[i], key);
             budget--;
         }
         if (k->in_flight < most) /* else the end of an execution brings us here again */
-            next = MIN(next, workqueue_next(k->queue, loop_now(c->loop)));
+            next = MIN(next, workqueue_next(k->queue, loop_now(c->loop), share(k, most)));
     }
     if (next <= loop_now(c->loop))
         pump_soon(c);

@@ -6,6 +6,9 @@
  * kind at all, and one that it does not have is looked for again at the watch's back-off (every 30
  * to 60 s), so that a definition that comes later is found. FlinkStateSnapshots are always watched,
  * and looked for in the same way: who upgrades the operator may apply their definition later.
+ *
+ * A namespace is worked on when all that is watched in it has been listed. One that may not be read
+ * holds up nobody else.
  */
 #include "controller_internal.h"
 #include "flinkop/desired.h"
@@ -68,6 +71,45 @@ static unsigned bit(const struct watcher *w)
     return 1U << w->spec->kind;
 }
 
+static struct watcher *watchers_of(const struct controller *c, size_t scope)
+{
+    return &c->watchers[scope * ARRAY_SIZE(watched)];
+}
+
+/* What everything in its namespace waits for. */
+static bool is_due(const struct watcher *w)
+{
+    return !on_demand(w) && !is_missing(w) && !kube_watch_synced(w->watch);
+}
+
+/* What came in by now was not worked on. */
+static void enqueue_all(struct controller *c, const char *ns)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(controlled); i++) {
+        const struct stored *s;
+        void *at = NULL;
+
+        while ((s = store_next(c->stores[controlled[i]], &at)))
+            if (!ns || str_eq(s->meta->ns, ns))
+                enqueue(c, controlled[i], s->key, PRIORITY_LOW);
+    }
+}
+
+static void look_whether_in_step(struct watcher *of)
+{
+    struct controller *c = of->c;
+    size_t scope = (size_t)(of - c->watchers) / ARRAY_SIZE(watched);
+    const struct watcher *w = watchers_of(c, scope);
+
+    if (c->in_step[scope])
+        return;
+    for (size_t i = 0; i < ARRAY_SIZE(watched); i++)
+        if (is_due(&w[i]))
+            return;
+    c->in_step[scope] = true;
+    enqueue_all(c, of->ns);
+}
+
 /* What its askers waited for is known, or has changed. */
 static void tell_askers(struct watcher *w)
 {
@@ -115,7 +157,7 @@ static void on_list_end(void *arg, const char *resource_version)
     store_list_end(w->store, w->mark, w->ns, resource_version, loop_now(w->c->loop));
     if (on_demand(w))
         tell_askers(w);
-    pump_soon(w->c);
+    look_whether_in_step(w);
 }
 
 static void on_trouble(void *arg, bool in_trouble, const struct error *err)
@@ -137,7 +179,7 @@ static void on_trouble(void *arg, bool in_trouble, const struct error *err)
     if (on_demand(w))
         tell_askers(w);
     if (is_missing(w))
-        pump_soon(w->c);
+        look_whether_in_step(w);
 }
 
 /* ---- on demand ---- */
@@ -222,6 +264,7 @@ void watches_init(struct controller *c, const char *const *namespaces)
         n_ns++;
     for (size_t i = 0; i < ARRAY_SIZE(watched); i++)
         c->stores[watched[i].kind] = store_new(watched[i].kind, store_changed, c);
+    c->in_step = xcalloc(n_ns, sizeof(*c->in_step));
     c->n_watchers = n_ns * ARRAY_SIZE(watched);
     c->watchers = xcalloc(c->n_watchers, sizeof(*c->watchers));
     for (size_t i = 0; i < c->n_watchers; i++) {
@@ -242,6 +285,7 @@ void watches_release(struct controller *c)
         free(c->watchers[i].ns);
     }
     free(c->watchers);
+    free(c->in_step);
 }
 
 void watches_each(const struct controller *c,
@@ -256,14 +300,19 @@ void watches_each(const struct controller *c,
     }
 }
 
+bool watches_in_step(const struct controller *c, const char *key)
+{
+    for (size_t i = 0; i < c->n_watchers / ARRAY_SIZE(watched); i++)
+        if (covers(watchers_of(c, i), key))
+            return c->in_step[i];
+    return false;
+}
+
 bool controller_synced(const struct controller *c)
 {
-    for (size_t i = 0; i < c->n_watchers; i++) {
-        const struct watcher *w = &c->watchers[i];
-
-        if (!on_demand(w) && !is_missing(w) && !kube_watch_synced(w->watch))
+    for (size_t i = 0; i < c->n_watchers; i++)
+        if (is_due(&c->watchers[i]))
             return false;
-    }
     return true;
 }
 
@@ -280,7 +329,7 @@ int64_t controller_silence(const struct controller *c)
     int64_t oldest = loop_now(c->loop);
 
     for (size_t i = 0; i < c->n_watchers; i++)
-        if (!on_demand(&c->watchers[i]) && !is_missing(&c->watchers[i]))
+        if (!on_demand(&c->watchers[i]) && kube_watch_synced(c->watchers[i].watch))
             oldest = MIN(oldest, kube_watch_last_byte(c->watchers[i].watch));
     return loop_now(c->loop) - oldest;
 }

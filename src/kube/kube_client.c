@@ -27,7 +27,7 @@ static const struct {
     int connections, stall_ms;
 } pools[POOL_COUNT] = {
     /* clang-format off */
-    [POOL_CALLS] = {32, 4000},
+    [POOL_CALLS] = {64, 4000}, /* of one namespace 32 at most: kube_share.h */
     [POOL_WATCHES] = {WATCHES_MAX},
     [POOL_PROXIED] = {256}, /* long requests to the API server: they do not count there */
     [POOL_LEASE] = {2, 4000},
@@ -82,6 +82,7 @@ struct kube_client *kube_client_new(struct loop *loop, struct kube_config *confi
                                                 .max_connections = pools[i].connections,
                                                 .max_host_connections = pools[i].connections,
                                                 .stall_ms = pools[i].stall_ms});
+    kube_share_init(&c->share, (size_t)pools[POOL_CALLS].connections);
     return c;
 }
 
@@ -89,6 +90,7 @@ void kube_client_free(struct kube_client *c)
 {
     if (!c)
         return;
+    kube_share_close(&c->share);
     for (struct kube_request *r = c->requests, *next; r; r = next) {
         next = r->next;
         kube_drop(r);
@@ -97,6 +99,7 @@ void kube_client_free(struct kube_client *c)
         kube_http_drop(c->calls);
     for (int i = 0; i < POOL_COUNT; i++)
         http_client_free(c->pool[i]);
+    kube_share_release(&c->share);
     free(c->host);
     free(c);
 }
@@ -265,7 +268,7 @@ struct kube_request *kube_send(struct kube_client *c, const struct kube_call *ca
         r->next->link = &r->next;
     c->requests = r;
     r->http = kube_http_send(
-        c, pool_of(call->kind),
+        c, pool_of(call->kind), str_or_empty(call->ns),
         &(struct http_request){.method = method,
                                .url = url.overflow ? NULL : url.buf,
                                .headers = headers,
@@ -304,5 +307,5 @@ struct kube_http *kube_proxy_send(struct kube_client *c, enum kube_kind kind, co
     strbuf_addf(&url, "/api/v1/namespaces/%s/%s/%s/proxy%s", ns_escaped,
                 kube_resource(kind)->plural, target, req->url);
     inner.url = url.overflow ? NULL : url.buf;
-    return kube_http_send(c, POOL_PROXIED, &inner);
+    return kube_http_send(c, POOL_PROXIED, ns, &inner);
 }

@@ -33,6 +33,7 @@ struct kube_http {
     struct kube_client *client;
     struct kube_http *next, **link;
     enum kube_pool pool;
+    struct kube_share_guest place;
     struct http_call *call;
     struct http_request req; /* the caller's, its pointers ours */
     struct http_header headers[MAX_HEADERS + 1];
@@ -71,6 +72,14 @@ static void http_release(struct kube_http *h)
     free(h);
 }
 
+/* Before the caller hears of it, who may free the client. */
+static void http_end(struct kube_http *h)
+{
+    h->done = true;
+    http_unlink(h);
+    kube_share_leave(&h->client->share, &h->place);
+}
+
 void kube_http_drop(struct kube_http *h)
 {
     if (!h || h->done)
@@ -78,7 +87,7 @@ void kube_http_drop(struct kube_http *h)
     http_drop(h->call);
     kube_config_auth_drop(h->client->config, h);
     loop_undefer(h->client->loop, h);
-    http_unlink(h);
+    http_end(h);
     http_release(h);
 }
 
@@ -90,8 +99,7 @@ void kube_http_resume(struct kube_http *h)
 
 static void finish(struct kube_http *h, const struct http_response *res, const struct error *err)
 {
-    h->done = true;
-    http_unlink(h); /* the client may be freed in on_done */
+    http_end(h);
     h->req.on_done(h->req.arg, res, err);
     http_release(h);
 }
@@ -201,7 +209,23 @@ static void start(struct kube_http *h)
     kube_config_auth(h->client->config, h, on_auth, h);
 }
 
-struct kube_http *kube_http_send(struct kube_client *c, enum kube_pool pool,
+/* It has waited for its share, maybe for all of its time. */
+static void enter(void *arg)
+{
+    struct kube_http *h = arg;
+    struct loop *loop = h->client->loop;
+
+    if (loop_now(loop) < h->deadline) {
+        start(h);
+        return;
+    }
+    error_set(&h->failed, ERR_TIMEOUT,
+              "not asked within %lld ms: as many calls of its namespace as may be are under way",
+              (long long)h->req.timeout_ms);
+    loop_defer(loop, h, fail, h);
+}
+
+struct kube_http *kube_http_send(struct kube_client *c, enum kube_pool pool, const char *ns,
                                  const struct http_request *req)
 {
     struct kube_http *h = xcalloc(1, sizeof(*h));
@@ -226,12 +250,14 @@ struct kube_http *kube_http_send(struct kube_client *c, enum kube_pool pool,
         h->headers[n++].value = xstrdup(from->value);
     }
     h->deadline = loop_now(c->loop) + req->timeout_ms;
+    h->place = (struct kube_share_guest){.enter = enter, .arg = h};
     h->next = c->calls;
     h->link = &c->calls;
     if (h->next)
         h->next->link = &h->next;
     c->calls = h;
-    start(h);
+    if (pool != POOL_CALLS || kube_share_ask(&c->share, &h->place, ns))
+        start(h);
     return h;
 }
 

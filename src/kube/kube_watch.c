@@ -476,7 +476,7 @@ static void start(struct kube_watch *w)
     req.on_data = on_data;
     req.on_done = on_done;
     req.arg = w;
-    w->http = kube_http_send(w->client, POOL_WATCHES, &req);
+    w->http = kube_http_send(w->client, POOL_WATCHES, str_or_empty(w->spec.ns), &req);
 }
 
 static void on_timer(void *arg)

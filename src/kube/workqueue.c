@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Each key that anything is known about has one item, in at most one of four lists (ready with one
- * of three priorities, or being worked on) and, independently, at most once in a heap of times. An
- * item that nothing is known about any more is freed, so that the queue does not grow with the
- * names that ever existed.
+ * Each key that anything is known about has one item, in at most one list (of its namespace, ready
+ * with one of three priorities, or of those being worked on) and, independently, at most once in a
+ * heap of times. Namespaces with ready keys stand in a line for each priority; the first one has
+ * its oldest key taken and goes to the end. An item, or a namespace, that nothing is known about
+ * any more is freed, so that the queue does not grow with the names that ever existed.
  */
 #include "flinkop/workqueue.h"
 
@@ -19,10 +20,27 @@
 #define BACKOFF_MAX_MS 1000000
 #define NO_TIME INT64_MAX
 
-enum { PRIORITIES = PRIORITY_HIGH + 1, WORKING = PRIORITIES, LISTS, NO_LIST };
+enum { PRIORITIES = PRIORITY_HIGH + 1, WORKING = PRIORITIES, NO_LIST };
+
+struct space;
+
+/* Of a namespace in the line of a priority. */
+struct turn {
+    struct turn *next, **link; /* link NULL: it has no ready key of this priority */
+    struct space *of;
+};
+
+struct space {
+    char *name;
+    struct item *list[PRIORITIES], **last[PRIORITIES];
+    struct turn turn[PRIORITIES];
+    const struct item *shown; /* by workqueue_each: the next one */
+    size_t items, working;
+};
 
 struct item {
     char *key;
+    struct space *space;
     struct item *next, **link; /* in the list */
     int list;                  /* a priority, WORKING or NO_LIST */
     int64_t since;             /* when it came into that list */
@@ -37,8 +55,9 @@ struct item {
 struct workqueue {
     char *name;
     int64_t backoff_min, backoff_max;
-    struct strmap items;
-    struct item *list[LISTS], **last[LISTS];
+    struct strmap items, spaces;
+    struct turn *turn[PRIORITIES], **last_turn[PRIORITIES];
+    struct item *working, **last_working;
     size_t ready;
     struct item **heap; /* by when, the earliest first */
     size_t heap_len, heap_room;
@@ -63,28 +82,67 @@ static struct metric worked = HISTOGRAM("work_duration_seconds",
 
 /* ---- lists ---- */
 
+static void turn_end(struct workqueue *q, struct space *s, int p)
+{
+    struct turn *t = &s->turn[p];
+
+    *t->link = t->next;
+    *(t->next ? &t->next->link : &q->last_turn[p]) = t->link;
+    t->link = NULL;
+}
+
+static void turn_begin(struct workqueue *q, struct space *s, int p)
+{
+    struct turn *t = &s->turn[p];
+
+    *t = (struct turn){.link = q->last_turn[p], .of = s};
+    *t->link = t;
+    q->last_turn[p] = &t->next;
+}
+
+/* Where the last one of a list puts its successor. */
+static struct item ***end_of(struct workqueue *q, const struct item *it, int list)
+{
+    return list == WORKING ? &q->last_working : &it->space->last[list];
+}
+
 static void list_remove(struct workqueue *q, struct item *it)
 {
-    if (it->list == NO_LIST)
+    struct space *s = it->space;
+    int list = it->list;
+
+    if (list == NO_LIST)
         return;
     *it->link = it->next;
-    if (it->next)
-        it->next->link = it->link;
-    else
-        q->last[it->list] = it->link;
-    q->ready -= it->list != WORKING;
+    *(it->next ? &it->next->link : end_of(q, it, list)) = it->link;
     it->list = NO_LIST;
+    if (list == WORKING) {
+        s->working--;
+        return;
+    }
+    q->ready--;
+    if (!s->list[list])
+        turn_end(q, s, list);
 }
 
 static void list_append(struct workqueue *q, struct item *it, int list, int64_t now)
 {
+    struct space *s = it->space;
+    struct item ***end = end_of(q, it, list);
+
     it->list = list;
     it->since = now;
     it->next = NULL;
-    it->link = q->last[list];
+    it->link = *end;
     *it->link = it;
-    q->last[list] = &it->next;
-    q->ready += list != WORKING;
+    *end = &it->next;
+    if (list == WORKING) {
+        s->working++;
+        return;
+    }
+    q->ready++;
+    if (!s->turn[list].link)
+        turn_begin(q, s, list);
 }
 
 /* ---- times ---- */
@@ -139,6 +197,31 @@ static void heap_add(struct workqueue *q, struct item *it, int64_t when)
 
 /* ---- items ---- */
 
+static struct space *space_get(struct workqueue *q, const char *key)
+{
+    const char *slash = strchr(key, '/');
+    cleanup_free char *name = xstrndup(key, slash ? (size_t)(slash - key) : 0);
+    struct space *s = strmap_get(&q->spaces, name);
+
+    if (s)
+        return s;
+    s = slab_calloc(sizeof(*s));
+    s->name = slab_strdup(name);
+    for (int p = 0; p < PRIORITIES; p++)
+        s->last[p] = &s->list[p];
+    strmap_put(&q->spaces, name, s);
+    return s;
+}
+
+static void space_leave(struct workqueue *q, struct space *s)
+{
+    if (--s->items)
+        return;
+    strmap_remove(&q->spaces, s->name);
+    slab_strfree(s->name);
+    slab_free(s, sizeof(*s));
+}
+
 static struct item *item_get(struct workqueue *q, const char *key)
 {
     struct item *it = strmap_get(&q->items, key);
@@ -146,7 +229,9 @@ static struct item *item_get(struct workqueue *q, const char *key)
     if (it)
         return it;
     it = slab_calloc(sizeof(*it));
-    *it = (struct item){.key = slab_strdup(key), .list = NO_LIST, .when = NO_TIME};
+    *it = (struct item){
+        .key = slab_strdup(key), .space = space_get(q, key), .list = NO_LIST, .when = NO_TIME};
+    it->space->items++;
     strmap_put(&q->items, key, it);
     return it;
 }
@@ -156,6 +241,7 @@ static void item_free(struct workqueue *q, struct item *it)
     list_remove(q, it);
     heap_remove(q, it);
     strmap_remove(&q->items, it->key);
+    space_leave(q, it->space);
     slab_strfree(it->key);
     slab_free(it, sizeof(*it));
 }
@@ -192,8 +278,9 @@ struct workqueue *workqueue_new(const struct workqueue_options *o)
     metric_add(&retries, 0, q->name);
     q->backoff_min = o->backoff_min_ms ? o->backoff_min_ms : BACKOFF_MIN_MS;
     q->backoff_max = o->backoff_max_ms ? o->backoff_max_ms : BACKOFF_MAX_MS;
-    for (int i = 0; i < LISTS; i++)
-        q->last[i] = &q->list[i];
+    for (int p = 0; p < PRIORITIES; p++)
+        q->last_turn[p] = &q->turn[p];
+    q->last_working = &q->working;
     return q;
 }
 
@@ -206,6 +293,7 @@ void workqueue_free(struct workqueue *q)
     strmap_foreach (e, &q->items)
         item_free(q, e->value);
     strmap_release(&q->items);
+    strmap_release(&q->spaces);
     free(q->heap);
     free(q->name);
     free(q);
@@ -254,7 +342,16 @@ unsigned workqueue_failures(const struct workqueue *q, const char *key)
     return it ? it->failures : 0;
 }
 
-const char *workqueue_get(struct workqueue *q, int64_t now)
+/* NULL: none that may have one more key worked on. */
+static struct space *whose_turn(const struct workqueue *q, int p, size_t most)
+{
+    for (struct turn *t = q->turn[p]; t; t = t->next)
+        if (t->of->working < most)
+            return t->of;
+    return NULL;
+}
+
+const char *workqueue_get(struct workqueue *q, int64_t now, size_t most)
 {
     while (q->heap_len && q->heap[0]->when <= now) {
         struct item *due = q->heap[0];
@@ -263,12 +360,18 @@ const char *workqueue_get(struct workqueue *q, int64_t now)
         make_ready(q, due, PRIORITY_NORMAL, now);
     }
     for (int p = PRIORITY_HIGH; p >= PRIORITY_LOW; p--) {
-        struct item *it = q->list[p];
+        struct space *s = whose_turn(q, p, most);
 
-        if (!it)
+        if (!s)
             continue;
+        struct item *it = s->list[p];
+
         metric_observe(&waited, (double)(now - it->since) / 1000, q->name);
         list_remove(q, it);
+        if (s->list[p]) {
+            turn_end(q, s, p);
+            turn_begin(q, s, p);
+        }
         list_append(q, it, WORKING, now);
         return it->key;
     }
@@ -309,10 +412,11 @@ void workqueue_remove(struct workqueue *q, const char *key)
     it->gone = true;
 }
 
-int64_t workqueue_next(const struct workqueue *q, int64_t now)
+int64_t workqueue_next(const struct workqueue *q, int64_t now, size_t most)
 {
-    if (q->ready)
-        return now;
+    for (int p = PRIORITY_LOW; p <= PRIORITY_HIGH; p++)
+        if (whose_turn(q, p, most))
+            return now;
     return q->heap_len ? MAX(q->heap[0]->when, now) : INT64_MAX;
 }
 
@@ -337,14 +441,37 @@ static void show(const struct item *it, enum workqueue_state state,
     fn(arg, &shown);
 }
 
+/* As their turns come. */
+static void show_ready(const struct workqueue *q, int p,
+                       void (*fn)(void *arg, const struct workqueue_item *item), void *arg)
+{
+    bool more = q->turn[p] != NULL;
+
+    for (const struct turn *t = q->turn[p]; t; t = t->next)
+        t->of->shown = t->of->list[p];
+    while (more) {
+        more = false;
+        for (const struct turn *t = q->turn[p]; t; t = t->next) {
+            const struct item *it = t->of->shown;
+
+            if (!it)
+                continue;
+            t->of->shown = it->next;
+            more |= it->next != NULL;
+            show(it, WORKQUEUE_READY, fn, arg);
+        }
+    }
+}
+
 void workqueue_each(const struct workqueue *q,
                     void (*fn)(void *arg, const struct workqueue_item *item), void *arg)
 {
     struct strmap_entry *e;
 
-    for (int list = WORKING; list >= PRIORITY_LOW; list--)
-        for (const struct item *it = q->list[list]; it; it = it->next)
-            show(it, list == WORKING ? WORKQUEUE_WORKING : WORKQUEUE_READY, fn, arg);
+    for (const struct item *it = q->working; it; it = it->next)
+        show(it, WORKQUEUE_WORKING, fn, arg);
+    for (int p = PRIORITY_HIGH; p >= PRIORITY_LOW; p--)
+        show_ready(q, p, fn, arg);
     for (int failing = 1; failing >= 0; failing--)
         strmap_foreach (e, &q->items) {
             const struct item *it = e->value;
@@ -363,7 +490,7 @@ void workqueue_observe(const struct workqueue *q, int64_t now)
 {
     double sum = 0, most = 0;
 
-    for (const struct item *it = q->list[WORKING]; it; it = it->next) {
+    for (const struct item *it = q->working; it; it = it->next) {
         double seconds = (double)(now - it->since) / 1000;
 
         sum += seconds;

@@ -318,6 +318,69 @@ START_TEST(every_call_has_a_deadline)
 }
 END_TEST
 
+static void ask(int n, const char *ns, int timeout_ms)
+{
+    for (int i = 0; i < n; i++)
+        kube_send(t.client,
+                  &(struct kube_call){
+                      .verb = KUBE_LIST, .kind = KIND_POD, .ns = ns, .timeout_ms = timeout_ms},
+                  on_done, NULL);
+}
+
+/* Runs until the server has seen so many requests, and makes sure that these are all. */
+static void assert_asked(int n)
+{
+    struct timer *stop = timer_new(t.loop, (loop_fn)loop_stop, t.loop);
+
+    for (int quiet = 0; quiet < 2;) {
+        int seen = fake_requests(t.server);
+
+        timer_start(stop, 50);
+        loop_run(t.loop);
+        quiet = fake_requests(t.server) == seen && seen >= n ? quiet + 1 : 0;
+    }
+    timer_free(stop);
+    ck_assert_int_eq(fake_requests(t.server), n);
+}
+
+START_TEST(a_namespace_leaves_others_some_connections)
+{
+    t.serve = hang;
+    ask(70, "noisy", 60000);
+    assert_asked(32);
+    ask(20, "b", 60000);
+    assert_asked(32 + 16);
+    ask(1, "c", 60000);
+    ask(1, NULL, 60000);
+    assert_asked(32 + 16 + 2);
+    ck_assert_int_eq(t.done, 0);
+}
+END_TEST
+
+START_TEST(who_waits_comes_in_as_soon_as_there_is_room)
+{
+    t.serve = ok;
+    ask(100, "a", 60000);
+    while (t.done < 100)
+        loop_run(t.loop);
+    ck_assert_str_eq(t.err.text, "");
+    ck_assert_int_eq(fake_requests(t.server), 100);
+}
+END_TEST
+
+START_TEST(who_waits_has_a_deadline_too)
+{
+    t.serve = hang;
+    ask(100, "a", 50);
+    while (t.done < 100) {
+        loop_run(t.loop);
+        ck_assert_int_eq(t.err.code, ERR_TIMEOUT);
+    }
+    assert_error(&t.err, ERR_TIMEOUT, "list Pod a: not asked within 50 ms: as many calls of its");
+    ck_assert_int_eq(fake_requests(t.server), 32);
+}
+END_TEST
+
 START_TEST(no_api_server_is_unreachable)
 {
     fake_free(t.server);
@@ -502,6 +565,9 @@ void suite_kube_client(TCase *tc)
     T(a_log_is_text);
     T(a_401_is_retried_once_with_what_the_file_has_now);
     T(every_call_has_a_deadline);
+    T(a_namespace_leaves_others_some_connections);
+    T(who_waits_comes_in_as_soon_as_there_is_room);
+    T(who_waits_has_a_deadline_too);
     T(no_api_server_is_unreachable);
     T(dropped_calls_stay_silent);
     T(the_client_may_be_freed_in_a_callback);

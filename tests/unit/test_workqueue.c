@@ -29,7 +29,7 @@ static const char *drain(int64_t now)
     const char *key;
 
     *words = 0;
-    while ((key = workqueue_get(q, now))) {
+    while ((key = workqueue_get(q, now, SIZE_MAX))) {
         snprintf(words + strlen(words), sizeof(words) - strlen(words), "%s%s", *words ? " " : "",
                  key);
         workqueue_done(q, key, now);
@@ -39,16 +39,16 @@ static const char *drain(int64_t now)
 
 START_TEST(keys_are_deduplicated_and_come_in_order)
 {
-    ck_assert_int_eq(workqueue_next(q, 0), INT64_MAX);
-    ck_assert_ptr_null(workqueue_get(q, 0));
+    ck_assert_int_eq(workqueue_next(q, 0, SIZE_MAX), INT64_MAX);
+    ck_assert_ptr_null(workqueue_get(q, 0, SIZE_MAX));
     workqueue_add(q, "a", PRIORITY_NORMAL, 0);
     workqueue_add(q, "b", PRIORITY_NORMAL, 0);
     workqueue_add(q, "a", PRIORITY_NORMAL, 1);
     ck_assert_uint_eq(workqueue_depth(q), 2);
-    ck_assert_int_eq(workqueue_next(q, 7), 7);
+    ck_assert_int_eq(workqueue_next(q, 7, SIZE_MAX), 7);
     ck_assert_str_eq(drain(1), "a b");
     ck_assert_uint_eq(workqueue_depth(q), 0);
-    ck_assert_int_eq(workqueue_next(q, 7), INT64_MAX);
+    ck_assert_int_eq(workqueue_next(q, 7, SIZE_MAX), INT64_MAX);
 }
 END_TEST
 
@@ -66,10 +66,36 @@ START_TEST(high_priorities_go_first_and_only_rise)
 }
 END_TEST
 
+START_TEST(namespaces_take_turns)
+{
+    static const char *const keys[] = {"noisy/a", "noisy/b", "noisy/c", "b/x", "b/y", "c/z"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+        workqueue_add(q, keys[i], PRIORITY_NORMAL, 0);
+    workqueue_add(q, "noisy/urgent", PRIORITY_HIGH, 0);
+    ck_assert_str_eq(drain(0), "noisy/urgent noisy/a b/x c/z noisy/b b/y noisy/c");
+}
+END_TEST
+
+START_TEST(a_namespace_with_much_under_way_is_passed_over)
+{
+    workqueue_add(q, "slow/a", PRIORITY_NORMAL, 0);
+    workqueue_add(q, "slow/b", PRIORITY_HIGH, 0);
+    ck_assert_str_eq(workqueue_get(q, 0, 1), "slow/b");
+    ck_assert_ptr_null(workqueue_get(q, 0, 1));
+    ck_assert_int_eq(workqueue_next(q, 0, 1), INT64_MAX);
+    ck_assert_int_eq(workqueue_next(q, 0, 2), 0);
+    workqueue_add(q, "b/x", PRIORITY_LOW, 0);
+    ck_assert_str_eq(workqueue_get(q, 0, 1), "b/x");
+    workqueue_done(q, "slow/b", 0);
+    ck_assert_str_eq(workqueue_get(q, 0, 1), "slow/a");
+}
+END_TEST
+
 START_TEST(a_key_is_never_handed_out_twice)
 {
     workqueue_add(q, "a", PRIORITY_LOW, 0);
-    const char *a = workqueue_get(q, 0);
+    const char *a = workqueue_get(q, 0, SIZE_MAX);
     ck_assert_str_eq(a, "a");
     workqueue_add(q, "a", PRIORITY_LOW, 1);
     workqueue_add(q, "a", PRIORITY_HIGH, 1);
@@ -77,7 +103,7 @@ START_TEST(a_key_is_never_handed_out_twice)
     workqueue_add(q, "b", PRIORITY_NORMAL, 1);
     ck_assert_uint_eq(workqueue_depth(q), 1);
     ck_assert_str_eq(drain(1), "b");
-    ck_assert_int_eq(workqueue_next(q, 1), INT64_MAX);
+    ck_assert_int_eq(workqueue_next(q, 1, SIZE_MAX), INT64_MAX);
     ck_assert_str_eq(a, "a"); /* lives until done */
     workqueue_add(q, "b", PRIORITY_NORMAL, 2);
     workqueue_done(q, "a", 2);
@@ -93,13 +119,13 @@ START_TEST(times_are_kept_and_the_earliest_wins)
     workqueue_add_at(q, "c", 300);
     workqueue_add_at(q, "c", 70);
     ck_assert_uint_eq(workqueue_depth(q), 0);
-    ck_assert_int_eq(workqueue_next(q, 0), 50);
+    ck_assert_int_eq(workqueue_next(q, 0, SIZE_MAX), 50);
     ck_assert_str_eq(drain(49), "");
     ck_assert_str_eq(drain(50), "b");
-    ck_assert_int_eq(workqueue_next(q, 50), 70);
-    ck_assert_int_eq(workqueue_next(q, 80), 80);
+    ck_assert_int_eq(workqueue_next(q, 50, SIZE_MAX), 70);
+    ck_assert_int_eq(workqueue_next(q, 80, SIZE_MAX), 80);
     ck_assert_str_eq(drain(100), "c a");
-    ck_assert_int_eq(workqueue_next(q, 100), INT64_MAX);
+    ck_assert_int_eq(workqueue_next(q, 100, SIZE_MAX), INT64_MAX);
     ck_assert_str_eq(drain(1000), "");
 }
 END_TEST
@@ -109,7 +135,7 @@ START_TEST(another_reason_does_not_cancel_a_time)
     workqueue_add_at(q, "a", 100);
     workqueue_add(q, "a", PRIORITY_NORMAL, 0);
     ck_assert_str_eq(drain(0), "a");
-    ck_assert_int_eq(workqueue_next(q, 0), 100);
+    ck_assert_int_eq(workqueue_next(q, 0, SIZE_MAX), 100);
     ck_assert_str_eq(drain(100), "a");
     ck_assert_str_eq(drain(200), "");
     workqueue_add_at(q, "b", 300); /* due while it waits for another reason: once */
@@ -122,10 +148,10 @@ END_TEST
 START_TEST(a_time_that_comes_during_the_work_counts_afterwards)
 {
     workqueue_add(q, "a", PRIORITY_NORMAL, 0);
-    ck_assert_str_eq(workqueue_get(q, 0), "a");
+    ck_assert_str_eq(workqueue_get(q, 0, SIZE_MAX), "a");
     workqueue_add_at(q, "a", 10);
-    ck_assert_ptr_null(workqueue_get(q, 20));
-    ck_assert_int_eq(workqueue_next(q, 20), INT64_MAX);
+    ck_assert_ptr_null(workqueue_get(q, 20, SIZE_MAX));
+    ck_assert_int_eq(workqueue_next(q, 20, SIZE_MAX), INT64_MAX);
     workqueue_done(q, "a", 30);
     ck_assert_str_eq(drain(30), "a");
 }
@@ -139,7 +165,7 @@ START_TEST(failures_back_off_until_forgotten)
     for (unsigned i = 1; i < 40; i++) {
         workqueue_add_backoff(q, "a", 0, now);
         ck_assert_uint_eq(workqueue_failures(q, "a"), i);
-        ck_assert_int_eq(workqueue_next(q, now), now + expected);
+        ck_assert_int_eq(workqueue_next(q, now, SIZE_MAX), now + expected);
         ck_assert_str_eq(drain(now + expected - 1), "");
         ck_assert_str_eq(drain(now + expected), "a");
         now += expected;
@@ -149,7 +175,7 @@ START_TEST(failures_back_off_until_forgotten)
     workqueue_forget(q, "unknown");
     ck_assert_uint_eq(workqueue_failures(q, "a"), 0);
     workqueue_add_backoff(q, "a", 0, now);
-    ck_assert_int_eq(workqueue_next(q, now), now + 5);
+    ck_assert_int_eq(workqueue_next(q, now, SIZE_MAX), now + 5);
 }
 END_TEST
 
@@ -160,11 +186,11 @@ START_TEST(back_off_is_per_key_with_the_callers_limits)
     workqueue_add_backoff(q, "a", 0, 0);
     workqueue_add_backoff(q, "a", 0, 0); /* 200, but 100 is earlier */
     workqueue_add_backoff(q, "b", 0, 1);
-    ck_assert_int_eq(workqueue_next(q, 0), 100);
+    ck_assert_int_eq(workqueue_next(q, 0, SIZE_MAX), 100);
     ck_assert_str_eq(drain(100), "a");
     ck_assert_str_eq(drain(101), "b");
     workqueue_add_backoff(q, "a", 0, 1000);
-    ck_assert_int_eq(workqueue_next(q, 1000), 1350);
+    ck_assert_int_eq(workqueue_next(q, 1000, SIZE_MAX), 1350);
 }
 END_TEST
 
@@ -173,13 +199,13 @@ START_TEST(what_a_server_asked_for_counts_up_to_the_limit)
     workqueue_free(q);
     q = workqueue_new(&(struct workqueue_options){"t", 100, 5000});
     workqueue_add_backoff(q, "a", 3000, 0);
-    ck_assert_int_eq(workqueue_next(q, 0), 3000);
+    ck_assert_int_eq(workqueue_next(q, 0, SIZE_MAX), 3000);
     ck_assert_str_eq(drain(3000), "a");
     workqueue_add_backoff(q, "a", 50, 3000);
-    ck_assert_int_eq(workqueue_next(q, 3000), 3200);
+    ck_assert_int_eq(workqueue_next(q, 3000, SIZE_MAX), 3200);
     ck_assert_str_eq(drain(3200), "a");
     workqueue_add_backoff(q, "a", 3600000, 3200);
-    ck_assert_int_eq(workqueue_next(q, 3200), 8200);
+    ck_assert_int_eq(workqueue_next(q, 3200, SIZE_MAX), 8200);
 }
 END_TEST
 
@@ -203,14 +229,14 @@ START_TEST(removed_keys_are_gone)
     workqueue_remove(q, "unknown");
     ck_assert_uint_eq(workqueue_depth(q), 0);
     ck_assert_uint_eq(workqueue_failures(q, "a"), 0);
-    ck_assert_int_eq(workqueue_next(q, 0), INT64_MAX);
+    ck_assert_int_eq(workqueue_next(q, 0, SIZE_MAX), INT64_MAX);
 }
 END_TEST
 
 START_TEST(a_key_removed_while_worked_on_goes_at_done)
 {
     workqueue_add(q, "a", PRIORITY_HIGH, 0);
-    const char *a = workqueue_get(q, 0);
+    const char *a = workqueue_get(q, 0, SIZE_MAX);
     workqueue_add(q, "a", PRIORITY_HIGH, 0);
     workqueue_add_backoff(q, "a", 0, 0);
     workqueue_remove(q, "a");
@@ -219,13 +245,13 @@ START_TEST(a_key_removed_while_worked_on_goes_at_done)
     ck_assert_str_eq(drain(1000), "");
     /* made anew while the old one is still worked on */
     workqueue_add(q, "a", PRIORITY_HIGH, 0);
-    ck_assert_ptr_nonnull(workqueue_get(q, 0));
+    ck_assert_ptr_nonnull(workqueue_get(q, 0, SIZE_MAX));
     workqueue_remove(q, "a");
     workqueue_add(q, "a", PRIORITY_LOW, 0);
     workqueue_done(q, "a", 1);
     ck_assert_str_eq(drain(1), "a");
     workqueue_add(q, "a", PRIORITY_HIGH, 0);
-    ck_assert_ptr_nonnull(workqueue_get(q, 0));
+    ck_assert_ptr_nonnull(workqueue_get(q, 0, SIZE_MAX));
     workqueue_remove(q, "a");
     workqueue_add_at(q, "a", 50);
     workqueue_done(q, "a", 1);
@@ -236,7 +262,7 @@ END_TEST
 START_TEST(forgetting_while_worked_on_keeps_the_key)
 {
     workqueue_add(q, "a", PRIORITY_NORMAL, 0);
-    const char *a = workqueue_get(q, 0);
+    const char *a = workqueue_get(q, 0, SIZE_MAX);
     workqueue_forget(q, "a");
     ck_assert_str_eq(a, "a");
     workqueue_done(q, a, 1);
@@ -251,8 +277,8 @@ START_TEST(what_happens_is_measured)
     workqueue_add(q, "a", PRIORITY_NORMAL, 0);
     workqueue_add(q, "b", PRIORITY_NORMAL, 0);
     workqueue_add(q, "c", PRIORITY_NORMAL, 0);
-    workqueue_get(q, 2000);
-    workqueue_get(q, 3000);
+    workqueue_get(q, 2000, SIZE_MAX);
+    workqueue_get(q, 3000, SIZE_MAX);
     workqueue_add_backoff(q, "a", 0, 3000);
     workqueue_observe(q, 5000);
     workqueue_done(q, "a", 6000);
@@ -275,139 +301,198 @@ END_TEST
 /* ---- against a model that knows nothing of lists and heaps ---- */
 
 #define KEYS 12
+#define SPACES 3
 
-struct model {
+struct model_key {
     bool ready, working, again, gone;
     int priority, again_priority;
     long order; /* of getting ready */
     int64_t when;
-    unsigned failures;
 };
 
-static void model_ready(struct model *m, int p, long *clock)
+struct model {
+    struct model_key key[KEYS]; /* number i is of namespace i % SPACES */
+    long turn[PRIORITY_HIGH + 1][SPACES];
+    long clock;
+};
+
+static int model_waiting(const struct model *m, int p, int space)
 {
-    if (m->working) {
-        m->again_priority = m->again ? MAX(m->again_priority, p) : p;
-        m->again = true;
-        m->gone = false;
-    } else if (!m->ready || p > m->priority) {
-        m->ready = true;
-        m->priority = p;
-        m->order = ++*clock;
+    int n = 0;
+
+    for (int i = space; i < KEYS; i += SPACES)
+        n += m->key[i].ready && m->key[i].priority == p;
+    return n;
+}
+
+static void model_queue(struct model *m, int i, int p)
+{
+    m->key[i].ready = false;
+    if (!model_waiting(m, p, i % SPACES))
+        m->turn[p][i % SPACES] = ++m->clock;
+    m->key[i].ready = true;
+    m->key[i].priority = p;
+    m->key[i].order = ++m->clock;
+}
+
+static void model_ready(struct model *m, int i, int p)
+{
+    struct model_key *k = &m->key[i];
+
+    if (k->working) {
+        k->again_priority = k->again ? MAX(k->again_priority, p) : p;
+        k->again = true;
+        k->gone = false;
+    } else if (!k->ready || p > k->priority) {
+        model_queue(m, i, p);
     }
 }
 
-static int model_get(struct model *m, int64_t now, long *clock)
+static bool model_full(const struct model *m, int space, size_t most)
+{
+    size_t n = 0;
+
+    for (int i = space; i < KEYS; i += SPACES)
+        n += m->key[i].working;
+    return n >= most;
+}
+
+static bool model_before(const struct model *m, int a, int b)
+{
+    const struct model_key *x = &m->key[a], *y = &m->key[b];
+
+    if (x->priority != y->priority)
+        return x->priority > y->priority;
+    if (a % SPACES != b % SPACES)
+        return m->turn[x->priority][a % SPACES] < m->turn[x->priority][b % SPACES];
+    return x->order < y->order;
+}
+
+static int model_best(const struct model *m, size_t most)
 {
     int best = -1;
 
+    for (int i = 0; i < KEYS; i++)
+        if (m->key[i].ready && !model_full(m, i % SPACES, most) &&
+            (best < 0 || model_before(m, i, best)))
+            best = i;
+    return best;
+}
+
+static int model_get(struct model *m, int64_t now, size_t most)
+{
     for (;;) { /* due times in their order */
         int due = -1;
 
         for (int i = 0; i < KEYS; i++)
-            if (m[i].when <= now && (due < 0 || m[i].when < m[due].when))
+            if (m->key[i].when <= now && (due < 0 || m->key[i].when < m->key[due].when))
                 due = i;
         if (due < 0)
             break;
-        m[due].when = INT64_MAX;
-        model_ready(&m[due], PRIORITY_NORMAL, clock);
+        m->key[due].when = INT64_MAX;
+        model_ready(m, due, PRIORITY_NORMAL);
     }
-    for (int i = 0; i < KEYS; i++)
-        if (m[i].ready && (best < 0 || m[i].priority > m[best].priority ||
-                           (m[i].priority == m[best].priority && m[i].order < m[best].order)))
-            best = i;
+    int best = model_best(m, most);
+
     if (best >= 0) {
-        m[best].ready = false;
-        m[best].working = true;
+        int p = m->key[best].priority;
+
+        m->key[best].ready = false;
+        m->key[best].working = true;
+        if (model_waiting(m, p, best % SPACES))
+            m->turn[p][best % SPACES] = ++m->clock;
     }
     return best;
 }
 
-static void model_done(struct model *m, long *clock)
+static void model_done(struct model *m, int i)
 {
-    m->working = false;
-    if (m->gone)
-        *m = (struct model){.when = INT64_MAX};
-    else if (m->again) {
-        m->again = false;
-        m->ready = true;
-        m->priority = m->again_priority;
-        m->order = ++*clock;
+    struct model_key *k = &m->key[i];
+
+    k->working = false;
+    if (k->gone)
+        *k = (struct model_key){.when = INT64_MAX};
+    else if (k->again) {
+        k->again = false;
+        model_queue(m, i, k->again_priority);
     }
 }
 
-static int64_t model_next(const struct model *m, int64_t now)
+static int64_t model_next(const struct model *m, int64_t now, size_t most)
 {
-    int64_t next = INT64_MAX;
+    int64_t next = model_best(m, most) >= 0 ? now : INT64_MAX;
 
-    for (int i = 0; i < KEYS; i++) {
-        next = m[i].ready ? now : next;
-        next = MIN(next, m[i].when < now ? now : m[i].when);
-    }
+    for (int i = 0; i < KEYS; i++)
+        next = MIN(next, m->key[i].when < now ? now : m->key[i].when);
     return next;
+}
+
+static const char *model_name(int i)
+{
+    static char name[32];
+
+    snprintf(name, sizeof(name), "n%d/k%d", i % SPACES, i);
+    return name;
 }
 
 START_TEST(a_long_random_life_follows_the_model)
 {
-    struct model m[KEYS];
+    struct model m = {0};
     int64_t now = 0;
-    long clock = 0;
 
     srand(7);
     for (int i = 0; i < KEYS; i++)
-        m[i] = (struct model){.when = INT64_MAX};
+        m.key[i].when = INT64_MAX;
     for (int step = 0; step < 200000; step++) {
         int i = rand() % KEYS, p = rand() % 3;
-        char key[16];
+        size_t most = rand() % 3 ? SIZE_MAX : (size_t)(rand() % 3);
+        const char *key = model_name(i);
 
-        snprintf(key, sizeof(key), "k%d", i);
         now += rand() % 4;
         switch (rand() % 8) {
         case 0:
         case 1:
             workqueue_add(q, key, (enum workqueue_priority)p, now);
-            model_ready(&m[i], p, &clock);
+            model_ready(&m, i, p);
             break;
         case 2: {
             /* distinct times, so that the order of what is due together is defined */
             int64_t when = (now + rand() % 50) * 100000 + step % 100000;
 
             workqueue_add_at(q, key, when);
-            m[i].gone = false;
-            m[i].when = MIN(m[i].when, when);
+            m.key[i].gone = false;
+            m.key[i].when = MIN(m.key[i].when, when);
             break;
         }
         case 3:
             workqueue_forget(q, key);
-            m[i].failures = 0;
             break;
         case 4:
             if (rand() % 4)
                 break;
             workqueue_remove(q, key);
-            if (m[i].working)
-                m[i] = (struct model){.working = true, .gone = true, .when = INT64_MAX};
+            if (m.key[i].working)
+                m.key[i] = (struct model_key){.working = true, .gone = true, .when = INT64_MAX};
             else
-                m[i] = (struct model){.when = INT64_MAX};
+                m.key[i] = (struct model_key){.when = INT64_MAX};
             break;
         case 5:
-            if (m[i].working) {
+            if (m.key[i].working) {
                 workqueue_done(q, key, now);
-                model_done(&m[i], &clock);
+                model_done(&m, i);
             }
             break;
         default: {
-            int got = model_get(m, now * 100000, &clock);
-            const char *k = workqueue_get(q, now * 100000);
+            int got = model_get(&m, now * 100000, most);
+            const char *k = workqueue_get(q, now * 100000, most);
 
-            snprintf(key, sizeof(key), "k%d", got);
             if (got < 0)
                 ck_assert_ptr_null(k);
             else
-                ck_assert_str_eq(k, key);
+                ck_assert_str_eq(k, model_name(got));
         }
         }
-        ck_assert_int_eq(workqueue_next(q, now * 100000), model_next(m, now * 100000));
+        ck_assert_int_eq(workqueue_next(q, now * 100000, most), model_next(&m, now * 100000, most));
     }
 }
 END_TEST
@@ -424,12 +509,12 @@ START_TEST(thousands_of_keys_are_cheap)
     ck_assert_uint_eq(workqueue_depth(q), 20000);
     for (int round = 0; round < 2; round++)
         for (int i = 0; i < 20000; i++) {
-            const char *k = workqueue_get(q, round ? 100000 : 1);
+            const char *k = workqueue_get(q, round ? 100000 : 1, SIZE_MAX);
 
             ck_assert_ptr_nonnull(k);
             workqueue_done(q, k, 100000);
         }
-    ck_assert_int_eq(workqueue_next(q, 0), INT64_MAX);
+    ck_assert_int_eq(workqueue_next(q, 0, SIZE_MAX), INT64_MAX);
 }
 END_TEST
 
@@ -449,7 +534,7 @@ START_TEST(it_can_be_looked_at)
 
     workqueue_add_at(q, "later", 500);
     workqueue_add(q, "works", PRIORITY_NORMAL, 0);
-    ck_assert_str_eq(workqueue_get(q, 0), "works");
+    ck_assert_str_eq(workqueue_get(q, 0, SIZE_MAX), "works");
     workqueue_add(q, "works", PRIORITY_HIGH, 0);
     workqueue_add_backoff(q, "fails", 0, 0);
     workqueue_add(q, "low", PRIORITY_LOW, 0);
@@ -466,6 +551,8 @@ void suite_workqueue(TCase *tc)
     tcase_add_checked_fixture(tc, setup, teardown);
     T(keys_are_deduplicated_and_come_in_order);
     T(high_priorities_go_first_and_only_rise);
+    T(namespaces_take_turns);
+    T(a_namespace_with_much_under_way_is_passed_over);
     T(a_key_is_never_handed_out_twice);
     T(times_are_kept_and_the_earliest_wins);
     T(another_reason_does_not_cancel_a_time);

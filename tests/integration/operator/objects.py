@@ -184,3 +184,20 @@ def many_namespaces(run):
         run.kube.delete("flinkdep", ns, "demo")
     for ns in names:
         gone(run, "flinkdep", "demo", ns)
+
+
+@test("a namespace that may not be read holds up no other one, and is told; it is served when it may be")
+def unreadable_namespace(run):
+    mine, theirs = namespace(run), namespace(run, "-theirs")
+    run.plane.bound.add((run.account, theirs))  # it is not
+    op = operator(run, [mine, theirs], wait_ready=False)
+    session(run, ns=theirs, ready=False)
+    session(run, ns=mine)
+    status, text = op.get("/readyz?verbose")
+    check(status == 500 and theirs in text, f"/readyz: {status} {text}")
+    check(not run.kube.get("deployment", theirs, "demo"), "it works where it may not")
+    run.plane.account(run.account, [theirs])
+    cluster_ready(run, ns=theirs)
+    wait("the operator is ready", lambda: op.get("/readyz")[0] == 200, SOON)
+    for ns in (mine, theirs):
+        delete(run, "flinkdep", "demo", ns=ns)

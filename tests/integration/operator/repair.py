@@ -6,8 +6,8 @@ import time
 from lib.check import Failure, check, dig, equal, holds, wait
 from lib.manifests import application, job
 from lib.plane import SOON, named
-from lib.plane_scene import (cluster_ready, condition, delete, events_of, gone, job_ready, log_has_no, nothing_left, operator, pods,
-                             session, state, submit, versions, writes)
+from lib.plane_scene import (cluster_ready, condition, delete, events_of, gone, job_ready, log_has_no, namespace, nothing_left,
+                             operator, pods, session, state, submit, versions, writes)
 from lib.suite import test
 
 
@@ -351,3 +351,33 @@ def changed_while_away(run):
     check(first.state == "FINISHED" and first.snapshots[-1].savepoint, f"the first run: {vars(first)}")
     equal(second.path, first.snapshots[-1].path, "what the second run began with")
     delete(run, "flinkdep", "demo", seconds=40)
+
+
+@test("a namespace whose writes all take long (a webhook that does not answer) does not hold up another one", full=True)
+def slow_namespace(run):
+    slow, mine = namespace(run, "-slow"), namespace(run)
+    deaf = run.plane.netns.listen("127.0.0.1")  # connections are made, and nobody takes them
+    run.kube.apply(
+        {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration", "metadata": {"name": slow},
+         "webhooks": [{"name": "slow.example.com", "admissionReviewVersions": ["v1"], "sideEffects": "None", "timeoutSeconds": 8,
+                       "failurePolicy": "Fail", "clientConfig": {"url": f"https://127.0.0.1:{deaf.getsockname()[1]}/"},
+                       "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": slow}},
+                       "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"],
+                                  "resources": ["configmaps"]}]}]})
+    run.cleanup(deaf.close)
+    run.cleanup(lambda: run.kube.kubectl("delete", "--ignore-not-found", "validatingwebhookconfiguration", slow))
+    operator(run, [slow, mine])
+    for n in range(100):
+        session(run, f"slow-{n}", ns=slow, ready=False)
+    time.sleep(2)
+    began = time.time()
+    session(run, ns=mine)
+    run.note(f"Ready after {time.time() - began:.1f} s")
+    check(time.time() - began < 6, "it was held up")
+    wait("what holds up the others is told", lambda: [
+        n for n in range(100) if "webhook" in condition(run.kube.get("flinkdep", slow, f"slow-{n}")).get("message", "")], 60)
+    run.kube.kubectl("delete", "validatingwebhookconfiguration", slow)
+    for n in range(100):
+        run.kube.delete("flinkdep", slow, f"slow-{n}")
+    for n in range(100):
+        gone(run, "flinkdep", f"slow-{n}", slow, 60)

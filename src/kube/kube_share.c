@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kube_share.h"
+
+#include <stdlib.h>
+
+#include "flinkop/mem.h"
+
+struct kube_share_ns {
+    size_t taken, guests; /* those that have a place; and with those that wait */
+    char name[];
+};
+
+void kube_share_init(struct kube_share *s, size_t most)
+{
+    *s = (struct kube_share){.most = most};
+    s->last = &s->first;
+}
+
+void kube_share_release(struct kube_share *s)
+{
+    BUG_ON(s->namespaces.count);
+    strmap_release(&s->namespaces);
+}
+
+void kube_share_close(struct kube_share *s)
+{
+    s->most = 0;
+}
+
+static bool may_enter(const struct kube_share *s, const struct kube_share_ns *ns)
+{
+    return s->taken < s->most && (s->taken < s->most / 2 || ns->taken < s->most / 4);
+}
+
+static struct kube_share_ns *share_of(struct kube_share *s, const char *name)
+{
+    struct kube_share_ns *ns = strmap_get(&s->namespaces, name);
+
+    if (ns)
+        return ns;
+    ns = xcalloc(1, sizeof(*ns) + strlen(name) + 1);
+    strcpy(ns->name, name);
+    strmap_put(&s->namespaces, name, ns);
+    return ns;
+}
+
+static void line_remove(struct kube_share *s, struct kube_share_guest *g)
+{
+    *g->link = g->next;
+    *(g->next ? &g->next->link : &s->last) = g->link;
+    g->link = NULL;
+}
+
+static void take(struct kube_share *s, struct kube_share_guest *g)
+{
+    s->taken++;
+    g->ns->taken++;
+}
+
+bool kube_share_ask(struct kube_share *s, struct kube_share_guest *g, const char *ns)
+{
+    g->ns = share_of(s, ns);
+    g->ns->guests++;
+    if (may_enter(s, g->ns)) {
+        take(s, g);
+        return true;
+    }
+    g->next = NULL;
+    g->link = s->last;
+    *s->last = g;
+    s->last = &g->next;
+    return false;
+}
+
+static void let_in(struct kube_share *s)
+{
+    for (struct kube_share_guest *g = s->first, *next; g && s->taken < s->most; g = next) {
+        next = g->next;
+        if (!may_enter(s, g->ns))
+            continue;
+        line_remove(s, g);
+        take(s, g);
+        g->enter(g->arg);
+    }
+}
+
+void kube_share_leave(struct kube_share *s, struct kube_share_guest *g)
+{
+    struct kube_share_ns *ns = g->ns;
+    bool waited = g->link != NULL;
+
+    if (!ns)
+        return;
+    g->ns = NULL;
+    if (waited) {
+        line_remove(s, g);
+    } else {
+        s->taken--;
+        ns->taken--;
+    }
+    if (!--ns->guests) {
+        strmap_remove(&s->namespaces, ns->name);
+        free(ns);
+    }
+    if (!waited)
+        let_in(s);
+}
