@@ -50,8 +50,8 @@ struct job_snapshots {
 void job_snapshots(struct job_snapshots *s);
 /** Takes away what its history is not to keep any more; only after the job was found. */
 void job_snapshots_tidy(struct job_snapshots *s); /* job_history.c */
-/** The options of a job as far as they are about this are resources (snapshot.resource.enabled),
- * and their kind is there. */
+/** Snapshots of a job with these options are resources (snapshot.resource.enabled), and the API
+ * server has their kind. */
 bool snapshots_are_resources(const struct conf *conf, const struct snapshot_list *list);
 /** A spec with these nonces (ABSENT: none) as its own. */
 jv spec_with_nonces(struct arena *a, jv spec, jv nonces);
@@ -60,8 +60,8 @@ jv job_registers(struct arena *a, jv status, const char *cr_name, const char *pa
                  const char *format, int64_t taken_ms);
 
 #define SNAPSHOT_UNDER_WAY "waiting for a savepoint of the job that is being taken"
-/** A savepoint or checkpoint that was asked for without a resource is under way, and a change of
- * the job waits for it. status: status.jobStatus */
+/** A savepoint that was asked for without a resource is under way, and a change of the job waits
+ * for it. status: status.jobStatus */
 bool job_snapshot_under_way(jv status, const struct conf *conf);
 
 /* ---- what its files share ---- */

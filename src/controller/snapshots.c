@@ -87,9 +87,11 @@ struct snapshot_list snapshots_of(struct arena *a, const struct controller *c, e
 {
     size_t n = 0;
     const char *why;
+    const struct store *all = c->stores[KIND_FLINKSTATESNAPSHOT];
     const struct stored *const *list =
-        store_by_index(c->stores[KIND_FLINKSTATESNAPSHOT],
-                       arena_printf(a, "%s/%s", kube_resource(kind)->kind, key), &n);
+        store_count(all)
+            ? store_by_index(all, arena_printf(a, "%s/%s", kube_resource(kind)->kind, key), &n)
+            : NULL;
     const struct obs_snapshot **items = arena_new_array(a, const struct obs_snapshot *, n + 1);
 
     for (size_t i = 0; i < n; i++)

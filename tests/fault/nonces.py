@@ -6,7 +6,7 @@ from lib.suite import test
 SNAPSHOT = {"create flinkstatesnapshots": 1, "patch flinkstatesnapshots": 2, "patch flinkstatesnapshots/status": 2}
 CALLS = {"application, nonce": {"patch flinkdeployments/status": 2, **SNAPSHOT},
          "session job, nonce": {"patch flinksessionjobs/status": 2, **SNAPSHOT}}
-FLINK_CALLS = {"POST /jobs/*/savepoints": 1, "GET /jobs/*/savepoints/*": 2, "GET /jobs/overview": 1}
+FLINK_CALLS = {"POST /jobs/*/savepoints": 1, "GET /jobs/*/savepoints/*": 1, "GET /jobs/overview": 2}
 
 
 @test("a savepoint for a nonce, each call to the API server × each fault: one, and the job runs on", full=True, timeout=1800)
