@@ -20,6 +20,9 @@ struct error;
     X(POD,             "Pod",               "v1",                           "pods")                 \
     X(SERVICE,         "Service",           "v1",                           "services")             \
     X(CONFIGMAP,       "ConfigMap",         "v1",                           "configmaps")           \
+    /* Those that pods refer to, whoever made them: another view than of our own ConfigMaps. */ \
+    X(SECRET,          "Secret",            "v1",                           "secrets")              \
+    X(ANY_CONFIGMAP,   "ConfigMap",         "v1",                           "configmaps")           \
     X(INGRESS,         "Ingress",           "networking.k8s.io/v1",         "ingresses")            \
     X(ROUTE,           "Route",             "route.openshift.io/v1",        "routes")               \
     X(NETWORKPOLICY,   "NetworkPolicy",     "networking.k8s.io/v1",         "networkpolicies")      \

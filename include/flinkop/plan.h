@@ -18,6 +18,7 @@
 #include "flinkop/jv.h"
 #include "flinkop/kube_resource.h"
 #include "flinkop/observed.h"
+#include "flinkop/references.h"
 
 struct arena;
 struct flink_defaults;
@@ -219,6 +220,13 @@ struct ha_notes {
     bool lost;         /* not what the next run is to go on from */
 };
 
+/* Notes about Secrets and ConfigMaps that have changed. */
+struct reference_notes {
+    const char *changed; /* these have, in words; NULL: none */
+    int64_t since;       /* monotonic ms */
+    int64_t restarted;   /* the last restart because of some, -1: none */
+};
+
 /* Notes kept in memory from pass to pass; losing them does no harm. */
 struct cluster_memory {
     struct alloc_memory alloc;
@@ -246,6 +254,7 @@ struct cluster_memory {
     int64_t job_ended;       /* by Flink's clock, epoch ms; -1: not known */
     struct rescale_notes rescale;
     struct checkpoint_notes checkpoints;
+    struct reference_notes references;
 };
 struct cluster_memory cluster_memory_initial(void);
 /** A copy with everything it points to in this arena. */
@@ -260,6 +269,15 @@ struct exposure_view {
     const struct obs_exposure *object; /* if it has: the object of that name, NULL: there is none */
 };
 
+/* What is known of the Secrets and ConfigMaps of its namespace, by kind as in reference_kinds. */
+struct reference_view {
+    enum kind_served served[REFERENCE_KINDS]; /* SERVED_YES: all of them are known */
+    const char *error[REFERENCE_KINDS];       /* why they are not, if it is for a reason */
+    /** That one, NULL: there is none. */
+    const struct obs_reference *(*get)(void *arg, enum kube_kind kind, const char *name);
+    void *arg;
+};
+
 struct cluster_snapshot {
     jv cr;
     const struct flink_defaults *defaults;
@@ -267,6 +285,7 @@ struct cluster_snapshot {
     const struct obs_deployment *tm_deployment; /* the TaskManagers' in mode standalone */
     const struct obs_meta *configmap, *internal_service, *rest_service;
     struct exposure_view exposure[EXPOSURE_COUNT];
+    struct reference_view references;
     const char *fresh_job_id; /* 32 random hex digits for the case that one is needed */
     const char *operator_ns;  /* where the operator's own pod runs, NULL: not known */
     const struct obs_pod *const *jm_pods;
@@ -308,8 +327,9 @@ struct plan {
 
     /* FlinkDeployment only */
     enum probe_pace pace;
-    bool adaptive;  /* its jobs have resource requirements to be asked for */
-    unsigned kinds; /* 1U << kind: optional kinds that it needs to be looked at */
+    bool adaptive;          /* its jobs have resource requirements to be asked for */
+    unsigned kinds;         /* 1U << kind: optional kinds that it needs to be looked at */
+    const char *references; /* what its pods refer to, as references_text() gives it */
     int rest_port;
     bool undecided;            /* whether it is ready is about to be found out */
     bool ready;                /* FlinkSessionJobs can be submitted */

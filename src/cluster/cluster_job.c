@@ -311,6 +311,7 @@ void look_after_job(struct cluster_pass *p)
     look_after_end(p);
     look_after_health(p);
     look_after_rollback(p);
+    look_after_references(p);
     if (jv_present(p->pending)) {
         struct leavings left;
 

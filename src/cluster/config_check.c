@@ -33,6 +33,7 @@ enum form {
 static const char *const pull_policies[] = {"IfNotPresent", "Always", "Never", NULL};
 static const char *const service_types[] = {"ClusterIP", "NodePort", "LoadBalancer",
                                             "Headless_ClusterIP", NULL};
+static const char *const reference_policies[] = {"report", "restart", "ignore", NULL};
 
 static const struct row {
     const char *key;
@@ -62,6 +63,7 @@ static const struct row {
     {"kubernetes.flink.log.dir", FORM_PATH},
     {"slot.request.timeout", FORM_DURATION},
     {FLINK_OVERRIDES_KEY, FORM_VERTICES},
+    {REFERENCES_KEY, FORM_CHOICE, reference_policies},
 };
 
 /* A problem of a key; texts of errors begin with it themselves. */

@@ -15,6 +15,7 @@ KINDS = {
     "pod": ("api/v1", "pods"),
     "service": ("api/v1", "services"),
     "configmap": ("api/v1", "configmaps"),
+    "secret": ("api/v1", "secrets"),
     "event": ("api/v1", "events"),
     "resourcequota": ("api/v1", "resourcequotas"),
     "node": ("api/v1", "nodes"),
