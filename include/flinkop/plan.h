@@ -40,12 +40,13 @@ enum action_type {
     ACT_CANCEL_JOB, /* that it has ended already is a success */
     ACT_JOB_ERROR,  /* read why a job failed */
     ACT_STOP_JOB,   /* stop a job with a savepoint */
-    ACT_FIND_SAVEPOINT, /* how that savepoint is */
-    ACT_READ_STATE,     /* where the last state of a job is */
-    ACT_READ_HA,        /* what Flink's high availability keeps of a cluster */
-    ACT_READ_HEALTH,    /* how a job does by its own metrics */
-    ACT_RESCALE_JOB,    /* give vertices of a running job another parallelism, if they have not */
-    ACT_TAKE_SAVEPOINT, /* of a job that runs on */
+    ACT_FIND_SAVEPOINT,  /* how that savepoint is */
+    ACT_READ_STATE,      /* where the last state of a job is */
+    ACT_READ_HA,         /* what Flink's high availability keeps of a cluster */
+    ACT_READ_HEALTH,     /* how a job does by its own metrics */
+    ACT_READ_EXCEPTIONS, /* what has thrown a job back */
+    ACT_RESCALE_JOB,     /* give vertices of a running job another parallelism, if they have not */
+    ACT_TAKE_SAVEPOINT,  /* of a job that runs on */
     ACT_TAKE_CHECKPOINT,
     ACT_FIND_CHECKPOINT, /* how that checkpoint is, and where */
     ACT_DISPOSE,         /* have the files of a savepoint deleted */
@@ -83,7 +84,7 @@ struct action {
     enum kube_kind kind; /* of the object acted on */
     const char *ns, *name, *uid;
     const char *version; /* ACT_DELETE: only while it is as it was seen; NULL: in any case */
-    jv body;             /* ACT_RESCALE_JOB: {"<vertex>": parallelism} */
+    jv body;    /* ACT_RESCALE_JOB: {"<vertex>": parallelism}; ACT_READ_EXCEPTIONS: {"limit": n} */
     bool fresh; /* ACT_APPLY: as far as we know there is none; one of somebody else is left alone */
     const char *propagation;
     /* ACT_EVENT */
@@ -110,7 +111,8 @@ struct outcome {
     bool done; /* ACT_FIND_CHECKPOINT, ACT_FIND_DISPOSAL: it is over, and has worked */
     /* ACT_JOB_ERROR: the cause, NULL: Flink tells none (yet); ACT_SUBMIT_JOB: the jar id;
      * ACT_FIND_SAVEPOINT, ACT_FIND_CHECKPOINT, ACT_READ_STATE: the path, NULL: none yet, or none
-     * outside of the JobManager; ACT_DISPOSE: the id of the disposal. */
+     * outside of the JobManager; ACT_DISPOSE: the id of the disposal; ACT_READ_EXCEPTIONS: JSON,
+     * [{ms, text, stack, task, taskManager}], the newest first. */
     const char *text;
     /* ACT_READ_STATE: when that was triggered, the newest checkpoint, and the newest that is still
      * in progress (epoch ms, -1: there is none); a savepoint is no checkpoint */
@@ -168,6 +170,18 @@ struct rescale_notes {
     bool given_up;    /* it takes a new run */
 };
 struct rescale_notes rescale_notes_copy(struct arena *a, const struct rescale_notes *m);
+
+/* Notes about what has thrown a job back. */
+struct exception_notes {
+    const char *job_id; /* of that one */
+    int64_t changed;    /* when its tasks had changed last, by Flink's clock; -1 */
+    int finished;       /* tasks then */
+    bool whole;         /* all of it ran then */
+    int64_t due, asked; /* monotonic ms when Flink is to be asked, and was; -1 */
+    int tries;          /* that are left */
+};
+struct exception_notes exception_notes_initial(void);
+struct exception_notes exception_notes_copy(struct arena *a, const struct exception_notes *m);
 
 /* Notes about how the job of an application does. */
 struct health_notes {
@@ -254,6 +268,7 @@ struct cluster_memory {
     int64_t job_ended;       /* by Flink's clock, epoch ms; -1: not known */
     struct rescale_notes rescale;
     struct checkpoint_notes checkpoints;
+    struct exception_notes exceptions;
     struct reference_notes references;
 };
 struct cluster_memory cluster_memory_initial(void);
@@ -363,6 +378,7 @@ struct job_memory {
     struct restart_notes restart;
     struct rescale_notes rescale;
     struct checkpoint_notes checkpoints;
+    struct exception_notes exceptions;
     const char *lost_id; /* job id that the JobManager no longer knows… */
     int64_t lost_since;  /* …since, -1 */
     struct obs_cause

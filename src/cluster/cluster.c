@@ -32,6 +32,7 @@ struct cluster_memory cluster_memory_initial(void)
         .end = stop_memory_initial(),
         .health = health_notes_initial(),
         .checkpoints = checkpoint_notes_initial(),
+        .exceptions = exception_notes_initial(),
         .ha = {.asked = -1, .told = -1},
         .references = {.restarted = -1},
     };
@@ -59,6 +60,7 @@ struct cluster_memory cluster_memory_copy(struct arena *a, const struct cluster_
     copy.health = health_notes_copy(a, &m->health);
     copy.rescale = rescale_notes_copy(a, &m->rescale);
     copy.checkpoints = checkpoint_notes_copy(a, &m->checkpoints);
+    copy.exceptions = exception_notes_copy(a, &m->exceptions);
     copy.references.changed = m->references.changed ? arena_strdup(a, m->references.changed) : NULL;
     copy.ha.asker = m->ha.asker ? arena_strdup(a, m->ha.asker) : NULL;
     copy.spec_hash = m->spec_hash ? arena_strdup(a, m->spec_hash) : NULL;

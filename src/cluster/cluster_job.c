@@ -18,6 +18,7 @@
 #include "flinkop/arena.h"
 #include "flinkop/str.h"
 #include "job_end.h"
+#include "job_exceptions.h"
 #include "job_words.h"
 #include "status.h"
 
@@ -297,6 +298,25 @@ static void record_pending(struct cluster_pass *p, struct leavings left)
     p->jm = JM_DEPLOYING;
 }
 
+static jv look_for_exceptions(struct cluster_pass *p, jv status)
+{
+    return job_tell_exceptions(&(struct exceptions_look){
+        .plan = &p->plan,
+        .kind = KIND_FLINKDEPLOYMENT,
+        .cr = p->cr,
+        .cluster = p->meta.name,
+        .job_id = p->job_id,
+        .job = p->job,
+        .reachable = p->s->flink->reachable,
+        .status = status,
+        .defaults = p->s->defaults,
+        .outcomes = p->s->outcomes,
+        .n_outcomes = p->s->n_outcomes,
+        .now = p->s->now,
+        .memory = &p->plan.memory.exceptions,
+    });
+}
+
 void look_after_job(struct cluster_pass *p)
 {
     look_at_job(p);
@@ -304,7 +324,8 @@ void look_after_job(struct cluster_pass *p)
         return;
     struct job_stop job = application_stop(p, UPGRADE_LAST_STATE);
 
-    p->status = jv_set(p->a, p->status, "jobStatus", job_told_checkpoint(&job));
+    job.status = job_told_checkpoint(&job);
+    p->status = jv_set(p->a, p->status, "jobStatus", look_for_exceptions(p, job.status));
     if (p->unchanged && job_state_terminal(p->job_state) &&
         !job_stop_begun(jv_get(p->status, "jobStatus"), &p->plan.memory.stop, p->job_state))
         p->pending = ABSENT; /* it has ended as what is recorded */

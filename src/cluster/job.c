@@ -15,6 +15,7 @@
 #include "flinkop/flink_version.h"
 #include "flinkop/str.h"
 #include "job_end.h"
+#include "job_exceptions.h"
 #include "job_internal.h"
 #include "job_stop.h"
 #include "job_words.h"
@@ -32,7 +33,8 @@ struct job_memory job_memory_initial(void)
                                .lost_since = -1,
                                .stop = stop_memory_initial(),
                                .end = stop_memory_initial(),
-                               .checkpoints = checkpoint_notes_initial()};
+                               .checkpoints = checkpoint_notes_initial(),
+                               .exceptions = exception_notes_initial()};
 }
 
 struct job_memory job_memory_copy(struct arena *a, const struct job_memory *m)
@@ -49,6 +51,7 @@ struct job_memory job_memory_copy(struct arena *a, const struct job_memory *m)
     copy.end = stop_memory_copy(a, &m->end);
     copy.rescale = rescale_notes_copy(a, &m->rescale);
     copy.checkpoints = checkpoint_notes_copy(a, &m->checkpoints);
+    copy.exceptions = exception_notes_copy(a, &m->exceptions);
     copy.refused = obs_cause_copy(a, m->refused);
     return copy;
 }
@@ -482,11 +485,31 @@ static bool runs_again(struct job_pass *p)
     return (m->counted || told) && job_restart_due(m, &p->out.plan, p->job, p->s->now, p->s->wall);
 }
 
+static jv look_for_exceptions(struct job_pass *p, jv status)
+{
+    return job_tell_exceptions(&(struct exceptions_look){
+        .plan = &p->out.plan,
+        .kind = KIND_FLINKSESSIONJOB,
+        .cr = p->cr,
+        .cluster = p->wanted.deployment_name,
+        .job_id = p->job_id,
+        .job = p->job,
+        .reachable = p->s->flink->reachable,
+        .status = status,
+        .defaults = p->s->defaults,
+        .outcomes = p->s->outcomes,
+        .n_outcomes = p->s->n_outcomes,
+        .now = p->s->now,
+        .memory = &p->out.memory.exceptions,
+    });
+}
+
 static void follow(struct job_pass *p)
 {
     struct job_stop job = stop_of(p);
 
-    p->status = jv_set(p->a, p->status, "jobStatus", job_told_checkpoint(&job));
+    job.status = job_told_checkpoint(&job);
+    p->status = jv_set(p->a, p->status, "jobStatus", look_for_exceptions(p, job.status));
     bool ended = job_state_terminal(p->state), was_suspended = recorded_suspended(p);
     const char *restore = recorded_restore(p);
 
