@@ -15,7 +15,6 @@
 #include "flinkop/flink_version.h"
 #include "flinkop/str.h"
 #include "job_end.h"
-#include "job_exceptions.h"
 #include "job_internal.h"
 #include "job_stop.h"
 #include "job_words.h"
@@ -485,31 +484,12 @@ static bool runs_again(struct job_pass *p)
     return (m->counted || told) && job_restart_due(m, &p->out.plan, p->job, p->s->now, p->s->wall);
 }
 
-static jv look_for_exceptions(struct job_pass *p, jv status)
-{
-    return job_tell_exceptions(&(struct exceptions_look){
-        .plan = &p->out.plan,
-        .kind = KIND_FLINKSESSIONJOB,
-        .cr = p->cr,
-        .cluster = p->wanted.deployment_name,
-        .job_id = p->job_id,
-        .job = p->job,
-        .reachable = p->s->flink->reachable,
-        .status = status,
-        .defaults = p->s->defaults,
-        .outcomes = p->s->outcomes,
-        .n_outcomes = p->s->n_outcomes,
-        .now = p->s->now,
-        .memory = &p->out.memory.exceptions,
-    });
-}
-
 static void follow(struct job_pass *p)
 {
     struct job_stop job = stop_of(p);
 
     job.status = job_told_checkpoint(&job);
-    p->status = jv_set(p->a, p->status, "jobStatus", look_for_exceptions(p, job.status));
+    p->status = jv_set(p->a, p->status, "jobStatus", job_exceptions(p, job.status));
     bool ended = job_state_terminal(p->state), was_suspended = recorded_suspended(p);
     const char *restore = recorded_restore(p);
 
@@ -565,7 +545,7 @@ struct job_plan reconcile_session_job(struct arena *a, const struct job_snapshot
     } else if (p.invalid && !jv_present(p.recorded)) {
         p.progress = NULL;
     } else if (!has_finalizer(p.cr, FINALIZER_JOB)) {
-        plan_finalizer(&p.out.plan, KIND_FLINKSESSIONJOB, p.cr, FINALIZER_JOB, true);
+        take_on_job(&p);
         if (!p.out.memory.refused.reason)
             return p.out; /* the status needs the resourceVersion that this gives */
         p.trouble = p.out.memory.refused;

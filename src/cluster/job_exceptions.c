@@ -14,6 +14,7 @@
 #include "flinkop/json.h"
 #include "flinkop/str.h"
 #include "flinkop/strbuf.h"
+#include "job_internal.h"
 #include "status.h"
 
 #define TOLD_UNTIL "exceptionTime" /* in status.jobStatus */
@@ -196,4 +197,23 @@ jv job_tell_exceptions(const struct exceptions_look *l)
     }
     ask(l, limit);
     return status;
+}
+
+jv job_exceptions(struct job_pass *p, jv status)
+{
+    return job_tell_exceptions(&(struct exceptions_look){
+        .plan = &p->out.plan,
+        .kind = KIND_FLINKSESSIONJOB,
+        .cr = p->cr,
+        .cluster = p->wanted.deployment_name,
+        .job_id = p->job_id,
+        .job = p->job,
+        .reachable = p->s->flink->reachable,
+        .status = status,
+        .defaults = p->s->defaults,
+        .outcomes = p->s->outcomes,
+        .n_outcomes = p->s->n_outcomes,
+        .now = p->s->now,
+        .memory = &p->out.memory.exceptions,
+    });
 }
