@@ -511,6 +511,9 @@ static void follow(struct job_pass *p)
     if (!ends)
         goes_on(p, &job);
     p->progress = NULL;
+    /* What a JobManager that is silent said last is not known to be true any more. */
+    if (!ends && p->job && !ended && !p->s->flink->reachable && !p->s->cluster_undecided)
+        (void)cluster_ready(p);
     if (was_suspended && p->stateless && !recorded_stateless(p))
         restore = NULL; /* its state is not wanted any more */
     if (p->suspend) {
