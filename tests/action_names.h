@@ -21,6 +21,7 @@ static const char *const action_names[] = {
     [ACT_FIND_SAVEPOINT] = "find-savepoint",
     [ACT_READ_STATE] = "read-state",
     [ACT_READ_HEALTH] = "read-health",
+    [ACT_READ_EXCEPTIONS] = "read-exceptions",
     [ACT_READ_HA] = "read-ha",
     [ACT_LOOK_UP] = "look-up",
     [ACT_RESCALE_JOB] = "rescale-job",

@@ -75,6 +75,7 @@ struct cluster_config {
 #define ROLLBACK_KEY "kubernetes.operator.deployment.rollback.enabled"
 #define RESTART_KEY "kubernetes.operator.job.restart.failed"
 #define SHUTDOWN_KEY "kubernetes.operator.jm-deployment.shutdown-ttl"
+#define REFERENCES_KEY "kubernetes.operator.references.on-change"
 #define HA_TYPE_KEY "high-availability.type"
 #define SAVEPOINT_DIR_KEY "execution.checkpointing.savepoint-dir"
 #define CHECKPOINT_AGE_KEY "kubernetes.operator.job.upgrade.last-state.max.allowed.checkpoint.age"

@@ -15,6 +15,8 @@
 #define LABEL_TYPE "type"
 #define LABEL_APP "app"
 #define LABEL_COMPONENT "component"
+/* Of a FlinkSessionJob: the name of its cluster. */
+#define LABEL_TARGET_SESSION "target.session"
 #define TYPE_NATIVE "flink-native-kubernetes"
 #define TYPE_STANDALONE "flink-standalone-kubernetes"
 #define TYPE_OPERATOR "flink-operator-kubernetes"

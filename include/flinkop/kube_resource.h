@@ -20,6 +20,10 @@ struct error;
     X(POD,             "Pod",               "v1",                           "pods")                 \
     X(SERVICE,         "Service",           "v1",                           "services")             \
     X(CONFIGMAP,       "ConfigMap",         "v1",                           "configmaps")           \
+    /* Those that pods refer to, whoever made them: another view than of our own ConfigMaps.           \
+     * (Of Secrets also that of the webhook's certificate, read by its name.) */                       \
+    X(SECRET,          "Secret",            "v1",                           "secrets")              \
+    X(ANY_CONFIGMAP,   "ConfigMap",         "v1",                           "configmaps")           \
     X(INGRESS,         "Ingress",           "networking.k8s.io/v1",         "ingresses")            \
     X(ROUTE,           "Route",             "route.openshift.io/v1",        "routes")               \
     X(NETWORKPOLICY,   "NetworkPolicy",     "networking.k8s.io/v1",         "networkpolicies")      \
@@ -27,7 +31,6 @@ struct error;
     X(LEASE,           "Lease",             "coordination.k8s.io/v1",       "leases")               \
     X(TOKENREVIEW,     "TokenReview",       "authentication.k8s.io/v1",     "tokenreviews")         \
     X(SUBJECTACCESSREVIEW, "SubjectAccessReview", "authorization.k8s.io/v1", "subjectaccessreviews") \
-    X(SECRET,          "Secret",            "v1",                           "secrets")              \
     X(WEBHOOKS,        "ValidatingWebhookConfiguration", "admissionregistration.k8s.io/v1",         \
                        "validatingwebhookconfigurations")
 /* clang-format on */

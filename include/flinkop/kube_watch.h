@@ -37,6 +37,7 @@ struct kube_watch_spec {
     enum kube_kind kind;
     const char *ns;             /* NULL: all namespaces */
     const char *label_selector; /* NULL: all */
+    const char *field_selector; /* NULL: all */
     bool metadata_only;         /* ask for PartialObjectMetadata */
     int page_size;              /* 0: 500 */
     /* For tests: back-off, Retry-After and the stall limit are multiplied by this; 0: 1. */

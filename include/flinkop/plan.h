@@ -18,6 +18,7 @@
 #include "flinkop/jv.h"
 #include "flinkop/kube_resource.h"
 #include "flinkop/observed.h"
+#include "flinkop/references.h"
 
 struct arena;
 struct flink_defaults;
@@ -40,12 +41,13 @@ enum action_type {
     ACT_CANCEL_JOB, /* that it has ended already is a success */
     ACT_JOB_ERROR,  /* read why a job failed */
     ACT_STOP_JOB,   /* stop a job with a savepoint */
-    ACT_FIND_SAVEPOINT, /* how that savepoint is */
-    ACT_READ_STATE,     /* where the last state of a job is */
-    ACT_READ_HA,        /* what Flink's high availability keeps of a cluster */
-    ACT_READ_HEALTH,    /* how a job does by its own metrics */
-    ACT_RESCALE_JOB,    /* give vertices of a running job another parallelism, if they have not */
-    ACT_TAKE_SAVEPOINT, /* of a job that runs on */
+    ACT_FIND_SAVEPOINT,  /* how that savepoint is */
+    ACT_READ_STATE,      /* where the last state of a job is */
+    ACT_READ_HA,         /* what Flink's high availability keeps of a cluster */
+    ACT_READ_HEALTH,     /* how a job does by its own metrics */
+    ACT_READ_EXCEPTIONS, /* what has thrown a job back */
+    ACT_RESCALE_JOB,     /* give vertices of a running job another parallelism, if they have not */
+    ACT_TAKE_SAVEPOINT,  /* of a job that runs on */
     ACT_TAKE_CHECKPOINT,
     ACT_FIND_CHECKPOINT, /* how that checkpoint is, and where */
     ACT_DISPOSE,         /* have the files of a savepoint deleted */
@@ -83,7 +85,7 @@ struct action {
     enum kube_kind kind; /* of the object acted on */
     const char *ns, *name, *uid;
     const char *version; /* ACT_DELETE: only while it is as it was seen; NULL: in any case */
-    jv body;             /* ACT_RESCALE_JOB: {"<vertex>": parallelism} */
+    jv body;    /* ACT_RESCALE_JOB: {"<vertex>": parallelism}; ACT_READ_EXCEPTIONS: {"limit": n} */
     bool fresh; /* ACT_APPLY: as far as we know there is none; one of somebody else is left alone */
     const char *propagation;
     /* ACT_EVENT */
@@ -112,7 +114,8 @@ struct outcome {
     bool done; /* ACT_FIND_CHECKPOINT, ACT_FIND_DISPOSAL: it is over, and has worked */
     /* ACT_JOB_ERROR: the cause, NULL: Flink tells none (yet); ACT_SUBMIT_JOB: the jar id;
      * ACT_FIND_SAVEPOINT, ACT_FIND_CHECKPOINT, ACT_READ_STATE: the path, NULL: none yet, or none
-     * outside of the JobManager; ACT_DISPOSE: the id of the disposal. */
+     * outside of the JobManager; ACT_DISPOSE: the id of the disposal; ACT_READ_EXCEPTIONS: JSON,
+     * [{ms, text, stack, task, taskManager}], the newest first. */
     const char *text;
     /* ACT_READ_STATE: when that was triggered, the newest checkpoint, and the newest that is still
      * in progress (epoch ms, -1: there is none); a savepoint is no checkpoint */
@@ -170,6 +173,18 @@ struct rescale_notes {
     bool given_up;    /* it takes a new run */
 };
 struct rescale_notes rescale_notes_copy(struct arena *a, const struct rescale_notes *m);
+
+/* Notes about what has thrown a job back. */
+struct exception_notes {
+    const char *job_id; /* of that one */
+    int64_t changed;    /* when its tasks had changed last, by Flink's clock; -1 */
+    int finished;       /* tasks then */
+    bool whole;         /* all of it ran then */
+    int64_t due, asked; /* monotonic ms when Flink is to be asked, and was; -1 */
+    int tries;          /* that are left */
+};
+struct exception_notes exception_notes_initial(void);
+struct exception_notes exception_notes_copy(struct arena *a, const struct exception_notes *m);
 
 /* Notes about how the job of an application does. */
 struct health_notes {
@@ -243,6 +258,13 @@ struct ha_notes {
     bool lost;         /* not what the next run is to go on from */
 };
 
+/* Notes about Secrets and ConfigMaps that have changed. */
+struct reference_notes {
+    const char *changed; /* these have, in words; NULL: none */
+    int64_t since;       /* monotonic ms */
+    int64_t restarted;   /* the last restart because of some, -1: none */
+};
+
 /* Notes kept in memory from pass to pass; losing them does no harm. */
 struct cluster_memory {
     struct alloc_memory alloc;
@@ -271,6 +293,8 @@ struct cluster_memory {
     struct rescale_notes rescale;
     struct checkpoint_notes checkpoints;
     struct snapshot_notes snapshots;
+    struct exception_notes exceptions;
+    struct reference_notes references;
 };
 struct cluster_memory cluster_memory_initial(void);
 /** A copy with everything it points to in this arena. */
@@ -285,6 +309,15 @@ struct exposure_view {
     const struct obs_exposure *object; /* if it has: the object of that name, NULL: there is none */
 };
 
+/* What is known of the Secrets and ConfigMaps of its namespace, by kind as in reference_kinds. */
+struct reference_view {
+    enum kind_served served[REFERENCE_KINDS]; /* SERVED_YES: all of them are known */
+    const char *error[REFERENCE_KINDS];       /* why they are not, if it is for a reason */
+    /** That one, NULL: there is none. */
+    const struct obs_reference *(*get)(void *arg, enum kube_kind kind, const char *name);
+    void *arg;
+};
+
 struct cluster_snapshot {
     jv cr;
     const struct flink_defaults *defaults;
@@ -292,6 +325,7 @@ struct cluster_snapshot {
     const struct obs_deployment *tm_deployment; /* the TaskManagers' in mode standalone */
     const struct obs_meta *configmap, *internal_service, *rest_service;
     struct exposure_view exposure[EXPOSURE_COUNT];
+    struct reference_view references;
     const char *fresh_job_id; /* 32 random hex digits for the case that one is needed */
     const char *operator_ns;  /* where the operator's own pod runs, NULL: not known */
     const struct obs_pod *const *jm_pods;
@@ -334,8 +368,9 @@ struct plan {
 
     /* FlinkDeployment only */
     enum probe_pace pace;
-    bool adaptive;  /* its jobs have resource requirements to be asked for */
-    unsigned kinds; /* 1U << kind: optional kinds that it needs to be looked at */
+    bool adaptive;          /* its jobs have resource requirements to be asked for */
+    unsigned kinds;         /* 1U << kind: optional kinds that it needs to be looked at */
+    const char *references; /* what its pods refer to, as references_text() gives it */
     int rest_port;
     bool undecided;            /* whether it is ready is about to be found out */
     bool ready;                /* FlinkSessionJobs can be submitted */
@@ -370,6 +405,7 @@ struct job_memory {
     struct rescale_notes rescale;
     struct checkpoint_notes checkpoints;
     struct snapshot_notes snapshots;
+    struct exception_notes exceptions;
     const char *lost_id; /* job id that the JobManager no longer knows… */
     int64_t lost_since;  /* …since, -1 */
     struct obs_cause

@@ -33,7 +33,9 @@ struct cluster_memory cluster_memory_initial(void)
         .health = health_notes_initial(),
         .checkpoints = checkpoint_notes_initial(),
         .snapshots = snapshot_notes_initial(),
+        .exceptions = exception_notes_initial(),
         .ha = {.asked = -1, .told = -1},
+        .references = {.restarted = -1},
     };
 }
 
@@ -60,6 +62,8 @@ struct cluster_memory cluster_memory_copy(struct arena *a, const struct cluster_
     copy.rescale = rescale_notes_copy(a, &m->rescale);
     copy.checkpoints = checkpoint_notes_copy(a, &m->checkpoints);
     copy.snapshots = snapshot_notes_copy(a, &m->snapshots);
+    copy.exceptions = exception_notes_copy(a, &m->exceptions);
+    copy.references.changed = m->references.changed ? arena_strdup(a, m->references.changed) : NULL;
     copy.ha.asker = m->ha.asker ? arena_strdup(a, m->ha.asker) : NULL;
     copy.spec_hash = m->spec_hash ? arena_strdup(a, m->spec_hash) : NULL;
     alloc->jobmanager = m->alloc.jobmanager ? arena_strdup(a, m->alloc.jobmanager) : NULL;
@@ -367,9 +371,12 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
             roll_out(&p);
         p.roll_out_to = p.plan.n;
         look_at_jobmanager(&p);
+        look_at_references(&p);
         look_for_room(&p);
         if (p.application)
             look_after_job(&p);
+        else
+            look_after_references(&p);
         if (p.up_to_date && (p.flinks_own || is_standalone(&p)))
             count_taskmanagers(&p);
         else if (p.up_to_date)
@@ -382,7 +389,7 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
         look_at_exposure(&p);
     if (!p.plan.gone || refusal(&p)->reason)
         report(&p);
-    p.plan.kinds = exposure_kinds(&p);
+    p.plan.kinds |= exposure_kinds(&p);
     p.plan.pace = choose_pace(&p);
     p.plan.undecided = p.undecided;
     p.plan.ready = p.serves && p.up_to_date && !p.former && !p.meta.deleted_ms && !p.application;

@@ -105,8 +105,7 @@ static void shut_down(struct cluster_pass *p)
     p->new_job_status = jv_set(p->a, js, SHUT_DOWN, BOOL(true));
 }
 
-/* Another run of what is recorded, as if a change asked for it. */
-static void ask_for_another(struct cluster_pass *p)
+void ask_for_another(struct cluster_pass *p)
 {
     bool recorded = p->invalid || p->rolled_back;
 

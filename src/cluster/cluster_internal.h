@@ -81,9 +81,13 @@ struct cluster_pass {
     enum jm_status jm;
     bool undecided;         /* we have just started and not yet asked it: what is recorded stands */
     struct obs_cause cause; /* why the JobManager does not work */
-    const char *jm_instance;      /* "<pod uid>/<restarts>", NULL: none runs */
-    const struct obs_pod *former; /* a JobManager before that one, which may still run jobs */
-    bool former_stuck;            /* it should have ended long ago */
+    const char *jm_instance;       /* "<pod uid>/<restarts>", NULL: none runs */
+    const struct obs_pod *former;  /* a JobManager before that one, which may still run jobs */
+    bool former_stuck;             /* it should have ended long ago */
+    struct references *references; /* of the target's pods; NULL: nobody asks */
+    const char *changed;           /* these have changed since it was started, in words */
+    const char *gone;              /* these have gone since */
+    bool restarts_for_changes;     /* that is recorded in this pass, of a session cluster */
     bool has_alloc;
     struct alloc_result alloc;
     int attempt, last_index;
@@ -193,6 +197,8 @@ bool is_over(const struct cluster_pass *p);
 void look_after_end(struct cluster_pass *p);
 /** One that runs and does not do well: another run (p->pending). */
 void look_after_health(struct cluster_pass *p);
+/** Another run of what is recorded, as if a change asked for it: p->pending. */
+void ask_for_another(struct cluster_pass *p);
 
 /* ---- cluster_snapshots.c ---- */
 
@@ -236,8 +242,22 @@ bool can_be_rescaled(const struct cluster_pass *p);
 void judge_rescaling(struct cluster_pass *p);
 /** Gives it to the job; false: it takes another run. */
 bool rescale(struct cluster_pass *p);
+/** What a session cluster was started with, where that is not its spec alone; else NULL. */
+const char *started_hash(const struct cluster_pass *p);
 /** The status with what judge_hashes needs. */
 jv rescale_status(struct cluster_pass *p, jv status);
+
+/* ---- cluster_references.c: Secrets and ConfigMaps that its pods refer to ---- */
+
+/** Finds out which have changed since the JobManager was started. */
+void look_at_references(struct cluster_pass *p);
+/** Another run with what has changed, if that is asked for: p->pending, or, of a session cluster,
+ * p->recording. */
+void look_after_references(struct cluster_pass *p);
+/** The status with what they were when it was started. */
+jv references_status(struct cluster_pass *p, jv status);
+/** Adds the condition about them, if there is something to say. */
+size_t references_condition(struct cluster_pass *p, struct condition *ret);
 
 /* ---- cluster_ha.c ---- */
 

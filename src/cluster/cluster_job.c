@@ -18,6 +18,7 @@
 #include "flinkop/arena.h"
 #include "flinkop/str.h"
 #include "job_end.h"
+#include "job_exceptions.h"
 #include "job_snapshots.h"
 #include "job_words.h"
 #include "status.h"
@@ -311,17 +312,38 @@ static bool waits_for_snapshot(struct cluster_pass *p)
     return true;
 }
 
+static jv look_for_exceptions(struct cluster_pass *p, jv status)
+{
+    return job_tell_exceptions(&(struct exceptions_look){
+        .plan = &p->plan,
+        .kind = KIND_FLINKDEPLOYMENT,
+        .cr = p->cr,
+        .cluster = p->meta.name,
+        .job_id = p->job_id,
+        .job = p->job,
+        .reachable = p->s->flink->reachable,
+        .status = status,
+        .defaults = p->s->defaults,
+        .outcomes = p->s->outcomes,
+        .n_outcomes = p->s->n_outcomes,
+        .now = p->s->now,
+        .memory = &p->plan.memory.exceptions,
+    });
+}
+
 static void follow(struct cluster_pass *p)
 {
     struct job_stop job = application_stop(p, UPGRADE_LAST_STATE);
 
-    p->status = jv_set(p->a, p->status, "jobStatus", job_told_checkpoint(&job));
+    job.status = job_told_checkpoint(&job);
+    p->status = jv_set(p->a, p->status, "jobStatus", look_for_exceptions(p, job.status));
     if (p->unchanged && job_state_terminal(p->job_state) &&
         !job_stop_begun(jv_get(p->status, "jobStatus"), &p->plan.memory.stop, p->job_state))
         p->pending = ABSENT; /* it has ended as what is recorded */
     look_after_end(p);
     look_after_health(p);
     look_after_rollback(p);
+    look_after_references(p);
     if (jv_present(p->pending)) {
         struct leavings left;
 

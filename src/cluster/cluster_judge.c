@@ -78,4 +78,6 @@ void judge(struct cluster_pass *p)
     p->application = p->usable && p->spec.application;
     if (p->application)
         judge_job(p);
+    else
+        p->target_hash = str_or(started_hash(p), p->target_hash);
 }

@@ -166,7 +166,7 @@ static jv conditions(struct cluster_pass *p)
     bool stalled = p->invalid || refusal(p)->reason || p->jm == JM_ERROR || p->blocked ||
                    p->former_stuck || failed || p->job_missing || p->missing || tells_rollback(p) ||
                    str_eq(p->stop_trouble.reason, UPGRADE_FAILED);
-    struct condition list[6] = {
+    struct condition list[7] = {
         {"Ready", ok, why.reason, why.message},
         {"Reconciling", !ok && !stalled, why.reason, why.message},
         {"Stalled", stalled, why.reason, why.message},
@@ -178,6 +178,7 @@ static jv conditions(struct cluster_pass *p)
         list[n++] = taskmanagers_condition(p);
     if (p->exposed.type)
         list[n++] = p->exposed;
+    n += references_condition(p, &list[n]);
     return conditions_write(p->a, jv_get(p->status, "conditions"), list, n, p->meta.generation,
                             p->s->wall);
 }
@@ -413,6 +414,7 @@ static void tell(struct cluster_pass *p, const char *error_now)
 {
     const char *before = JV_STRING(p->status, "error");
     const char *alloc_before = JV_STRING(p->status, "allocator", "message");
+    struct condition references;
     struct plan *plan = &p->plan;
     jv cr = p->cr;
 
@@ -463,6 +465,9 @@ static void tell(struct cluster_pass *p, const char *error_now)
     if (p->exposed_trouble && !tells_already(p, &p->exposed))
         plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "Operator", p->exposed.reason,
                    p->exposed.message);
+    if (references_condition(p, &references) && !tells_already(p, &references))
+        plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "Operator", references.reason,
+                   references.message);
     if (p->has_alloc && p->alloc.problem.reason && !str_eq(p->alloc.problem.message, alloc_before))
         plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "Operator", p->alloc.problem.reason,
                    p->alloc.problem.message);
@@ -491,7 +496,7 @@ void report(struct cluster_pass *p)
     status = jv_set(p->a, status, "taskManager", taskmanagers(p));
     if (p->starts_job)
         status = jv_set(p->a, status, STARTED_JOB, STR(p->job_id));
-    status = rescale_status(p, status);
+    status = references_status(p, rescale_status(p, status));
     status = jv_set(p->a, status, "clusterInfo", with_health(p, cluster_info(p)));
     status = jv_set(p->a, status, "error", STR(error_now));
     status = jv_set(p->a, status, "reconciliationStatus", recon);

@@ -17,6 +17,11 @@
 
 #define STARTED_HASH "startedSpecHash" /* in status */
 
+const char *started_hash(const struct cluster_pass *p)
+{
+    return p->recording ? NULL : JV_STRING(p->status, STARTED_HASH);
+}
+
 void judge_hashes(struct cluster_pass *p)
 {
     const char *started = JV_STRING(p->status, STARTED_HASH);
@@ -30,6 +35,12 @@ jv rescale_status(struct cluster_pass *p, jv status)
 {
     const char *started = JV_STRING(p->status, STARTED_HASH);
 
+    if (p->restarts_for_changes)
+        return jv_set(p->a, status, STARTED_HASH,
+                      STR(json_hash(p->a, OBJ({"after", STR(p->target_hash)},
+                                              {"changed", STR(p->changed)}))));
+    if (!p->application)
+        return p->recording ? jv_set(p->a, status, STARTED_HASH, ABSENT) : status;
     if (p->rescaled)
         return jv_set(p->a, status, STARTED_HASH, STR(p->target_hash));
     if (!p->record_id)

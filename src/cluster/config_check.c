@@ -36,6 +36,7 @@ enum form {
 static const char *const pull_policies[] = {"IfNotPresent", "Always", "Never", NULL};
 static const char *const service_types[] = {"ClusterIP", "NodePort", "LoadBalancer",
                                             "Headless_ClusterIP", NULL};
+static const char *const reference_policies[] = {"report", "restart", "ignore", NULL};
 
 static const struct row {
     const char *key;
@@ -67,6 +68,7 @@ static const struct row {
     {FLINK_OVERRIDES_KEY, FORM_VERTICES},
     {PERIODIC_SAVEPOINT_KEY, FORM_SCHEDULE},
     {PERIODIC_CHECKPOINT_KEY, FORM_SCHEDULE},
+    {REFERENCES_KEY, FORM_CHOICE, reference_policies},
 };
 
 /* A problem of a key; texts of errors begin with it themselves. */

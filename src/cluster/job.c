@@ -35,7 +35,8 @@ struct job_memory job_memory_initial(void)
                                .stop = stop_memory_initial(),
                                .end = stop_memory_initial(),
                                .checkpoints = checkpoint_notes_initial(),
-                               .snapshots = snapshot_notes_initial()};
+                               .snapshots = snapshot_notes_initial(),
+                               .exceptions = exception_notes_initial()};
 }
 
 struct job_memory job_memory_copy(struct arena *a, const struct job_memory *m)
@@ -53,6 +54,7 @@ struct job_memory job_memory_copy(struct arena *a, const struct job_memory *m)
     copy.rescale = rescale_notes_copy(a, &m->rescale);
     copy.checkpoints = checkpoint_notes_copy(a, &m->checkpoints);
     copy.snapshots = snapshot_notes_copy(a, &m->snapshots);
+    copy.exceptions = exception_notes_copy(a, &m->exceptions);
     copy.refused = obs_cause_copy(a, m->refused);
     return copy;
 }
@@ -479,7 +481,8 @@ static void follow(struct job_pass *p)
 {
     struct job_stop job = stop_of(p);
 
-    p->status = jv_set(p->a, p->status, "jobStatus", job_told_checkpoint(&job));
+    job.status = job_told_checkpoint(&job);
+    p->status = jv_set(p->a, p->status, "jobStatus", job_exceptions(p, job.status));
     bool ended = job_state_terminal(p->state), was_suspended = recorded_suspended(p);
     const char *restore = recorded_restore(p);
 
@@ -506,6 +509,9 @@ static void follow(struct job_pass *p)
     if (!ends)
         goes_on(p, &job);
     p->progress = NULL;
+    /* What a JobManager that is silent said last is not known to be true any more. */
+    if (!ends && p->job && !ended && !p->s->flink->reachable && !p->s->cluster_undecided)
+        (void)cluster_ready(p);
     if (was_suspended && p->stateless && !recorded_stateless(p))
         restore = NULL; /* its state is not wanted any more */
     if (p->suspend) {
@@ -540,7 +546,7 @@ struct job_plan reconcile_session_job(struct arena *a, const struct job_snapshot
     } else if (p.invalid && !jv_present(p.recorded)) {
         p.progress = NULL;
     } else if (!has_finalizer(p.cr, FINALIZER_JOB)) {
-        plan_finalizer(&p.out.plan, KIND_FLINKSESSIONJOB, p.cr, FINALIZER_JOB, true);
+        take_on_job(&p);
         if (!p.out.memory.refused.reason)
             return p.out; /* the status needs the resourceVersion that this gives */
         p.trouble = p.out.memory.refused;

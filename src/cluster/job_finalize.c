@@ -132,3 +132,16 @@ void finalize_job(struct job_pass *p)
     }
     plan_wake(&p->out.plan, MIN(deadline, m->stop.sent + CANCEL_AGAIN_MS));
 }
+
+/* The finalizer, and in the same write the label that the incumbent's webhook gives (api-contract
+ * §2.15). One that has its finalizer is not written to for that. */
+void take_on_job(struct job_pass *p)
+{
+    struct plan *plan = &p->out.plan;
+    struct action *act;
+
+    plan_finalizer(plan, KIND_FLINKSESSIONJOB, p->cr, FINALIZER_JOB, true);
+    act = &plan->actions[plan->n - 1];
+    act->body = JV_SET_PATH(p->a, act->body, STR(p->wanted.deployment_name), "metadata", "labels",
+                            LABEL_TARGET_SESSION);
+}

@@ -54,8 +54,12 @@ struct action *job_action(struct job_pass *p, enum action_type type); /* job_sub
 void submit_job(struct job_pass *p); /* job_submit.c */
 /** How that ended. */
 void learn_submission(struct job_pass *p, const struct outcome *o); /* job_submit.c */
-void finalize_job(struct job_pass *p);                              /* job_finalize.c */
-void report_job(struct job_pass *p);                                /* job_report.c */
+/** Puts the finalizer on. */
+void take_on_job(struct job_pass *p); /* job_finalize.c */
+/** As job_tell_exceptions(): of its job, with this jobStatus. */
+jv job_exceptions(struct job_pass *p, jv status); /* job_exceptions.c */
+void finalize_job(struct job_pass *p);            /* job_finalize.c */
+void report_job(struct job_pass *p);              /* job_report.c */
 /** Takes what its nonces and its intervals ask for. */
 void look_after_job_snapshots(struct job_pass *p); /* session_snapshots.c */
 

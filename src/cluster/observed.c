@@ -312,8 +312,8 @@ uint64_t obs_flink_fingerprint(const struct obs_flink *f)
     for (size_t i = 0; i < f->n_jobs; i++) {
         const struct obs_job *j = &f->jobs[i];
 
-        strbuf_addf(&sb, "%s %d %d %d %d", j->job.id, j->job.state, j->has_detail, j->slots_needed,
-                    j->job.tasks_total);
+        strbuf_addf(&sb, "%s %d %d %d %d %lld", j->job.id, j->job.state, j->has_detail,
+                    j->slots_needed, j->job.tasks_total, (long long)j->job.last_modification_ms);
         for (size_t k = 0; k < TASKS_STATES; k++)
             strbuf_addf(&sb, " %d", j->job.tasks[k]);
         strbuf_addc(&sb, '\n');

@@ -61,6 +61,12 @@ void store_changed(void *arg, enum kube_kind kind, const struct stored *old,
     const struct stored *s = now ? now : old;
     enum workqueue_priority priority = priority_of(c, old, now);
 
+    if (reference_has_kind(kind)) {
+        /* A list's end tells all who ask. */
+        if (!c->listing)
+            references_changed(c, kind, s->meta);
+        return;
+    }
     hurry(c, kind, old, now);
     if (kind == KIND_FLINKSTATESNAPSHOT) {
         snapshot_changed(c, old, now, priority);

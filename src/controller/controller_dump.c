@@ -202,7 +202,7 @@ static jv dump_stores(struct controller *c, struct arena *a, int64_t now)
 
         if (st)
             jv_list_add(&list, jv_dup(a, jv_merge(a,
-                                                  OBJ({"kind", STR(kube_resource(i)->kind)},
+                                                  OBJ({"kind", STR(view_name(i))},
                                                       {"objects", INT((int64_t)store_count(st))},
                                                       {"bytes", INT((int64_t)store_bytes(st))}),
                                                   dump_namespaces(st, a, now))));
@@ -216,7 +216,7 @@ static void add_watch(void *arg, const struct watch_state *w)
 
     if (!listing_room(l))
         return;
-    listing_add(l, OBJ({"kind", STR(kube_resource(w->kind)->kind)}, {"namespace", STR(w->ns)},
+    listing_add(l, OBJ({"kind", STR(view_name(w->kind))}, {"namespace", STR(w->ns)},
                        {"state", STR(w->info.listing ? "listing" : "watching")},
                        {"synced", BOOL(w->info.synced)},
                        {"resourceVersion", STR(w->info.resource_version)},

@@ -54,6 +54,7 @@ struct target {
     char *ready_jm;     /* so, too: the JobManager that it is ready with, NULL: it is not */
     size_t submissions; /* of jobs to it, under way */
     unsigned asked;     /* optional kinds that are watched for it */
+    char *references;   /* what its pods refer to, as in its plan */
     struct cluster_counts counts;
     char *summary;
     char *shortage; /* why jobs do not get their slots, NULL: they do */
@@ -91,6 +92,12 @@ struct controller {
     void *drained_arg;
 };
 
+/** Its name where each store or watch has one of its own. */
+static inline const char *view_name(enum kube_kind kind)
+{
+    return kind == KIND_ANY_CONFIGMAP ? "AnyConfigMap" : kube_resource(kind)->kind;
+}
+
 /* The kinds that are reconciled. */
 extern const enum kube_kind controlled[3];
 
@@ -122,6 +129,12 @@ struct watch_state {
 /** For each watch that there is right now. */
 void watches_each(const struct controller *c,
                   void (*fn)(void *arg, const struct watch_state *state), void *arg);
+
+/** What is known of those that the pods of this cluster may refer to. */
+void watches_references(const struct controller *c, struct arena *a, const struct stored *cr,
+                        struct reference_view *ret);
+/** A Secret or ConfigMap has changed: who refers to it looks at it. */
+void references_changed(struct controller *c, enum kube_kind kind, const struct obs_meta *m);
 
 /* ---- reconcile.c ---- */
 

@@ -60,8 +60,8 @@ static void show_stores(const struct controller *c)
 
         if (!st)
             continue;
-        metric_set(&store_size, (double)store_count(st), kube_resource(i)->kind);
-        metric_set(&store_memory, (double)store_bytes(st), kube_resource(i)->kind);
+        metric_set(&store_size, (double)store_count(st), view_name(i));
+        metric_set(&store_memory, (double)store_bytes(st), view_name(i));
     }
 }
 
@@ -70,7 +70,7 @@ static void show_watch(void *arg, const struct watch_state *w)
     const struct controller *c = arg;
 
     metric_set(&watch_age, (double)(loop_now(c->loop) - w->info.last_byte) / 1000,
-               kube_resource(w->kind)->kind, w->ns ? w->ns : "");
+               view_name(w->kind), w->ns ? w->ns : "");
 }
 
 void controller_scrape(void *arg)

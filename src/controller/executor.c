@@ -35,6 +35,7 @@ static const struct {
     [ACT_STOP_JOB] = {"stop job", "job stopped", true},
     [ACT_FIND_SAVEPOINT] = {"look savepoint up", "savepoint looked up", true},
     [ACT_READ_STATE] = {"read last state", "last state read", true},
+    [ACT_READ_EXCEPTIONS] = {"read exceptions", "exceptions read", true},
     [ACT_READ_HEALTH] = {"read job metrics", "job metrics read", true},
     [ACT_READ_HA] = {"read high availability", "high availability read"},
     [ACT_RESCALE_JOB] = {"rescale job", "job rescaled", true},
@@ -76,6 +77,7 @@ bool op_is_look(const struct op *op)
     switch (op->act->type) {
     case ACT_READ_STATE:
     case ACT_READ_HEALTH:
+    case ACT_READ_EXCEPTIONS:
     case ACT_FIND_CHECKPOINT:
     case ACT_FIND_DISPOSAL:
         return true;

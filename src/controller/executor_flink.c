@@ -243,6 +243,27 @@ static void on_job_error(void *arg, const struct flink_answer *answer)
     op_end(op, &err);
 }
 
+static void on_exceptions(void *arg, const struct flink_answer *answer)
+{
+    struct op *op = arg;
+    struct arena *a = &op->e->a;
+    struct jv_list list = JV_LIST(a);
+    struct error err = *answer->err;
+    struct flink_exception *found;
+    size_t n;
+
+    if (err.code == ERR_NONE &&
+        !flink_decode_exception_history(a, answer->body, &found, &n, &err)) {
+        for (size_t i = 0; i < n; i++)
+            jv_list_add(&list,
+                        jv_dup(a, OBJ({"ms", INT(found[i].ms)}, {"text", STR(found[i].text)},
+                                      {"stack", STR(found[i].stack)}, {"task", STR(found[i].task)},
+                                      {"taskManager", STR(found[i].taskmanager)})));
+        op->outcome.text = json_text(a, jv_list_arr(&list));
+    }
+    op_end(op, &err);
+}
+
 static void on_done(void *arg, const struct flink_answer *answer)
 {
     struct op *op = arg;
@@ -378,6 +399,12 @@ void op_start_flink(struct op *op)
         break;
     case ACT_JOB_ERROR:
         ask(op, "GET", arena_printf(a, "/jobs/%s/exceptions?maxExceptions=1", job), on_job_error);
+        break;
+    case ACT_READ_EXCEPTIONS:
+        ask(op, "GET",
+            arena_printf(a, "/jobs/%s/exceptions?maxExceptions=%lld", job,
+                         (long long)jv_int64_or(jv_get(op->act->body, "limit"), 1)),
+            on_exceptions);
         break;
     case ACT_SUBMIT_JOB:
         submit(op);

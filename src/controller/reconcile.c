@@ -220,6 +220,7 @@ static struct plan plan_cluster(struct controller *c, struct target *t, const st
     };
 
     s.snapshots = snapshots_of(a, c, KIND_FLINKDEPLOYMENT, t->key);
+    watches_references(c, a, cr, &s.references);
     add_exposure(a, c, cr->meta, t->key, &s);
     add_pods(a, c, t->key, &s);
     add_jobs(a, c, t->key, &s);
@@ -253,6 +254,8 @@ static void keep_cluster(struct controller *c, struct target *t, const struct pl
     }
     if (plan->flink_version && !str_eq(t->flink_version, plan->flink_version))
         slab_str_replace(&t->flink_version, plan->flink_version);
+    if (!str_eq(t->references, plan->references))
+        slab_str_replace(&t->references, plan->references);
     probe_set_pace(t->probe, plan->pace, plan->adaptive);
     watches_ask(c, t, plan->kinds);
     if (!same_ready || had_ended != t->ended || was_undecided != t->undecided || news)

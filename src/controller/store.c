@@ -144,6 +144,15 @@ static void project(struct store *st, struct entry *e, const char *key, jv objec
             e->s.index = arena_printf(a, "%s/%s", str_or_empty(v->meta.ns), v->owner);
         return;
     }
+    case KIND_SECRET:
+    case KIND_ANY_CONFIGMAP: {
+        struct obs_reference *v = arena_new(a, struct obs_reference);
+
+        obs_reference_read(a, object, v);
+        e->s.view = v;
+        e->s.meta = &v->meta;
+        break;
+    }
     case KIND_FLINKSESSIONJOB: {
         struct obs_session_job *v = arena_new(a, struct obs_session_job);
 
@@ -366,11 +375,14 @@ static bool is_older(const char *version, const char *than)
 }
 
 /* Flink's high availability renews its ConfigMaps, which have the labels of the cluster, every few
- * seconds; only Flink before 2.0 marks them so that the watch leaves them out. */
+ * seconds; only Flink before 2.0 marks them so that the watch leaves them out. No pod refers to
+ * what a leader renews. */
 static bool is_flinks(const struct store *st, jv object)
 {
     jv m = jv_get(object, "metadata");
 
+    if (st->kind == KIND_ANY_CONFIGMAP)
+        return JV_STRING(m, "annotations", HA_LEADER_ANNOTATION) != NULL;
     return st->kind == KIND_CONFIGMAP &&
            str_has_suffix(str_or_empty(JV_STRING(m, "name")), "-config-map") &&
            !JV_STRING(m, "annotations", ANNOTATION_SPEC_HASH);

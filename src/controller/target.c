@@ -111,6 +111,7 @@ void target_free(struct target *t)
     slab_strfree(t->jm);
     slab_strfree(t->ready_jm);
     slab_strfree(t->submits_to);
+    slab_strfree(t->references);
     slab_strfree(t->key);
     slab_free(t, sizeof(*t));
 }

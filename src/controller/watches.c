@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What is watched. Cluster objects are found by their labels; of Services and ConfigMaps only the
- * metadata matters. Kinds that expose clusters are watched in a namespace only while a cluster in
- * it asks for one: the list that such a watch begins with also tells whether the API server has the
- * kind at all, and one that it does not have is looked for again at the watch's back-off (every 30
- * to 60 s), so that a definition that comes later is found. FlinkStateSnapshots are always watched,
- * and looked for in the same way: who upgrades the operator may apply their definition later.
+ * metadata matters. Kinds that expose clusters, and the Secrets and ConfigMaps that pods refer to
+ * (of them, too, only the metadata: their content is never asked for), are watched in a namespace
+ * only while a cluster in it asks for one: the list that such a watch begins with also tells
+ * whether the API server has the kind at all, and one that it does not have is looked for again at
+ * the watch's back-off (every 30 to 60 s), so that a definition that comes later is found.
+ * FlinkStateSnapshots are always watched, and looked for in the same way: who upgrades the operator
+ * may apply their definition later.
  *
  * A namespace is worked on when all that is watched in it has been listed. One that may not be read
  * holds up nobody else.
  */
+#include <string.h>
+
 #include "controller_internal.h"
 #include "flinkop/desired.h"
 #include "flinkop/kube_client.h"
@@ -27,6 +31,10 @@
  * leaves out. */
 #define OUR_CONFIGMAPS OURS ",configmap-type!=high-availability"
 
+#define NO_LEADERS "configmap-type!=high-availability"
+/* Helm's are many, and no pod refers to them. */
+#define NO_RELEASES "type!=helm.sh/release.v1"
+
 static const struct kube_watch_spec watched[] = {
     {.kind = KIND_FLINKDEPLOYMENT},
     {.kind = KIND_FLINKSESSIONJOB},
@@ -35,6 +43,8 @@ static const struct kube_watch_spec watched[] = {
     {.kind = KIND_POD, .label_selector = OUR_PODS},
     {.kind = KIND_SERVICE, .label_selector = OURS, .metadata_only = true},
     {.kind = KIND_CONFIGMAP, .label_selector = OUR_CONFIGMAPS, .metadata_only = true},
+    {.kind = KIND_SECRET, .field_selector = NO_RELEASES, .metadata_only = true},
+    {.kind = KIND_ANY_CONFIGMAP, .label_selector = NO_LEADERS, .metadata_only = true},
     {.kind = KIND_INGRESS, .label_selector = EXPOSURE_SELECTOR},
     {.kind = KIND_ROUTE, .label_selector = EXPOSURE_SELECTOR},
     {.kind = KIND_NETWORKPOLICY, .label_selector = EXPOSURE_SELECTOR, .metadata_only = true},
@@ -57,7 +67,7 @@ struct watcher {
 
 static bool on_demand(const struct watcher *w)
 {
-    return exposure_has_kind(w->spec->kind);
+    return exposure_has_kind(w->spec->kind) || reference_has_kind(w->spec->kind);
 }
 
 /* Nothing waits for it: the API server does not have the kind. */
@@ -123,6 +133,20 @@ static void tell_askers(struct watcher *w)
     }
 }
 
+void references_changed(struct controller *c, enum kube_kind kind, const struct obs_meta *m)
+{
+    size_t len = strlen(m->ns);
+    struct strmap_entry *e;
+
+    strmap_foreach (e, &c->kinds[KIND_FLINKDEPLOYMENT].targets) {
+        const struct target *t = e->value;
+
+        if (t->references && !strncmp(t->key, m->ns, len) && t->key[len] == '/' &&
+            references_name(t->references, kind, m->name))
+            enqueue(c, KIND_FLINKDEPLOYMENT, t->key, PRIORITY_NORMAL);
+    }
+}
+
 /* ---- what a watch tells ---- */
 
 static void on_list_begin(void *arg)
@@ -172,6 +196,9 @@ static void on_trouble(void *arg, bool in_trouble, const struct error *err)
     str_replace(&w->error, in_trouble ? err->text : NULL);
     if (in_trouble && w->absent && (on_demand(w) || is_missing(w)))
         log_info("the API server does not have this kind", where[0], where[1]);
+    else if (in_trouble && reference_has_kind(w->spec->kind))
+        log_warn("changes of what pods refer to are not noticed", where[0], where[1],
+                 KV("error", err->text));
     else if (in_trouble)
         log_error("cannot watch", where[0], where[1], KV("error", err->text));
     else
@@ -249,6 +276,33 @@ enum kind_served watches_served(const struct controller *c, enum kube_kind kind,
             return SERVED_YES;
     }
     return SERVED_UNKNOWN;
+}
+
+/* ---- what pods refer to ---- */
+
+struct finder {
+    const struct controller *c;
+    const char *ns;
+};
+
+static const struct obs_reference *find_reference(void *arg, enum kube_kind kind, const char *name)
+{
+    const struct finder *f = arg;
+    const struct stored *s = store_get(f->c->stores[kind], f->ns, name);
+
+    return s ? s->view : NULL;
+}
+
+void watches_references(const struct controller *c, struct arena *a, const struct stored *cr,
+                        struct reference_view *ret)
+{
+    struct finder *f = arena_new(a, struct finder);
+
+    *f = (struct finder){c, cr->meta->ns};
+    for (size_t i = 0; i < REFERENCE_KINDS; i++)
+        ret->served[i] = watches_served(c, reference_kinds[i], cr->key, &ret->error[i]);
+    ret->get = find_reference;
+    ret->arg = f;
 }
 
 /* ---- the whole ---- */

@@ -90,6 +90,7 @@ static const struct flink_option options[] = {
     TIME_("rate-limiter.refresh-period", "15 s", SYSTEM),
     TIME_("reconcile.interval", "1 min", SYSTEM),
     INT_("reconcile.parallelism", "50", SYSTEM),
+    TEXT_("references.on-change", "report", RESOURCE),
     TIME_("resource.cleanup.timeout", "5 min", SYSTEM),
     TEXT_("resource.deletion.propagation", "Foreground", SYSTEM),
     TIME_("retry.initial.interval", "5 s", SYSTEM),

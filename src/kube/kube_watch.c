@@ -56,7 +56,7 @@ static struct metric relists = METRIC_COUNTER(
 struct kube_watch {
     struct kube_client *client;
     struct kube_watch_spec spec;
-    char *ns, *label_selector;
+    char *ns, *label_selector, *field_selector;
     struct kube_watch_sink sink;
     bool listing; /* what is done, or will be after the back-off */
 
@@ -96,6 +96,7 @@ static void watch_free(struct kube_watch *w)
     arena_free(&w->scratch);
     free(w->ns);
     free(w->label_selector);
+    free(w->field_selector);
     free(w->resource_version);
     free(w->continue_token);
     free(w);
@@ -459,6 +460,7 @@ static void start(struct kube_watch *w)
     reset_answer(w);
     strbuf_adds(&url, path);
     add_query(&url, "labelSelector", w->label_selector);
+    add_query(&url, "fieldSelector", w->field_selector);
     if (w->listing) {
         if (!w->whole_list)
             strbuf_addf(&url, "%slimit=%d", strchr(url.buf, '?') ? "&" : "?", page);
@@ -495,6 +497,7 @@ struct kube_watch *kube_watch_start(struct kube_client *c, const struct kube_wat
     w->spec = *spec;
     w->ns = xstrdup_or_null(spec->ns);
     w->label_selector = xstrdup_or_null(spec->label_selector);
+    w->field_selector = xstrdup_or_null(spec->field_selector);
     w->sink = *sink;
     w->listing = true;
     w->timer = timer_new(c->loop, on_timer, w);

@@ -86,9 +86,9 @@ def saved(run, series):
         run.kube.exec(run.ns, jobmanager(run)["metadata"]["name"], "test", "-f", f"/{at.lstrip('/')}/_metadata")
 
 
-@test("a namespace with a cluster and a running job is gone within a minute")
-def namespace(run):
-    flink = session(run, cluster(run.ns))
+@each_series("a namespace with a cluster and a running job is gone within a minute")
+def namespace(run, series):
+    flink = session(run, cluster(run.ns, version=series))
     run.kube.apply(job(run.ns, "first"))
     job_running(run, flink, "first")
     began = time.monotonic()
@@ -97,13 +97,39 @@ def namespace(run):
     run.note(f"{time.monotonic() - began:.1f} s")
 
 
-@test("a JobManager that hangs does not hold up the deletion of its jobs and of the cluster")
-def unreachable(run):
+def hanging(run, series):
+    """A cluster with a running job whose JobManager hangs from now on."""
     bed = need_bed(run)
-    flink = session(run, cluster(run.ns, podTemplate={"spec": {"terminationGracePeriodSeconds": 5}}))
+    flink = session(run, cluster(run.ns, version=series, podTemplate={"spec": {"terminationGracePeriodSeconds": 5}}))
     run.kube.apply(job(run.ns, "first"))
     job_running(run, flink, "first")
     bed.signal("STOP", bed.jvms(jobmanager(run)["metadata"]["name"]))
+
+
+@each_series("a namespace whose JobManager hangs while a job runs is gone within a minute and a half", full=True)
+def namespace_hanging(run, series):
+    hanging(run, series)
+    began = time.monotonic()
+    run.kube.delete("namespace", None, run.ns)
+    wait("the namespace gone", lambda: run.kube.get("namespace", None, run.ns) is None, 90)
+    run.note(f"{time.monotonic() - began:.1f} s")
+
+
+@each_series("a cluster with a running job is gone soon after both are deleted", full=True)
+def with_job(run, series):
+    flink = session(run, cluster(run.ns, version=series))
+    run.kube.apply(job(run.ns, "first"))
+    job_running(run, flink, "first")
+    began = time.monotonic()
+    run.kube.kubectl("delete", "-n", run.ns, "sessionjob/first", "flinkdep/demo", "--timeout=60s")
+    resources = time.monotonic() - began
+    nothing_left(run)
+    run.note(f"resources gone after {resources:.1f} s, all objects after {time.monotonic() - began:.1f} s")
+
+
+@each_series("a JobManager that hangs does not hold up the deletion of its jobs and of the cluster")
+def unreachable(run, series):
+    hanging(run, series)
     began = time.monotonic()
     run.kube.kubectl("delete", "-n", run.ns, "sessionjob/first", "flinkdep/demo", "--timeout=60s")
     run.note(f"{time.monotonic() - began:.1f} s with a time-out of 15 s for cancelling")

@@ -252,3 +252,15 @@ def rollback(run, series):
     running(run)
     equal(jobmanager(run)["metadata"]["uid"], pod, "the JobManager after the stable spec was asked for")
     equal(dig(run.kube.get("flinkdep", run.ns, "demo"), "status.reconciliationStatus.state"), "DEPLOYED", "state")
+
+
+@each_series("a spec whose main() throws, so that its JobManager crash-loops: the one before runs again where it was, and why is told", full=True,
+             timeout=600)
+def rollback_crash_loop(run, series):
+    start(run, "last-state", series, {OPERATOR + "deployment.rollback.enabled": "true",
+                                      OPERATOR + "deployment.readiness.timeout": "30 s"})
+    at, args = len(numbers(run)), run.kube.get("flinkdep", run.ns, "demo")["spec"]["job"]["args"]
+    run.kube.patch("flinkdep", run.ns, "demo", {"spec": {"job": {"args": [*args, "--fail-main", "no way"]}}})
+    cr = rolled_back(run, at)
+    check("no way" in cr["status"]["reconciliationStatus"]["lastReconciledSpec"], "lastReconciledSpec is not the failed one")
+    check([m for m in events(run, "Rollback") if "failed deployment" in m], "no event")

@@ -336,10 +336,17 @@ class JobManager:
         state = TASKS.get(job["state"], "scheduled")
         return "scheduled" if state == "running" and not job["slots"] else state
 
+    def modified(self, job):
+        """When its state, or that of its tasks, has changed last."""
+        now = (job["state"], self.tasks(job), job.get("attempt"))
+        if job.get("known") != now:
+            job["known"], job["modified"] = now, self.now()
+        return job["modified"]
+
     def job_entry(self, job):
         entry = self.shaped("running-jobs")["jobs"][0]
         entry.update({"jid": job["id"], "name": job["name"], "start-time": job["start"], "end-time": job["end"],
-                      "duration": self.now() - job["start"], "state": job["state"], "last-modification": self.now()})
+                      "duration": self.now() - job["start"], "state": job["state"], "last-modification": self.modified(job)})
         entry["tasks"] = {k: 0 for k in entry["tasks"]}
         entry["tasks"].update({"total": job["parallelism"], self.tasks(job): job["parallelism"]})
         return entry

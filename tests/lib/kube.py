@@ -15,6 +15,7 @@ KINDS = {
     "pod": ("api/v1", "pods"),
     "service": ("api/v1", "services"),
     "configmap": ("api/v1", "configmaps"),
+    "secret": ("api/v1", "secrets"),
     "event": ("api/v1", "events"),
     "secret": ("api/v1", "secrets"),
     "webhooks": ("apis/admissionregistration.k8s.io/v1", "validatingwebhookconfigurations"),

@@ -203,6 +203,33 @@ static void add_exposure(struct situation *s, const char *cluster, struct cluste
     }
 }
 
+static const struct obs_reference *find_reference(void *arg, enum kube_kind kind, const char *name)
+{
+    struct situation *s = arg;
+    struct obs_reference *r = arena_new(s->a, struct obs_reference);
+    jv o = situation_object(s, kube_resource(kind)->kind, name);
+
+    if (!jv_present(o))
+        return NULL;
+    obs_reference_read(s->a, o, r);
+    return r;
+}
+
+/* `served: {Secret: "…"}` as above; Secrets and ConfigMaps of any name are among the objects. */
+static void add_references(struct situation *s, struct cluster_snapshot *snap)
+{
+    struct reference_view *v = &snap->references;
+
+    for (size_t i = 0; i < REFERENCE_KINDS; i++) {
+        jv served = jv_get(jv_get(s->doc, "served"), kube_resource(reference_kinds[i])->kind);
+
+        v->served[i] = served.type == JV_STR ? SERVED_UNKNOWN : SERVED_YES;
+        v->error[i] = served.type == JV_STR && *served.s ? served.s : NULL;
+    }
+    v->get = find_reference;
+    v->arg = s;
+}
+
 static void add_pods(struct situation *s, struct cluster_snapshot *snap)
 {
     jv objects = jv_get(s->doc, "objects");
@@ -375,6 +402,7 @@ static struct plan plan_cluster(struct situation *s, jv cr)
     struct plan plan;
 
     add_exposure(s, name, &snap);
+    add_references(s, &snap);
     add_pods(s, &snap);
     add_jobs(s, &snap);
     if (s->carried) {

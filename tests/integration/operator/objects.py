@@ -69,6 +69,7 @@ def job_and_end(run):
     before = len(run.plane.requests(run.account, run.since))
     found = submit(run)
     one_job(flink, found)
+    equal(run.kube.get("sessionjob", ns, "first")["metadata"].get("labels"), {"target.session": "demo"}, "labels of the job's resource")
     tms = pods(run, "taskmanager")
     equal(sorted(tms), ["demo-taskmanager-1-1"], "TaskManagers")
     tm = tms["demo-taskmanager-1-1"]

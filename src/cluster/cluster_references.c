@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Secrets and ConfigMaps that a cluster's pods refer to, and that have changed since it was
+ * started: told, or, where kubernetes.operator.references.on-change says `restart`, as good as a
+ * restartNonce that has changed. What they were when it was started is recorded with its spec
+ * (status.references), so an operator that was away sees what has changed meanwhile, and none
+ * restarts anything for what it sees first.
+ */
+#include <string.h>
+
+#include "application.h"
+#include "flinkop/arena.h"
+#include "flinkop/flink_defaults.h"
+#include "flinkop/str.h"
+#include "status.h"
+
+#define RECORDED "references" /* in status: {"Secret/name": mark} */
+#define NONE "none"           /* instead of a mark: there was none */
+#define SETTLED_MS 5000       /* several that change together cost one restart */
+#define APART_MS 300000       /* one that changes again and again restarts no more often */
+
+static bool restarts(const struct cluster_pass *p)
+{
+    return str_eq(flink_option_text(&p->config.conf, REFERENCES_KEY), "restart");
+}
+
+/* ---- which ---- */
+
+/* Most refer to none, and need no pods to be made of their spec for that. */
+static bool may_refer(const struct cluster_pass *p)
+{
+    static const char *const keys[] = {"kubernetes.secrets", "kubernetes.env.secretKeyRef",
+                                       "kubernetes.hadoop.conf.config-map.name"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+        if (conf_get(&p->config.conf, keys[i]))
+            return true;
+    return jv_present(p->config.spec->pod_template) ||
+           jv_present(p->config.spec->jm.pod_template) ||
+           jv_present(p->config.spec->tm.pod_template);
+}
+
+static void without_own(struct references *r, const char *configmap)
+{
+    for (size_t i = 0; i < r->n; i++)
+        if (r->items[i].kind == KIND_ANY_CONFIGMAP && str_eq(r->items[i].name, configmap)) {
+            memmove(&r->items[i], &r->items[i + 1], (r->n - i - 1) * sizeof(*r->items));
+            r->n--;
+            return;
+        }
+}
+
+static struct references *collect(struct cluster_pass *p)
+{
+    struct references *r = arena_new(p->a, struct references);
+    struct desired_input in = desired_of(p);
+
+    references_of_pod(r, JV_PATH(desired_jobmanager(p->a, &in), "spec", "template", "spec"));
+    references_of_pod(r, jv_get(desired_taskmanager(p->a, &in, p->meta.name, &in.cr), "spec"));
+    without_own(r, desired_configmap_name(p->a, p->meta.name));
+    return r;
+}
+
+static size_t kind_index(enum kube_kind kind)
+{
+    return kind == reference_kinds[0] ? 0 : 1;
+}
+
+static bool is_known(const struct cluster_pass *p, const struct reference *r)
+{
+    return p->s->references.served[kind_index(r->kind)] == SERVED_YES;
+}
+
+/* As it is now; NONE: there is none; NULL: not known. */
+static const char *mark_now(const struct cluster_pass *p, const struct reference *r)
+{
+    const struct reference_view *v = &p->s->references;
+    const struct obs_reference *o;
+
+    if (!is_known(p, r))
+        return NULL;
+    o = v->get(v->arg, r->kind, r->name);
+    return o && !o->meta.deleted_ms ? o->mark : NONE;
+}
+
+/* Pods that need one that is missing do not start before it is there. */
+static bool had_none(const struct reference *r, const char *was)
+{
+    return !was || (!r->optional && !strcmp(was, NONE));
+}
+
+static const char *listed(struct cluster_pass *p, const char *list, const struct reference *r)
+{
+    const char *one = arena_printf(p->a, "%s %s", kube_resource(r->kind)->kind, r->name);
+
+    return list ? arena_printf(p->a, "%s, %s", list, one) : one;
+}
+
+static void compare(struct cluster_pass *p)
+{
+    jv recorded = jv_get(p->status, RECORDED);
+
+    for (size_t i = 0; i < p->references->n; i++) {
+        const struct reference *r = &p->references->items[i];
+        const char *was = JV_STRING(recorded, reference_key(p->a, r)), *is = mark_now(p, r);
+
+        if (had_none(r, was) || !is || !strcmp(was, is))
+            continue;
+        if (strcmp(is, NONE))
+            p->changed = listed(p, p->changed, r);
+        else
+            p->gone = listed(p, p->gone, r);
+    }
+}
+
+void look_at_references(struct cluster_pass *p)
+{
+    if (!p->usable || p->suspended || p->over ||
+        str_eq(flink_option_text(&p->config.conf, REFERENCES_KEY), "ignore") || !may_refer(p))
+        return;
+    p->references = collect(p);
+    p->plan.references = references_text(p->a, p->references);
+    for (size_t i = 0; i < p->references->n; i++)
+        p->plan.kinds |= 1U << p->references->items[i].kind;
+}
+
+/* ---- another run with them ---- */
+
+static bool is_due(struct cluster_pass *p)
+{
+    struct reference_notes *m = &p->plan.memory.references;
+    int64_t at;
+
+    if (!str_eq(m->changed, p->changed)) {
+        m->changed = p->changed;
+        m->since = p->s->now;
+    }
+    if (!p->changed || !restarts(p))
+        return false;
+    at = m->since + SETTLED_MS;
+    if (m->restarted >= 0)
+        at = MAX(at, m->restarted + APART_MS);
+    if (p->s->now < at)
+        plan_wake(&p->plan, at);
+    return p->s->now >= at;
+}
+
+/* It is as it was started, and there to be restarted. */
+static bool can_be_compared(const struct cluster_pass *p)
+{
+    return p->references && p->held && !p->recording && p->up_to_date && is_deployed(p) &&
+           !(p->application && job_state_terminal(p->job_state));
+}
+
+void look_after_references(struct cluster_pass *p)
+{
+    if (can_be_compared(p))
+        compare(p);
+    if (!is_due(p) || p->former)
+        return;
+    if (p->application) {
+        if (p->unchanged && !jv_present(p->pending))
+            ask_for_another(p);
+        return;
+    }
+    /* What is recorded now is rolled out by the next pass. */
+    drop_roll_out(p);
+    p->restarts_for_changes = p->recording = true;
+    p->up_to_date = false;
+    p->progress = STOPPING;
+    p->jm = JM_DEPLOYING;
+    p->plan.memory.references.restarted = p->s->now;
+}
+
+/* ---- what is recorded and told of it ---- */
+
+static bool begins_anew(const struct cluster_pass *p)
+{
+    return p->record_id || (p->recording && !p->application);
+}
+
+static const char *to_record(struct cluster_pass *p, const struct reference *r, jv recorded)
+{
+    const char *was = JV_STRING(recorded, reference_key(p->a, r));
+
+    return begins_anew(p) || had_none(r, was) ? str_or(mark_now(p, r), was) : was;
+}
+
+jv references_status(struct cluster_pass *p, jv status)
+{
+    jv recorded = jv_get(p->status, RECORDED);
+    struct jv_list list = JV_LIST(p->a);
+
+    if (p->meta.deleted_ms || p->suspended || p->over || !p->usable)
+        return status;
+    if (p->application && p->record_id && p->changed)
+        p->plan.memory.references.restarted = p->s->now;
+    for (size_t i = 0; p->references && i < p->references->n; i++) {
+        const char *mark = to_record(p, &p->references->items[i], recorded);
+
+        if (mark)
+            jv_list_put(&list, reference_key(p->a, &p->references->items[i]), STR(mark));
+    }
+    return jv_set(p->a, status, RECORDED, list.n ? jv_list_obj(&list) : ABSENT);
+}
+
+static const char *sentence(struct cluster_pass *p)
+{
+    const char *gone = p->gone ? arena_printf(p->a, "deleted since it was started: %s", p->gone)
+                               : NULL;
+    const char *changed =
+        p->changed ? arena_printf(p->a, "changed since it was started: %s; %s", p->changed,
+                                  restarts(p) ? "it is restarted with that"
+                                              : "to restart it with that, give "
+                                                "spec.restartNonce another number")
+                   : NULL;
+
+    return changed && gone ? arena_printf(p->a, "%s; %s", gone, changed) : str_or(changed, gone);
+}
+
+/* Only who asks for restarts relies on it; else the log says that they are not seen. */
+static const char *unseen(struct cluster_pass *p)
+{
+    for (size_t i = 0; p->references && restarts(p) && i < p->references->n; i++) {
+        const struct reference *r = &p->references->items[i];
+        const char *error = p->s->references.error[kind_index(r->kind)];
+
+        if (error)
+            return arena_printf(p->a, "changes of %ss are not noticed: %s",
+                                kube_resource(r->kind)->kind, error);
+    }
+    return NULL;
+}
+
+size_t references_condition(struct cluster_pass *p, struct condition *ret)
+{
+    bool news = (p->changed || p->gone) && !begins_anew(p);
+    const char *text = news ? sentence(p) : unseen(p);
+
+    if (!text || p->meta.deleted_ms)
+        return 0;
+    *ret = (struct condition){"ReferencesCurrent", false,
+                              news ? "ReferencesChanged" : "ReferencesUnseen", text};
+    return 1;
+}
