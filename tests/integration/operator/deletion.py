@@ -103,7 +103,7 @@ def forced(run):
     gone(run, "flinkdep", "demo", seconds=4)
 
 
-@test("jobs that nobody owns hold up a cluster also when the operator is new, or one answer of the JobManager was not had")
+@test("jobs that nobody owns hold up a cluster also when the operator is new, or one answer of the JobManager was not had", full=True)
 def unmanaged(run):
     op = operator(run)
     ns = run.namespaces[0]

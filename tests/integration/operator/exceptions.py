@@ -36,7 +36,7 @@ def told(run, n, name="first"):
     return wait(f"{n} exceptions told", probe, 2 * SOON, 0.1)
 
 
-@test("a job that restarts: its exception is told once, with the cause, and Flink is asked once; one at rest costs nothing")
+@test("a job that restarts: its exception is told once, with the cause, and Flink is asked once; one at rest costs nothing", full=True)
 def restarting(run):
     op = operator(run, binary="build/asan/flink-operator")
     flink = session(run)

@@ -173,7 +173,7 @@ def quiet(run):
     run.plane.after(began)
 
 
-@test("twelve namespaces: what happens in each is seen")
+@test("twelve namespaces: what happens in each is seen", full=True)
 def many_namespaces(run):
     names = [namespace(run, f"-{i}") for i in range(12)]
     operator(run, names)
@@ -187,7 +187,7 @@ def many_namespaces(run):
         gone(run, "flinkdep", "demo", ns)
 
 
-@test("a namespace that may not be read holds up no other one, and is told; it is served when it may be")
+@test("a namespace that may not be read holds up no other one, and is told; it is served when it may be", full=True)
 def unreadable_namespace(run):
     mine, theirs = namespace(run), namespace(run, "-theirs")
     run.plane.bound.add((run.account, theirs))  # it is not

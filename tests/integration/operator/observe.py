@@ -71,7 +71,7 @@ def metrics(run):
     found = parse(op.get("/metrics")[1])
     equal({n: (m.kind, m.labels()) for n, m in found.items() if n in STANDARD}, STANDARD, "names, types and labels")
     total = found["controller_runtime_reconcile_total"]
-    for name, workers in zip(CONTROLLERS, (32, 256)):
+    for name, workers in zip(CONTROLLERS, (64, 256)):
         equal(found["controller_runtime_max_concurrent_reconciles"].value(controller=name), workers, f"workers of {name}")
         check(total.value(controller=name) == found["controller_runtime_reconcile_time_seconds"].value("_count", controller=name) > 1,
               lambda name=name: f"{total.value(controller=name)} reconciliations of {name}")
@@ -337,7 +337,7 @@ def debug(run):
     op.stop()
 
 
-@test("the debug page of two hundred and ten clusters is cut where it gets long, and says so")
+@test("the debug page of two hundred and ten clusters is cut where it gets long, and says so", full=True)
 def much(run):
     op = operator(run, None, "--local-debug")
     ns = run.namespaces[0]

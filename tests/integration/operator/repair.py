@@ -331,7 +331,7 @@ def no_way_to_make_room(run):
     job_ready(run)
 
 
-@test("an application is changed while no operator runs: the next one takes the savepoint that is asked for")
+@test("an application is changed while no operator runs: the next one takes the savepoint that is asked for", full=True)
 def changed_while_away(run):
     op = operator(run)
     ns = run.namespaces[0]

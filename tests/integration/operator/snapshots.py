@@ -246,7 +246,7 @@ def at_once(run):
     run.note(f"{time.time() - since:.1f} s")
 
 
-@test("without its definition the operator is ready and works; one that comes later is found", timeout=240)
+@test("without its definition the operator is ready and works; one that comes later is found", timeout=240, full=True)
 def definition_later(run):
     def there():
         run.kube.kubectl("apply", "--server-side", "-f", os.path.join(ROOT, f"crds/{DEFINITION}-v1.yml"))
