@@ -21,6 +21,7 @@ enum option_type {
     OPT_INT,      /* int *; within [min, max] */
     OPT_DURATION, /* int64_t * in milliseconds; within [min, max] */
     OPT_CHOICE,   /* int *; index into choices */
+    OPT_WORD,     /* nothing: the value joins the words that are not options, each time */
 };
 
 struct option_spec {

@@ -60,6 +60,8 @@ static int set_value(const struct option_spec *o, const char *source, const char
         return check_range(o, source, text, *(int64_t *)field, err);
     case OPT_CHOICE:
         return set_choice(o, source, text, field, err);
+    case OPT_WORD:
+        break; /* options_parse knows the words */
     }
     return 0;
 }
@@ -126,7 +128,9 @@ int options_parse(const struct option_spec *table, size_t n, int argc, char **ar
             value = argv[i];
         else
             return error_set(err, ERR_INVALID, "%s needs a value (%s)", source, o->metavar);
-        if (set_value(o, source, value, ret, err))
+        if (o->type == OPT_WORD)
+            args[nargs++] = value;
+        else if (set_value(o, source, value, ret, err))
             return -1;
     }
     *ret_nargs = nargs;

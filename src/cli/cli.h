@@ -46,8 +46,8 @@ struct cli_input {
 /** Reads options into `options` (of which `file` and `conf_dir` are two members), the operator's
  * configuration and all documents of the files ("-": standard input; Lists are taken apart) into
  * the arena. Prints errors. Returns -1 to go on, else the exit code. */
-int cli_read(const struct command *c, int argc, char **argv, void *options, const char **file,
-             const char **conf_dir, struct arena *a, struct cli_input *ret);
+int cli_read(const struct command *c, int argc, char **argv, void *options, const char **conf_dir,
+             struct arena *a, struct cli_input *ret);
 
 struct problems;
 /** Whether its spec holds what cannot be read, such as a NUL character; then that is the problem.

@@ -135,8 +135,8 @@ static int read_manifests(struct arena *a, const char *const *files, int n_files
     return 0;
 }
 
-int cli_read(const struct command *c, int argc, char **argv, void *options, const char **file,
-             const char **conf_dir, struct arena *a, struct cli_input *ret)
+int cli_read(const struct command *c, int argc, char **argv, void *options, const char **conf_dir,
+             struct arena *a, struct cli_input *ret)
 {
     const char **args = arena_new_array(a, const char *, (size_t)argc + 1);
     struct error err;
@@ -144,8 +144,6 @@ int cli_read(const struct command *c, int argc, char **argv, void *options, cons
 
     if (rc >= 0)
         return rc;
-    if (*file)
-        args[n_args++] = *file;
     if (!n_args) {
         cli_error("%s needs a file: -f FILE (- is standard input)", c->name);
         return EXIT_USAGE;

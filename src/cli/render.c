@@ -12,13 +12,13 @@
 #include "flinkop/yaml.h"
 
 struct options {
-    const char *file, *conf_dir;
+    const char *conf_dir;
     bool taskmanager;
 };
 
 static const struct option_spec table[] = {
-    {"file", NULL, "FILE", OPT_STRING, offsetof(struct options, file),
-     .help = "Manifest with FlinkDeployments; - is standard input", .letter = 'f'},
+    {"file", NULL, "FILE", OPT_WORD, .help = "Manifest with FlinkDeployments; - is standard input",
+     .letter = 'f'},
     {"conf-dir", "FLINK_CONF_DIR", "DIR", OPT_STRING, offsetof(struct options, conf_dir),
      .help = "Operator configuration that gives the defaults"},
     {"taskmanager", NULL, NULL, OPT_BOOL, offsetof(struct options, taskmanager), "true",
@@ -107,7 +107,7 @@ static int run(int argc, char **argv)
     struct cli_input in;
     bool ok = true;
 
-    int rc = cli_read(&command_render, argc, argv, &o, &o.file, &o.conf_dir, &a, &in);
+    int rc = cli_read(&command_render, argc, argv, &o, &o.conf_dir, &a, &in);
 
     if (rc >= 0)
         return rc;

@@ -297,6 +297,20 @@ static const char *const *namespaces(struct arena *a, const struct options *o,
     return (const char *const *)str_split(a, text, ',', NULL);
 }
 
+/* Who separates two operators by labels would have both act on everything. */
+static int check_selector(const struct flink_defaults *d, struct error *err)
+{
+    const char *key = "kubernetes.operator.label.selector";
+    const char *text = flink_defaults_option(d, key);
+
+    if (str_empty(text))
+        return 0;
+    return error_set(err, ERR_INVALID,
+                     "%s: \"%s\" cannot be honoured: this operator acts on all resources of the "
+                     "namespaces that it watches; separate operators by namespace (--namespaces)",
+                     key, text);
+}
+
 static int port(const struct options *o, const struct flink_defaults *d)
 {
     const char *text = flink_defaults_option(d, "kubernetes.operator.health.probe.port");
@@ -405,6 +419,8 @@ static int serve(struct process *p, struct arena *a, const struct options *o,
     const char *const *ns = namespaces(a, o, d);
     const struct kube_config_options ko = {.kubeconfig = o->kubeconfig, .context = o->context};
 
+    if (check_selector(d, err))
+        return -1;
     p->config = kube_config_load(p->loop, &ko, err);
     if (!p->config)
         return -1;
@@ -507,7 +523,8 @@ static int run(int argc, char **argv)
 const struct command command_run = {
     .name = "run",
     .args = "",
-    .help = "Run the operator: serve FlinkDeployments and FlinkSessionJobs until SIGTERM.",
+    .help =
+        "Run the operator: serve FlinkDeployments, FlinkSessionJobs and FlinkStateSnapshots until SIGTERM.",
     .run = run,
     .options = table,
     .n_options = ARRAY_SIZE(table),

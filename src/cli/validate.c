@@ -10,11 +10,11 @@
 #include "flinkop/str.h"
 
 struct options {
-    const char *file, *conf_dir;
+    const char *conf_dir;
 };
 
 static const struct option_spec table[] = {
-    {"file", NULL, "FILE", OPT_STRING, offsetof(struct options, file),
+    {"file", NULL, "FILE", OPT_WORD,
      .help = "Manifest to check (YAML or JSON, several documents); - is standard input",
      .letter = 'f'},
     {"conf-dir", "FLINK_CONF_DIR", "DIR", OPT_STRING, offsetof(struct options, conf_dir),
@@ -59,6 +59,16 @@ static bool check(struct problems *p, const struct manifest *m, const struct fli
     return true;
 }
 
+/* Of our group, and nothing that this operator acts on. */
+static void tell_unserved(const struct manifest *m)
+{
+    const char *kind = JV_STRING(m->object, "kind");
+
+    if (str_has_prefix(str_or_empty(JV_STRING(m->object, "apiVersion")), API_GROUP))
+        fprintf(stderr, "%s:%d: %s %s: not served by this operator\n", m->file, m->line, kind,
+                str_or(JV_STRING(m->object, "metadata", "name"), "(no name)"));
+}
+
 static int run(int argc, char **argv)
 {
     cleanup_arena struct arena a = {0};
@@ -66,15 +76,17 @@ static int run(int argc, char **argv)
     struct cli_input in;
     size_t bad = 0, checked = 0;
 
-    int rc = cli_read(&command_validate, argc, argv, &o, &o.file, &o.conf_dir, &a, &in);
+    int rc = cli_read(&command_validate, argc, argv, &o, &o.conf_dir, &a, &in);
 
     if (rc >= 0)
         return rc;
     for (size_t i = 0; i < in.n; i++) {
         struct problems p = PROBLEMS_INIT(&a);
 
-        if (!check(&p, &in.list[i], in.defaults))
+        if (!check(&p, &in.list[i], in.defaults)) {
+            tell_unserved(&in.list[i]);
             continue;
+        }
         checked++;
         bad += p.n > 0;
         for (size_t k = 0; k < MIN(p.n, (size_t)PROBLEMS_MAX); k++)
@@ -89,7 +101,7 @@ static int run(int argc, char **argv)
 
 const struct command command_validate = {
     .name = "validate",
-    .args = " -f FILE",
+    .args = " -f FILE [-f FILE...]",
     .help =
         "Check FlinkDeployments, FlinkSessionJobs and FlinkStateSnapshots in files; exit code 1 if "
         "one is not valid.",

@@ -7,9 +7,10 @@
 #include "flinkop/str.h"
 
 #define MAX_BODIES ((size_t)32 << 20) /* together */
+#define FIRST_ROOM ((size_t)4 << 10)
 
-int http_body_begin(struct http_body *b, size_t *all, const char *length, size_t most,
-                    char *content_type, int64_t deadline)
+int http_body_begin(struct http_body *b, const char *length, size_t most, char *content_type,
+                    int64_t deadline)
 {
     cleanup_free char *type = content_type;
     int64_t n;
@@ -18,16 +19,12 @@ int http_body_begin(struct http_body *b, size_t *all, const char *length, size_t
         return 411;
     if ((uint64_t)n > most)
         return 413;
-    if (*all + (size_t)n > MAX_BODIES)
-        return 503;
     if (!n)
         return 400;
-    *b = (struct http_body){.text = xmalloc((size_t)n + 1),
-                            .room = (size_t)n,
+    *b = (struct http_body){.text = xcalloc(1, 1),
+                            .most = (size_t)n,
                             .content_type = TAKE_PTR(type),
                             .deadline = deadline};
-    *b->text = 0;
-    *all += b->room;
     return 0;
 }
 
@@ -38,20 +35,27 @@ const char *http_body_refusal(int status)
         return "the body must have a Content-Length\n";
     case 413:
         return "the body is too large\n";
-    case 400:
-        return "there must be a body\n";
     default:
-        return "too many requests at a time\n";
+        return "there must be a body\n";
     }
 }
 
 /* libwebsockets begins to count anew with each piece, so one that comes slowly is given up here. */
-int http_body_add(struct http_body *b, const void *data, size_t n, int64_t now)
+int http_body_add(struct http_body *b, size_t *all, const void *data, size_t n, int64_t now)
 {
     if (!b->text)
         return 0;
-    if (n > b->room - b->len || now > b->deadline)
+    if (n > b->most - b->len || now > b->deadline)
         return -1;
+    if (n > b->room - b->len) {
+        size_t room = MIN(MAX(MAX(b->room * 2, b->len + n), FIRST_ROOM), b->most);
+
+        if (*all + room - b->room > MAX_BODIES)
+            return -1;
+        *all += room - b->room;
+        b->text = xreallocarray(b->text, room + 1, 1);
+        b->room = room;
+    }
     memcpy(b->text + b->len, data, n);
     b->len += n;
     b->text[b->len] = 0;

@@ -205,7 +205,7 @@ static int begin_body(struct lws *wsi, struct session *ses, const struct http_ro
 {
     struct http_server *s = lws_context_user(lws_get_context(wsi));
     cleanup_free char *length = header(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH);
-    int refused = http_body_begin(&ses->asked, &s->bodies, length, route->post_max,
+    int refused = http_body_begin(&ses->asked, length, route->post_max,
                                   header(wsi, WSI_TOKEN_HTTP_CONTENT_TYPE),
                                   loop_now(s->loop) + (int64_t)REQUEST_TIMEOUT_S * 1000);
 
@@ -395,7 +395,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
         return -1; /* to WebSocket or HTTP/2, where no limit of ours would hold */
     case LWS_CALLBACK_HTTP_BODY:
-        return http_body_add(&ses->asked, in, len, loop_now(s->loop));
+        return http_body_add(&ses->asked, &s->bodies, in, len, loop_now(s->loop));
     case LWS_CALLBACK_HTTP_BODY_COMPLETION:
         return end_body(wsi, ses);
     case LWS_CALLBACK_HTTP_WRITEABLE:

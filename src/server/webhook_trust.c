@@ -40,7 +40,8 @@ struct webhook_trust {
     struct certificate pair;
     struct certificate_life life;
     /* in the Secret */
-    char *version; /* its resourceVersion; NULL: there is none */
+    char *version; /* its resourceVersion; NULL: there is none… */
+    bool missing;  /* …which was seen */
     /* to be in force */
     bool making;
     struct certificate next;
@@ -357,6 +358,7 @@ static void on_secret(void *arg, const struct kube_reply *reply)
         return;
     }
     str_replace(&t->version, JV_STRING(reply->object, "metadata", "resourceVersion"));
+    t->missing = reply->err->code == ERR_NOT_FOUND;
     if (reply->err->code)
         error_set(&wrong, ERR_NOT_FOUND, "Secret %s/%s is not there yet", t->options.ns, t->secret);
     else if (!read_pair(t, reply->object, &found, &life, &wrong))
@@ -414,7 +416,11 @@ void webhook_trust_lead(struct webhook_trust *t)
 
 const char *webhook_trust_waits(const struct webhook_trust *t)
 {
-    return t->have ? NULL : str_or(t->trouble, "waiting for the certificate of the webhook");
+    /* Who leads makes it. One that waited for that would keep a roll-out from ending that begins
+     * with a leader of before, who makes none. */
+    if (t->have || (t->missing && !t->leads))
+        return NULL;
+    return str_or(t->trouble, "waiting for the certificate of the webhook");
 }
 
 void webhook_trust_free(struct webhook_trust *t)

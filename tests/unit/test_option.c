@@ -20,6 +20,7 @@ static const struct option_spec table[] = {
      .letter = 'f'},
     {"port", NULL, "N", OPT_INT, offsetof(struct opts, port), "80", 1, 65535, .help = "Port"},
     {"wait", NULL, "DURATION", OPT_DURATION, offsetof(struct opts, wait), "30 s", .help = "Wait"},
+    {"word", NULL, "WORD", OPT_WORD, .help = "One more word", .letter = 'w'},
     {"color", NULL, NULL, OPT_CHOICE, offsetof(struct opts, color), "red", .choices = colors,
      .help = "Color"},
 };
@@ -55,6 +56,18 @@ START_TEST(flags_beat_the_environment_beats_defaults)
 }
 END_TEST
 
+START_TEST(an_option_that_is_a_word_may_be_there_several_times)
+{
+    struct error err = {0};
+    struct opts o;
+    int n;
+
+    ck_assert_int_eq(PARSE("-w", "a", "b", "--word", "c", "--word=d"), 0);
+    ck_assert_int_eq(n, 4);
+    ck_assert_int_eq(PARSE("-w"), -1);
+}
+END_TEST
+
 START_TEST(bad_options_say_what_would_be_right)
 {
     struct error err = {0};
@@ -85,5 +98,6 @@ END_TEST
 void suite_option(TCase *tc)
 {
     T(flags_beat_the_environment_beats_defaults);
+    T(an_option_that_is_a_word_may_be_there_several_times);
     T(bad_options_say_what_would_be_right);
 }

@@ -145,6 +145,21 @@ def replicas(run):
     second.stop()
 
 
+@test("added to an operator that runs without it: the new pod is Ready before it leads, so that a roll-out ends", full=True)
+def added(run):
+    hook = installed(run)
+    before = operator(run, [hook.ns], "--leader-elect", "--lease", f"{hook.ns}/flink-operator", wait_ready=False)
+    wait("the one without a webhook leads", lambda: " ready ms" in before.log(), SOON, 0.1)
+    after, port = replica(run, hook, elect=True)
+    balanced(run, hook, port)
+    wait("the one with a webhook is ready", lambda: after.get("/readyz")[0] == 200, SOON, 0.1)
+    before.stop()
+    hook.trusted()
+    says(run, "flinkdep", cluster(hook.ns, image="no image"), "spec.image")
+    equal(after.get("/readyz")[0], 200, "/readyz of the one that leads now")
+    after.stop()
+
+
 class Load:
     """Valid and invalid resources, without a pause: every one has to be answered by the webhook."""
 
