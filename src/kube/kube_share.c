@@ -2,6 +2,7 @@
 #include "kube_share.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "flinkop/mem.h"
 
@@ -38,8 +39,10 @@ static struct kube_share_ns *share_of(struct kube_share *s, const char *name)
 
     if (ns)
         return ns;
-    ns = xcalloc(1, sizeof(*ns) + strlen(name) + 1);
-    strcpy(ns->name, name);
+    size_t size = strlen(name) + 1;
+
+    ns = xcalloc(1, sizeof(*ns) + size);
+    memcpy(ns->name, name, size);
     strmap_put(&s->namespaces, name, ns);
     return ns;
 }
