@@ -27,6 +27,13 @@ def alter(run, content, kind="secret", name="db"):
     run.kube.patch(kind, run.namespaces[0], name, {"data": {"key": data}})
 
 
+def label(run, manager=None):
+    """Only a label; without a manager by who has written the content."""
+    time.sleep(1)
+    run.kube.json("PATCH", run.kube.path("secret", run.namespaces[0], "db") + (f"?fieldManager={manager}" if manager else ""),
+                  {"metadata": {"labels": {"a": manager or "b"}}}, content="application/merge-patch+json")
+
+
 def template(**more):
     return {"spec": {"containers": [{"name": "flink-main-container", "envFrom": [
         {"secretRef": {"name": "db"}}, {"configMapRef": {"name": "levels"}}], **more}]}}
@@ -80,7 +87,10 @@ def reported(run):
     session(run, podTemplate=template())
     recorded(run)
     jm, since = sorted(pods(run, "jobmanager")), time.time()
-    run.kube.patch("secret", run.namespaces[0], "db", {"metadata": {"labels": {"a": "b"}}})
+    label(run, "somebody")
+    time.sleep(3)
+    equal([named(e) for e in writes(run, since)], [], "writes for a label")
+    check(not condition(cr(run), "ReferencesCurrent"), "told of a label")
     alter(run, SECRET + "2")
     told(run, "Secret db", "spec.restartNonce")
     equal([named(e) for e in writes(run, since)], ["patch flinkdeployments/status demo"], "writes")
@@ -91,7 +101,7 @@ def reported(run):
 
 
 @test("restart: a change while the operator was away restarts a session cluster once, several changes once, and nothing else does",
-      full=True, timeout=120)
+      full=True, timeout=150)
 def session_restarts(run):
     may_watch(run)
     op = operator(run)
@@ -110,6 +120,10 @@ def session_restarts(run):
     time.sleep(8)
     equal(sorted(pods(run, "jobmanager")), now, "JobManager pods after a restart of the operator")
     equal([named(e) for e in writes(run)], [], "writes after a restart of the operator")
+    label(run)
+    told(run, "perhaps only in labels", "Secret db", "spec.restartNonce")
+    time.sleep(7)
+    equal(sorted(pods(run, "jobmanager")), now, "JobManager pods after a label of who has written it")
     run.kube.delete("secret", run.namespaces[0], "db")
     told(run, "deleted", "Secret db")
     time.sleep(7)
