@@ -1,8 +1,10 @@
 """Secrets and ConfigMaps that pods refer to, and that change."""
 import base64
+import os
 import time
 
 from lib.accounts import named
+from lib.bed import ROOT
 from lib.check import check, dig, equal, wait
 from lib.manifests import application
 from lib.plane import SOON
@@ -154,6 +156,29 @@ def application_restarts(run):
     check(runs[0].ended and runs[0].ended <= runs[1].began, "two at a time")
     time.sleep(7)
     equal(len(flink.runs), 2, "runs later")
+    log_has_no(op, "failed")
+
+
+@test("a definition of a former version, without status.references: no end of writes, nothing is restarted, and restart says why",
+      full=True)
+def former_definition(run):
+    definition = "flinkdeployments.flink.apache.org"
+    run.cleanup(lambda: run.kube.kubectl("apply", "--server-side", "--force-conflicts", "-f",
+                                         os.path.join(ROOT, f"crds/{definition}-v1.yml")))
+    run.kube.json("PATCH", run.kube.path("crd", None, definition), [
+        {"op": "remove", "path": "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/references"}],
+        content="application/json-patch+json")
+    time.sleep(3)  # before it is in force
+    may_watch(run)
+    op = operator(run)
+    session(run, podTemplate=template(), conf={KEY: "restart"})
+    told(run, "former version")
+    jm, since = sorted(pods(run, "jobmanager")), time.time()
+    alter(run, "2")
+    time.sleep(7)
+    equal([named(e) for e in writes(run, since)], [], "writes")
+    equal(sorted(pods(run, "jobmanager")), jm, "JobManager pods")
+    check("references" not in cr(run)["status"], "the definition has status.references")
     log_has_no(op, "failed")
 
 
