@@ -163,8 +163,12 @@ def application_restarts(run):
       full=True)
 def former_definition(run):
     definition = "flinkdeployments.flink.apache.org"
-    run.cleanup(lambda: run.kube.kubectl("apply", "--server-side", "--force-conflicts", "-f",
-                                         os.path.join(ROOT, f"crds/{definition}-v1.yml")))
+
+    def back():
+        run.kube.kubectl("apply", "--server-side", "--force-conflicts", "-f", os.path.join(ROOT, f"crds/{definition}-v1.yml"))
+        time.sleep(2)  # the API server begins to serve it anew, and refuses what comes meanwhile
+        wait("served again", lambda: run.kube.list("flinkdep", run.namespaces[0]) is not None, SOON, 0.2)
+    run.cleanup(back)
     run.kube.json("PATCH", run.kube.path("crd", None, definition), [
         {"op": "remove", "path": "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/references"}],
         content="application/json-patch+json")
