@@ -39,6 +39,8 @@ struct kube_watch_spec {
     const char *label_selector; /* NULL: all */
     const char *field_selector; /* NULL: all */
     bool metadata_only;         /* ask for PartialObjectMetadata */
+    bool patient;               /* once its back-off is at its cap, ask for what is forbidden every
+                                   10 min only */
     int page_size;              /* 0: 500 */
     /* For tests: back-off, Retry-After and the stall limit are multiplied by this; 0: 1. */
     double time_scale;
@@ -66,6 +68,8 @@ struct kube_watch_sink {
 struct kube_watch *kube_watch_start(struct kube_client *c, const struct kube_watch_spec *spec,
                                     const struct kube_watch_sink *sink);
 void kube_watch_stop(struct kube_watch *w);
+/** Ends the wait after a failure, if there is one. */
+void kube_watch_hurry(struct kube_watch *w);
 /** Whether the first list is complete. */
 bool kube_watch_synced(const struct kube_watch *w);
 /** Monotonic time of the last byte from the server. */

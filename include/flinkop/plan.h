@@ -182,6 +182,9 @@ struct exception_notes {
     bool whole;         /* all of it ran then */
     int64_t due, asked; /* monotonic ms when Flink is to be asked, and was; -1 */
     int tries;          /* that are left */
+    int64_t told;       /* the newest that was told, by Flink's clock; -1 */
+    bool put;           /* that was put into the status… */
+    bool pruned;        /* …and is not there: the CRD is of a former version */
 };
 struct exception_notes exception_notes_initial(void);
 struct exception_notes exception_notes_copy(struct arena *a, const struct exception_notes *m);
@@ -263,6 +266,9 @@ struct reference_notes {
     const char *changed; /* these have, in words; NULL: none */
     int64_t since;       /* monotonic ms */
     int64_t restarted;   /* the last restart because of some, -1: none */
+    bool restarting;     /* one was put into the status, and is none before that is written */
+    bool put;            /* what they are was put into the status… */
+    bool pruned;         /* …and is not there: the CRD is of a former version */
 };
 
 /* Notes kept in memory from pass to pass; losing them does no harm. */

@@ -47,6 +47,9 @@ struct obs_reference {
     struct obs_meta meta; /* of it only names, uid, version and deletion */
     const char *mark;     /* another one when the content is, or may be, another one */
 };
+/** Whether content certainly differs between two marks of one name that differ; else labels,
+ * annotations or owners alone may have changed. */
+bool reference_mark_certain(const char *was, const char *is);
 void obs_reference_read(struct arena *a, jv object, struct obs_reference *ret);
 
 #endif

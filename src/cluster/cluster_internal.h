@@ -86,6 +86,7 @@ struct cluster_pass {
     bool former_stuck;             /* it should have ended long ago */
     struct references *references; /* of the target's pods; NULL: nobody asks */
     const char *changed;           /* these have changed since it was started, in words */
+    const char *perhaps;           /* of these the content or labels have, which cannot be told */
     const char *gone;              /* these have gone since */
     bool restarts_for_changes;     /* that is recorded in this pass, of a session cluster */
     bool has_alloc;

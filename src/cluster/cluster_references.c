@@ -24,6 +24,20 @@ static bool restarts(const struct cluster_pass *p)
     return str_eq(flink_option_text(&p->config.conf, REFERENCES_KEY), "restart");
 }
 
+/* What the write of the status has come to that the pass before has planned. */
+static void learn_from_write(struct cluster_pass *p)
+{
+    struct reference_notes *m = &p->plan.memory.references;
+    bool there = jv_present(jv_get(p->status, RECORDED)), written = false;
+
+    for (size_t i = 0; i < p->s->n_outcomes && !written; i++)
+        written = p->s->outcomes[i].type == ACT_STATUS && p->s->outcomes[i].ok;
+    if (written && m->restarting)
+        m->restarted = p->s->now;
+    m->pruned = !there && (m->pruned || (written && m->put));
+    m->restarting = m->put = false;
+}
+
 /* ---- which ---- */
 
 /* Most refer to none, and need no pods to be made of their spec for that. */
@@ -106,15 +120,18 @@ static void compare(struct cluster_pass *p)
 
         if (had_none(r, was) || !is || !strcmp(was, is))
             continue;
-        if (strcmp(is, NONE))
+        if (!strcmp(is, NONE))
+            p->gone = listed(p, p->gone, r);
+        else if (!strcmp(was, NONE) || reference_mark_certain(was, is))
             p->changed = listed(p, p->changed, r);
         else
-            p->gone = listed(p, p->gone, r);
+            p->perhaps = listed(p, p->perhaps, r);
     }
 }
 
 void look_at_references(struct cluster_pass *p)
 {
+    learn_from_write(p);
     if (!p->usable || p->suspended || p->over ||
         str_eq(flink_option_text(&p->config.conf, REFERENCES_KEY), "ignore") || !may_refer(p))
         return;
@@ -169,7 +186,7 @@ void look_after_references(struct cluster_pass *p)
     p->up_to_date = false;
     p->progress = STOPPING;
     p->jm = JM_DEPLOYING;
-    p->plan.memory.references.restarted = p->s->now;
+    p->plan.memory.references.restarting = true;
 }
 
 /* ---- what is recorded and told of it ---- */
@@ -188,39 +205,56 @@ static const char *to_record(struct cluster_pass *p, const struct reference *r, 
 
 jv references_status(struct cluster_pass *p, jv status)
 {
+    struct reference_notes *m = &p->plan.memory.references;
     jv recorded = jv_get(p->status, RECORDED);
     struct jv_list list = JV_LIST(p->a);
 
-    if (p->meta.deleted_ms || p->suspended || p->over || !p->usable)
+    if (p->meta.deleted_ms || p->suspended || p->over || !p->usable || m->pruned)
         return status;
     if (p->application && p->record_id && p->changed)
-        p->plan.memory.references.restarted = p->s->now;
+        m->restarting = true;
     for (size_t i = 0; p->references && i < p->references->n; i++) {
         const char *mark = to_record(p, &p->references->items[i], recorded);
 
         if (mark)
             jv_list_put(&list, reference_key(p->a, &p->references->items[i]), STR(mark));
     }
+    m->put = list.n > 0;
     return jv_set(p->a, status, RECORDED, list.n ? jv_list_obj(&list) : ABSENT);
+}
+
+static const char *joined(struct cluster_pass *p, const char *text, const char *more)
+{
+    return text && more ? arena_printf(p->a, "%s; %s", text, more) : str_or(text, more);
 }
 
 static const char *sentence(struct cluster_pass *p)
 {
-    const char *gone = p->gone ? arena_printf(p->a, "deleted since it was started: %s", p->gone)
-                               : NULL;
-    const char *changed =
-        p->changed ? arena_printf(p->a, "changed since it was started: %s; %s", p->changed,
-                                  restarts(p) ? "it is restarted with that"
-                                              : "to restart it with that, give "
-                                                "spec.restartNonce another number")
-                   : NULL;
+    bool asks = p->perhaps || (p->changed && !restarts(p));
+    const char *text = NULL;
 
-    return changed && gone ? arena_printf(p->a, "%s; %s", gone, changed) : str_or(changed, gone);
+    if (p->gone)
+        text = arena_printf(p->a, "deleted since it was started: %s", p->gone);
+    if (p->changed)
+        text = joined(p, text, arena_printf(p->a, "changed since it was started: %s", p->changed));
+    if (p->changed && restarts(p))
+        text = joined(p, text, "it is restarted with that");
+    if (p->perhaps)
+        text = joined(p, text,
+                      arena_printf(p->a,
+                                   "changed since it was started, but perhaps only in "
+                                   "labels or annotations: %s",
+                                   p->perhaps));
+    return asks ? joined(p, text, "to restart it with that, give spec.restartNonce another number")
+                : text;
 }
 
 /* Only who asks for restarts relies on it; else the log says that they are not seen. */
 static const char *unseen(struct cluster_pass *p)
 {
+    if (p->references && p->references->n && restarts(p) && p->plan.memory.references.pruned)
+        return "changes are not noticed: the CustomResourceDefinition is of a former version, "
+               "without status.references";
     for (size_t i = 0; p->references && restarts(p) && i < p->references->n; i++) {
         const struct reference *r = &p->references->items[i];
         const char *error = p->s->references.error[kind_index(r->kind)];
@@ -234,7 +268,7 @@ static const char *unseen(struct cluster_pass *p)
 
 size_t references_condition(struct cluster_pass *p, struct condition *ret)
 {
-    bool news = (p->changed || p->gone) && !begins_anew(p);
+    bool news = (p->changed || p->perhaps || p->gone) && !begins_anew(p);
     const char *text = news ? sentence(p) : unseen(p);
 
     if (!text || p->meta.deleted_ms)

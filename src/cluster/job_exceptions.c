@@ -3,7 +3,8 @@
  * What has thrown a job back, as events (kubernetes.operator.events.exceptions.*, api-contract
  * §2.16): Flink keeps the last ones (web.exception-history-size), and is asked for them only when
  * something in the job's state or in its tasks says that there is a new one. The time of the newest
- * that was told is recorded with it, so none is told twice.
+ * that was told is recorded with it, so none is told twice; where the CRD is of a former version
+ * and has no room for it, not as long as this process lives.
  */
 #include "job_exceptions.h"
 
@@ -28,7 +29,7 @@
 
 struct exception_notes exception_notes_initial(void)
 {
-    return (struct exception_notes){.changed = -1, .due = -1, .asked = -1};
+    return (struct exception_notes){.changed = -1, .due = -1, .asked = -1, .told = -1};
 }
 
 struct exception_notes exception_notes_copy(struct arena *a, const struct exception_notes *m)
@@ -77,11 +78,12 @@ static void look(const struct exceptions_look *l)
 {
     struct exception_notes *m = l->memory;
     const struct flink_job *j = &l->job->job;
-    bool first = !str_eq(m->job_id, l->job_id), wants;
+    bool first = !str_eq(m->job_id, l->job_id), pruned = m->pruned, wants;
 
     if (first) {
         *m = exception_notes_initial();
         m->job_id = l->job_id;
+        m->pruned = pruned;
         wants = is_troubled(j->state) || changed_unseen(l);
     } else {
         wants = j->last_modification_ms != m->changed &&
@@ -150,15 +152,14 @@ static int64_t told_until(const struct exceptions_look *l)
 }
 
 /* They come with the newest first, and are told with the oldest first. */
-static jv tell(const struct exceptions_look *l, const char *text, int limit)
+static void tell(const struct exceptions_look *l, const char *text, int limit)
 {
-    struct arena *a = l->plan->a;
-    int64_t until = told_until(l), newest = until;
+    int64_t until = MAX(told_until(l), l->memory->told), newest = until;
     struct error err;
     jv list;
 
-    if (!text || json_parse(a, text, strlen(text), &list, &err))
-        return l->status;
+    if (!text || json_parse(l->plan->a, text, strlen(text), &list, &err))
+        return;
     for (size_t i = MIN(jv_len(list), (size_t)limit); i-- > 0;) {
         jv e = jv_at(list, i);
         int64_t ms = jv_int64_or(jv_get(e, "ms"), -1);
@@ -169,20 +170,41 @@ static jv tell(const struct exceptions_look *l, const char *text, int limit)
         plan_event(l->plan, l->kind, l->cr, true, "Job", "JobException",
                    message(l, e, option(l, LINES_KEY, 100)));
     }
-    if (newest == until)
+    l->memory->told = newest;
+}
+
+/* A status was written in the pass before, and what was put into it is not there. */
+static void look_for_pruning(const struct exceptions_look *l)
+{
+    struct exception_notes *m = l->memory;
+    bool there = jv_present(jv_get(l->status, TOLD_UNTIL));
+
+    m->pruned &= !there;
+    for (size_t i = 0; m->put && !there && !m->pruned && i < l->n_outcomes; i++)
+        m->pruned = l->outcomes[i].type == ACT_STATUS && l->outcomes[i].ok;
+    m->put = false;
+}
+
+static jv with_told(const struct exceptions_look *l)
+{
+    struct exception_notes *m = l->memory;
+
+    if (m->pruned || m->told <= told_until(l))
         return l->status;
-    return jv_set(a, l->status, TOLD_UNTIL, STR(arena_printf(a, "%lld", (long long)newest)));
+    m->put = true;
+    return jv_set(l->plan->a, l->status, TOLD_UNTIL,
+                  STR(arena_printf(l->plan->a, "%lld", (long long)m->told)));
 }
 
 jv job_tell_exceptions(const struct exceptions_look *l)
 {
     struct exception_notes *m = l->memory;
     int limit = option(l, LIMIT_KEY, FLINK_MAX_EXCEPTIONS);
-    jv status = l->status;
 
+    look_for_pruning(l);
     if (!l->job || !limit) {
         m->whole = false;
-        return status;
+        return l->status;
     }
     look(l);
     for (size_t i = 0; i < l->n_outcomes; i++) {
@@ -191,12 +213,12 @@ jv job_tell_exceptions(const struct exceptions_look *l)
         if (o->type != ACT_READ_EXCEPTIONS || !str_eq(o->job_id, l->job_id))
             continue;
         if (o->ok)
-            status = tell(l, o->text, limit);
+            tell(l, o->text, limit);
         else if (m->due < 0 && m->tries > 0)
             m->due = l->now + APART_MS;
     }
     ask(l, limit);
-    return status;
+    return with_told(l);
 }
 
 jv job_exceptions(struct job_pass *p, jv status)

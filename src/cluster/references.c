@@ -104,18 +104,26 @@ bool references_name(const char *text, enum kube_kind kind, const char *name)
 
 /* ---- what is seen of one ---- */
 
-/* Who has written the content last, and when: managedFields tell it, and with them that labels or
- * annotations alone have changed. Their times have whole seconds; what the same writer writes again
- * within one is taken for the same. Without managedFields each version counts. */
-static jv content(struct arena *a, jv metadata)
+/* Who has written the content last, and when, as managedFields tell it. Their times have whole
+ * seconds; what the same writer writes again within one is taken for the same.
+ *
+ * The time is of the whole entry (ManagedFieldsEntry, meta/v1). One with nothing but content, of an
+ * update, has another only by other content. One with labels or annotations besides (kubectl apply
+ * writes one) may have it by these alone, and one of a server-side apply by owning what is there.
+ */
+static bool is_certain(jv entry)
+{
+    return str_eq(JV_STRING(entry, "operation"), "Update") &&
+           !jv_present(JV_PATH(entry, "fieldsV1", "f:metadata"));
+}
+
+static jv content(struct arena *a, jv metadata, bool certain)
 {
     static const char *const parts[] = {"f:data", "f:binaryData"};
     struct jv_list list = JV_LIST(a);
 
-    if (!jv_len(jv_get(metadata, "managedFields")))
-        return jv_get(metadata, "resourceVersion");
     jv_foreach (entry, jv_get(metadata, "managedFields"))
-        for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+        for (size_t i = 0; i < ARRAY_SIZE(parts) && is_certain(*entry) == certain; i++) {
             jv fields = JV_PATH(*entry, "fieldsV1", parts[i]);
 
             if (jv_present(fields))
@@ -125,6 +133,30 @@ static jv content(struct arena *a, jv metadata)
                                           {"time", jv_get(*entry, "time")}, {parts[i], fields})));
         }
     return jv_list_arr(&list);
+}
+
+/* HASH, of what is certain; and where something is not, HASH+UID-REST, two hashes. Without
+ * managedFields each version counts. */
+static const char *mark(struct arena *a, jv metadata)
+{
+    jv uid = jv_get(metadata, "uid"), rest = content(a, metadata, false);
+    const char *hash = json_hash(a, OBJ({"uid", uid}, {"content", content(a, metadata, true)}));
+
+    if (!jv_len(jv_get(metadata, "managedFields")))
+        rest = jv_get(metadata, "resourceVersion");
+    else if (!jv_len(rest))
+        return hash;
+    return arena_printf(a, "%s+%s-%s", hash, json_hash(a, uid), json_hash(a, rest));
+}
+
+bool reference_mark_certain(const char *was, const char *is)
+{
+    const char *rest_was = strchr(was, '+'), *rest_is = strchr(is, '+');
+    size_t uid = rest_is ? strcspn(rest_is, "-") : 0;
+
+    if (!rest_was || !rest_is)
+        return rest_was == rest_is;
+    return strncmp(rest_was, rest_is, uid) != 0 || !strcmp(rest_was, rest_is);
 }
 
 void obs_reference_read(struct arena *a, jv object, struct obs_reference *ret)
@@ -139,6 +171,6 @@ void obs_reference_read(struct arena *a, jv object, struct obs_reference *ret)
                  .uid = all.uid,
                  .resource_version = all.resource_version,
                  .deleted_ms = all.deleted_ms},
-        .mark = json_hash(a, OBJ({"uid", jv_get(m, "uid")}, {"content", content(a, m)})),
+        .mark = mark(a, m),
     };
 }

@@ -5,7 +5,8 @@
  * (of them, too, only the metadata: their content is never asked for), are watched in a namespace
  * only while a cluster in it asks for one: the list that such a watch begins with also tells
  * whether the API server has the kind at all, and one that it does not have is looked for again at
- * the watch's back-off (every 30 to 60 s), so that a definition that comes later is found.
+ * the watch's back-off (every 30 to 60 s), so that a definition that comes later is found. Who may
+ * not watch what pods refer to asks again every 10 min, and when another cluster asks for it.
  * FlinkStateSnapshots are always watched, and looked for in the same way: who upgrades the operator
  * may apply their definition later.
  *
@@ -43,8 +44,11 @@ static const struct kube_watch_spec watched[] = {
     {.kind = KIND_POD, .label_selector = OUR_PODS},
     {.kind = KIND_SERVICE, .label_selector = OURS, .metadata_only = true},
     {.kind = KIND_CONFIGMAP, .label_selector = OUR_CONFIGMAPS, .metadata_only = true},
-    {.kind = KIND_SECRET, .field_selector = NO_RELEASES, .metadata_only = true},
-    {.kind = KIND_ANY_CONFIGMAP, .label_selector = NO_LEADERS, .metadata_only = true},
+    {.kind = KIND_SECRET, .field_selector = NO_RELEASES, .metadata_only = true, .patient = true},
+    {.kind = KIND_ANY_CONFIGMAP,
+     .label_selector = NO_LEADERS,
+     .metadata_only = true,
+     .patient = true},
     {.kind = KIND_INGRESS, .label_selector = EXPOSURE_SELECTOR},
     {.kind = KIND_ROUTE, .label_selector = EXPOSURE_SELECTOR},
     {.kind = KIND_NETWORKPOLICY, .label_selector = EXPOSURE_SELECTOR, .metadata_only = true},
@@ -253,6 +257,8 @@ void watches_ask(struct controller *c, struct target *t, unsigned kinds)
         if (kinds & bit(w)) {
             if (!w->askers++)
                 watch_start(w);
+            else
+                kube_watch_hurry(w->watch);
         } else if (!--w->askers) {
             watch_stop(w);
             store_list_end(w->store, store_list_begin(w->store), w->ns, NULL, 0);

@@ -38,6 +38,7 @@
 #define BACKOFF_MIN_MS 800
 #define BACKOFF_MAX_MS 30000
 #define BACKOFF_RESET_MS 120000
+#define PATIENT_MS 600000 /* what is not allowed, and need not be */
 /* Bookmarks come once a minute: this is two of them lost, and some. client-go finds a server that
  * holds the connection and says nothing by HTTP/2's pings. */
 #define WATCH_IDLE_MS 150000
@@ -185,6 +186,10 @@ static int64_t delay(struct kube_watch *w, const struct error *err)
     }
     int64_t ms = next_backoff(w);
 
+    if (w->spec.patient && err->code == ERR_FORBIDDEN && w->backoff_ms == BACKOFF_MAX_MS) {
+        ms = PATIENT_MS;
+        w->failed_at += (int64_t)((double)ms * scale(w)); /* such a wait is no time of health */
+    }
     return (int64_t)((double)MAX(ms, (int64_t)err->retry_after_ms) * scale(w));
 }
 
@@ -515,6 +520,12 @@ void kube_watch_stop(struct kube_watch *w)
     timer_stop(w->timer);
     if (!w->busy)
         watch_free(w);
+}
+
+void kube_watch_hurry(struct kube_watch *w)
+{
+    if (w->in_trouble && !w->http && !w->busy && !w->stopped)
+        timer_start(w->timer, 0);
 }
 
 bool kube_watch_synced(const struct kube_watch *w)

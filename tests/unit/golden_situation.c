@@ -377,6 +377,18 @@ static struct snapshot_list snapshots_of(struct situation *s, jv cr)
     return ret;
 }
 
+/* `memory: {exceptionTold: TIME}`: of the recorded job, and it was put into the status. */
+static struct exception_notes exceptions_before(struct situation *s, jv cr)
+{
+    struct exception_notes notes = exception_notes_initial();
+
+    notes.told = jv_int64_or(JV_PATH(s->doc, "memory", "exceptionTold"), -1);
+    notes.put = notes.told >= 0;
+    if (notes.put)
+        notes.job_id = JV_STRING(cr, "status", "jobStatus", "jobId");
+    return notes;
+}
+
 static struct plan plan_cluster(struct situation *s, jv cr)
 {
     const char *name = JV_STRING(cr, "metadata", "name");
@@ -419,6 +431,8 @@ static struct plan plan_cluster(struct situation *s, jv cr)
     memory.checkpoints = seen_before(s, cr);
     memory.job_ended = jv_int64_or(JV_PATH(s->doc, "memory", "jobEnded"), -1);
     memory.restart.failures = (int)jv_int64_or(JV_PATH(s->doc, "memory", "restarts"), 0);
+    memory.exceptions = exceptions_before(s, cr);
+    memory.references.put = jv_bool_or(JV_PATH(s->doc, "memory", "referencesPut"), false);
     if (before) {
         memory = reconcile_cluster(s->a, &snap).memory;
         snap.now += before;

@@ -452,6 +452,48 @@ START_TEST(back_off_doubles_to_its_cap_with_jitter)
 }
 END_TEST
 
+START_TEST(what_is_forbidden_is_asked_for_patiently)
+{
+    struct step steps[9];
+    const double scale = 0.001;
+
+    for (size_t i = 0; i < ARRAY_SIZE(steps); i++)
+        steps[i] = (struct step){"?limit=500", .status = 403};
+    run_spec((struct kube_watch_spec){.patient = true, .time_scale = scale}, steps,
+             ARRAY_SIZE(steps));
+    for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+        double took = (double)(t.at[i + 1] - t.at[i]);
+
+        if (i < 6)
+            ck_assert_double_le(took, 60000 * scale + 250);
+        else
+            ck_assert_double_ge(took, 600000 * scale - 2);
+    }
+}
+END_TEST
+
+static void hurry(void *arg)
+{
+    (void)arg;
+    kube_watch_hurry(t.watch);
+}
+
+START_TEST(a_wait_may_be_ended)
+{
+    const struct step steps[] = {
+        {"?limit=500", .status = 429, .headers = "Retry-After: 20\r\n"},
+        {"?limit=500", .body = LIST("1", "", "")},
+        {"resourceVersion=1", .body = BOOKMARK("2")},
+    };
+    struct timer *timer = timer_new(t.loop, hurry, NULL);
+
+    timer_start(timer, 500);
+    run_spec((struct kube_watch_spec){.time_scale = 1}, steps, ARRAY_SIZE(steps));
+    timer_free(timer);
+    ck_assert_int_le(t.at[1] - t.at[0], 5000);
+}
+END_TEST
+
 START_TEST(retry_after_is_obeyed)
 {
     const struct step steps[] = {
@@ -537,6 +579,8 @@ void suite_kube_watch(TCase *tc)
     T(a_line_has_a_cap);
     T(metadata_alone_may_be_asked_for);
     T(back_off_doubles_to_its_cap_with_jitter);
+    T(what_is_forbidden_is_asked_for_patiently);
+    T(a_wait_may_be_ended);
     T(retry_after_is_obeyed);
     T(a_watch_may_be_stopped_in_every_callback);
     T(a_watch_may_be_stopped_at_once);

@@ -1,8 +1,10 @@
 """Secrets and ConfigMaps that pods refer to, and that change."""
 import base64
+import os
 import time
 
 from lib.accounts import named
+from lib.bed import ROOT
 from lib.check import check, dig, equal, wait
 from lib.manifests import application
 from lib.plane import SOON
@@ -25,6 +27,13 @@ def alter(run, content, kind="secret", name="db"):
     time.sleep(1)
     data = base64.b64encode(content.encode()).decode() if kind == "secret" else content
     run.kube.patch(kind, run.namespaces[0], name, {"data": {"key": data}})
+
+
+def label(run, manager=None):
+    """Only a label; without a manager by who has written the content."""
+    time.sleep(1)
+    run.kube.json("PATCH", run.kube.path("secret", run.namespaces[0], "db") + (f"?fieldManager={manager}" if manager else ""),
+                  {"metadata": {"labels": {"a": manager or "b"}}}, content="application/merge-patch+json")
 
 
 def template(**more):
@@ -80,7 +89,10 @@ def reported(run):
     session(run, podTemplate=template())
     recorded(run)
     jm, since = sorted(pods(run, "jobmanager")), time.time()
-    run.kube.patch("secret", run.namespaces[0], "db", {"metadata": {"labels": {"a": "b"}}})
+    label(run, "somebody")
+    time.sleep(3)
+    equal([named(e) for e in writes(run, since)], [], "writes for a label")
+    check(not condition(cr(run), "ReferencesCurrent"), "told of a label")
     alter(run, SECRET + "2")
     told(run, "Secret db", "spec.restartNonce")
     equal([named(e) for e in writes(run, since)], ["patch flinkdeployments/status demo"], "writes")
@@ -91,7 +103,7 @@ def reported(run):
 
 
 @test("restart: a change while the operator was away restarts a session cluster once, several changes once, and nothing else does",
-      full=True, timeout=120)
+      full=True, timeout=150)
 def session_restarts(run):
     may_watch(run)
     op = operator(run)
@@ -110,6 +122,10 @@ def session_restarts(run):
     time.sleep(8)
     equal(sorted(pods(run, "jobmanager")), now, "JobManager pods after a restart of the operator")
     equal([named(e) for e in writes(run)], [], "writes after a restart of the operator")
+    label(run)
+    told(run, "perhaps only in labels", "Secret db", "spec.restartNonce")
+    time.sleep(7)
+    equal(sorted(pods(run, "jobmanager")), now, "JobManager pods after a label of who has written it")
     run.kube.delete("secret", run.namespaces[0], "db")
     told(run, "deleted", "Secret db")
     time.sleep(7)
@@ -140,6 +156,33 @@ def application_restarts(run):
     check(runs[0].ended and runs[0].ended <= runs[1].began, "two at a time")
     time.sleep(7)
     equal(len(flink.runs), 2, "runs later")
+    log_has_no(op, "failed")
+
+
+@test("a definition of a former version, without status.references: no end of writes, nothing is restarted, and restart says why",
+      full=True)
+def former_definition(run):
+    definition = "flinkdeployments.flink.apache.org"
+
+    def back():
+        run.kube.kubectl("apply", "--server-side", "--force-conflicts", "-f", os.path.join(ROOT, f"crds/{definition}-v1.yml"))
+        time.sleep(2)  # the API server begins to serve it anew, and refuses what comes meanwhile
+        wait("served again", lambda: run.kube.list("flinkdep", run.namespaces[0]) is not None, SOON, 0.2)
+    run.cleanup(back)
+    run.kube.json("PATCH", run.kube.path("crd", None, definition), [
+        {"op": "remove", "path": "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/references"}],
+        content="application/json-patch+json")
+    time.sleep(3)  # before it is in force
+    may_watch(run)
+    op = operator(run)
+    session(run, podTemplate=template(), conf={KEY: "restart"})
+    told(run, "former version")
+    jm, since = sorted(pods(run, "jobmanager")), time.time()
+    alter(run, "2")
+    time.sleep(7)
+    equal([named(e) for e in writes(run, since)], [], "writes")
+    equal(sorted(pods(run, "jobmanager")), jm, "JobManager pods")
+    check("references" not in cr(run)["status"], "the definition has status.references")
     log_has_no(op, "failed")
 
 
