@@ -13,7 +13,9 @@
 
 #include "flinkop/arena.h"
 #include "flinkop/clock.h"
+#include "flinkop/error.h"
 #include "flinkop/flink_defaults.h"
+#include "flinkop/json.h"
 #include "flinkop/schedule.h"
 #include "flinkop/snapshot.h"
 #include "flinkop/str.h"
@@ -46,7 +48,7 @@ struct snapshot_notes snapshot_notes_copy(struct arena *a, const struct snapshot
     struct snapshot_notes copy = *m;
 
     for (size_t i = 0; i < ARRAY_SIZE(copy.unsent); i++) {
-        copy.name[i] = m->name[i] ? arena_strdup(a, m->name[i]) : NULL;
+        copy.request[i] = m->request[i] ? arena_strdup(a, m->request[i]) : NULL;
         copy.unsent[i] = m->unsent[i] ? arena_strdup(a, m->unsent[i]) : NULL;
     }
     copy.disposing = m->disposing ? arena_strdup(a, m->disposing) : NULL;
@@ -70,12 +72,11 @@ jv spec_with_nonces(struct arena *a, jv spec, jv nonces)
 /* What the status has no room for is remembered, as long as this process lives. */
 static jv remembered_request(const struct job_snapshots *s, const struct snapshot_type *t)
 {
-    const char *name = s->memory->name[t->checkpoint];
-    jv nonce = snapshot_asking_nonce(s, t);
+    const char *text = s->memory->request[t->checkpoint];
+    struct error err;
+    jv request;
 
-    return name ? jv_dup(s->a, OBJ({"triggerType", STR(jv_present(nonce) ? "MANUAL" : "PERIODIC")},
-                                   {"triggerNonce", nonce}, {"name", STR(name)}))
-                : ABSENT;
+    return text && !json_parse(s->a, text, strlen(text), &request, &err) ? request : ABSENT;
 }
 
 /* As the status has it: only what is written there stands. */
@@ -97,11 +98,12 @@ static jv status_with(struct arena *a, jv status, const char *slot, jv request)
 void snapshot_set_request(struct job_snapshots *s, const char *slot, jv request)
 {
     const char *name = JV_STRING(request, "name");
+    bool named = name && !str_eq(name, JV_STRING(snapshot_request(s, slot), "name"));
 
     for (size_t i = 0; i < ARRAY_SIZE(snapshot_types); i++)
         if (str_eq(slot, snapshot_types[i].word))
-            s->memory->name[i] = name ? arena_strdup(s->a, name) : NULL;
-    if (s->memory->pruned && name) /* no answer to a status brings us back */
+            s->memory->request[i] = jv_present(request) ? json_text(s->a, request) : NULL;
+    if (s->memory->pruned && named) /* no answer to a status brings us back */
         plan_wake(s->plan, s->now);
     if (!s->memory->pruned &&
         !jv_equal(jv_get(jv_get(s->status, SNAPSHOT_REQUESTS), slot), request))
@@ -340,13 +342,13 @@ void snapshot_handled(struct job_snapshots *s, const struct snapshot_type *t, jv
         s->handled = jv_dup(s->a, jv_set(s->a, s->handled, t->nonce, nonce));
 }
 
-/* What is to be taken now becomes a resource, or is asked for at once. */
-static void begin(struct job_snapshots *s, const struct snapshot_type *t, jv nonce)
+/* What is to be taken now becomes a resource, or is asked for at once; false: not yet. */
+static bool begin(struct job_snapshots *s, const struct snapshot_type *t, jv nonce)
 {
     if (!snapshots_are_resources(s->conf, s->list))
-        snapshot_begin_directly(s, t, nonce);
-    else
-        request(s, t, jv_present(nonce) ? "manual" : "periodic", nonce);
+        return snapshot_begin_directly(s, t, nonce);
+    request(s, t, jv_present(nonce) ? "manual" : "periodic", nonce);
+    return true;
 }
 
 /* A periodic one that has failed and is tried again, without a resource that would do that. */
@@ -373,12 +375,12 @@ static void look_after(struct job_snapshots *s, const struct snapshot_type *t)
     if (jv_present(nonce) && s->waits) {
         wait_for_job(s, t, nonce);
     } else if (jv_present(nonce)) {
-        begin(s, t, nonce);
+        (void)begin(s, t, nonce);
     } else if (is_pending(s, now)) {
-        begin(s, t, ABSENT);
+        (void)begin(s, t, ABSENT);
     } else if (time_has_come(s, t)) {
-        begin(s, t, ABSENT);
-        record_time(s, t);
+        if (begin(s, t, ABSENT))
+            record_time(s, t);
     } else {
         snapshot_set_request(s, t->word, ABSENT);
     }

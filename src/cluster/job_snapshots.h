@@ -87,8 +87,8 @@ void snapshot_tell(struct job_snapshots *s, bool warning, const char *reason, co
 
 /* ---- job_snapshots_direct.c ---- */
 
-/** Records the id of one that is to be asked for. */
-void snapshot_begin_directly(struct job_snapshots *s, const struct snapshot_type *t, jv nonce);
+/** Records the id of one that is to be asked for; false: one has failed just now, and it waits. */
+bool snapshot_begin_directly(struct job_snapshots *s, const struct snapshot_type *t, jv nonce);
 /** Plans an action about the job. */
 void snapshot_ask_directly(struct job_snapshots *s, enum action_type type,
                            const struct stop_args *args);

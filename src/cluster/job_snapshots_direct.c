@@ -62,16 +62,16 @@ static const char *id_of(const struct job_snapshots *s, const struct snapshot_ty
 }
 
 /* From the answer to this status on its id stands. */
-void snapshot_begin_directly(struct job_snapshots *s, const struct snapshot_type *t, jv nonce)
+bool snapshot_begin_directly(struct job_snapshots *s, const struct snapshot_type *t, jv nonce)
 {
     jv before = snapshot_request(s, t->word), info = jv_get(s->status, t->info);
     bool again = jv_equal(jv_get(before, "triggerNonce"), nonce) &&
                  jv_present(jv_get(before, "requestedTimestamp"));
     const char *why = jv_present(nonce) ? "MANUAL" : "PERIODIC", *id = id_of(s, t);
 
-    if (again && s->now < s->memory->retry_at[t->checkpoint]) {
+    if (s->now < s->memory->retry_at[t->checkpoint]) {
         plan_wake(s->plan, s->memory->retry_at[t->checkpoint]);
-        return;
+        return false;
     }
     snapshot_set_request(
         s, t->word,
@@ -83,6 +83,7 @@ void snapshot_begin_directly(struct job_snapshots *s, const struct snapshot_type
                           {"triggerType", STR(why)}, {"formatType", STR(format_of(s, t))})));
     s->memory->unsent[t->checkpoint] = id;
     s->memory->looked[t->checkpoint] = -1;
+    return true;
 }
 
 /* ---- how it ends ---- */

@@ -377,6 +377,19 @@ static struct snapshot_list snapshots_of(struct situation *s, jv cr)
     return ret;
 }
 
+/* `memory: {snapshotRequest: {…}, snapshotRetryAt, disposing}`: what the status has no room for. */
+static struct snapshot_notes snapshots_before(struct situation *s)
+{
+    struct snapshot_notes notes = snapshot_notes_initial();
+    jv m = jv_get(s->doc, "memory"), request = jv_get(m, "snapshotRequest");
+
+    notes.put = jv_present(request);
+    notes.request[0] = jv_present(request) ? json_text(s->a, request) : NULL;
+    notes.retry_at[0] = jv_int64_or(jv_get(m, "snapshotRetryAt"), 0);
+    notes.disposing = JV_STRING(m, "disposing");
+    return notes;
+}
+
 static struct plan plan_cluster(struct situation *s, jv cr)
 {
     const char *name = JV_STRING(cr, "metadata", "name");
@@ -467,8 +480,7 @@ static struct plan plan_job(struct situation *s, jv cr)
     memory.retry_at = jv_int64_or(jv_get(m, "retryAt"), 0);
     memory.deleting_since = jv_int64_or(jv_get(m, "deletingSince"), -1);
     memory.restart.failures = (int)jv_int64_or(jv_get(m, "restarts"), 0);
-    memory.snapshots.name[0] = JV_STRING(m, "snapshotName");
-    memory.snapshots.put = memory.snapshots.name[0] != NULL;
+    memory.snapshots = snapshots_before(s);
     int64_t before = jv_int64_or(jv_get(s->doc, "firstLook"), 0);
 
     if (before) {
