@@ -204,6 +204,7 @@ struct snapshot_notes {
     bool put;               /* a request was put into its status… */
     bool pruned;            /* …and is not there: the CRD is of a former version */
     const char *request[2]; /* so it is kept here, as JSON, NULL: there is none */
+    bool warned[2];         /* that no periodic one is taken, was told */
     /* without a resource */
     const char *unsent[2]; /* trigger id that Flink has certainly not been asked for */
     int64_t looked[2];     /* monotonic ms of the last look, -1 */

@@ -308,14 +308,44 @@ static bool one_is_due(const struct job_snapshots *s, const struct snapshot_type
     return false;
 }
 
+const char *snapshot_lacks(const struct snapshot_type *t, const struct conf *conf,
+                           const struct flink_version *version)
+{
+    if (!t->checkpoint && !conf_lookup(conf, SAVEPOINT_DIR_KEY))
+        return "needs " SAVEPOINT_DIR_KEY;
+    if (t->checkpoint && version && !flink_at_least(version, 1, 17))
+        return "needs Flink 1.17 or later, which takes a checkpoint when it is asked to";
+    return NULL;
+}
+
+/* The interval, as one of the operator or of a former version may be; false: there is none. */
+static bool interval_of(struct job_snapshots *s, const struct snapshot_type *t,
+                        struct schedule *ret)
+{
+    const char *text = flink_option_text(s->conf, t->interval), *bad = NULL;
+    struct error err;
+
+    if (str_empty(text))
+        return false;
+    if (schedule_parse(text, ret, &err))
+        bad = str_clean(s->a, err.text, 500);
+    else if (s->kind == KIND_FLINKDEPLOYMENT && schedule_next(ret, 0) >= 0)
+        bad = snapshot_lacks(t, s->conf, s->version);
+    if (bad && !s->memory->warned[t->checkpoint])
+        snapshot_tell(
+            s, true, t->error,
+            arena_printf(s->a, "no periodic %s is taken: %s: %s", t->word, t->interval, bad));
+    s->memory->warned[t->checkpoint] = bad != NULL;
+    return !bad;
+}
+
 static bool time_has_come(struct job_snapshots *s, const struct snapshot_type *t)
 {
-    const char *text = flink_option_text(s->conf, t->interval);
     struct schedule schedule;
     int64_t next;
 
-    if (str_empty(text) || schedule_parse(text, &schedule, NULL))
-        return false; /* the spec is told to be wrong */
+    if (!interval_of(s, t, &schedule))
+        return false;
     if (schedule.interval_ms)
         schedule.interval_ms = MAX(schedule.interval_ms, SHORTEST_MS);
     next = schedule_next(&schedule, last_periodic(s, t));

@@ -9,6 +9,7 @@
 #define CLUSTER_JOB_SNAPSHOTS_H
 
 #include "flinkop/flink_conf.h"
+#include "flinkop/flink_version.h"
 #include "flinkop/plan.h"
 
 #define PERIODIC_SAVEPOINT_KEY "kubernetes.operator.periodic.savepoint.interval"
@@ -30,6 +31,7 @@ struct job_snapshots {
     jv asked;                /* spec that asks; ABSENT: what it asks for is not taken */
     const struct conf *conf; /* options of the job */
     const struct flink_defaults *defaults;
+    const struct flink_version *version; /* of an application; NULL: its cluster is another one */
     const struct snapshot_list *list;
     bool found;        /* Flink has the job */
     const char *waits; /* why none can be taken of it just now; NULL: it can */
@@ -76,6 +78,9 @@ struct snapshot_type {
 };
 extern const struct snapshot_type snapshot_types[2];
 
+/** What periodic ones of an application need and do not have, as text; NULL: nothing. */
+const char *snapshot_lacks(const struct snapshot_type *t, const struct conf *conf,
+                           const struct flink_version *version);
 /** The request of that word as the status has it: only what is written there stands. */
 jv snapshot_request(const struct job_snapshots *s, const char *slot);
 void snapshot_set_request(struct job_snapshots *s, const char *slot, jv request);
