@@ -103,7 +103,8 @@ struct outcome {
     enum kube_kind kind;
     const char *name; /* of the object acted on */
     const char *job_id;
-    bool fresh; /* as in the action */
+    const char *trigger; /* of its stop_args, NULL: none */
+    bool fresh;          /* as in the action */
     bool ok;
     struct error error; /* if not ok */
     /* ACT_FIND_JOB, ACT_CANCEL_JOB: Flink has the job. ACT_FIND_SAVEPOINT, _CHECKPOINT, _DISPOSAL:

@@ -422,6 +422,7 @@ void job_snapshots(struct job_snapshots *s)
 
     s->handled = ABSENT;
     look_for_pruning(s);
+    job_snapshots_learn_disposal(s);
     for (size_t i = 0; i < ARRAY_SIZE(snapshot_types); i++)
         look_after(s, &snapshot_types[i]);
     if (str_empty(JV_STRING(upgrade, "name")))

@@ -50,6 +50,8 @@ struct job_snapshots {
 
 /** Takes the next step of all of it. */
 void job_snapshots(struct job_snapshots *s);
+/** Whether the last request to delete a savepoint has been taken; in each pass. */
+void job_snapshots_learn_disposal(struct job_snapshots *s); /* job_history.c */
 /** Takes away what its history is not to keep any more; only after the job was found. */
 void job_snapshots_tidy(struct job_snapshots *s); /* job_history.c */
 /** Snapshots of a job with these options are resources (snapshot.resource.enabled), and the API

@@ -71,6 +71,17 @@ static void read_flink(struct situation *s)
                       "%s", err.text);
 }
 
+/* That of an outcome which names none is the recorded one. */
+static const char *trigger_of(const struct situation *s, enum action_type type, jv outcome)
+{
+    bool checkpoint = type == ACT_FIND_CHECKPOINT || type == ACT_TAKE_CHECKPOINT;
+    jv cr = jv_at(jv_get(s->doc, "objects"), 0);
+
+    return str_or(JV_STRING(outcome, "trigger"),
+                  JV_STRING(cr, "status", "jobStatus",
+                            checkpoint ? "checkpointInfo" : "savepointInfo", "triggerId"));
+}
+
 static void read_outcomes(struct situation *s)
 {
     jv list = jv_get(s->doc, "outcomes");
@@ -88,6 +99,7 @@ static void read_outcomes(struct situation *s)
                                 .kind = res ? res->id : KIND_FLINKSESSIONJOB,
                                 .name = JV_STRING(*o, "name"),
                                 .job_id = JV_STRING(*o, "jobId"),
+                                .trigger = trigger_of(s, (enum action_type)type, *o),
                                 .fresh = jv_bool_or(jv_get(*o, "fresh"), false),
                                 .ok = !error,
                                 .found = jv_bool_or(jv_get(*o, "found"), false),
