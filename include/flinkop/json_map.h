@@ -28,6 +28,8 @@ struct problems {
     struct arena *a;
     struct problem items[PROBLEMS_MAX];
     size_t n; /* may be larger than PROBLEMS_MAX */
+    /* The spec was taken once: what former versions let in, and nothing needs, is no problem. */
+    bool taken;
 };
 
 #define PROBLEMS_INIT(arena) ((struct problems){.a = (arena)})

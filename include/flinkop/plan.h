@@ -103,7 +103,8 @@ struct outcome {
     enum kube_kind kind;
     const char *name; /* of the object acted on */
     const char *job_id;
-    bool fresh; /* as in the action */
+    const char *trigger; /* of its stop_args, NULL: none */
+    bool fresh;          /* as in the action */
     bool ok;
     struct error error; /* if not ok */
     /* ACT_FIND_JOB, ACT_CANCEL_JOB: Flink has the job. ACT_FIND_SAVEPOINT, _CHECKPOINT, _DISPOSAL:
@@ -204,9 +205,10 @@ struct health_notes health_notes_copy(struct arena *a, const struct health_notes
 
 /* Notes about a savepoint and a checkpoint that are to be taken of a job. */
 struct snapshot_notes {
-    bool put;            /* a request was put into its status… */
-    bool pruned;         /* …and is not there: the CRD is of a former version */
-    const char *name[2]; /* so it is kept here, NULL: there is none */
+    bool put;               /* a request was put into its status… */
+    bool pruned;            /* …and is not there: the CRD is of a former version */
+    const char *request[2]; /* so it is kept here, as JSON, NULL: there is none */
+    bool warned[2];         /* that no periodic one is taken, was told */
     /* without a resource */
     const char *unsent[2]; /* trigger id that Flink has certainly not been asked for */
     int64_t looked[2];     /* monotonic ms of the last look, -1 */

@@ -135,7 +135,8 @@ void plan_apply(struct cluster_pass *p, enum kube_kind kind, const char *name,
 bool left_over(const struct obs_meta *m, const char *owner_uid); /* cluster_rollout.c */
 
 void judge(struct cluster_pass *p); /* cluster_judge.c */
-/** Makes this spec what to work towards; the first problem with it, or NULL. */
+/** Makes this spec, which was valid once, what to work towards; the first problem with it, or NULL.
+ */
 const char *judge_as(struct cluster_pass *p, jv spec); /* cluster_judge.c */
 /** The same with the recorded one, whose job.upgradeMode is not the user's and asks for nothing. */
 const char *judge_recorded(struct cluster_pass *p); /* cluster_judge.c */

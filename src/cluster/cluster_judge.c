@@ -11,12 +11,13 @@
 #include "job_words.h"
 #include "status.h"
 
-const char *judge_as(struct cluster_pass *p, jv spec)
+static const char *judge_spec(struct cluster_pass *p, jv spec, bool taken)
 {
     struct problems *problems = arena_new(p->a, struct problems);
     struct deployment_spec *kept = arena_new(p->a, struct deployment_spec);
 
     problems->a = p->a;
+    problems->taken = taken;
     cluster_config_read(problems, p->meta.ns, p->meta.name, spec, false, p->s->defaults, kept,
                         &p->config);
     p->target = spec;
@@ -24,6 +25,11 @@ const char *judge_as(struct cluster_pass *p, jv spec)
     p->spec = *kept;
     p->config.spec = kept;
     return problems_text(problems);
+}
+
+const char *judge_as(struct cluster_pass *p, jv spec)
+{
+    return judge_spec(p, spec, true);
 }
 
 const char *judge_recorded(struct cluster_pass *p)
@@ -49,7 +55,7 @@ void judge(struct cluster_pass *p)
     judge_rollback(p);
     p->invalid = JV_STRING(p->cr, KUBE_UNREADABLE);
     if (!p->invalid)
-        p->invalid = judge_as(p, spec_to_record(p->a, p->recorded, current));
+        p->invalid = judge_spec(p, spec_to_record(p->a, p->recorded, current), false);
     /* The incumbent does not give every application's job an id. */
     const char *lost =
         jv_present(jv_get(current, "job")) ? record_lost(p->a, p->cr, p->recorded, false) : NULL;

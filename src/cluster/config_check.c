@@ -334,7 +334,10 @@ static void check_templates(struct problems *p, const struct cluster_config *c)
 void cluster_config_check(struct problems *p, const struct cluster_config *c)
 {
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-        check_row(p, &rows[i], &c->conf);
+        if (rows[i].form != FORM_SCHEDULE) /* without one, only nothing periodic is taken */
+            check_row(p, &rows[i], &c->conf);
+        else if (!p->taken)
+            check_row(p, &rows[i], &c->spec->conf);
     check_env(p, &c->conf);
     check_options(p, &c->spec->conf);
     check_image(p, c->spec->image);

@@ -68,22 +68,20 @@ static void check_state(struct problems *p, const struct cluster_config *c)
                     ": a savepoint is taken instead of a checkpoint that is older");
 }
 
-/* Periodic snapshots (api-contract §2.15, 14). What is no interval is told elsewhere. */
+/* Periodic snapshots (api-contract §2.15, 14). What is no interval is told elsewhere; so is one of
+ * the operator, which does not make every cluster wrong. */
 static void check_periodic(struct problems *p, const struct cluster_config *c)
 {
-    static const char *const keys[] = {PERIODIC_SAVEPOINT_KEY, PERIODIC_CHECKPOINT_KEY};
-
-    for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-        const char *text = str_or_empty(conf_lookup(&c->conf, keys[i]));
+    for (size_t i = 0; i < ARRAY_SIZE(snapshot_types) && !p->taken; i++) {
+        const struct snapshot_type *t = &snapshot_types[i];
+        const char *text = str_or_empty(conf_lookup(&c->spec->conf, t->interval)), *lacks;
         struct schedule schedule;
 
         if (!*text || schedule_parse(text, &schedule, NULL) || schedule_next(&schedule, 0) < 0)
             continue;
-        if (!i && !conf_lookup(&c->conf, SAVEPOINT_DIR_KEY))
-            problem_add(p, config_path(p, keys[i]), "needs " SAVEPOINT_DIR_KEY);
-        if (i && c->spec->version && !flink_at_least(c->spec->version, 1, 17))
-            problem_add(p, config_path(p, keys[i]),
-                        "needs Flink 1.17 or later, which takes a checkpoint when it is asked to");
+        lacks = snapshot_lacks(t, &c->conf, c->spec->version);
+        if (lacks)
+            problem_add(p, config_path(p, t->interval), "%s", lacks);
     }
 }
 

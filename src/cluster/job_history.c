@@ -139,18 +139,18 @@ static void forget(struct job_snapshots *s, const char *path)
     s->status = jv_set(s->a, s->status, snapshot_types[0].info, jv_dup(s->a, info));
 }
 
-/* How the last request to delete one has ended: then it is not told of any more. */
-static void learn_disposal(struct job_snapshots *s)
+/* How the last request to delete one has ended: then it is not told of any more. What is not
+ * answered now was of another run, or never is: it is asked for again. */
+void job_snapshots_learn_disposal(struct job_snapshots *s)
 {
     const char *path = s->memory->disposing;
 
+    s->memory->disposing = NULL;
     for (size_t i = 0; path && i < s->n_outcomes; i++) {
         const struct outcome *o = &s->outcomes[i];
 
-        if (o->type != ACT_DISPOSE)
-            continue;
-        s->memory->disposing = NULL;
-        if (!o->ok && error_is_transient(&o->error))
+        if (o->type != ACT_DISPOSE || !str_eq(o->job_id, s->job_id) ||
+            (!o->ok && error_is_transient(&o->error)))
             continue;
         if (!o->ok)
             snapshot_tell(s, true, "CleanupFailed",
@@ -165,10 +165,14 @@ static void tidy_recorded(struct job_snapshots *s)
 {
     jv history = JV_PATH(s->status, snapshot_types[0].info, SAVEPOINT_HISTORY);
     struct limits limits = limits_of(s, false);
-    size_t all[2] = {0}, n = jv_len(history), i = 0;
+    size_t all[2] = {0}, n = 0, i = 0;
 
-    jv_foreach (savepoint, history)
-        all[str_eq(JV_STRING(*savepoint, "triggerType"), "MANUAL")]++;
+    jv_foreach (savepoint, history) {
+        bool there = !str_empty(JV_STRING(*savepoint, "location"));
+
+        n += there;
+        all[str_eq(JV_STRING(*savepoint, "triggerType"), "MANUAL")] += there;
+    }
     jv_foreach (savepoint, history) {
         const char *path = JV_STRING(*savepoint, "location");
         bool manual = str_eq(JV_STRING(*savepoint, "triggerType"), "MANUAL");
@@ -176,6 +180,10 @@ static void tidy_recorded(struct job_snapshots *s)
                            ? INT64_MAX
                            : jv_int64_or(jv_get(*savepoint, "timeStamp"), 0) + limits.age_ms;
 
+        if (str_empty(path)) { /* there is nothing to be deleted, nor to go on from */
+            forget(s, path);
+            continue;
+        }
         if (++i == n || needed(s, path)) /* the last one stays */
             continue;
         if ((limits.count < 0 || all[manual] <= (size_t)limits.count) &&
@@ -196,7 +204,6 @@ static void tidy_recorded(struct job_snapshots *s)
 
 void job_snapshots_tidy(struct job_snapshots *s)
 {
-    learn_disposal(s);
     if (flink_option_on(s->conf, "kubernetes.operator.savepoint.cleanup.enabled"))
         tidy_recorded(s);
     if (!s->list->n || !flink_option_on(s->conf, "kubernetes.operator.savepoint.cleanup.enabled"))

@@ -13,7 +13,9 @@
 
 #include "flinkop/arena.h"
 #include "flinkop/clock.h"
+#include "flinkop/error.h"
 #include "flinkop/flink_defaults.h"
+#include "flinkop/json.h"
 #include "flinkop/schedule.h"
 #include "flinkop/snapshot.h"
 #include "flinkop/str.h"
@@ -46,7 +48,7 @@ struct snapshot_notes snapshot_notes_copy(struct arena *a, const struct snapshot
     struct snapshot_notes copy = *m;
 
     for (size_t i = 0; i < ARRAY_SIZE(copy.unsent); i++) {
-        copy.name[i] = m->name[i] ? arena_strdup(a, m->name[i]) : NULL;
+        copy.request[i] = m->request[i] ? arena_strdup(a, m->request[i]) : NULL;
         copy.unsent[i] = m->unsent[i] ? arena_strdup(a, m->unsent[i]) : NULL;
     }
     copy.disposing = m->disposing ? arena_strdup(a, m->disposing) : NULL;
@@ -70,12 +72,11 @@ jv spec_with_nonces(struct arena *a, jv spec, jv nonces)
 /* What the status has no room for is remembered, as long as this process lives. */
 static jv remembered_request(const struct job_snapshots *s, const struct snapshot_type *t)
 {
-    const char *name = s->memory->name[t->checkpoint];
-    jv nonce = snapshot_asking_nonce(s, t);
+    const char *text = s->memory->request[t->checkpoint];
+    struct error err;
+    jv request;
 
-    return name ? jv_dup(s->a, OBJ({"triggerType", STR(jv_present(nonce) ? "MANUAL" : "PERIODIC")},
-                                   {"triggerNonce", nonce}, {"name", STR(name)}))
-                : ABSENT;
+    return text && !json_parse(s->a, text, strlen(text), &request, &err) ? request : ABSENT;
 }
 
 /* As the status has it: only what is written there stands. */
@@ -97,11 +98,12 @@ static jv status_with(struct arena *a, jv status, const char *slot, jv request)
 void snapshot_set_request(struct job_snapshots *s, const char *slot, jv request)
 {
     const char *name = JV_STRING(request, "name");
+    bool named = name && !str_eq(name, JV_STRING(snapshot_request(s, slot), "name"));
 
     for (size_t i = 0; i < ARRAY_SIZE(snapshot_types); i++)
         if (str_eq(slot, snapshot_types[i].word))
-            s->memory->name[i] = name ? arena_strdup(s->a, name) : NULL;
-    if (s->memory->pruned && name) /* no answer to a status brings us back */
+            s->memory->request[i] = jv_present(request) ? json_text(s->a, request) : NULL;
+    if (s->memory->pruned && named) /* no answer to a status brings us back */
         plan_wake(s->plan, s->now);
     if (!s->memory->pruned &&
         !jv_equal(jv_get(jv_get(s->status, SNAPSHOT_REQUESTS), slot), request))
@@ -306,14 +308,44 @@ static bool one_is_due(const struct job_snapshots *s, const struct snapshot_type
     return false;
 }
 
+const char *snapshot_lacks(const struct snapshot_type *t, const struct conf *conf,
+                           const struct flink_version *version)
+{
+    if (!t->checkpoint && !conf_lookup(conf, SAVEPOINT_DIR_KEY))
+        return "needs " SAVEPOINT_DIR_KEY;
+    if (t->checkpoint && version && !flink_at_least(version, 1, 17))
+        return "needs Flink 1.17 or later, which takes a checkpoint when it is asked to";
+    return NULL;
+}
+
+/* The interval, as one of the operator or of a former version may be; false: there is none. */
+static bool interval_of(struct job_snapshots *s, const struct snapshot_type *t,
+                        struct schedule *ret)
+{
+    const char *text = flink_option_text(s->conf, t->interval), *bad = NULL;
+    struct error err;
+
+    if (str_empty(text))
+        return false;
+    if (schedule_parse(text, ret, &err))
+        bad = str_clean(s->a, err.text, 500);
+    else if (s->kind == KIND_FLINKDEPLOYMENT && schedule_next(ret, 0) >= 0)
+        bad = snapshot_lacks(t, s->conf, s->version);
+    if (bad && !s->memory->warned[t->checkpoint])
+        snapshot_tell(
+            s, true, t->error,
+            arena_printf(s->a, "no periodic %s is taken: %s: %s", t->word, t->interval, bad));
+    s->memory->warned[t->checkpoint] = bad != NULL;
+    return !bad;
+}
+
 static bool time_has_come(struct job_snapshots *s, const struct snapshot_type *t)
 {
-    const char *text = flink_option_text(s->conf, t->interval);
     struct schedule schedule;
     int64_t next;
 
-    if (str_empty(text) || schedule_parse(text, &schedule, NULL))
-        return false; /* the spec is told to be wrong */
+    if (!interval_of(s, t, &schedule))
+        return false;
     if (schedule.interval_ms)
         schedule.interval_ms = MAX(schedule.interval_ms, SHORTEST_MS);
     next = schedule_next(&schedule, last_periodic(s, t));
@@ -340,13 +372,13 @@ void snapshot_handled(struct job_snapshots *s, const struct snapshot_type *t, jv
         s->handled = jv_dup(s->a, jv_set(s->a, s->handled, t->nonce, nonce));
 }
 
-/* What is to be taken now becomes a resource, or is asked for at once. */
-static void begin(struct job_snapshots *s, const struct snapshot_type *t, jv nonce)
+/* What is to be taken now becomes a resource, or is asked for at once; false: not yet. */
+static bool begin(struct job_snapshots *s, const struct snapshot_type *t, jv nonce)
 {
     if (!snapshots_are_resources(s->conf, s->list))
-        snapshot_begin_directly(s, t, nonce);
-    else
-        request(s, t, jv_present(nonce) ? "manual" : "periodic", nonce);
+        return snapshot_begin_directly(s, t, nonce);
+    request(s, t, jv_present(nonce) ? "manual" : "periodic", nonce);
+    return true;
 }
 
 /* A periodic one that has failed and is tried again, without a resource that would do that. */
@@ -373,12 +405,12 @@ static void look_after(struct job_snapshots *s, const struct snapshot_type *t)
     if (jv_present(nonce) && s->waits) {
         wait_for_job(s, t, nonce);
     } else if (jv_present(nonce)) {
-        begin(s, t, nonce);
+        (void)begin(s, t, nonce);
     } else if (is_pending(s, now)) {
-        begin(s, t, ABSENT);
+        (void)begin(s, t, ABSENT);
     } else if (time_has_come(s, t)) {
-        begin(s, t, ABSENT);
-        record_time(s, t);
+        if (begin(s, t, ABSENT))
+            record_time(s, t);
     } else {
         snapshot_set_request(s, t->word, ABSENT);
     }
@@ -390,6 +422,7 @@ void job_snapshots(struct job_snapshots *s)
 
     s->handled = ABSENT;
     look_for_pruning(s);
+    job_snapshots_learn_disposal(s);
     for (size_t i = 0; i < ARRAY_SIZE(snapshot_types); i++)
         look_after(s, &snapshot_types[i]);
     if (str_empty(JV_STRING(upgrade, "name")))

@@ -9,6 +9,7 @@
 #define CLUSTER_JOB_SNAPSHOTS_H
 
 #include "flinkop/flink_conf.h"
+#include "flinkop/flink_version.h"
 #include "flinkop/plan.h"
 
 #define PERIODIC_SAVEPOINT_KEY "kubernetes.operator.periodic.savepoint.interval"
@@ -30,6 +31,7 @@ struct job_snapshots {
     jv asked;                /* spec that asks; ABSENT: what it asks for is not taken */
     const struct conf *conf; /* options of the job */
     const struct flink_defaults *defaults;
+    const struct flink_version *version; /* of an application; NULL: its cluster is another one */
     const struct snapshot_list *list;
     bool found;        /* Flink has the job */
     const char *waits; /* why none can be taken of it just now; NULL: it can */
@@ -48,6 +50,8 @@ struct job_snapshots {
 
 /** Takes the next step of all of it. */
 void job_snapshots(struct job_snapshots *s);
+/** Whether the last request to delete a savepoint has been taken; in each pass. */
+void job_snapshots_learn_disposal(struct job_snapshots *s); /* job_history.c */
 /** Takes away what its history is not to keep any more; only after the job was found. */
 void job_snapshots_tidy(struct job_snapshots *s); /* job_history.c */
 /** Snapshots of a job with these options are resources (snapshot.resource.enabled), and the API
@@ -76,6 +80,9 @@ struct snapshot_type {
 };
 extern const struct snapshot_type snapshot_types[2];
 
+/** What periodic ones of an application need and do not have, as text; NULL: nothing. */
+const char *snapshot_lacks(const struct snapshot_type *t, const struct conf *conf,
+                           const struct flink_version *version);
 /** The request of that word as the status has it: only what is written there stands. */
 jv snapshot_request(const struct job_snapshots *s, const char *slot);
 void snapshot_set_request(struct job_snapshots *s, const char *slot, jv request);
@@ -87,8 +94,8 @@ void snapshot_tell(struct job_snapshots *s, bool warning, const char *reason, co
 
 /* ---- job_snapshots_direct.c ---- */
 
-/** Records the id of one that is to be asked for. */
-void snapshot_begin_directly(struct job_snapshots *s, const struct snapshot_type *t, jv nonce);
+/** Records the id of one that is to be asked for; false: one has failed just now, and it waits. */
+bool snapshot_begin_directly(struct job_snapshots *s, const struct snapshot_type *t, jv nonce);
 /** Plans an action about the job. */
 void snapshot_ask_directly(struct job_snapshots *s, enum action_type type,
                            const struct stop_args *args);

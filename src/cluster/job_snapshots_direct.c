@@ -62,16 +62,16 @@ static const char *id_of(const struct job_snapshots *s, const struct snapshot_ty
 }
 
 /* From the answer to this status on its id stands. */
-void snapshot_begin_directly(struct job_snapshots *s, const struct snapshot_type *t, jv nonce)
+bool snapshot_begin_directly(struct job_snapshots *s, const struct snapshot_type *t, jv nonce)
 {
     jv before = snapshot_request(s, t->word), info = jv_get(s->status, t->info);
     bool again = jv_equal(jv_get(before, "triggerNonce"), nonce) &&
                  jv_present(jv_get(before, "requestedTimestamp"));
     const char *why = jv_present(nonce) ? "MANUAL" : "PERIODIC", *id = id_of(s, t);
 
-    if (again && s->now < s->memory->retry_at[t->checkpoint]) {
+    if (s->now < s->memory->retry_at[t->checkpoint]) {
         plan_wake(s->plan, s->memory->retry_at[t->checkpoint]);
-        return;
+        return false;
     }
     snapshot_set_request(
         s, t->word,
@@ -83,6 +83,7 @@ void snapshot_begin_directly(struct job_snapshots *s, const struct snapshot_type
                           {"triggerType", STR(why)}, {"formatType", STR(format_of(s, t))})));
     s->memory->unsent[t->checkpoint] = id;
     s->memory->looked[t->checkpoint] = -1;
+    return true;
 }
 
 /* ---- how it ends ---- */
@@ -113,16 +114,36 @@ static jv nonce_of(const struct job_snapshots *s, const struct snapshot_type *t,
     return jv_present(nonce) ? nonce : snapshot_asking_nonce(s, t);
 }
 
+/* Of the one that is followed: the status as it was, for a change of the job may have put its own
+ * there in this pass. */
+static jv followed(const struct job_snapshots *s, const struct snapshot_type *t)
+{
+    return JV_PATH(s->cr, "status", "jobStatus", t->info);
+}
+
+static bool still_recorded(const struct job_snapshots *s, const struct snapshot_type *t)
+{
+    return str_eq(JV_STRING(s->status, t->info, "triggerId"),
+                  JV_STRING(followed(s, t), "triggerId"));
+}
+
+/* Unless another one has taken its place. */
+static void set_followed(struct job_snapshots *s, const struct snapshot_type *t, jv info)
+{
+    if (still_recorded(s, t))
+        set_info(s, t, info);
+}
+
 static void over(struct job_snapshots *s, const struct snapshot_type *t, jv info)
 {
-    snapshot_handled(s, t, nonce_of(s, t, jv_get(s->status, t->info)));
+    snapshot_handled(s, t, nonce_of(s, t, followed(s, t)));
     snapshot_set_request(s, t->word, ABSENT);
-    set_info(s, t, info);
+    set_followed(s, t, info);
 }
 
 static void complete(struct job_snapshots *s, const struct snapshot_type *t, const char *path)
 {
-    jv info = jv_get(s->status, t->info), nonce = nonce_of(s, t, info);
+    jv info = followed(s, t), nonce = nonce_of(s, t, info);
     jv made =
         jv_dup(s->a, OBJ({"timeStamp", jv_get(info, "triggerTimestamp")},
                          {"location", IF(!t->checkpoint, STR(path))},
@@ -132,12 +153,14 @@ static void complete(struct job_snapshots *s, const struct snapshot_type *t, con
     info = jv_set(s->a, untriggered(s->a, info), t->last, made);
     if (!t->checkpoint)
         info = savepoint_remembered(s->a, info, made);
+    if (!still_recorded(s, t)) /* but it is told of */
+        set_info(s, t, savepoint_remembered(s->a, jv_get(s->status, t->info), made));
     over(s, t, info);
 }
 
 static void failed(struct job_snapshots *s, const struct snapshot_type *t, const char *cause)
 {
-    jv info = jv_get(s->status, t->info);
+    jv info = followed(s, t);
     int64_t since = jv_int64_or(jv_get(snapshot_request(s, t->word), "requestedTimestamp"),
                                 jv_int64_or(jv_get(info, "triggerTimestamp"), 0));
     int64_t grace = flink_option_ms(s->conf, t->grace);
@@ -151,17 +174,19 @@ static void failed(struct job_snapshots *s, const struct snapshot_type *t, const
         over(s, t, untriggered(s->a, info));
         return;
     }
-    set_info(s, t, untriggered(s->a, info));
+    set_followed(s, t, untriggered(s->a, info));
     s->memory->retry_at[t->checkpoint] = s->now + RETRY_MS;
     plan_wake(s->plan, s->now + RETRY_MS);
 }
 
 /* ---- following ---- */
 
-static const struct outcome *outcome_of(const struct job_snapshots *s, enum action_type type)
+static const struct outcome *outcome_of(const struct job_snapshots *s, enum action_type type,
+                                        const char *trigger)
 {
     for (size_t i = 0; i < s->n_outcomes; i++)
-        if (s->outcomes[i].type == type && str_eq(s->outcomes[i].job_id, s->job_id))
+        if (s->outcomes[i].type == type && str_eq(s->outcomes[i].job_id, s->job_id) &&
+            str_eq(s->outcomes[i].trigger, trigger))
             return &s->outcomes[i];
     return NULL;
 }
@@ -214,14 +239,14 @@ static bool refused(const struct outcome *o)
 
 bool snapshot_follow_directly(struct job_snapshots *s, const struct snapshot_type *t)
 {
-    jv info = JV_PATH(s->cr, "status", "jobStatus", t->info);
+    jv info = followed(s, t);
     const char *trigger = recorded_trigger(info);
     const struct outcome *found, *took;
 
     if (!trigger || !s->job_id)
         return false;
-    found = outcome_of(s, t->find);
-    took = outcome_of(s, t->take);
+    found = outcome_of(s, t->find, trigger);
+    took = outcome_of(s, t->take, trigger);
     if (found && found->found && !found->ok)
         failed(s, t, found->error.text);
     else if (refused(took))
@@ -231,7 +256,7 @@ bool snapshot_follow_directly(struct job_snapshots *s, const struct snapshot_typ
     else if ((found && found->ok && !found->found) ||
              str_eq(s->memory->unsent[t->checkpoint], trigger)) {
         if (s->waits) /* a change may wait for it; it is asked for anew after that */
-            set_info(s, t, untriggered(s->a, info));
+            set_followed(s, t, untriggered(s->a, info));
         else
             take(s, t, trigger);
     } else {

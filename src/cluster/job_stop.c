@@ -53,6 +53,17 @@ const struct outcome *job_outcome(const struct job_stop *s, enum action_type typ
     return NULL;
 }
 
+/* Another savepoint of the job may be under way, too. */
+static const struct outcome *about_trigger(const struct job_stop *s, enum action_type type,
+                                           const char *trigger)
+{
+    for (size_t i = 0; i < s->n_outcomes; i++)
+        if (s->outcomes[i].type == type && str_eq(s->outcomes[i].job_id, s->job_id) &&
+            str_eq(s->outcomes[i].trigger, trigger))
+            return &s->outcomes[i];
+    return NULL;
+}
+
 struct action *job_ask(struct job_stop *s, enum action_type type)
 {
     struct action *act = plan_add(s->plan, type, s->kind, s->ns, s->name);
@@ -284,8 +295,8 @@ static void send_stop(struct job_stop *s, const char *trigger)
 /* A savepoint was triggered: how is it? */
 static void follow_savepoint(struct job_stop *s, const char *trigger)
 {
-    const struct outcome *stop = job_outcome(s, ACT_STOP_JOB),
-                         *look = job_outcome(s, ACT_FIND_SAVEPOINT);
+    const struct outcome *stop = about_trigger(s, ACT_STOP_JOB, trigger),
+                         *look = about_trigger(s, ACT_FIND_SAVEPOINT, trigger);
     bool forgotten = look && look->ok && !look->found;
 
     s->progress = "taking a savepoint";

@@ -341,14 +341,17 @@ struct execution *execution_start(struct executor *x, struct arena *arena, const
     e->pending = e->n;
     for (size_t i = 0; i < e->n; i++) {
         struct action *act = &plan->actions[i];
+        const char *trigger = act->stop ? act->stop->trigger : NULL;
 
         own_strings(&e->a, act);
         e->ops[i] = (struct op){.e = e, .act = act, .started = loop_now(x->loop)};
-        e->ops[i].outcome = (struct outcome){.type = act->type,
-                                             .kind = act->kind,
-                                             .name = act->name,
-                                             .job_id = act->job_id,
-                                             .fresh = act->fresh};
+        e->ops[i].outcome =
+            (struct outcome){.type = act->type,
+                             .kind = act->kind,
+                             .name = act->name,
+                             .job_id = act->job_id,
+                             .trigger = trigger ? arena_strdup(&e->a, trigger) : NULL,
+                             .fresh = act->fresh};
     }
     if (!e->n)
         loop_defer(x->loop, e, finish, e);

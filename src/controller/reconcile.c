@@ -457,6 +457,7 @@ static void execution_done(void *arg, const struct outcome *outcomes, size_t n, 
         looked |= o->type == ACT_LOOK_UP;
         o->name = o->name ? arena_strdup(&t->outcome_arena, o->name) : NULL;
         o->job_id = o->job_id ? arena_strdup(&t->outcome_arena, o->job_id) : NULL;
+        o->trigger = o->trigger ? arena_strdup(&t->outcome_arena, o->trigger) : NULL;
         o->text = o->text ? arena_strdup(&t->outcome_arena, o->text) : NULL;
     }
     if (!failed && !looked) /* what it was looked up for may fail each time */

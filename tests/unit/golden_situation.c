@@ -71,6 +71,17 @@ static void read_flink(struct situation *s)
                       "%s", err.text);
 }
 
+/* That of an outcome which names none is the recorded one. */
+static const char *trigger_of(const struct situation *s, enum action_type type, jv outcome)
+{
+    bool checkpoint = type == ACT_FIND_CHECKPOINT || type == ACT_TAKE_CHECKPOINT;
+    jv cr = jv_at(jv_get(s->doc, "objects"), 0);
+
+    return str_or(JV_STRING(outcome, "trigger"),
+                  JV_STRING(cr, "status", "jobStatus",
+                            checkpoint ? "checkpointInfo" : "savepointInfo", "triggerId"));
+}
+
 static void read_outcomes(struct situation *s)
 {
     jv list = jv_get(s->doc, "outcomes");
@@ -88,6 +99,7 @@ static void read_outcomes(struct situation *s)
                                 .kind = res ? res->id : KIND_FLINKSESSIONJOB,
                                 .name = JV_STRING(*o, "name"),
                                 .job_id = JV_STRING(*o, "jobId"),
+                                .trigger = trigger_of(s, (enum action_type)type, *o),
                                 .fresh = jv_bool_or(jv_get(*o, "fresh"), false),
                                 .ok = !error,
                                 .found = jv_bool_or(jv_get(*o, "found"), false),
@@ -389,6 +401,19 @@ static struct exception_notes exceptions_before(struct situation *s, jv cr)
     return notes;
 }
 
+/* `memory: {snapshotRequest: {…}, snapshotRetryAt, disposing}`: what the status has no room for. */
+static struct snapshot_notes snapshots_before(struct situation *s)
+{
+    struct snapshot_notes notes = snapshot_notes_initial();
+    jv m = jv_get(s->doc, "memory"), request = jv_get(m, "snapshotRequest");
+
+    notes.put = jv_present(request);
+    notes.request[0] = jv_present(request) ? json_text(s->a, request) : NULL;
+    notes.retry_at[0] = jv_int64_or(jv_get(m, "snapshotRetryAt"), 0);
+    notes.disposing = JV_STRING(m, "disposing");
+    return notes;
+}
+
 static struct plan plan_cluster(struct situation *s, jv cr)
 {
     const char *name = JV_STRING(cr, "metadata", "name");
@@ -481,8 +506,7 @@ static struct plan plan_job(struct situation *s, jv cr)
     memory.retry_at = jv_int64_or(jv_get(m, "retryAt"), 0);
     memory.deleting_since = jv_int64_or(jv_get(m, "deletingSince"), -1);
     memory.restart.failures = (int)jv_int64_or(jv_get(m, "restarts"), 0);
-    memory.snapshots.name[0] = JV_STRING(m, "snapshotName");
-    memory.snapshots.put = memory.snapshots.name[0] != NULL;
+    memory.snapshots = snapshots_before(s);
     int64_t before = jv_int64_or(jv_get(s->doc, "firstLook"), 0);
 
     if (before) {
