@@ -43,7 +43,7 @@ struct cli_input {
     struct manifest *list;
     size_t n;
 };
-/** Reads options into `options` (of which `file` and `conf_dir` are two members), the operator's
+/** Reads options into `options` (of which `conf_dir` is a member), the operator's
  * configuration and all documents of the files ("-": standard input; Lists are taken apart) into
  * the arena. Prints errors. Returns -1 to go on, else the exit code. */
 int cli_read(const struct command *c, int argc, char **argv, void *options, const char **conf_dir,

@@ -79,11 +79,10 @@ static void shut_down(struct cluster_pass *p)
 {
     struct cluster_memory *m = &p->plan.memory;
     jv js = jv_get(p->status, "jobStatus");
-    struct job_stop job = application_stop(p, UPGRADE_LAST_STATE);
     int64_t since, ttl;
     struct error err;
 
-    m->shut_down_told |= m->shut_down_recorded && job_status_written(&job);
+    m->shut_down_told |= m->shut_down_recorded && status_written(p->s->outcomes, p->s->n_outcomes);
     m->shut_down_recorded = false;
     /* The CRD is of a former version and does not have the field. */
     if (m->shut_down_told || jv_bool_or(jv_get(js, SHUT_DOWN), false))

@@ -28,13 +28,11 @@ static bool restarts(const struct cluster_pass *p)
 static void learn_from_write(struct cluster_pass *p)
 {
     struct reference_notes *m = &p->plan.memory.references;
-    bool there = jv_present(jv_get(p->status, RECORDED)), written = false;
+    bool there = jv_present(jv_get(p->status, RECORDED));
 
-    for (size_t i = 0; i < p->s->n_outcomes && !written; i++)
-        written = p->s->outcomes[i].type == ACT_STATUS && p->s->outcomes[i].ok;
-    if (written && m->restarting)
+    if (m->restarting && status_written(p->s->outcomes, p->s->n_outcomes))
         m->restarted = p->s->now;
-    m->pruned = !there && (m->pruned || (written && m->put));
+    m->pruned = status_prunes(m->pruned, m->put, there, p->s->outcomes, p->s->n_outcomes);
     m->restarting = m->put = false;
 }
 

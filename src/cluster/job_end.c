@@ -26,7 +26,7 @@ bool job_keep_end(struct job_stop *s)
     if (!job_state_terminal(state) || jv_present(jv_get(s->status, END_STATE)))
         return false;
     /* The CRD is of a former version and does not have the field. */
-    m->told |= known && m->recorded && job_status_written(s);
+    m->told |= known && m->recorded && status_written(s->outcomes, s->n_outcomes);
     if (known && (m->told || m->no_checkpoint))
         return false;
     job_stop(s);

@@ -173,15 +173,12 @@ static void tell(const struct exceptions_look *l, const char *text, int limit)
     l->memory->told = newest;
 }
 
-/* A status was written in the pass before, and what was put into it is not there. */
 static void look_for_pruning(const struct exceptions_look *l)
 {
     struct exception_notes *m = l->memory;
     bool there = jv_present(jv_get(l->status, TOLD_UNTIL));
 
-    m->pruned &= !there;
-    for (size_t i = 0; m->put && !there && !m->pruned && i < l->n_outcomes; i++)
-        m->pruned = l->outcomes[i].type == ACT_STATUS && l->outcomes[i].ok;
+    m->pruned = status_prunes(m->pruned, m->put, there, l->outcomes, l->n_outcomes);
     m->put = false;
 }
 

@@ -111,7 +111,7 @@ static void failed(const struct job_stop *s, jv cr, const struct error *err,
 /* False where the CRD is of a former version and does not have the field. */
 static bool record_wish(struct job_stop *s, jv overrides, struct rescale_notes *m)
 {
-    if (m->recorded && job_status_written(s))
+    if (m->recorded && status_written(s->outcomes, s->n_outcomes))
         return false;
     m->recorded = true;
     s->new_status = jv_set(s->a, s->status, REQUESTED_PARALLELISM, overrides);

@@ -110,15 +110,12 @@ void snapshot_set_request(struct job_snapshots *s, const char *slot, jv request)
         s->status = status_with(s->a, s->status, slot, request);
 }
 
-/* A status was written in the pass before, and what was put into it is not there. */
 static void look_for_pruning(struct job_snapshots *s)
 {
     struct snapshot_notes *m = s->memory;
     bool there = jv_present(JV_PATH(s->cr, "status", "jobStatus", SNAPSHOT_REQUESTS));
 
-    m->pruned &= !there;
-    for (size_t i = 0; m->put && !there && !m->pruned && i < s->n_outcomes; i++)
-        m->pruned = s->outcomes[i].type == ACT_STATUS && s->outcomes[i].ok;
+    m->pruned = status_prunes(m->pruned, m->put, there, s->outcomes, s->n_outcomes);
 }
 
 /* The name of a resource of ours, which may be a long one. */

@@ -16,6 +16,7 @@
 #include "flinkop/flink_reply.h"
 #include "flinkop/str.h"
 #include "job_snapshots.h"
+#include "job_stop.h"
 
 #define OPTION "kubernetes.operator."
 #define LOOK_MS 500
@@ -94,16 +95,6 @@ jv savepoint_remembered(struct arena *a, jv info, jv savepoint)
                   jv_append(a, jv_get(info, SAVEPOINT_HISTORY), savepoint));
 }
 
-static jv untriggered(struct arena *a, jv info)
-{
-    static const char *const keys[] = {"triggerId", "triggerTimestamp", "triggerType",
-                                       "formatType"};
-
-    for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
-        info = jv_set(a, info, keys[i], ABSENT);
-    return info;
-}
-
 /* The nonce for which it is taken; what another operator has begun says it nowhere. */
 static jv nonce_of(const struct job_snapshots *s, const struct snapshot_type *t, jv info)
 {
@@ -150,7 +141,7 @@ static void complete(struct job_snapshots *s, const struct snapshot_type *t, con
                          {"triggerType", jv_get(info, "triggerType")},
                          {"formatType", jv_get(info, "formatType")}, {"triggerNonce", nonce}));
 
-    info = jv_set(s->a, untriggered(s->a, info), t->last, made);
+    info = jv_set(s->a, savepoint_untriggered(s->a, info), t->last, made);
     if (!t->checkpoint)
         info = savepoint_remembered(s->a, info, made);
     if (!still_recorded(s, t)) /* but it is told of */
@@ -171,10 +162,10 @@ static void failed(struct job_snapshots *s, const struct snapshot_type *t, const
                                str_clean(s->a, cause, 1000),
                                gives_up ? "it is not tried again" : "it is tried again"));
     if (gives_up) {
-        over(s, t, untriggered(s->a, info));
+        over(s, t, savepoint_untriggered(s->a, info));
         return;
     }
-    set_followed(s, t, untriggered(s->a, info));
+    set_followed(s, t, savepoint_untriggered(s->a, info));
     s->memory->retry_at[t->checkpoint] = s->now + RETRY_MS;
     plan_wake(s->plan, s->now + RETRY_MS);
 }
@@ -256,7 +247,7 @@ bool snapshot_follow_directly(struct job_snapshots *s, const struct snapshot_typ
     else if ((found && found->ok && !found->found) ||
              str_eq(s->memory->unsent[t->checkpoint], trigger)) {
         if (s->waits) /* a change may wait for it; it is asked for anew after that */
-            set_followed(s, t, untriggered(s->a, info));
+            set_followed(s, t, savepoint_untriggered(s->a, info));
         else
             take(s, t, trigger);
     } else {

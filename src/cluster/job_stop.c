@@ -90,14 +90,6 @@ static void found_end(struct job_stop *s, const char *path)
     s->restore_path = path;
 }
 
-bool job_status_written(const struct job_stop *s)
-{
-    for (size_t i = 0; i < s->n_outcomes; i++)
-        if (s->outcomes[i].type == ACT_STATUS && s->outcomes[i].ok)
-            return true;
-    return false;
-}
-
 static bool cancel_requested(jv status)
 {
     return jv_bool_or(jv_get(status, CANCEL_REQUESTED), false);
@@ -108,7 +100,7 @@ static bool recorded_cancel(struct job_stop *s)
 {
     struct stop_memory *m = s->memory;
 
-    m->told |= m->recorded && job_status_written(s);
+    m->told |= m->recorded && status_written(s->outcomes, s->n_outcomes);
     return m->told || cancel_requested(s->status);
 }
 
@@ -231,7 +223,7 @@ static const char *format_name(const struct job_stop *s)
     return str_eq(format, "NATIVE") ? format : "CANONICAL";
 }
 
-static jv without_trigger(struct arena *a, jv info)
+jv savepoint_untriggered(struct arena *a, jv info)
 {
     static const char *const keys[] = {"triggerId", "triggerTimestamp", "triggerType",
                                        "formatType"};
@@ -243,9 +235,10 @@ static jv without_trigger(struct arena *a, jv info)
 
 jv job_untriggered(struct arena *a, jv status)
 {
-    return recorded_trigger(status) ? jv_set(a, status, "savepointInfo",
-                                             without_trigger(a, jv_get(status, "savepointInfo")))
-                                    : status;
+    return recorded_trigger(status)
+               ? jv_set(a, status, "savepointInfo",
+                        savepoint_untriggered(a, jv_get(status, "savepointInfo")))
+               : status;
 }
 
 static void record_trigger(struct job_stop *s)
@@ -463,7 +456,7 @@ static jv saved_as(const struct job_stop *s)
 
 jv job_stopped_with(struct job_stop *s, jv status)
 {
-    jv info = without_trigger(s->a, snapshot_info(s));
+    jv info = savepoint_untriggered(s->a, snapshot_info(s));
 
     if (s->saved && !s->registers && !s->last)
         info = savepoint_remembered(s->a, info, saved_as(s));

@@ -46,8 +46,6 @@ struct job_stop {
 void job_stop(struct job_stop *s);
 /** Plans an action about the job. */
 struct action *job_ask(struct job_stop *s, enum action_type type);
-/** A status was written in the pass before. */
-bool job_status_written(const struct job_stop *s);
 /** How such an action of the pass before ended, NULL: there was none. */
 const struct outcome *job_outcome(const struct job_stop *s, enum action_type type);
 
@@ -97,6 +95,8 @@ bool job_can_be_saved(jv status, const struct obs_job *job, bool ran);
 /** Whether a job that should be stopped with a savepoint, and does not run, may go on from its last
  * checkpoint. */
 bool job_falls_back(const struct conf *conf);
+/** A savepointInfo, or checkpointInfo, without what is said of one that is being taken. */
+jv savepoint_untriggered(struct arena *a, jv info);
 /** status.jobStatus without a savepoint that is being taken. */
 jv job_untriggered(struct arena *a, jv status);
 

@@ -162,6 +162,19 @@ struct obs_cause refusal_of(struct arena *a, const struct outcome *o)
     return (struct obs_cause){refusal_reason(&o->error), str_clean(a, o->error.text, 1000)};
 }
 
+bool status_written(const struct outcome *outcomes, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (outcomes[i].type == ACT_STATUS && outcomes[i].ok)
+            return true;
+    return false;
+}
+
+bool status_prunes(bool pruned, bool put, bool there, const struct outcome *outcomes, size_t n)
+{
+    return !there && (pruned || (put && status_written(outcomes, n)));
+}
+
 void tell_unwritten(struct plan *p, enum kube_kind kind, jv cr, const struct outcome *outcomes,
                     size_t n)
 {

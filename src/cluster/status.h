@@ -48,6 +48,11 @@ void plan_status(struct plan *p, enum kube_kind kind, jv cr, jv status);
 /** Adds a patch that puts the finalizer on or takes it off. */
 void plan_finalizer(struct plan *p, enum kube_kind kind, jv cr, const char *finalizer, bool on);
 bool has_finalizer(jv cr, const char *finalizer);
+/** Whether the status that the pass before has planned was written. */
+bool status_written(const struct outcome *outcomes, size_t n);
+/** Whether a CustomResourceDefinition of a former version has no room for what we put into the
+ * status. pruned: what was known of that; put: the pass before has put it there; there: it is. */
+bool status_prunes(bool pruned, bool put, bool there, const struct outcome *outcomes, size_t n);
 /** Why a write that failed will not be taken until something changes; reason NULL: it may be taken
  * the next time. */
 struct obs_cause refusal_of(struct arena *a, const struct outcome *o);
