@@ -11,7 +11,6 @@
 #include "job_words.h"
 
 #define WARNINGS_MAX 10
-#define OPERATOR_PREFIX "kubernetes.operator."
 
 /* ---- one resource by itself ---- */
 
@@ -158,6 +157,17 @@ const char *session_job_change_check(struct arena *a, jv recorded, jv current)
 
 /* ---- what has no effect ---- */
 
+static const char *without_effect(struct arena *a, const struct flink_option *o)
+{
+    if (!o)
+        return "is no option of this operator";
+    if (o->fate == OPTION_MOOT)
+        return arena_printf(a, "has no effect with this operator: %s", o->note);
+    return o->scope == OPTION_OF_RESOURCES
+               ? NULL
+               : "has no effect here, only in the operator's own configuration";
+}
+
 jv resource_warnings(struct arena *a, enum kube_kind kind, jv object)
 {
     struct jv_list list = JV_LIST(a);
@@ -169,15 +179,12 @@ jv resource_warnings(struct arena *a, enum kube_kind kind, jv object)
         return ABSENT;
     for (size_t i = 0; i < own.n && list.n < WARNINGS_MAX; i++) {
         const char *key = own.entries[i].key;
-        const struct flink_option *option = flink_option_named(key);
+        const char *why = flink_option_is_ours(key) ? without_effect(a, flink_option_named(key))
+                                                    : NULL;
 
-        if (!str_has_prefix(key, OPERATOR_PREFIX) || (option && option->per_resource))
-            continue;
-        jv_list_add(&list,
-                    STR(arena_printf(a, "spec.flinkConfiguration.%s: %s", str_clean(a, key, 100),
-                                     option ? "has no effect here, only in the operator's own "
-                                              "configuration"
-                                            : "is no option of this operator")));
+        if (why)
+            jv_list_add(&list, STR(arena_printf(a, "spec.flinkConfiguration.%s: %s",
+                                                str_clean(a, key, 100), why)));
     }
     return list.n ? jv_list_arr(&list) : ABSENT;
 }
