@@ -9,6 +9,7 @@
 #include "flinkop/snapshot.h"
 #include "flinkop/str.h"
 #include "job_words.h"
+#include "status.h"
 
 #define WARNINGS_MAX 10
 
@@ -168,6 +169,23 @@ static const char *without_effect(struct arena *a, const struct flink_option *o)
                : "has no effect here, only in the operator's own configuration";
 }
 
+static void warn_of_patterns(struct jv_list *list, struct arena *a, const struct conf *own)
+{
+    struct error err;
+    jv map;
+
+    if (conf_map(own, ERROR_LABELS_KEY, &map, &err))
+        return;
+    jv_foreach_kv (kv, map)
+        if (list->n < WARNINGS_MAX && !error_pattern_valid(kv->key))
+            jv_list_add(list, STR(arena_printf(a,
+                                               "spec.flinkConfiguration." ERROR_LABELS_KEY
+                                               ": \"%s\" is not a POSIX extended regular "
+                                               "expression without repetition counts and "
+                                               "back-references, and gives no label",
+                                               str_clean(a, kv->key, 100))));
+}
+
 jv resource_warnings(struct arena *a, enum kube_kind kind, jv object)
 {
     struct jv_list list = JV_LIST(a);
@@ -186,5 +204,6 @@ jv resource_warnings(struct arena *a, enum kube_kind kind, jv object)
             jv_list_add(&list, STR(arena_printf(a, "spec.flinkConfiguration.%s: %s",
                                                 str_clean(a, key, 100), why)));
     }
+    warn_of_patterns(&list, a, &own);
     return list.n ? jv_list_arr(&list) : ABSENT;
 }
