@@ -22,6 +22,8 @@
 #define PATTERN_MAX 256
 #define PATTERNS_MAX 20
 #define FIELD_MAX 32768
+#define FIELD_MIN 100 /* the types are told apart by their names */
+#define ELLIPSIS 3
 
 /* What stands behind a backslash. */
 static bool translate_escape(char c, bool in_set, struct strbuf *ret)
@@ -107,6 +109,12 @@ static jv labels_of(struct arena *a, const struct conf *c, const char *message)
     return list.n ? jv_list_arr(&list) : ABSENT;
 }
 
+/* With what shows that it was longer. */
+static const char *cut(struct arena *a, const char *text, size_t max)
+{
+    return strlen(text) > max ? str_clean(a, text, max - ELLIPSIS) : text;
+}
+
 const char *error_form(struct arena *a, const struct conf *c, const char *text)
 {
     int64_t max;
@@ -117,13 +125,12 @@ const char *error_form(struct arena *a, const struct conf *c, const char *text)
         return text;
     if (flink_option_int(c, "kubernetes.operator.exception.field.max.length", &max, &err))
         max = ERROR_FIELD_MAX;
-    max = MIN(MAX(max, (int64_t)1), (int64_t)FIELD_MAX);
-
+    size_t most = (size_t)MIN(MAX(max, (int64_t)FIELD_MIN), (int64_t)FIELD_MAX);
     const char *message = str_or_empty(JV_STRING(v, "message"));
     jv labels = labels_of(a, c, message);
 
-    v = jv_set(a, v, "type", STR(str_clean(a, str_or_empty(JV_STRING(v, "type")), (size_t)max)));
-    v = jv_set(a, v, "message", STR(str_clean(a, message, (size_t)max)));
+    v = jv_set(a, v, "type", STR(cut(a, str_or_empty(JV_STRING(v, "type")), most)));
+    v = jv_set(a, v, "message", STR(cut(a, message, most)));
     if (jv_present(labels))
         v = JV_SET_PATH(a, v, labels, "additionalMetadata", "labels");
     return json_text(a, v);

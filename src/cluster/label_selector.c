@@ -40,9 +40,9 @@ static void skip_blanks(struct reader *r)
 
 static int wrong(struct reader *r, const char *expected)
 {
-    return error_set(r->err, ERR_INVALID, "\"%s\": expected %s at \"%s\"",
+    return error_set(r->err, ERR_INVALID, "\"%s\": expected %s at %s",
                      str_clean(r->a, r->text, 200), expected,
-                     *r->at ? str_clean(r->a, r->at, 60) : "its end");
+                     *r->at ? arena_printf(r->a, "\"%s\"", str_clean(r->a, r->at, 60)) : "its end");
 }
 
 static bool take(struct reader *r, const char *symbol)

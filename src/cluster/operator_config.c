@@ -36,7 +36,7 @@ static const struct duration {
     int64_t least, most;
 } durations[] = {
 #define AT(member) offsetof(struct operator_config, member)
-    {OPTION "dynamic.config.check.interval", AT(check_ms), SECOND, DAY},
+    {OPTION "dynamic.config.check.interval", AT(check_ms), 100, DAY},
     {OPTION "flink.client.timeout", AT(flink_timeout_ms), 100, 10 * MINUTE},
     {OPTION "job.submission.timeout", AT(submission_ms), SECOND, DAY},
     {OPTION "leader-election.lease-duration", AT(lease.duration), 6 * SECOND, 60 * MINUTE},
