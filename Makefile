@@ -13,6 +13,7 @@
 #   make soak            half an hour of everything at once; what the operator keeps of it (SOAK="--asan --minutes 5")
 #   make lint            format, warnings, clang-tidy, include direction
 #   make format          applies the format
+#   make options         writes the table of options into deploy/README.md
 #   make deps            installs what building and testing need (Debian 12, root)
 #
 #   BUILD=release|asan   V=1 shows commands   CC=gcc
@@ -47,7 +48,7 @@ OBJS := $(patsubst src/%.c,$(OUT)/%.o,$(filter-out $(MAIN),$(SRCS)))
 UNIT_SRCS := $(wildcard tests/unit/*.c)
 UNIT_OBJS := $(patsubst tests/%.c,$(OUT)/tests/%.o,$(UNIT_SRCS))
 
-.PHONY: all demo demo-down test test-full unit hostile fuzz bench soak lint format deps clean help
+.PHONY: all demo demo-down test test-full unit hostile fuzz bench soak lint format options deps clean help
 all: build/flink-operator
 
 build/flink-operator: $(OUT)/flink-operator
@@ -113,6 +114,10 @@ lint:
 
 format:
 	$(Q)clang-format-14 -i $$(git ls-files -co --exclude-standard '*.c' '*.h')
+
+options: build/flink-operator
+	$(Q)build/flink-operator options --markdown >build/options.md
+	$(Q)sed -i -e '/^| option | default/,/^$$/{/^$$/!d}' -e '/^<!-- make options -->$$/r build/options.md' deploy/README.md
 
 deps:
 	$(Q)tests/deps build test lint fuzz

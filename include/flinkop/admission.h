@@ -6,7 +6,8 @@
  *
  * What does not change the spec is let through, and so is whatever is being deleted: a resource
  * that is not valid must be able to go, with its finalizers. So is what is not in a namespace that
- * this operator serves, what is no create or update, and any subresource.
+ * this operator serves, or does not match its label selector, what is no create or update, and any
+ * subresource.
  */
 #ifndef FLINKOP_ADMISSION_H
 #define FLINKOP_ADMISSION_H
@@ -19,11 +20,13 @@
 struct arena;
 struct error;
 struct flink_defaults;
+struct label_selector;
 struct strbuf;
 
 struct admission_rules {
     const struct flink_defaults *defaults; /* may be NULL */
     const char *const *namespaces;         /* that are served, ends with NULL; none: all */
+    const struct label_selector *selector; /* of the resources that are served, NULL: all */
 };
 
 /* What was asked and answered, for the log; strings in the arena. */

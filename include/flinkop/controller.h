@@ -11,25 +11,26 @@
 
 struct arena;
 struct controller;
-struct flink_defaults;
 struct jv_list;
 struct kube_client;
 struct loop;
+struct operator_config;
 
 enum flink_access_option { ACCESS_AUTO, ACCESS_DIRECT, ACCESS_PROXY };
 
 struct controller_options {
     struct loop *loop;
     struct kube_client *kube;
-    const struct flink_defaults *defaults;
-    const char *const *namespaces; /* NULL-terminated; an empty list: all */
-    int flink_access;              /* enum flink_access_option */
-    const char *version;           /* ours, for the user agent */
-    const char *operator_ns;       /* where our own pod runs, NULL: not known */
+    struct operator_config *config; /* the controller holds it */
+    int flink_access;               /* enum flink_access_option */
+    const char *operator_ns;        /* where our own pod runs, NULL: not known */
 };
 
 /** Copies what it needs and starts watching. */
 struct controller *controller_new(const struct controller_options *o);
+/** Another configuration counts from now on. What is under way ends as it was planned; nothing that
+ * runs is restarted because defaults are others. */
+void controller_configure(struct controller *c, struct operator_config *config);
 /** Stops at once; what is under way is abandoned, which is always safe. */
 void controller_free(struct controller *c);
 /** Stops taking new work and calls done(arg) when what is under way has ended. */

@@ -18,6 +18,7 @@
 struct arena;
 struct error;
 struct flink_version;
+struct strbuf;
 
 struct flink_defaults;
 
@@ -53,21 +54,43 @@ enum flink_option_type {
     FLINK_OPTION_MAP,
 };
 
+enum flink_option_scope {
+    OPTION_OF_RESOURCES, /* may also stand in a resource's flinkConfiguration */
+    OPTION_OF_OPERATOR,  /* in the operator's own configuration only */
+    OPTION_AT_START,     /* there, and a change counts from the next start of the operator */
+};
+
+enum flink_option_fate {
+    OPTION_HONOURED,
+    OPTION_MOOT, /* known, and without an effect here; the note says why */
+};
+
 struct flink_option {
-    const char *key; /* with "kubernetes.operator." */
+    const char *key; /* whole; "<name>" in it stands for any text */
     enum flink_option_type type;
     const char *deflt; /* as text; NULL: none */
-    bool per_resource; /* may also stand in a resource's flinkConfiguration */
+    enum flink_option_scope scope;
+    enum flink_option_fate fate;
+    const char *note; /* a sentence's end, "": nothing to say */
 };
 
 /** The whole table, sorted by key. */
 const struct flink_option *flink_options(size_t *ret_n);
 /** NULL for a key that is none of them (older names are none). */
 const struct flink_option *flink_option_find(const char *key);
-/** The same by any of its names. */
+/** The same by any of its names, those of which the table has a pattern too. */
 const struct flink_option *flink_option_named(const char *name);
+#define FLINK_OPTION_ROOM 256
+/** The i-th of the older names that still count, NULL: there are no more. room is used when the
+ * name must be made. */
+const char *flink_option_older_name(const struct flink_option *o, size_t i,
+                                    char room[FLINK_OPTION_ROOM]);
+/** Whether a key is an operator's, and none of Flink's. */
+bool flink_option_is_ours(const char *name);
+/** Appends the table for people: in Markdown, or a line each with tabs between the columns. */
+void flink_options_write(struct strbuf *sb, bool markdown);
 
-/* The value of an option of the table in c (a cluster's configuration for those per_resource, the
+/* The value of an option of the table in c (a cluster's configuration for those of resources, the
  * operator's own for the others), or its default; text that does not parse is an error as in
  * flink_conf.h. -1 for a duration or a number without value and default. */
 int flink_option_bool(const struct conf *c, const char *key, bool *ret,

@@ -3,7 +3,7 @@
  * Leader election by a Lease (coordination.k8s.io/v1), by the rules of client-go
  * (tools/leaderelection): who finds that the record has not changed for as long as it says takes
  * it; nobody's wall clock is believed. The holder renews it every 2 s and gives up after 10 s
- * without success, while others wait for 15 s.
+ * without success, while others wait for 15 s (or other times: see kube_lease_times).
  *
  * A fence goes with it: asked right before a write is sent, it is open only while the last renewal
  * was *sent* less than 10 s ago. So a holder that was stopped or cut off writes nothing any more
@@ -13,16 +13,26 @@
 #ifndef FLINKOP_KUBE_LEASE_H
 #define FLINKOP_KUBE_LEASE_H
 
+#include <stdint.h>
+
 #include "flinkop/macros.h"
 
 struct http_fence;
 struct kube_client;
 struct kube_lease;
 
+/* In ms. */
+struct kube_lease_times {
+    int64_t duration; /* others wait for so long; whole seconds; 15 s */
+    int64_t deadline; /* it is given up so long after the last renewal was sent; 10 s */
+    int64_t retry;    /* between two renewals; those who wait look twice as often; 2 s */
+};
+
 struct kube_lease_options {
     struct kube_client *kube;
     const char *ns, *name;
-    const char *identity; /* of this process, and of no other one ever */
+    const char *identity;          /* of this process, and of no other one ever */
+    struct kube_lease_times times; /* all 0: client-go's */
     void (*acquired)(void *arg);
     /** It must not go on: another one may have begun. Called once at most. */
     void (*lost)(void *arg);

@@ -24,6 +24,9 @@ struct error;
      * (Of Secrets also that of the webhook's certificate, read by its name.) */                       \
     X(SECRET,          "Secret",            "v1",                           "secrets")              \
     X(ANY_CONFIGMAP,   "ConfigMap",         "v1",                           "configmaps")           \
+    /* Those that a label selector may leave out: whether they are there at all. */                  \
+    X(ANY_FLINKDEPLOYMENT, "FlinkDeployment", "flink.apache.org/v1beta1",   "flinkdeployments")     \
+    X(ANY_FLINKSESSIONJOB, "FlinkSessionJob", "flink.apache.org/v1beta1",   "flinksessionjobs")     \
     X(INGRESS,         "Ingress",           "networking.k8s.io/v1",         "ingresses")            \
     X(ROUTE,           "Route",             "route.openshift.io/v1",        "routes")               \
     X(NETWORKPOLICY,   "NetworkPolicy",     "networking.k8s.io/v1",         "networkpolicies")      \

@@ -60,6 +60,8 @@ extern const double metric_seconds_buckets[];
 void metric_add(struct metric *m, double by, ...);
 void metric_set(struct metric *m, double value, ...);
 void metric_observe(struct metric *m, double value, ...);
+/** Drops the series with these label values, if there is one. */
+void metric_drop(struct metric *m, ...);
 /** Drops all series of a metric: gauges that a collector fills anew at each scrape. */
 void metric_clear(struct metric *m);
 

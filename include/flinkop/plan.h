@@ -22,6 +22,7 @@
 
 struct arena;
 struct flink_defaults;
+struct label_selector;
 struct obs_snapshot;
 
 /* ---- actions ---- */
@@ -329,6 +330,7 @@ struct reference_view {
 struct cluster_snapshot {
     jv cr;
     const struct flink_defaults *defaults;
+    const struct label_selector *selector;      /* of what is served, NULL: everything */
     const struct obs_deployment *deployment;    /* the JobManager's; NULL: there is none */
     const struct obs_deployment *tm_deployment; /* the TaskManagers' in mode standalone */
     const struct obs_meta *configmap, *internal_service, *rest_service;
@@ -425,9 +427,10 @@ struct job_memory job_memory_copy(struct arena *a, const struct job_memory *m);
 struct job_snapshot {
     jv cr;
     const struct flink_defaults *defaults;
-    bool cluster_exists;      /* its FlinkDeployment */
-    bool cluster_ended;       /* it is being deleted and no JobManager runs */
-    bool cluster_ready;       /* its JobManager answers and runs the recorded spec */
+    const struct label_selector *selector; /* of what is served, NULL: everything */
+    bool cluster_exists;                   /* its FlinkDeployment */
+    bool cluster_ended;                    /* it is being deleted and no JobManager runs */
+    bool cluster_ready;                    /* its JobManager answers and runs the recorded spec */
     bool cluster_undecided;   /* whether it is will be known in a moment: nothing new to report */
     const char *cluster_text; /* why it is not */
     const char *cluster_shortage; /* why its jobs do not get the slots they need, NULL: they do */

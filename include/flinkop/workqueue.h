@@ -29,6 +29,8 @@ struct workqueue_options {
 };
 
 struct workqueue *workqueue_new(const struct workqueue_options *o) MUST_CHECK;
+/** From now on failures back off like this; 0: 5 ms, 1000 s, doubled. */
+void workqueue_set_backoff(struct workqueue *q, int64_t min_ms, int64_t max_ms, double factor);
 /** NULL is allowed. */
 void workqueue_free(struct workqueue *q);
 

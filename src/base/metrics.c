@@ -9,6 +9,7 @@
 
 #define MAX_BUCKETS 24
 #define MAX_COLLECTORS 8
+#define KEY_MAX 8192
 
 struct series {
     double value; /* counter, gauge, sum of a histogram */
@@ -38,21 +39,26 @@ static void add_label_value(struct strbuf *sb, const char *s)
     }
 }
 
+static void series_key(struct strbuf *key, const struct metric *m, va_list ap)
+{
+    for (size_t i = 0; m->labels[i]; i++) {
+        strbuf_addf(key, "%s%s=\"", i ? "," : "", m->labels[i]);
+        add_label_value(key, va_arg(ap, const char *));
+        strbuf_addc(key, '"');
+    }
+}
+
 /* The series for these label values; NULL once the metric has too many. */
 static struct series *series_get(struct metric *m, va_list ap)
 {
-    cleanup_strbuf struct strbuf key = STRBUF_INIT(8192);
+    cleanup_strbuf struct strbuf key = STRBUF_INIT(KEY_MAX);
 
     if (!m->registered) {
         m->registered = 1;
         *last = m;
         last = &m->next;
     }
-    for (size_t i = 0; m->labels[i]; i++) {
-        strbuf_addf(&key, "%s%s=\"", i ? "," : "", m->labels[i]);
-        add_label_value(&key, va_arg(ap, const char *));
-        strbuf_addc(&key, '"');
-    }
+    series_key(&key, m, ap);
     struct series *s = strmap_get(&m->series, key.buf);
     if (!s && m->series.count < METRIC_MAX_SERIES) {
         s = xcalloc(1, sizeof(*s));
@@ -99,6 +105,17 @@ void metric_observe(struct metric *m, double value, ...)
         if (value <= m->buckets[i])
             s->bucket[i]++;
     }
+}
+
+void metric_drop(struct metric *m, ...)
+{
+    cleanup_strbuf struct strbuf key = STRBUF_INIT(KEY_MAX);
+    va_list ap;
+
+    va_start(ap, m);
+    series_key(&key, m, ap);
+    va_end(ap);
+    free(strmap_remove(&m->series, key.buf));
 }
 
 void metric_clear(struct metric *m)

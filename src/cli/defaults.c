@@ -2,6 +2,7 @@
 #include "defaults.h"
 
 #include "flinkop/arena.h"
+#include "flinkop/error.h"
 #include "flinkop/file.h"
 #include "flinkop/flink_defaults.h"
 #include "flinkop/mem.h"
@@ -9,27 +10,36 @@
 
 #define FILE_MAX (1024 * 1024) /* as large as a ConfigMap can be */
 
-const struct flink_defaults *cli_defaults(struct arena *a, const char *dir, struct error *err)
+char *cli_defaults_text(const char *dir, const char **ret_name, size_t *ret_len, struct error *err)
 {
     /* As Flink's GlobalConfiguration: the old name wins where both are. */
-    const struct flink_defaults *none;
     static const char *const names[] = {"flink-conf.yaml", "config.yaml"};
 
     for (size_t i = 0; !str_empty(dir) && i < ARRAY_SIZE(names); i++) {
-        const char *path = arena_printf(a, "%s/%s", dir, names[i]);
-        size_t len;
-        cleanup_free char *text = file_read(path, FILE_MAX, &len, err);
-        const struct flink_defaults *d;
+        cleanup_free char *path = xasprintf("%s/%s", dir, names[i]);
+        char *text = file_read(path, FILE_MAX, ret_len, err);
 
-        if (!text && err->code == ERR_NOT_FOUND)
-            continue;
-        if (!text)
-            return NULL;
-        if (flink_defaults_read(a, names[i], text, len, &d, err)) {
-            error_wrap(err, "%s", path);
-            return NULL;
-        }
-        return d;
+        *ret_name = names[i];
+        if (text || err->code != ERR_NOT_FOUND)
+            return text;
     }
-    return flink_defaults_read(a, names[0], "", 0, &none, err) ? NULL : none;
+    *ret_name = names[0];
+    *ret_len = 0;
+    return xstrdup("");
+}
+
+const struct flink_defaults *cli_defaults(struct arena *a, const char *dir, struct error *err)
+{
+    const struct flink_defaults *d;
+    const char *name;
+    size_t len;
+    cleanup_free char *text = cli_defaults_text(dir, &name, &len, err);
+
+    if (!text)
+        return NULL;
+    if (flink_defaults_read(a, name, text, len, &d, err)) {
+        error_wrap(err, "%s", dir);
+        return NULL;
+    }
+    return d;
 }

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The operator's configuration file: config.yaml or flink-conf.yaml in a directory. */
 #ifndef CLI_DEFAULTS_H
 #define CLI_DEFAULTS_H
 
-#include "flinkop/error.h"
+#include <stddef.h>
 
 struct arena;
+struct error;
 struct flink_defaults;
 
-/** The operator's configuration out of a directory (config.yaml, else flink-conf.yaml, as in the
- * incumbent's image); none at all for NULL or a directory without either. NULL on errors. */
+/** Reads it in that directory; without one, or with dir NULL, nothing is configured. NULL and err:
+ * it cannot be read. */
 const struct flink_defaults *cli_defaults(struct arena *a, const char *dir, struct error *err);
+/** Its text, malloc'd, with its name; "" where there is none. NULL and err as above. */
+char *cli_defaults_text(const char *dir, const char **ret_name, size_t *ret_len, struct error *err);
 
 #endif

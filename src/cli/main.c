@@ -5,7 +5,7 @@
 #include "cli.h"
 
 static const struct command *const commands[] = {&command_run, &command_render, &command_validate,
-                                                 &command_version};
+                                                 &command_options, &command_version};
 
 static void help(FILE *out)
 {

@@ -8,13 +8,11 @@
 #include <unistd.h>
 
 #include "cli.h"
-#include "defaults.h"
 #include "flinkop/arena.h"
 #include "flinkop/clock.h"
 #include "flinkop/controller.h"
 #include "flinkop/error.h"
 #include "flinkop/file.h"
-#include "flinkop/flink_defaults.h"
 #include "flinkop/hash.h"
 #include "flinkop/health.h"
 #include "flinkop/json.h"
@@ -25,11 +23,12 @@
 #include "flinkop/loop.h"
 #include "flinkop/mem.h"
 #include "flinkop/metrics.h"
+#include "flinkop/operator_config.h"
 #include "flinkop/str.h"
 #include "flinkop/strbuf.h"
 #include "flinkop/webhook.h"
+#include "settings.h"
 
-#define DRAIN_MS 10000 /* kubernetes.operator.termination.timeout */
 #define TRIM_MS 30000
 #define SILENCE_MS 900000 /* a watch ends by itself within 10 min; bookmarks come every one */
 #define DEFAULT_PORT 8085
@@ -112,6 +111,7 @@ static const struct option_spec table[] = {
 
 struct process {
     struct loop *loop;
+    struct settings *settings;
     struct kube_config *config;
     struct kube_client *kube;
     struct kube_lease *lease; /* NULL: this process works in any case */
@@ -191,6 +191,8 @@ static void debug(void *arg, struct strbuf *ret)
     jv_list_put(&all, "leader", leadership(&a, p));
     if (p->controller)
         controller_dump(p->controller, &a, &all);
+    if (settings_error(p->settings))
+        jv_list_put(&all, "configurationError", STR(settings_error(p->settings)));
     json_write(ret, jv_list_obj(&all));
 }
 
@@ -231,7 +233,7 @@ static void on_signal(void *arg)
     }
     p->stopping = true;
     log_info("stopping");
-    timer_start(p->drain_timer, DRAIN_MS);
+    timer_start(p->drain_timer, settings_now(p->settings)->drain_ms);
     if (p->controller)
         controller_drain(p->controller, drained, p);
     else
@@ -252,10 +254,22 @@ static void work(void *arg)
 {
     struct process *p = arg;
 
+    p->work.config = settings_now(p->settings);
     p->controller = controller_new(&p->work);
     if (p->webhook)
         webhook_lead(p->webhook);
     timer_start(p->sync_timer, 0);
+}
+
+static void configure(void *arg)
+{
+    struct process *p = arg;
+    struct operator_config *config = settings_now(p->settings);
+
+    if (p->controller)
+        controller_configure(p->controller, config);
+    if (p->webhook)
+        webhook_configure(p->webhook, config);
 }
 
 /* What it knows may be old by now, and what it has begun is another one's: only a new process is
@@ -283,42 +297,6 @@ static void setup_log(const struct options *o, enum log_level level)
     bool text = o->log_format == 2 || (o->log_format == 0 && isatty(STDERR_FILENO));
 
     log_setup(level, text ? LOG_TEXT : LOG_JSON);
-}
-
-static const char *const *namespaces(struct arena *a, const struct options *o,
-                                     const struct flink_defaults *d)
-{
-    const char *text = o->namespaces;
-
-    if (str_empty(text))
-        text = flink_defaults_option(d, "kubernetes.operator.watched.namespaces");
-    if (str_empty(text) || str_eq(text, "JOSDK_ALL_NAMESPACES"))
-        text = "";
-    return (const char *const *)str_split(a, text, ',', NULL);
-}
-
-/* Who separates two operators by labels would have both act on everything. */
-static int check_selector(const struct flink_defaults *d, struct error *err)
-{
-    const char *key = "kubernetes.operator.label.selector";
-    const char *text = flink_defaults_option(d, key);
-
-    if (str_empty(text))
-        return 0;
-    return error_set(err, ERR_INVALID,
-                     "%s: \"%s\" cannot be honoured: this operator acts on all resources of the "
-                     "namespaces that it watches; separate operators by namespace (--namespaces)",
-                     key, text);
-}
-
-static int port(const struct options *o, const struct flink_defaults *d)
-{
-    const char *text = flink_defaults_option(d, "kubernetes.operator.health.probe.port");
-    int n = DEFAULT_PORT;
-
-    if (o->port >= 0)
-        return o->port;
-    return text && str_to_int(text, &n) ? n : DEFAULT_PORT;
 }
 
 /* Where our own pod runs, NULL if it is none: as it was told, else as its token says. */
@@ -352,13 +330,10 @@ static void identify(struct process *p)
 }
 
 /* [NS/]NAME */
-static int elect(struct process *p, struct arena *a, const struct options *o,
-                 const struct flink_defaults *d, struct error *err)
+static int elect(struct process *p, struct arena *a, const struct options *o, struct error *err)
 {
-    const char *text =
-        str_empty(o->lease)
-            ? flink_defaults_option(d, "kubernetes.operator.leader-election.lease-name")
-            : o->lease;
+    const struct operator_config *config = settings_now(p->settings);
+    const char *text = str_empty(o->lease) ? config->lease_name : o->lease;
     const char *name = str_or(text, "flink-operator"), *slash = strchr(name, '/');
     const char *ns = slash ? arena_strndup(a, name, (size_t)(slash - name)) : p->work.operator_ns;
 
@@ -372,6 +347,7 @@ static int elect(struct process *p, struct arena *a, const struct options *o,
                                                            .ns = ns,
                                                            .name = slash ? slash + 1 : name,
                                                            .identity = p->identity,
+                                                           .times = config->lease,
                                                            .acquired = work,
                                                            .lost = lost,
                                                            .arg = p});
@@ -379,16 +355,10 @@ static int elect(struct process *p, struct arena *a, const struct options *o,
     return 0;
 }
 
-static int begin(struct process *p, struct arena *a, const struct options *o,
-                 const struct flink_defaults *d, struct error *err)
+static int begin(struct process *p, struct arena *a, const struct options *o, struct error *err)
 {
-    struct conf conf = flink_defaults_conf(d);
-    bool configured;
-
-    if (flink_option_bool(&conf, "kubernetes.operator.leader-election.enabled", &configured, err))
-        return -1;
-    if (o->elect || configured)
-        return elect(p, a, o, d, err);
+    if (o->elect || settings_now(p->settings)->elects)
+        return elect(p, a, o, err);
     work(p);
     return 0;
 }
@@ -401,44 +371,45 @@ static int begin_webhook(struct process *p, const struct options *o, struct erro
         return error_set(err, ERR_INVALID,
                          "--webhook: in which namespace its Service is has to be known: set "
                          "OPERATOR_NAMESPACE");
-    p->webhook =
-        webhook_new(&(struct webhook_options){.kube = p->kube,
-                                              .port = o->webhook_port,
-                                              .configuration = o->webhook,
-                                              .ns = p->work.operator_ns,
-                                              .service = o->webhook_service,
-                                              .life_ms = o->webhook_life,
-                                              .rules = {p->work.defaults, p->work.namespaces}},
-                    err);
+    p->webhook = webhook_new(&(struct webhook_options){.kube = p->kube,
+                                                       .port = o->webhook_port,
+                                                       .configuration = o->webhook,
+                                                       .ns = p->work.operator_ns,
+                                                       .service = o->webhook_service,
+                                                       .life_ms = o->webhook_life,
+                                                       .config = settings_now(p->settings)},
+                             err);
     return p->webhook ? 0 : -1;
 }
 
-static int serve(struct process *p, struct arena *a, const struct options *o,
-                 const struct flink_defaults *d, struct error *err)
+static int port(const struct options *o, const struct operator_config *config)
 {
-    const char *const *ns = namespaces(a, o, d);
+    if (o->port >= 0)
+        return o->port;
+    return config->port >= 0 ? config->port : DEFAULT_PORT;
+}
+
+static int serve(struct process *p, struct arena *a, const struct options *o, struct error *err)
+{
+    const struct operator_config *config = settings_now(p->settings);
     const struct kube_config_options ko = {.kubeconfig = o->kubeconfig, .context = o->context};
 
-    if (check_selector(d, err))
-        return -1;
     p->config = kube_config_load(p->loop, &ko, err);
     if (!p->config)
         return -1;
     p->kube = kube_client_new(p->loop, p->config);
     p->work = (struct controller_options){.loop = p->loop,
                                           .kube = p->kube,
-                                          .defaults = d,
-                                          .namespaces = ns,
                                           .operator_ns = operator_ns(a),
                                           .flink_access = o->flink_access};
     p->drain_timer = timer_new(p->loop, stop_now, p);
     p->sync_timer = timer_new(p->loop, watch_sync, p);
     p->trim_timer = timer_new(p->loop, trim, p);
-    if (begin_webhook(p, o, err) || begin(p, a, o, d, err))
+    if (begin_webhook(p, o, err) || begin(p, a, o, err))
         return -1;
     p->health = health_new(
         p->loop,
-        &(struct health_options){.port = port(o, d),
+        &(struct health_options){.port = port(o, config),
                                  .live = live,
                                  .ready = ready,
                                  .debug = debug,
@@ -451,6 +422,7 @@ static int serve(struct process *p, struct arena *a, const struct options *o,
         err);
     if (!p->health)
         return -1;
+    settings_follow(p->settings, p->loop, configure, p);
     loop_on_signal(p->loop, SIGTERM, on_signal, p);
     loop_on_signal(p->loop, SIGINT, on_signal, p);
     loop_on_signal(p->loop, SIGUSR1, switch_log_level, p);
@@ -458,11 +430,12 @@ static int serve(struct process *p, struct arena *a, const struct options *o,
     metric_set(&build_info, 1, FLINKOP_VERSION, str_or_empty(p->work.operator_ns),
                str_or_empty(getenv("POD_NAME")));
     metrics_of_process();
-    log_info("started", KV("version", FLINKOP_VERSION), KV("server", kube_config_server(p->config)),
-             KV("namespaces", ns[0] ? str_or(o->namespaces, "(configured)") : "(all)"),
-             KV("identity", p->identity), KV_INT("port", health_port(p->health)),
-             KV_INT("securePort", health_secure_port(p->health)),
-             KV_INT("webhookPort", p->webhook ? webhook_port(p->webhook) : 0));
+    log_info(
+        "started", KV("version", FLINKOP_VERSION), KV("server", kube_config_server(p->config)),
+        KV("namespaces", *config->namespaces ? str_or(o->namespaces, "(configured)") : "(all)"),
+        KV("selector", str_or(config->selector_text, "(all)")), KV("identity", p->identity),
+        KV_INT("port", health_port(p->health)), KV_INT("securePort", health_secure_port(p->health)),
+        KV_INT("webhookPort", p->webhook ? webhook_port(p->webhook) : 0));
     loop_run(p->loop);
     log_info("stopped");
     return 0;
@@ -497,10 +470,10 @@ static int run(int argc, char **argv)
     setup_log(&o, level);
     mem_init();
     signal(SIGPIPE, SIG_IGN); /* writing to a closed connection is an error, not an end */
-    const struct flink_defaults *d = cli_defaults(&a, o.conf_dir, &err);
-    if (d) {
+    p.settings = settings_read(o.conf_dir, o.namespaces, &err);
+    if (p.settings) {
         p.loop = loop_new();
-        rc = serve(&p, &a, &o, d, &err);
+        rc = serve(&p, &a, &o, &err);
     }
     health_free(p.health);
     webhook_free(p.webhook);
@@ -511,9 +484,10 @@ static int run(int argc, char **argv)
     timer_free(p.sync_timer);
     timer_free(p.drain_timer);
     timer_free(p.trim_timer);
+    settings_free(p.settings);
     loop_free(p.loop);
     metrics_release();
-    if (!d || rc) {
+    if (rc) {
         log_error("cannot start", KV("error", err.text));
         return EXIT_INTERNAL;
     }

@@ -5,6 +5,7 @@
 #include "flinkop/cluster_spec.h"
 #include "flinkop/error.h"
 #include "flinkop/json.h"
+#include "flinkop/label_selector.h"
 #include "flinkop/resource_check.h"
 #include "flinkop/str.h"
 #include "flinkop/strbuf.h"
@@ -93,6 +94,11 @@ static bool is_served(const struct question *q, const struct admission_rules *ru
     return !rules->namespaces || !*rules->namespaces;
 }
 
+static bool is_selected(const struct question *q, const struct admission_rules *rules)
+{
+    return label_selector_matches(rules->selector, JV_PATH(q->object, "metadata", "labels"));
+}
+
 static bool changes_spec(const struct question *q)
 {
     return !jv_equal(jv_get(q->object, "spec"), jv_get(q->old, "spec")) ||
@@ -106,7 +112,8 @@ static bool passes(const struct question *q, const struct admission_rules *rules
     bool update = str_eq(operation, "UPDATE");
 
     if ((!update && !str_eq(operation, "CREATE")) ||
-        !str_empty(JV_STRING(q->request, "subResource")) || !is_served(q, rules))
+        !str_empty(JV_STRING(q->request, "subResource")) || !is_served(q, rules) ||
+        !is_selected(q, rules))
         return true;
     return update &&
            (!changes_spec(q) || jv_present(JV_PATH(q->object, "metadata", "deletionTimestamp")));

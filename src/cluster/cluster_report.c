@@ -8,6 +8,7 @@
 
 #include "application.h"
 #include "flinkop/arena.h"
+#include "flinkop/flink_defaults.h"
 #include "flinkop/json.h"
 #include "flinkop/str.h"
 #include "job_snapshots.h"
@@ -476,7 +477,9 @@ static void tell(struct cluster_pass *p, const char *error_now)
 
 void report(struct cluster_pass *p)
 {
-    const char *state, *error_now = error(p);
+    struct conf defaults = flink_defaults_conf(p->s->defaults);
+    const char *state,
+        *error_now = error_form(p->a, p->usable ? &p->config.conf : &defaults, error(p));
     jv recon, status;
 
     /* The finalizer's patch changes the resourceVersion that a status patch would carry, unless it

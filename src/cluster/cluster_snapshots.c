@@ -30,6 +30,7 @@ void look_after_snapshots(struct cluster_pass *p)
         .asked = p->invalid ? ABSENT : jv_get(p->cr, "spec"),
         .conf = &p->config.conf,
         .defaults = p->s->defaults,
+        .selector = p->s->selector,
         .version = p->spec.version,
         .list = &p->s->snapshots,
         .found = p->job != NULL,

@@ -218,7 +218,7 @@ static void tell(struct job_pass *p, struct obs_cause trouble, const char *error
 void report_job(struct job_pass *p)
 {
     struct obs_cause trouble = standing_trouble(p);
-    const char *state, *error_now = error(p, trouble);
+    const char *state, *error_now = error_form(p->a, &p->conf, error(p, trouble));
     jv recon = reconciliation(p, &state);
     jv status = p->status.type == JV_OBJ ? p->status : EMPTY_OBJ;
 

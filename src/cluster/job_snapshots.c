@@ -16,6 +16,7 @@
 #include "flinkop/error.h"
 #include "flinkop/flink_defaults.h"
 #include "flinkop/json.h"
+#include "flinkop/label_selector.h"
 #include "flinkop/schedule.h"
 #include "flinkop/snapshot.h"
 #include "flinkop/str.h"
@@ -168,17 +169,19 @@ static jv savepoint_part(const struct job_snapshots *s, jv request)
 
 static jv snapshot_body(const struct job_snapshots *s, jv request, bool checkpoint)
 {
-    return jv_dup(
-        s->a, OBJ({"apiVersion", STR("flink.apache.org/v1beta1")},
-                  {"kind", STR(kube_resource(KIND_FLINKSTATESNAPSHOT)->kind)},
-                  {"metadata",
-                   OBJ({"name", jv_get(request, "name")},
-                       {"namespace", JV_PATH(s->cr, "metadata", "namespace")},
-                       {"labels", OBJ({"snapshot.trigger-type", jv_get(request, "triggerType")})})},
-                  {"spec", OBJ({"jobReference", OBJ({"kind", STR(kube_resource(s->kind)->kind)},
-                                                    {"name", STR(cr_name(s))})},
-                               {"savepoint", IF(!checkpoint, savepoint_part(s, request))},
-                               {"checkpoint", IF(checkpoint, EMPTY_OBJ)})}));
+    jv seen = label_selector_seen(s->a, s->selector, JV_PATH(s->cr, "metadata", "labels"));
+    jv labels = OBJ({"snapshot.trigger-type", jv_get(request, "triggerType")});
+
+    return jv_dup(s->a,
+                  OBJ({"apiVersion", STR("flink.apache.org/v1beta1")},
+                      {"kind", STR(kube_resource(KIND_FLINKSTATESNAPSHOT)->kind)},
+                      {"metadata", OBJ({"name", jv_get(request, "name")},
+                                       {"namespace", JV_PATH(s->cr, "metadata", "namespace")},
+                                       {"labels", jv_merge(s->a, seen, labels)})},
+                      {"spec", OBJ({"jobReference", OBJ({"kind", STR(kube_resource(s->kind)->kind)},
+                                                        {"name", STR(cr_name(s))})},
+                                   {"savepoint", IF(!checkpoint, savepoint_part(s, request))},
+                                   {"checkpoint", IF(checkpoint, EMPTY_OBJ)})}));
 }
 
 static const struct outcome *creation(const struct job_snapshots *s, const char *name)

@@ -31,6 +31,8 @@ struct job_snapshots {
     jv asked;                /* spec that asks; ABSENT: what it asks for is not taken */
     const struct conf *conf; /* options of the job */
     const struct flink_defaults *defaults;
+    const struct label_selector
+        *selector; /* that what is made must match as the job's resource does */
     const struct flink_version *version; /* of an application; NULL: its cluster is another one */
     const struct snapshot_list *list;
     bool found;        /* Flink has the job */

@@ -75,6 +75,16 @@ static bool is_qualified(struct arena *a, const char *key, bool any_case)
     return object_name_valid(prefix) && is_name(slash + 1);
 }
 
+bool label_key_valid(struct arena *a, const char *key)
+{
+    return is_qualified(a, key, /* any_case= */ false);
+}
+
+bool label_value_valid(const char *value)
+{
+    return !*value || is_name(value);
+}
+
 /* Whether key and type of a member are right; its path goes to ret_path. */
 static bool check_member(struct problems *p, const char *path, const jkv *kv, bool any_case,
                          const char **ret_path)
@@ -106,7 +116,7 @@ void labels_check(struct problems *p, const char *path, jv map)
     if (!is_mapping(p, path, map))
         return;
     jv_foreach_kv (kv, map)
-        if (check_member(p, path, kv, false, &at) && *kv->value.s && !is_name(kv->value.s))
+        if (check_member(p, path, kv, false, &at) && !label_value_valid(kv->value.s))
             problem_add(p, at,
                         "must be at most 63 letters, digits, '-', '_' and '.', with a letter or "
                         "digit at both ends, found %s",

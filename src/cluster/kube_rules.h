@@ -14,6 +14,9 @@
 bool dns_label_valid(const char *name);
 /** A problem unless it is a DNS subdomain, as the names of most objects are; `what` it names. */
 void object_name_check(struct problems *p, const char *path, const char *name, const char *what);
+/** The key and the value of a label. */
+bool label_key_valid(struct arena *a, const char *key);
+bool label_value_valid(const char *value);
 /** A mapping of strings; keys and values as labels have them. An absent one is fine. */
 void labels_check(struct problems *p, const char *path, jv map);
 /** The same for annotations, whose values are free but not larger than the API server takes. */

@@ -9,9 +9,9 @@
 #include "flinkop/snapshot.h"
 #include "flinkop/str.h"
 #include "job_words.h"
+#include "status.h"
 
 #define WARNINGS_MAX 10
-#define OPERATOR_PREFIX "kubernetes.operator."
 
 /* ---- one resource by itself ---- */
 
@@ -158,6 +158,34 @@ const char *session_job_change_check(struct arena *a, jv recorded, jv current)
 
 /* ---- what has no effect ---- */
 
+static const char *without_effect(struct arena *a, const struct flink_option *o)
+{
+    if (!o)
+        return "is no option of this operator";
+    if (o->fate == OPTION_MOOT)
+        return arena_printf(a, "has no effect with this operator: %s", o->note);
+    return o->scope == OPTION_OF_RESOURCES
+               ? NULL
+               : "has no effect here, only in the operator's own configuration";
+}
+
+static void warn_of_patterns(struct jv_list *list, struct arena *a, const struct conf *own)
+{
+    struct error err;
+    jv map;
+
+    if (conf_map(own, ERROR_LABELS_KEY, &map, &err))
+        return;
+    jv_foreach_kv (kv, map)
+        if (list->n < WARNINGS_MAX && !error_pattern_valid(kv->key))
+            jv_list_add(list, STR(arena_printf(a,
+                                               "spec.flinkConfiguration." ERROR_LABELS_KEY
+                                               ": \"%s\" is not a POSIX extended regular "
+                                               "expression without repetition counts and "
+                                               "back-references, and gives no label",
+                                               str_clean(a, kv->key, 100))));
+}
+
 jv resource_warnings(struct arena *a, enum kube_kind kind, jv object)
 {
     struct jv_list list = JV_LIST(a);
@@ -169,15 +197,13 @@ jv resource_warnings(struct arena *a, enum kube_kind kind, jv object)
         return ABSENT;
     for (size_t i = 0; i < own.n && list.n < WARNINGS_MAX; i++) {
         const char *key = own.entries[i].key;
-        const struct flink_option *option = flink_option_named(key);
+        const char *why = flink_option_is_ours(key) ? without_effect(a, flink_option_named(key))
+                                                    : NULL;
 
-        if (!str_has_prefix(key, OPERATOR_PREFIX) || (option && option->per_resource))
-            continue;
-        jv_list_add(&list,
-                    STR(arena_printf(a, "spec.flinkConfiguration.%s: %s", str_clean(a, key, 100),
-                                     option ? "has no effect here, only in the operator's own "
-                                              "configuration"
-                                            : "is no option of this operator")));
+        if (why)
+            jv_list_add(&list, STR(arena_printf(a, "spec.flinkConfiguration.%s: %s",
+                                                str_clean(a, key, 100), why)));
     }
+    warn_of_patterns(&list, a, &own);
     return list.n ? jv_list_arr(&list) : ABSENT;
 }

@@ -35,6 +35,7 @@ void look_after_job_snapshots(struct job_pass *p)
         .asked = p->invalid ? ABSENT : p->spec,
         .conf = &p->conf,
         .defaults = p->s->defaults,
+        .selector = p->s->selector,
         .list = &p->s->snapshots,
         .found = p->job != NULL,
         .waits = waits(p),

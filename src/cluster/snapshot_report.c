@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "flinkop/arena.h"
+#include "flinkop/flink_defaults.h"
 #include "flinkop/str.h"
 #include "snapshot_internal.h"
 #include "status.h"
@@ -125,7 +126,9 @@ static jv conditions(struct snapshot_pass *p, const char *error_now)
 
 void snapshot_report(struct snapshot_pass *p)
 {
-    const char *before = JV_STRING(p->cr, "status", "error"), *error_now = error(p);
+    struct conf options = flink_defaults_conf(p->s->defaults);
+    const char *before = JV_STRING(p->cr, "status", "error"),
+               *error_now = error_form(p->a, &options, error(p));
     jv status = jv_set(p->a, p->status, "state", STR(snapshot_state_name(p->state)));
 
     status = jv_set(p->a, status, "error", STR(error_now));

@@ -9,7 +9,7 @@
 #include "flinkop/json.h"
 #include "flinkop/str.h"
 
-#define ERROR_MESSAGE_MAX 2048 /* kubernetes.operator.exception.field.max.length */
+#define ERROR_MESSAGE_MAX 32768 /* error_form() cuts it as is configured */
 #define CONDITION_MESSAGE_MAX 2048
 
 static jv spec_in(struct arena *a, const char *text)

@@ -40,6 +40,14 @@ bool autoscaling_condition(struct arena *a, jv spec, struct condition *ret);
 /** status.error as the incumbent writes it: {"type", "message", "additionalMetadata", …} as text.
  */
 const char *error_text(struct arena *a, const char *type, const char *reason, const char *message);
+#define ERROR_FIELD_MAX 2048 /* kubernetes.operator.exception.field.max.length */
+#define ERROR_LABELS_KEY "kubernetes.operator.exception.label.mapper"
+struct conf;
+/** Such a text as the options in c want it: how long type and message are, and
+ * additionalMetadata.labels. Anything else, and NULL, as it is. */
+const char *error_form(struct arena *a, const struct conf *c, const char *text);
+/** Whether a pattern of exception.label.mapper can match anything here. */
+bool error_pattern_valid(const char *pattern);
 /** The "message" in such a text, or the text itself. */
 const char *error_message(struct arena *a, const char *text);
 

@@ -54,6 +54,19 @@ static void hurry(struct controller *c, enum kube_kind kind, const struct stored
         execution_hurry(t->running, at_once);
 }
 
+/* What refers to it, and to nothing that is worked on here. */
+static void presence_changed(struct controller *c, enum kube_kind kind, const char *key)
+{
+    if (c->listing) /* its end queues everything */
+        return;
+    if (kind == KIND_ANY_FLINKDEPLOYMENT) {
+        enqueue_jobs_of(c, key);
+        enqueue_snapshots_in(c, key);
+    } else {
+        enqueue_snapshots_of(c, KIND_FLINKSESSIONJOB, key);
+    }
+}
+
 void store_changed(void *arg, enum kube_kind kind, const struct stored *old,
                    const struct stored *now)
 {
@@ -65,6 +78,10 @@ void store_changed(void *arg, enum kube_kind kind, const struct stored *old,
         /* A list's end tells all who ask. */
         if (!c->listing)
             references_changed(c, kind, s->meta);
+        return;
+    }
+    if (kind == KIND_ANY_FLINKDEPLOYMENT || kind == KIND_ANY_FLINKSESSIONJOB) {
+        presence_changed(c, kind, s->key);
         return;
     }
     hurry(c, kind, old, now);
@@ -105,20 +122,30 @@ static int flink_access(const struct controller_options *o)
                                                                : FLINK_ACCESS_PROXY;
 }
 
+static void set_limits(struct controller *c)
+{
+    const struct backoff_limits *b = &c->config->backoff;
+
+    for (size_t i = 0; i < ARRAY_SIZE(controlled); i++)
+        workqueue_set_backoff(c->kinds[controlled[i]].queue, b->min,
+                              b->max ? b->max : BACKOFF_MAX_MS, b->factor);
+    flink_client_set_timeout(c->flink, c->config->flink_timeout_ms);
+    c->executor.submission_ms = c->config->submission_ms;
+}
+
 struct controller *controller_new(const struct controller_options *o)
 {
     struct controller *c = xcalloc(1, sizeof(*c));
 
-    *c = (struct controller){
-        .loop = o->loop, .kube = o->kube, .defaults = o->defaults, .operator_ns = o->operator_ns};
+    *c = (struct controller){.loop = o->loop, .kube = o->kube, .operator_ns = o->operator_ns};
+    c->config = operator_config_hold(o->config);
     c->flink = flink_client_new(o->loop, o->kube, (enum flink_access)flink_access(o));
     c->timer = timer_new(o->loop, timer_fired, c);
     for (size_t i = 0; i < ARRAY_SIZE(controlled); i++) {
         struct kind_control *k = &c->kinds[controlled[i]];
 
         k->name = kube_resource(controlled[i])->plural;
-        k->queue = workqueue_new(
-            &(struct workqueue_options){.name = k->name, .backoff_max_ms = BACKOFF_MAX_MS});
+        k->queue = workqueue_new(&(struct workqueue_options){.name = k->name});
         reconcile_metrics_begin(controlled[i], k->name);
     }
     c->executor = (struct executor){
@@ -136,10 +163,23 @@ struct controller *controller_new(const struct controller_options *o)
         .touched = target_touched,
         .arg = c,
     };
+    set_limits(c);
     probe_pool_init(&c->probes);
     metrics_on_scrape(controller_scrape, c);
-    watches_init(c, o->namespaces);
+    watches_init(c);
     return c;
+}
+
+void controller_configure(struct controller *c, struct operator_config *config)
+{
+    struct operator_config *was = c->config;
+
+    if (c->draining)
+        return;
+    c->config = operator_config_hold(config);
+    set_limits(c);
+    watches_change(c, was);
+    operator_config_let_go(was);
 }
 
 void controller_drain(struct controller *c, void (*done)(void *arg), void *arg)
@@ -185,5 +225,6 @@ void controller_free(struct controller *c)
     flink_client_free(c->flink);
     timer_free(c->timer);
     loop_undefer(c->loop, c);
+    operator_config_let_go(c->config);
     free(c);
 }

@@ -8,6 +8,7 @@
 #include "flinkop/controller.h"
 #include "flinkop/kube_resource.h"
 #include "flinkop/kube_watch.h"
+#include "flinkop/operator_config.h"
 #include "flinkop/plan.h"
 #include "flinkop/snapshot.h"
 #include "flinkop/strmap.h"
@@ -15,7 +16,7 @@
 #include "probe.h"
 #include "store.h"
 
-struct watcher;
+struct scope;
 
 /* A FlinkDeployment, FlinkSessionJob or FlinkStateSnapshot. */
 struct target {
@@ -32,9 +33,10 @@ struct target {
     struct outcome *outcomes;
     size_t n_outcomes;
     struct execution *running;
-    bool unsure;     /* a status was not answered: what is recorded is not known */
-    bool comes_back; /* its last plan asks for another pass */
-    bool releasing;  /* TaskManagers, by what is running */
+    struct operator_config *config; /* that its plan was made with */
+    bool unsure;                    /* a status was not answered: what is recorded is not known */
+    bool comes_back;                /* its last plan asks for another pass */
+    bool releasing;                 /* TaskManagers, by what is running */
     /* Executions until the status tells of a submission: its own, and the one that writes it. */
     int submitting;
     size_t *place; /* what the execution counts in */
@@ -73,15 +75,14 @@ struct kind_control {
 struct controller {
     struct loop *loop;
     struct kube_client *kube;
-    const struct flink_defaults *defaults;
+    struct operator_config *config; /* held */
     const char *operator_ns;
     struct flink_client *flink;
     struct probe_pool probes;
     struct executor executor;
     struct store *stores[KIND_COUNT];
-    struct watcher *watchers;
-    size_t n_watchers;
-    bool *in_step; /* a namespace each, in the order of the watchers */
+    struct scope **scopes; /* what is watched, a namespace each */
+    size_t n_scopes;
     struct kind_control kinds[KIND_COUNT];
     struct timer *timer; /* for the next delayed key */
     bool listing;        /* what changes right now comes from a list */
@@ -95,7 +96,16 @@ struct controller {
 /** Its name where each store or watch has one of its own. */
 static inline const char *view_name(enum kube_kind kind)
 {
-    return kind == KIND_ANY_CONFIGMAP ? "AnyConfigMap" : kube_resource(kind)->kind;
+    switch (kind) {
+    case KIND_ANY_CONFIGMAP:
+        return "AnyConfigMap";
+    case KIND_ANY_FLINKDEPLOYMENT:
+        return "AnyFlinkDeployment";
+    case KIND_ANY_FLINKSESSIONJOB:
+        return "AnyFlinkSessionJob";
+    default:
+        return kube_resource(kind)->kind;
+    }
 }
 
 /* The kinds that are reconciled. */
@@ -109,9 +119,27 @@ void store_changed(void *arg, enum kube_kind kind, const struct stored *old,
 
 /* ---- watches.c ---- */
 
-/** Makes the stores and starts watching; an empty list, or NULL: all namespaces. */
-void watches_init(struct controller *c, const char *const *namespaces);
+/** Makes the stores and starts watching. */
+void watches_init(struct controller *c);
 void watches_release(struct controller *c);
+/** Another configuration counts: namespaces and the label selector are made so, and everything is
+ * looked at again. */
+void watches_change(struct controller *c, const struct operator_config *was);
+/** Whether this target's namespace is watched. */
+bool watches_cover(const struct controller *c, const char *key);
+/** Takes all that is known of the namespace of this key, which is not watched, out of the stores.
+ */
+void watches_forget(struct controller *c, const char *key);
+enum presence {
+    NOT_PRESENT,
+    PRESENT,
+    PRESENT_SOON, /* its own watch is about to tell */
+    LEFT_OUT,     /* by the label selector */
+};
+/** Whether there is such a FlinkDeployment or FlinkSessionJob, though the label selector may leave
+ * it out. */
+enum presence watches_presence(const struct controller *c, enum kube_kind kind, const char *ns,
+                               const char *name);
 /** Whether all that is watched in this target's namespace has been listed. */
 bool watches_in_step(const struct controller *c, const char *key);
 /** From now on this target needs these optional kinds (1U << kind) to be watched. */
@@ -140,6 +168,8 @@ void references_changed(struct controller *c, enum kube_kind kind, const struct 
 
 /** Random hex digits for a job, or a savepoint, in case that one is needed. */
 const char *fresh_id(struct arena *a);
+/** Why nothing is done in a FlinkDeployment that the label selector leaves out. */
+const char *left_out_text(const struct controller *c, struct arena *a, const char *name);
 /** Metrics of a controller at which nothing has happened. */
 void reconcile_metrics_begin(enum kube_kind kind, const char *name);
 /** Hands the key out soon, if there is such a resource. */

@@ -21,6 +21,7 @@ struct executor {
     struct kube_events *events;
     struct http_client *downloads;
     struct jar_pool *jars;
+    int64_t submission_ms; /* of the call that runs a job */
     struct store **stores; /* by kind, NULL where there is none */
     /** The JobManager of a cluster; false if none runs. Strings live until the next turn. */
     bool (*jobmanager)(void *arg, const char *ns, const char *cluster, struct flink_endpoint *ret);

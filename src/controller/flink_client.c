@@ -11,7 +11,7 @@
 #include "flinkop/mem.h"
 #include "flinkop/str.h"
 
-#define TIMEOUT_MS 10000 /* kubernetes.operator.flink.client.timeout */
+#define TIMEOUT_MS 10000
 #define CONNECT_TIMEOUT_MS 3000
 #define MAX_BODY (8 * 1024 * 1024) /* an overview of some ten thousand jobs */
 #define MAX_HOST_CONNECTIONS 4
@@ -29,6 +29,7 @@ struct flink_client {
     struct http_client *http[TRAFFICS];
     struct kube_client *kube;
     bool proxy;
+    int64_t timeout_ms;
 };
 
 struct flink_call {
@@ -45,6 +46,7 @@ struct flink_client *flink_client_new(struct loop *loop, struct kube_client *kub
     struct flink_client *c = xcalloc(1, sizeof(*c));
 
     c->kube = kube;
+    c->timeout_ms = TIMEOUT_MS;
     c->proxy = access == FLINK_ACCESS_PROXY;
     for (int i = 0; i < TRAFFICS; i++)
         c->http[i] = http_client_new(
@@ -54,6 +56,11 @@ struct flink_client *flink_client_new(struct loop *loop, struct kube_client *kub
                                                 .max_kept = MAX_KEPT,
                                                 .receive_buffer = RECEIVE_BUFFER});
     return c;
+}
+
+void flink_client_set_timeout(struct flink_client *c, int64_t ms)
+{
+    c->timeout_ms = ms;
 }
 
 void flink_client_free(struct flink_client *c)
@@ -142,7 +149,7 @@ static struct flink_call *start_json(struct flink_client *c, enum traffic traffi
         .headers = body ? json_body : NULL,
         .body = body,
         .body_len = body ? strlen(body) : 0,
-        .timeout_ms = timeout_ms ? timeout_ms : TIMEOUT_MS,
+        .timeout_ms = timeout_ms ? timeout_ms : c->timeout_ms,
     };
 
     return start(c, traffic, e, path, &req, done, arg);

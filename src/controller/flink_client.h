@@ -40,8 +40,11 @@ typedef void (*flink_done_fn)(void *arg, const struct flink_answer *answer);
 struct flink_client *flink_client_new(struct loop *loop, struct kube_client *kube,
                                       enum flink_access access);
 void flink_client_free(struct flink_client *c);
+/** Of calls that have none of their own (10 s until it is called), from now on. */
+void flink_client_set_timeout(struct flink_client *c, int64_t ms);
 
-/** Sends; done comes in a later turn, exactly once. body: JSON text or NULL. timeout_ms 0: 10 s. */
+/** Sends; done comes in a later turn, exactly once. body: JSON text or NULL. timeout_ms 0: the
+ * client's. */
 struct flink_call *flink_send(struct flink_client *c, const struct flink_endpoint *e,
                               const char *method, const char *path, const char *body,
                               int64_t timeout_ms, flink_done_fn done, void *arg);

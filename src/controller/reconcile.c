@@ -91,7 +91,8 @@ void enqueue(struct controller *c, enum kube_kind kind, const char *key,
 {
     if (!store_get_key(c->stores[kind], key) && !strmap_get(&c->kinds[kind].targets, key))
         return;
-    if (!watches_in_step(c, key)) /* all of it is queued when it is */
+    /* All of it is queued when it is; what is not watched any more has its target dropped. */
+    if (!watches_in_step(c, key) && watches_cover(c, key))
         return;
     workqueue_add(c->kinds[kind].queue, key, priority, loop_now(c->loop));
     pump_soon(c);
@@ -203,7 +204,8 @@ static struct plan plan_cluster(struct controller *c, struct target *t, const st
 
     struct cluster_snapshot s = {
         .cr = object,
-        .defaults = c->defaults,
+        .defaults = c->config->defaults,
+        .selector = c->config->selector,
         .deployment = deployment_of(c, ns, name, COMPONENT_JM),
         .tm_deployment = tm_deployment_of(c, cr->meta, desired_taskmanagers_name(a, name)),
         .configmap = meta_of(c, KIND_CONFIGMAP, ns, arena_printf(a, "flink-config-%s", name)),
@@ -271,28 +273,42 @@ static bool cluster_ready(const struct target *ct)
     return ct->ready_jm && str_eq(ct->ready_jm, probe_result(ct->probe)->jm);
 }
 
+const char *left_out_text(const struct controller *c, struct arena *a, const char *name)
+{
+    return arena_printf(a,
+                        "FlinkDeployment %s does not match the operator's label selector \"%s\", "
+                        "so nothing is done",
+                        name, c->config->selector_text);
+}
+
 static struct plan plan_job(struct controller *c, struct target *t, const struct stored *cr,
                             jv object, struct arena *a)
 {
-    static const struct obs_flink nothing_known;
+    struct obs_flink nothing_known = {0};
     const struct obs_session_job *view = cr->view;
     const char *name = str_or_empty(view->deployment_name);
     const struct stored *cluster = store_get(c->stores[KIND_FLINKDEPLOYMENT], view->meta.ns, name);
     const struct target *ct =
         cluster ? strmap_get(&c->kinds[KIND_FLINKDEPLOYMENT].targets, cluster->key) : NULL;
+    enum presence presence = watches_presence(c, KIND_FLINKDEPLOYMENT, view->meta.ns, name);
+    const char *left_out = presence == LEFT_OUT ? left_out_text(c, a, name) : NULL;
 
+    nothing_known.error = left_out;
     const struct job_snapshot s = {
         .cr = object,
-        .defaults = c->defaults,
-        .cluster_exists = cluster != NULL,
+        .defaults = c->config->defaults,
+        .selector = c->config->selector,
+        .cluster_exists = presence != NOT_PRESENT,
         .cluster_ended = ct && ct->ended,
         .cluster_ready = ct && cluster_ready(ct),
         .cluster_releasing = ct && ct->releasing,
         .cluster_busy = ct && ct->submissions >= SUBMISSIONS,
         .cluster_rescales = ct && ct->rescales,
-        .cluster_undecided = cluster && (!ct || !ct->planned || ct->undecided),
-        .cluster_text = arena_printf(a, "waiting for FlinkDeployment %s: %s", name,
-                                     ct && ct->summary ? ct->summary : "not ready"),
+        .cluster_undecided = presence == PRESENT_SOON ||
+                             (cluster && (!ct || !ct->planned || ct->undecided)),
+        .cluster_text =
+            str_or(left_out, arena_printf(a, "waiting for FlinkDeployment %s: %s", name,
+                                          ct && ct->summary ? ct->summary : "not ready")),
         .cluster_shortage = ct ? ct->shortage : NULL,
         .flink_version_name = ct ? ct->flink_version : NULL,
         .flink = ct ? probe_result(ct->probe) : &nothing_known,
@@ -408,6 +424,11 @@ static void pass_ended(struct target *t, bool failed, bool again, int retry_ms)
     int64_t now = loop_now(c->loop);
 
     t->running = NULL;
+    operator_config_let_go(TAKE_PTR(t->config));
+    if (!watches_cover(c, t->key)) {
+        watches_forget(c, t->key); /* what its answers have brought */
+        enqueue(c, t->kind, t->key, PRIORITY_LOW);
+    }
     metric_add(&reconciles, 1, k->name, result_of(t, failed));
     if (failed)
         metric_add(&reconcile_errors, 1, k->name);
@@ -482,6 +503,7 @@ static void begin(struct target *t, struct arena *a, const struct plan *plan,
     metric_add(&active_workers, 1, c->kinds[t->kind].name);
     take_place(t, plan);
     c->in_flight++;
+    t->config = operator_config_hold(c->config); /* the plan refers to it */
     t->running = execution_start(&c->executor, a, plan, done, t);
 }
 
@@ -533,10 +555,16 @@ static void reconcile(struct controller *c, struct kind_control *k, enum kube_ki
                       const char *key)
 {
     const struct stored *cr = store_get_key(c->stores[kind], key);
-    struct target *t = target_get(c, kind, key);
+    bool watched = watches_cover(c, key);
     cleanup_arena struct arena a = {0};
 
-    if (!cr) {
+    if (watched && !watches_in_step(c, key)) { /* it is queued again when it is */
+        workqueue_done(k->queue, key, loop_now(c->loop));
+        return;
+    }
+    struct target *t = target_get(c, kind, key);
+
+    if (!cr || !watched) {
         workqueue_done(k->queue, key, loop_now(c->loop));
         target_drop(c, t);
         return;

@@ -5,6 +5,7 @@
 #include "flinkop/flink_reply.h"
 #include "flinkop/hash.h"
 #include "flinkop/json.h"
+#include "flinkop/kube_events.h"
 #include "flinkop/loop.h"
 #include "flinkop/mem.h"
 #include "flinkop/str.h"
@@ -131,10 +132,48 @@ static const char *cluster_of(const struct obs_snapshot *view, const struct stor
     return job ? ((const struct obs_session_job *)job->view)->deployment_name : view->cluster;
 }
 
+/* Why nothing can be known of its job, or be done about it: the label selector leaves out the job's
+ * resource, or its cluster. "": it is about to be known. */
+static const char *job_left_out(const struct controller *c, struct arena *a,
+                                const struct obs_snapshot *view, const char *cluster)
+{
+    const struct {
+        enum kube_kind kind;
+        const char *name;
+    } needed[] = {{view->job_kind, view->job_name}, {KIND_FLINKDEPLOYMENT, cluster}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(needed); i++) {
+        if (needed[i].kind == KIND_COUNT || !needed[i].name)
+            continue;
+        enum presence p = watches_presence(c, needed[i].kind, view->meta.ns, needed[i].name);
+
+        if (p == LEFT_OUT)
+            return arena_printf(a,
+                                "%s %s does not match the operator's label selector \"%s\", so "
+                                "nothing is done",
+                                kube_resource(needed[i].kind)->kind, needed[i].name,
+                                c->config->selector_text);
+        if (p == PRESENT_SOON)
+            return "";
+    }
+    return NULL;
+}
+
+/* It waits as it is, until labels change. */
+static struct snapshot_plan told_left_out(struct arena *a, const struct target *t,
+                                          const struct obs_meta *cr, const char *why)
+{
+    if (*why)
+        kube_events_emit(t->c->executor.events,
+                         &(struct kube_event){KIND_FLINKSTATESNAPSHOT, cr->ns, cr->name, cr->uid,
+                                              true, "NotSelected", why, "Snapshot"});
+    return (struct snapshot_plan){.plan = {.a = a, .next = INT64_MAX}, .memory = t->snapshot};
+}
+
 struct snapshot_plan plan_snapshot(struct controller *c, struct target *t, const struct stored *cr,
                                    jv object, struct arena *a)
 {
-    static const struct obs_flink nothing_known;
+    struct obs_flink nothing_known = {0};
     const struct obs_snapshot *view = cr->view;
     bool named = view->job_kind != KIND_COUNT && view->job_name;
     const struct stored *job =
@@ -145,12 +184,17 @@ struct snapshot_plan plan_snapshot(struct controller *c, struct target *t, const
     const struct target *ct =
         cluster ? strmap_get(&c->kinds[KIND_FLINKDEPLOYMENT].targets, cluster->key) : NULL;
 
+    const char *left_out = job_left_out(c, a, view, name);
+
+    nothing_known.error = left_out;
+    if (left_out && !view->meta.deleted_ms && !view->settled)
+        return told_left_out(a, t, &view->meta, left_out);
     const struct snapshot_situation s = {
         .cr = object,
-        .defaults = c->defaults,
+        .defaults = c->config->defaults,
         .target = job && !view->settled ? stored_object(a, job) : ABSENT,
         .cluster = name,
-        .cluster_exists = cluster != NULL,
+        .cluster_exists = cluster || left_out,
         .cluster_ended = ct && ct->ended,
         .flink_version_name = ct ? ct->flink_version : NULL,
         .flink = ct ? probe_result(ct->probe) : &nothing_known,

@@ -7,6 +7,7 @@
 #include "flinkop/arena.h"
 #include "flinkop/hash.h"
 #include "flinkop/json.h"
+#include "flinkop/label_selector.h"
 #include "flinkop/mem.h"
 #include "flinkop/plan.h"
 #include "flinkop/slab.h"
@@ -152,6 +153,15 @@ static void project(struct store *st, struct entry *e, const char *key, jv objec
         e->s.view = v;
         e->s.meta = &v->meta;
         break;
+    }
+    case KIND_ANY_FLINKDEPLOYMENT:
+    case KIND_ANY_FLINKSESSIONJOB: {
+        struct obs_labelled *v = arena_new(a, struct obs_labelled);
+
+        obs_labelled_read(a, object, v);
+        e->s.view = v;
+        e->s.meta = &v->meta;
+        return;
     }
     case KIND_FLINKSESSIONJOB: {
         struct obs_session_job *v = arena_new(a, struct obs_session_job);
@@ -388,6 +398,33 @@ static bool is_flinks(const struct store *st, jv object)
            !JV_STRING(m, "annotations", ANNOTATION_SPEC_HASH);
 }
 
+/* since: as store_burials() told; 0: as far back as is known. */
+static bool is_buried(const struct store *st, const char *uid_or_key, size_t since)
+{
+    size_t first = st->next_grave - MIN(st->next_grave, (size_t)GRAVES);
+    uint64_t hash = hash_str(uid_or_key);
+
+    for (size_t i = MAX(since, first); i < st->next_grave; i++)
+        if (st->graves[i % GRAVES] == hash)
+            return true;
+    return false;
+}
+
+static void bury(struct store *st, const char *uid_or_key)
+{
+    st->graves[st->next_grave++ % GRAVES] = hash_str(uid_or_key);
+}
+
+/* A watch knows that it is there: it has come back to what is watched. */
+static void exhume(struct store *st, const char *uid)
+{
+    uint64_t hash = hash_str(uid);
+
+    for (size_t i = 0; i < MIN(st->next_grave, (size_t)GRAVES); i++)
+        if (st->graves[i] == hash)
+            st->graves[i] = 0;
+}
+
 void store_observe(struct store *st, jv object, int64_t now)
 {
     const char *version = str_or_empty(JV_STRING(object, "metadata", "resourceVersion"));
@@ -405,24 +442,9 @@ void store_observe(struct store *st, jv object, int64_t now)
         if (str_eq(version, known) || (now < old->sure_until && is_older(version, known)))
             return;
     }
+    if (!old)
+        exhume(st, str_or_empty(JV_STRING(object, "metadata", "uid")));
     put(st, key, object, old, 0);
-}
-
-/* since: as store_burials() told; 0: as far back as is known. */
-static bool is_buried(const struct store *st, const char *uid_or_key, size_t since)
-{
-    size_t first = st->next_grave - MIN(st->next_grave, (size_t)GRAVES);
-    uint64_t hash = hash_str(uid_or_key);
-
-    for (size_t i = MAX(since, first); i < st->next_grave; i++)
-        if (st->graves[i % GRAVES] == hash)
-            return true;
-    return false;
-}
-
-static void bury(struct store *st, const char *uid_or_key)
-{
-    st->graves[st->next_grave++ % GRAVES] = hash_str(uid_or_key);
 }
 
 size_t store_burials(const struct store *st)

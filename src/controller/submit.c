@@ -22,9 +22,8 @@
 #include "flinkop/mem.h"
 #include "flinkop/str.h"
 
-#define RUN_TIMEOUT_MS 600000 /* kubernetes.operator.job.submission.timeout */
-#define LOOK_MS 30000         /* while that is not answered: is the job there? */
-#define SILENT_LOOKS 2        /* not answered in a row either: the JobManager hangs */
+#define LOOK_MS 30000  /* while that is not answered: is the job there? */
+#define SILENT_LOOKS 2 /* not answered in a row either: the JobManager hangs */
 
 struct submission {
     struct executor *x;
@@ -172,7 +171,7 @@ static void run(struct submission *s)
 
     s->sent = true;
     s->flink =
-        flink_run(s->x->flink, &s->e, path, json_text(&s->a, body), RUN_TIMEOUT_MS, on_run, s);
+        flink_run(s->x->flink, &s->e, path, json_text(&s->a, body), s->x->submission_ms, on_run, s);
     s->timer = timer_new(s->x->loop, look, s);
     timer_start(s->timer, LOOK_MS);
 }

@@ -102,6 +102,7 @@ struct target *target_get(struct controller *c, enum kube_kind kind, const char 
 void target_free(struct target *t)
 {
     execution_free(t->running);
+    operator_config_let_go(t->config);
     probe_free(t->probe);
     arena_free(&t->memory_arena);
     arena_free(&t->outcome_arena);

@@ -10,6 +10,14 @@
  * FlinkStateSnapshots are always watched, and looked for in the same way: who upgrades the operator
  * may apply their definition later.
  *
+ * A label selector counts for all three kinds of custom resources. While there is one,
+ * FlinkDeployments and FlinkSessionJobs are watched a second time without it, only the metadata:
+ * what others refer to and is left out is there all the same.
+ *
+ * Namespaces and selector may change at any time (watches_change). What is not watched any more
+ * leaves the stores, and its targets are dropped when what they do has ended; nothing is written
+ * for that.
+ *
  * A namespace is worked on when all that is watched in it has been listed. One that may not be read
  * holds up nobody else.
  */
@@ -19,6 +27,7 @@
 #include "flinkop/desired.h"
 #include "flinkop/kube_client.h"
 #include "flinkop/kube_watch.h"
+#include "flinkop/label_selector.h"
 #include "flinkop/log.h"
 #include "flinkop/loop.h"
 #include "flinkop/mem.h"
@@ -40,6 +49,8 @@ static const struct kube_watch_spec watched[] = {
     {.kind = KIND_FLINKDEPLOYMENT},
     {.kind = KIND_FLINKSESSIONJOB},
     {.kind = KIND_FLINKSTATESNAPSHOT},
+    {.kind = KIND_ANY_FLINKDEPLOYMENT, .metadata_only = true},
+    {.kind = KIND_ANY_FLINKSESSIONJOB, .metadata_only = true},
     {.kind = KIND_DEPLOYMENT, .label_selector = OUR_PODS},
     {.kind = KIND_POD, .label_selector = OUR_PODS},
     {.kind = KIND_SERVICE, .label_selector = OURS, .metadata_only = true},
@@ -57,9 +68,10 @@ static const struct kube_watch_spec watched[] = {
 struct watcher {
     struct controller *c;
     const struct kube_watch_spec *spec;
-    struct kube_watch *watch; /* NULL: nobody asks for it */
+    struct kube_watch *watch; /* NULL: it is not needed */
     struct store *store;
-    char *ns; /* NULL: all */
+    struct scope *scope;
+    const char *ns; /* of the scope */
     uint64_t mark;
     /* on demand */
     size_t askers;
@@ -68,6 +80,20 @@ struct watcher {
     char *error;    /* why it cannot be watched, NULL: it can */
     bool forbidden; /* that is because we lack the right */
 };
+
+/* A namespace, or all of them. */
+struct scope {
+    struct controller *c;
+    char *ns;     /* NULL: all */
+    bool in_step; /* all that has to be has been listed */
+    struct watcher watchers[ARRAY_SIZE(watched)];
+};
+
+#define scopes_foreach(sc, c)                       \
+    for (struct scope **sc##_at = (c)->scopes, *sc; \
+         sc##_at < (c)->scopes + (c)->n_scopes && ((sc) = *sc##_at); sc##_at++)
+#define watchers_foreach(w, sc) \
+    for (struct watcher *w = (sc)->watchers; (w) < (sc)->watchers + ARRAY_SIZE(watched); (w)++)
 
 static bool on_demand(const struct watcher *w)
 {
@@ -85,43 +111,53 @@ static unsigned bit(const struct watcher *w)
     return 1U << w->spec->kind;
 }
 
-static struct watcher *watchers_of(const struct controller *c, size_t scope)
-{
-    return &c->watchers[scope * ARRAY_SIZE(watched)];
-}
-
 /* What everything in its namespace waits for. */
 static bool is_due(const struct watcher *w)
 {
-    return !on_demand(w) && !is_missing(w) && !kube_watch_synced(w->watch);
+    return w->watch && !on_demand(w) && !is_missing(w) && !kube_watch_synced(w->watch);
 }
 
-/* What came in by now was not worked on. */
+static bool is_in(const char *key, const char *ns)
+{
+    const char *rest = ns ? str_skip_prefix(key, ns) : "/";
+
+    return rest && *rest == '/';
+}
+
+static struct scope *scope_of(const struct controller *c, const char *key)
+{
+    scopes_foreach(sc, c) if (is_in(key, sc->ns)) return sc;
+    return NULL;
+}
+
+/* What came in by now was not worked on; nor was what has gone. */
 static void enqueue_all(struct controller *c, const char *ns)
 {
     for (size_t i = 0; i < ARRAY_SIZE(controlled); i++) {
+        enum kube_kind kind = controlled[i];
+        struct strmap_entry *e;
         const struct stored *s;
         void *at = NULL;
 
-        while ((s = store_next(c->stores[controlled[i]], &at)))
-            if (!ns || str_eq(s->meta->ns, ns))
-                enqueue(c, controlled[i], s->key, PRIORITY_LOW);
+        while ((s = store_next(c->stores[kind], &at)))
+            if (is_in(s->key, ns))
+                enqueue(c, kind, s->key, PRIORITY_LOW);
+        strmap_foreach (e, &c->kinds[kind].targets) {
+            const struct target *t = e->value;
+
+            if (is_in(t->key, ns) && !store_get_key(c->stores[kind], t->key))
+                enqueue(c, kind, t->key, PRIORITY_LOW);
+        }
     }
 }
 
-static void look_whether_in_step(struct watcher *of)
+static void look_whether_in_step(struct scope *sc)
 {
-    struct controller *c = of->c;
-    size_t scope = (size_t)(of - c->watchers) / ARRAY_SIZE(watched);
-    const struct watcher *w = watchers_of(c, scope);
-
-    if (c->in_step[scope])
+    if (sc->in_step)
         return;
-    for (size_t i = 0; i < ARRAY_SIZE(watched); i++)
-        if (is_due(&w[i]))
-            return;
-    c->in_step[scope] = true;
-    enqueue_all(c, of->ns);
+    watchers_foreach(w, sc) if (is_due(w)) return;
+    sc->in_step = true;
+    enqueue_all(sc->c, sc->ns);
 }
 
 /* What its askers waited for is known, or has changed. */
@@ -185,7 +221,7 @@ static void on_list_end(void *arg, const char *resource_version)
     store_list_end(w->store, w->mark, w->ns, resource_version, loop_now(w->c->loop));
     if (on_demand(w))
         tell_askers(w);
-    look_whether_in_step(w);
+    look_whether_in_step(w->scope);
 }
 
 static void on_trouble(void *arg, bool in_trouble, const struct error *err)
@@ -210,10 +246,21 @@ static void on_trouble(void *arg, bool in_trouble, const struct error *err)
     if (on_demand(w))
         tell_askers(w);
     if (is_missing(w))
-        look_whether_in_step(w);
+        look_whether_in_step(w->scope);
 }
 
 /* ---- on demand ---- */
+
+static bool selects(enum kube_kind kind)
+{
+    return kind == KIND_FLINKDEPLOYMENT || kind == KIND_FLINKSESSIONJOB ||
+           kind == KIND_FLINKSTATESNAPSHOT;
+}
+
+static bool looks_beyond(enum kube_kind kind)
+{
+    return kind == KIND_ANY_FLINKDEPLOYMENT || kind == KIND_ANY_FLINKSESSIONJOB;
+}
 
 static void watch_start(struct watcher *w)
 {
@@ -226,6 +273,8 @@ static void watch_start(struct watcher *w)
                                          .arg = w};
 
     own.ns = w->ns;
+    if (selects(w->spec->kind))
+        own.label_selector = w->c->config->selector_text;
     w->watch = kube_watch_start(w->c->kube, &own, &sink);
 }
 
@@ -236,23 +285,23 @@ static void watch_stop(struct watcher *w)
     w->absent = w->forbidden = false;
 }
 
-/* key: "namespace/name" */
-static bool covers(const struct watcher *w, const char *key)
+/* Nothing of it stays in its store. */
+static void forget_all(struct watcher *w)
 {
-    const char *rest = w->ns ? str_skip_prefix(key, w->ns) : "/";
-
-    return rest && *rest == '/';
+    store_list_end(w->store, store_list_begin(w->store), w->ns, NULL, 0);
 }
 
 void watches_ask(struct controller *c, struct target *t, unsigned kinds)
 {
+    struct scope *sc = scope_of(c, t->key);
     unsigned before = t->asked;
 
     t->asked = kinds;
-    for (size_t i = 0; i < c->n_watchers && before != kinds; i++) {
-        struct watcher *w = &c->watchers[i];
-
-        if (!on_demand(w) || !covers(w, t->key) || !((before ^ kinds) & bit(w)))
+    if (!sc || before == kinds)
+        return;
+    watchers_foreach(w, sc)
+    {
+        if (!on_demand(w) || !((before ^ kinds) & bit(w)))
             continue;
         if (kinds & bit(w)) {
             if (!w->askers++)
@@ -261,7 +310,7 @@ void watches_ask(struct controller *c, struct target *t, unsigned kinds)
                 kube_watch_hurry(w->watch);
         } else if (!--w->askers) {
             watch_stop(w);
-            store_list_end(w->store, store_list_begin(w->store), w->ns, NULL, 0);
+            forget_all(w);
         }
     }
 }
@@ -269,11 +318,14 @@ void watches_ask(struct controller *c, struct target *t, unsigned kinds)
 enum kind_served watches_served(const struct controller *c, enum kube_kind kind, const char *key,
                                 const char **ret_error)
 {
-    *ret_error = NULL;
-    for (size_t i = 0; i < c->n_watchers; i++) {
-        const struct watcher *w = &c->watchers[i];
+    struct scope *sc = scope_of(c, key);
 
-        if (w->spec->kind != kind || !covers(w, key) || !w->watch)
+    *ret_error = NULL;
+    if (!sc)
+        return SERVED_UNKNOWN;
+    watchers_foreach(w, sc)
+    {
+        if (w->spec->kind != kind || !w->watch)
             continue;
         if (w->absent)
             return SERVED_NO;
@@ -311,76 +363,192 @@ void watches_references(const struct controller *c, struct arena *a, const struc
     ret->arg = f;
 }
 
-/* ---- the whole ---- */
+/* ---- namespaces and the selector ---- */
 
-void watches_init(struct controller *c, const char *const *namespaces)
+static bool is_needed(const struct watcher *w)
+{
+    return looks_beyond(w->spec->kind) ? w->c->config->selector != NULL
+                                       : !on_demand(w) || w->askers;
+}
+
+static void scope_open(struct controller *c, const char *ns)
+{
+    struct scope *sc = xcalloc(1, sizeof(*sc));
+    struct strmap_entry *e;
+
+    *sc = (struct scope){.c = c, .ns = xstrdup_or_null(ns)};
+    c->scopes = xreallocarray(c->scopes, c->n_scopes + 1, sizeof(struct scope *));
+    c->scopes[c->n_scopes++] = sc;
+    for (size_t i = 0; i < ARRAY_SIZE(watched); i++)
+        sc->watchers[i] = (struct watcher){.c = c,
+                                           .spec = &watched[i],
+                                           .store = c->stores[watched[i].kind],
+                                           .scope = sc,
+                                           .ns = sc->ns};
+    strmap_foreach (e, &c->kinds[KIND_FLINKDEPLOYMENT].targets) {
+        const struct target *t = e->value;
+
+        watchers_foreach(w, sc)
+            w->askers += is_in(t->key, ns) && on_demand(w) && (t->asked & bit(w));
+    }
+    watchers_foreach(w, sc) if (is_needed(w)) watch_start(w);
+}
+
+static void scope_free(struct scope *sc)
+{
+    watchers_foreach(w, sc) watch_stop(w);
+    free(sc->ns);
+    free(sc);
+}
+
+/* What was known of it goes; of what is watched by another scope from now on, too: that lists it
+ * anew. */
+static void scope_close(struct controller *c, size_t i)
+{
+    struct scope *sc = c->scopes[i];
+
+    c->scopes[i] = c->scopes[--c->n_scopes];
+    watchers_foreach(w, sc)
+    {
+        watch_stop(w);
+        forget_all(w);
+    }
+    enqueue_all(c, sc->ns);
+    scope_free(sc);
+}
+
+static bool is_listed(const char *const *list, const char *ns)
+{
+    if (!*list)
+        return !ns;
+    for (; *list; list++)
+        if (str_eq(*list, ns))
+            return true;
+    return false;
+}
+
+static void change_selector(struct scope *sc)
+{
+    watchers_foreach(w, sc)
+    {
+        if (!selects(w->spec->kind) && !looks_beyond(w->spec->kind))
+            continue;
+        watch_stop(w);
+        if (is_needed(w))
+            watch_start(w);
+        else
+            forget_all(w);
+    }
+    sc->in_step = false;
+}
+
+static const char *const *namespaces_of(const struct controller *c)
 {
     static const char *const everywhere[] = {NULL, NULL};
-    size_t n_ns = 0;
 
-    if (!namespaces || !namespaces[0])
-        namespaces = everywhere;
-    while (n_ns == 0 || namespaces[n_ns])
-        n_ns++;
+    return *c->config->namespaces ? c->config->namespaces : everywhere;
+}
+
+static void open_missing(struct controller *c)
+{
+    const char *const *list = namespaces_of(c);
+
+    do {
+        bool there = false;
+
+        scopes_foreach(sc, c) there |= str_eq(sc->ns, *list);
+        if (!there)
+            scope_open(c, *list);
+    } while (*list && *++list);
+}
+
+void watches_change(struct controller *c, const struct operator_config *was)
+{
+    for (size_t i = c->n_scopes; i-- > 0;)
+        if (!is_listed(c->config->namespaces, c->scopes[i]->ns))
+            scope_close(c, i);
+    if (!str_eq(was->selector_text, c->config->selector_text)) {
+        scopes_foreach(sc, c) change_selector(sc);
+    }
+    open_missing(c);
+    scopes_foreach(sc, c)
+    {
+        if (sc->in_step)
+            enqueue_all(c, sc->ns);
+    }
+}
+
+void watches_forget(struct controller *c, const char *key)
+{
+    cleanup_free char *ns = xstrdup(key);
+
+    ns[strcspn(ns, "/")] = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(watched); i++) {
+        struct store *st = c->stores[watched[i].kind];
+
+        store_list_end(st, store_list_begin(st), ns, NULL, 0);
+    }
+}
+
+enum presence watches_presence(const struct controller *c, enum kube_kind kind, const char *ns,
+                               const char *name)
+{
+    enum kube_kind any = kind == KIND_FLINKDEPLOYMENT ? KIND_ANY_FLINKDEPLOYMENT
+                                                      : KIND_ANY_FLINKSESSIONJOB;
+    const struct stored *s = store_get(c->stores[any], ns, name);
+    const struct obs_labelled *view = s ? s->view : NULL;
+
+    if (store_get(c->stores[kind], ns, name))
+        return PRESENT;
+    if (!view || !c->config->selector)
+        return NOT_PRESENT;
+    return label_selector_matches(c->config->selector, view->labels) ? PRESENT_SOON : LEFT_OUT;
+}
+
+/* ---- the whole ---- */
+
+void watches_init(struct controller *c)
+{
     for (size_t i = 0; i < ARRAY_SIZE(watched); i++)
         c->stores[watched[i].kind] = store_new(watched[i].kind, store_changed, c);
-    c->in_step = xcalloc(n_ns, sizeof(*c->in_step));
-    c->n_watchers = n_ns * ARRAY_SIZE(watched);
-    c->watchers = xcalloc(c->n_watchers, sizeof(*c->watchers));
-    for (size_t i = 0; i < c->n_watchers; i++) {
-        struct watcher *w = &c->watchers[i];
-
-        *w = (struct watcher){.c = c, .spec = &watched[i % ARRAY_SIZE(watched)]};
-        w->store = c->stores[w->spec->kind];
-        w->ns = xstrdup_or_null(namespaces[i / ARRAY_SIZE(watched)]);
-        if (!on_demand(w))
-            watch_start(w);
-    }
+    open_missing(c);
 }
 
 void watches_release(struct controller *c)
 {
-    for (size_t i = 0; i < c->n_watchers; i++) {
-        watch_stop(&c->watchers[i]);
-        free(c->watchers[i].ns);
-    }
-    free(c->watchers);
-    free(c->in_step);
+    scopes_foreach(sc, c) scope_free(sc);
+    free(c->scopes);
 }
 
 void watches_each(const struct controller *c,
                   void (*fn)(void *arg, const struct watch_state *state), void *arg)
 {
-    for (size_t i = 0; i < c->n_watchers; i++) {
-        const struct watcher *w = &c->watchers[i];
+    scopes_foreach(sc, c) watchers_foreach(w, sc) if (w->watch)
+        fn(arg, &(struct watch_state){w->spec->kind, w->ns, kube_watch_info(w->watch), w->error});
+}
 
-        if (w->watch)
-            fn(arg,
-               &(struct watch_state){w->spec->kind, w->ns, kube_watch_info(w->watch), w->error});
-    }
+bool watches_cover(const struct controller *c, const char *key)
+{
+    return scope_of(c, key) != NULL;
 }
 
 bool watches_in_step(const struct controller *c, const char *key)
 {
-    for (size_t i = 0; i < c->n_watchers / ARRAY_SIZE(watched); i++)
-        if (covers(watchers_of(c, i), key))
-            return c->in_step[i];
-    return false;
+    const struct scope *sc = scope_of(c, key);
+
+    return sc && sc->in_step;
 }
 
 bool controller_synced(const struct controller *c)
 {
-    for (size_t i = 0; i < c->n_watchers; i++)
-        if (is_due(&c->watchers[i]))
-            return false;
+    scopes_foreach(sc, c) watchers_foreach(w, sc) if (is_due(w)) return false;
     return true;
 }
 
 const char *controller_blind(const struct controller *c)
 {
-    for (size_t i = 0; i < c->n_watchers; i++)
-        if (!on_demand(&c->watchers[i]) && c->watchers[i].forbidden)
-            return c->watchers[i].error;
+    scopes_foreach(sc, c)
+        watchers_foreach(w, sc) if (!on_demand(w) && w->forbidden) return w->error;
     return NULL;
 }
 
@@ -388,8 +556,8 @@ int64_t controller_silence(const struct controller *c)
 {
     int64_t oldest = loop_now(c->loop);
 
-    for (size_t i = 0; i < c->n_watchers; i++)
-        if (!on_demand(&c->watchers[i]) && kube_watch_synced(c->watchers[i].watch))
-            oldest = MIN(oldest, kube_watch_last_byte(c->watchers[i].watch));
+    scopes_foreach(sc, c)
+        watchers_foreach(w, sc) if (w->watch && !on_demand(w) && kube_watch_synced(w->watch))
+            oldest = MIN(oldest, kube_watch_last_byte(w->watch));
     return loop_now(c->loop) - oldest;
 }

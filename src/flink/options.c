@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The operator's options as the incumbent knows them (api-contract §3.1), one table; the names that
- * options had earlier are in conf_keys.c. */
+/* Options found in their table (options_table.c), read and checked. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,119 +10,6 @@
 #include "flinkop/mem.h"
 #include "flinkop/str.h"
 
-#define OPERATOR "kubernetes.operator."
-#define BOOL_(key, deflt, per)                      \
-    {                                               \
-        OPERATOR key, FLINK_OPTION_BOOL, deflt, per \
-    }
-#define INT_(key, deflt, per)                      \
-    {                                              \
-        OPERATOR key, FLINK_OPTION_INT, deflt, per \
-    }
-#define TIME_(key, deflt, per)                          \
-    {                                                   \
-        OPERATOR key, FLINK_OPTION_DURATION, deflt, per \
-    }
-#define TEXT_(key, deflt, per)                      \
-    {                                               \
-        OPERATOR key, FLINK_OPTION_TEXT, deflt, per \
-    }
-
-/* Whether a resource may set an option of its own. */
-enum { SYSTEM = false, RESOURCE = true };
-
-/* Sorted by key. */
-static const struct flink_option options[] = {
-    TIME_("checkpoint.trigger.grace-period", "1 min", RESOURCE),
-    TEXT_("checkpoint.type", "FULL", RESOURCE),
-    BOOL_("cluster.health-check.checkpoint-progress.enabled", "true", RESOURCE),
-    TIME_("cluster.health-check.checkpoint-progress.window", NULL, RESOURCE),
-    BOOL_("cluster.health-check.enabled", "false", RESOURCE),
-    INT_("cluster.health-check.restarts.threshold", "64", RESOURCE),
-    TIME_("cluster.health-check.restarts.window", "2 min", RESOURCE),
-    TIME_("deployment.readiness.timeout", "5 min", RESOURCE),
-    BOOL_("deployment.rollback.enabled", "false", RESOURCE),
-    TIME_("dynamic.config.check.interval", "5 min", SYSTEM),
-    BOOL_("dynamic.config.enabled", "true", SYSTEM),
-    BOOL_("dynamic.namespaces.enabled", "false", SYSTEM),
-    INT_("events.exceptions.limit-per-reconciliation", "10", SYSTEM),
-    INT_("events.exceptions.stacktrace-lines", "5", SYSTEM),
-    INT_("exception.field.max.length", "2048", SYSTEM),
-    {OPERATOR "exception.label.mapper", FLINK_OPTION_MAP, NULL, RESOURCE},
-    BOOL_("exception.stacktrace.enabled", "false", SYSTEM),
-    INT_("exception.stacktrace.max.length", "2048", SYSTEM),
-    INT_("exception.throwable.list.max.count", "2", SYSTEM),
-    TEXT_("exposure.controller-namespaces",
-          "ingress-nginx,nginx-ingress,traefik,haproxy-controller,kong,projectcontour,"
-          "istio-system,kube-system",
-          RESOURCE),
-    TIME_("flink.client.cancel.timeout", "1 min", SYSTEM),
-    TIME_("flink.client.timeout", "10 s", SYSTEM),
-    TIME_("health.canary.resource.timeout", "1 min", SYSTEM),
-    BOOL_("health.probe.enabled", "true", SYSTEM),
-    INT_("health.probe.port", "8085", SYSTEM),
-    BOOL_("ingress.manage", "true", SYSTEM),
-    BOOL_("jm-deployment-recovery.enabled", "true", RESOURCE),
-    TIME_("jm-deployment.shutdown-ttl", "1 d", RESOURCE),
-    BOOL_("jm-deployment.startup.probe.enabled", "true", RESOURCE),
-    BOOL_("job.drain-on-savepoint-deletion", "false", RESOURCE),
-    BOOL_("job.restart.failed", "false", RESOURCE),
-    BOOL_("job.savepoint-on-deletion", "false", RESOURCE),
-    TIME_("job.submission.timeout", "10 min", SYSTEM),
-    BOOL_("job.upgrade.ignore-pending-savepoint", "false", RESOURCE),
-    BOOL_("job.upgrade.inplace-scaling.enabled", "true", RESOURCE),
-    BOOL_("job.upgrade.last-state-fallback.enabled", "true", RESOURCE),
-    BOOL_("job.upgrade.last-state.job-cancel.enabled", "false", RESOURCE),
-    TIME_("job.upgrade.last-state.max.allowed.checkpoint.age", NULL, RESOURCE),
-    TEXT_("label.selector", NULL, SYSTEM),
-    BOOL_("leader-election.enabled", "false", SYSTEM),
-    TIME_("leader-election.lease-duration", "15 s", SYSTEM),
-    TEXT_("leader-election.lease-name", NULL, SYSTEM),
-    TIME_("leader-election.renew-deadline", "10 s", SYSTEM),
-    TIME_("leader-election.retry-period", "2 s", SYSTEM),
-    TIME_("observer.progress-check.interval", "10 s", SYSTEM),
-    TIME_("observer.rest-ready.delay", "10 s", SYSTEM),
-    TEXT_("periodic.checkpoint.interval", "", RESOURCE),
-    TEXT_("periodic.savepoint.interval", "", RESOURCE),
-    BOOL_("pod-template.merge-arrays-by-name", "false", RESOURCE),
-    INT_("rate-limiter.limit", "5", SYSTEM),
-    TIME_("rate-limiter.refresh-period", "15 s", SYSTEM),
-    TIME_("reconcile.interval", "1 min", SYSTEM),
-    INT_("reconcile.parallelism", "50", SYSTEM),
-    TEXT_("references.on-change", "report", RESOURCE),
-    TIME_("resource.cleanup.timeout", "5 min", SYSTEM),
-    TEXT_("resource.deletion.propagation", "Foreground", SYSTEM),
-    TIME_("retry.initial.interval", "5 s", SYSTEM),
-    {OPERATOR "retry.interval.multiplier", FLINK_OPTION_NUMBER, "1.5", SYSTEM},
-    INT_("retry.max.attempts", "15", SYSTEM),
-    TIME_("retry.max.interval", NULL, SYSTEM),
-    BOOL_("savepoint.cleanup.enabled", "true", RESOURCE),
-    BOOL_("savepoint.dispose-on-delete", "false", RESOURCE),
-    TEXT_("savepoint.format.type", "CANONICAL", RESOURCE),
-    TIME_("savepoint.history.max.age", "1 d", RESOURCE),
-    TIME_("savepoint.history.max.age.threshold", NULL, SYSTEM),
-    INT_("savepoint.history.max.count", "10", RESOURCE),
-    INT_("savepoint.history.max.count.threshold", NULL, SYSTEM),
-    TIME_("savepoint.trigger.grace-period", "1 min", RESOURCE),
-    BOOL_("session.deletion.block-on-session-jobs", "true", RESOURCE),
-    BOOL_("session.deletion.block-on-unmanaged-jobs", "true", RESOURCE),
-    TIME_("session.deletion.block-timeout", "1 h", RESOURCE),
-    BOOL_("snapshot.resource.enabled", "true", RESOURCE),
-    BOOL_("startup.stop-on-informer-error", "true", SYSTEM),
-    TIME_("termination.timeout", "10 s", SYSTEM),
-    TEXT_("user.artifacts.allowed-schemes", "https", SYSTEM),
-    TEXT_("user.artifacts.base.dir", "/opt/flink/artifacts", SYSTEM),
-    BOOL_("user.artifacts.disallow-restricted-hosts", "true", SYSTEM),
-    {OPERATOR "user.artifacts.http.header", FLINK_OPTION_MAP, NULL, RESOURCE},
-    TEXT_("watched.namespaces", "JOSDK_ALL_NAMESPACES", SYSTEM),
-};
-
-const struct flink_option *flink_options(size_t *ret_n)
-{
-    *ret_n = ARRAY_SIZE(options);
-    return options;
-}
-
 static int by_key(const void *key, const void *option)
 {
     return strcmp(key, ((const struct flink_option *)option)->key);
@@ -131,19 +17,67 @@ static int by_key(const void *key, const void *option)
 
 const struct flink_option *flink_option_find(const char *key)
 {
-    return bsearch(key, options, ARRAY_SIZE(options), sizeof(*options), by_key);
+    size_t n;
+    const struct flink_option *options = flink_options(&n);
+
+    return bsearch(key, options, n, sizeof(*options), by_key);
+}
+
+/* "<…>" in a pattern stands for any text that is not empty. */
+static bool fits(const char *pattern, const char *name)
+{
+    size_t literal = strcspn(pattern, "<");
+
+    if (strncmp(pattern, name, literal) != 0)
+        return false;
+    if (!pattern[literal])
+        return !name[literal];
+    const char *rest = strchr(pattern + literal, '>') + 1;
+
+    for (name += literal; *name; name++)
+        if (fits(rest, name + 1))
+            return true;
+    return false;
+}
+
+static bool is_named(const struct flink_option *o, const char *name)
+{
+    char room[CONF_NAME_ROOM];
+    const char *each;
+
+    for (size_t i = 0; (each = conf_name(o->key, i, room)); i++)
+        if (fits(each, name))
+            return true;
+    return false;
 }
 
 const struct flink_option *flink_option_named(const char *name)
 {
     const struct flink_option *found = flink_option_find(name);
-    char room[CONF_NAME_ROOM];
-    const char *older;
+    size_t n;
+    const struct flink_option *options = flink_options(&n);
 
-    for (size_t k = 0; !found && k < ARRAY_SIZE(options); k++)
-        for (size_t i = 1; !found && (older = conf_name(options[k].key, i, room)); i++)
-            found = strcmp(older, name) != 0 ? NULL : &options[k];
+    for (size_t k = 0; !found && k < n; k++)
+        if (is_named(&options[k], name))
+            found = &options[k];
     return found;
+}
+
+const char *flink_option_older_name(const struct flink_option *o, size_t i,
+                                    char room[FLINK_OPTION_ROOM])
+{
+    return conf_name(o->key, i + 1, room);
+}
+
+bool flink_option_is_ours(const char *name)
+{
+    static const char *const prefixes[] = {"kubernetes.operator.", "job.autoscaler.",
+                                           "autoscaler.standalone."};
+
+    for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
+        if (str_has_prefix(name, prefixes[i]))
+            return true;
+    return false;
 }
 
 static const char *default_of(const char *key, enum flink_option_type type)
@@ -210,49 +144,51 @@ const char *flink_option_text(const struct conf *c, const char *key)
     return str_or(conf_lookup(c, key), deflt);
 }
 
-int flink_options_check(const struct conf *c, struct error *err)
+static int check(const struct conf *c, const struct flink_option *o, struct error *err)
 {
     int64_t i;
     double d;
     bool b;
     jv v;
 
-    for (size_t k = 0; k < ARRAY_SIZE(options); k++) {
-        const char *key = options[k].key;
-        int rc = 0;
-
-        switch (options[k].type) {
-        case FLINK_OPTION_BOOL:
-            rc = conf_bool(c, key, false, &b, err);
-            break;
-        case FLINK_OPTION_INT:
-            rc = conf_int(c, key, 0, &i, err);
-            break;
-        case FLINK_OPTION_NUMBER:
-            rc = conf_double(c, key, 0, &d, err);
-            break;
-        case FLINK_OPTION_DURATION:
-            rc = conf_duration(c, key, 0, &i, err);
-            break;
-        case FLINK_OPTION_MAP:
-            rc = conf_map(c, key, &v, err);
-            break;
-        case FLINK_OPTION_TEXT:
-            break;
-        }
-        if (rc)
-            return -1;
+    switch (o->type) {
+    case FLINK_OPTION_BOOL:
+        return conf_bool(c, o->key, false, &b, err);
+    case FLINK_OPTION_INT:
+        return conf_int(c, o->key, 0, &i, err);
+    case FLINK_OPTION_NUMBER:
+        return conf_double(c, o->key, 0, &d, err);
+    case FLINK_OPTION_DURATION:
+        return conf_duration(c, o->key, 0, &i, err);
+    case FLINK_OPTION_MAP:
+        return conf_map(c, o->key, &v, err);
+    case FLINK_OPTION_TEXT:
+        break;
     }
+    return 0;
+}
+
+int flink_options_check(const struct conf *c, struct error *err)
+{
+    size_t n;
+    const struct flink_option *options = flink_options(&n);
+
+    for (size_t k = 0; k < n; k++)
+        if (check(c, &options[k], err))
+            return -1;
     return 0;
 }
 
 void flink_options_drop_system(struct conf *user)
 {
+    size_t n;
+    const struct flink_option *options = flink_options(&n);
     char room[CONF_NAME_ROOM];
     const char *name;
 
-    for (size_t k = 0; k < ARRAY_SIZE(options); k++)
-        for (size_t i = 0; !options[k].per_resource && (name = conf_name(options[k].key, i, room));
+    for (size_t k = 0; k < n; k++)
+        for (size_t i = 0;
+             options[k].scope != OPTION_OF_RESOURCES && (name = conf_name(options[k].key, i, room));
              i++)
             conf_remove(user, name);
 }

@@ -25,12 +25,9 @@
 #include "flinkop/str.h"
 
 /* client-go's and controller-runtime's defaults. */
-#define LEASE_S 15
+#define LEASE_MS 15000
 #define DEADLINE_MS 10000
 #define RENEW_MS 2000
-/* Others look more often: how late they see the last renewal is how late they take over. */
-#define LOOK_MS 1000
-#define CALL_MS (DEADLINE_MS / 2)
 #define RELEASE_MS 2000
 #define LEASE_MAX_S 3600 /* of a record that others wrote */
 
@@ -48,6 +45,7 @@ struct kube_lease {
     void (*lost)(void *arg);
     void *arg;
     struct http_fence fence;
+    struct kube_lease_times times;
 
     struct timer *timer;  /* for the next look or renewal */
     struct timer *expiry; /* when it counts as lost, or the release as failed */
@@ -76,7 +74,7 @@ static bool is_open(void *arg)
 {
     const struct kube_lease *l = arg;
 
-    return l->leading && clock_boot_ms() - l->renewed < DEADLINE_MS;
+    return l->leading && clock_boot_ms() - l->renewed < l->times.deadline;
 }
 
 const struct http_fence *kube_lease_fence(const struct kube_lease *l)
@@ -104,7 +102,7 @@ static void remember(struct kube_lease *l, jv lease)
     cleanup_arena struct arena a = {0};
     jv spec = jv_get(lease, "spec");
     const char *text = json_text(&a, spec);
-    int64_t seconds = jv_int64_or(jv_get(spec, "leaseDurationSeconds"), LEASE_S);
+    int64_t seconds = jv_int64_or(jv_get(spec, "leaseDurationSeconds"), LEASE_MS / 1000);
 
     if (!str_eq(l->spec, text))
         l->changed = clock_boot_ms();
@@ -131,10 +129,11 @@ static void gone(struct kube_lease *l)
 
 static void again(struct kube_lease *l)
 {
-    int64_t ms = RENEW_MS;
+    int64_t ms = l->times.retry;
 
+    /* Others look more often: how late they see the last renewal is how late they take over. */
     if (!l->leading) {
-        ms = LOOK_MS - (int64_t)(random_unit() * LOOK_MS / 5); /* not all at once */
+        ms = (int64_t)((double)ms / 2 * (1 - random_unit() / 5)); /* not all at once */
         int64_t left = l->changed + l->lasts_ms - clock_boot_ms();
 
         if (!str_empty(l->holder) && left > 0)
@@ -169,7 +168,7 @@ static void on_expiry(void *arg)
         end(l);
         l->released(l->released_arg);
     } else if (is_open(l)) {
-        timer_start(l->expiry, l->renewed + DEADLINE_MS - clock_boot_ms());
+        timer_start(l->expiry, l->renewed + l->times.deadline - clock_boot_ms());
     } else {
         lose(l, "it could not be renewed");
     }
@@ -181,7 +180,7 @@ static void renewed(struct kube_lease *l)
 
     l->renewed = l->sent;
     l->leading = true;
-    timer_start(l->expiry, MAX(l->renewed + DEADLINE_MS - clock_boot_ms(), (int64_t)0));
+    timer_start(l->expiry, MAX(l->renewed + l->times.deadline - clock_boot_ms(), (int64_t)0));
     again(l);
     if (!first)
         return;
@@ -199,7 +198,7 @@ static void send(struct kube_lease *l, enum kube_verb verb, const char *body, ku
                                                .ns = l->ns,
                                                .name = l->name,
                                                .body = body,
-                                               .timeout_ms = CALL_MS},
+                                               .timeout_ms = l->times.deadline / 2},
                            done, l);
 }
 
@@ -244,7 +243,7 @@ static jv record(struct kube_lease *l, struct arena *a, const char *holder)
     rfc3339_format_micro(clock_wall_ms(), now);
     return jv_dup(a,
                   OBJ({"holderIdentity", STR(holder)},
-                      {"leaseDurationSeconds", INT(*holder ? LEASE_S : 1)},
+                      {"leaseDurationSeconds", INT(*holder ? l->times.duration / 1000 : 1)},
                       {"acquireTime", STR(same && l->since ? l->since : now)},
                       {"renewTime", STR(now)}, {"leaseTransitions", INT(l->transitions + !same)}));
 }
@@ -309,7 +308,10 @@ struct kube_lease *kube_lease_new(const struct kube_lease_options *o)
                              .identity = xstrdup(o->identity),
                              .acquired = o->acquired,
                              .lost = o->lost,
-                             .arg = o->arg};
+                             .arg = o->arg,
+                             .times = o->times};
+    if (!l->times.duration)
+        l->times = (struct kube_lease_times){LEASE_MS, DEADLINE_MS, RENEW_MS};
     l->fence = (struct http_fence){is_open, l};
     l->timer = timer_new(l->loop, act, l);
     l->expiry = timer_new(l->loop, on_expiry, l);

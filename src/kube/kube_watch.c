@@ -516,6 +516,7 @@ void kube_watch_stop(struct kube_watch *w)
     if (!w || w->stopped)
         return;
     w->stopped = true;
+    metric_drop(&last_event, kube_resource(w->spec.kind)->kind, str_or_empty(w->ns));
     kube_http_drop(TAKE_PTR(w->http));
     timer_stop(w->timer);
     if (!w->busy)

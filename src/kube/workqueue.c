@@ -18,6 +18,7 @@
 
 #define BACKOFF_MIN_MS 5
 #define BACKOFF_MAX_MS 1000000
+#define BACKOFF_FACTOR 2
 #define NO_TIME INT64_MAX
 
 enum { PRIORITIES = PRIORITY_HIGH + 1, WORKING = PRIORITIES, NO_LIST };
@@ -55,6 +56,7 @@ struct item {
 struct workqueue {
     char *name;
     int64_t backoff_min, backoff_max;
+    double backoff_factor;
     struct strmap items, spaces;
     struct turn *turn[PRIORITIES], **last_turn[PRIORITIES];
     struct item *working, **last_working;
@@ -276,12 +278,18 @@ struct workqueue *workqueue_new(const struct workqueue_options *o)
     q->name = xstrdup(str_or_empty(o->name));
     metric_add(&adds, 0, q->name);
     metric_add(&retries, 0, q->name);
-    q->backoff_min = o->backoff_min_ms ? o->backoff_min_ms : BACKOFF_MIN_MS;
-    q->backoff_max = o->backoff_max_ms ? o->backoff_max_ms : BACKOFF_MAX_MS;
+    workqueue_set_backoff(q, o->backoff_min_ms, o->backoff_max_ms, 0);
     for (int p = 0; p < PRIORITIES; p++)
         q->last_turn[p] = &q->turn[p];
     q->last_working = &q->working;
     return q;
+}
+
+void workqueue_set_backoff(struct workqueue *q, int64_t min_ms, int64_t max_ms, double factor)
+{
+    q->backoff_min = min_ms ? min_ms : BACKOFF_MIN_MS;
+    q->backoff_max = max_ms ? max_ms : BACKOFF_MAX_MS;
+    q->backoff_factor = factor > 0 ? factor : BACKOFF_FACTOR;
 }
 
 void workqueue_free(struct workqueue *q)
@@ -316,13 +324,13 @@ void workqueue_add_at(struct workqueue *q, const char *key, int64_t when)
 void workqueue_add_backoff(struct workqueue *q, const char *key, int64_t at_least_ms, int64_t now)
 {
     struct item *it = item_get(q, key);
-    int64_t ms = q->backoff_min;
+    double ms = (double)q->backoff_min;
 
-    for (unsigned i = 0; i < it->failures && ms < q->backoff_max; i++)
-        ms *= 2;
+    for (unsigned i = 0; i < MIN(it->failures, 1000U) && ms < (double)q->backoff_max; i++)
+        ms *= q->backoff_factor;
     it->failures += it->failures < UINT32_MAX;
     metric_add(&retries, 1, q->name);
-    workqueue_add_at(q, key, now + MIN(MAX(ms, at_least_ms), q->backoff_max));
+    workqueue_add_at(q, key, now + MIN(MAX((int64_t)ms, at_least_ms), q->backoff_max));
 }
 
 void workqueue_forget(struct workqueue *q, const char *key)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <strings.h>
 
+#include "flinkop/admission.h"
 #include "flinkop/arena.h"
 #include "flinkop/clock.h"
 #include "flinkop/error.h"
@@ -12,6 +13,7 @@
 #include "flinkop/log.h"
 #include "flinkop/mem.h"
 #include "flinkop/metrics.h"
+#include "flinkop/operator_config.h"
 #include "flinkop/str.h"
 #include "flinkop/strbuf.h"
 #include "webhook_trust.h"
@@ -31,7 +33,7 @@ static struct metric latency = METRIC_HISTOGRAM("controller_runtime_webhook_late
                                                 metric_seconds_buckets, "webhook");
 
 struct webhook {
-    struct webhook_options options;
+    struct operator_config *config;
     struct http_server *server;
     struct webhook_trust *trust;
 };
@@ -57,6 +59,8 @@ static void answer(struct webhook *w, struct http_reply *reply)
 {
     cleanup_arena struct arena a = {0};
     const struct http_asked *asked = reply->asked;
+    const struct admission_rules rules = {w->config->defaults, w->config->namespaces,
+                                          w->config->selector};
     struct admission_verdict verdict;
     struct error err;
 
@@ -64,8 +68,7 @@ static void answer(struct webhook *w, struct http_reply *reply)
         refuse(reply, 415, "the body must be application/json");
         return;
     }
-    if (admission_answer(&a, asked->body, asked->len, &w->options.rules, reply->body, &verdict,
-                         &err)) {
+    if (admission_answer(&a, asked->body, asked->len, &rules, reply->body, &verdict, &err)) {
         refuse(reply, err.code == ERR_TOO_LARGE ? 413 : 400, err.text);
         return;
     }
@@ -111,7 +114,6 @@ struct webhook *webhook_new(const struct webhook_options *o, struct error *err)
         {.path = "*", .handle = nothing_else},
     };
 
-    w->options = *o;
     w->server = http_server_new(
         kube_client_loop(o->kube),
         &(struct http_server_options){
@@ -128,8 +130,17 @@ struct webhook *webhook_new(const struct webhook_options *o, struct error *err)
                                                                  .life_ms = o->life_ms,
                                                                  .use = use,
                                                                  .arg = w});
+    w->config = operator_config_hold(o->config);
     metric_add(&requests, 0, PATH, "200");
     return w;
+}
+
+void webhook_configure(struct webhook *w, struct operator_config *config)
+{
+    struct operator_config *was = w->config;
+
+    w->config = operator_config_hold(config);
+    operator_config_let_go(was);
 }
 
 int webhook_port(const struct webhook *w)
@@ -153,5 +164,6 @@ void webhook_free(struct webhook *w)
         return;
     webhook_trust_free(w->trust);
     http_server_free(w->server);
+    operator_config_let_go(w->config);
     free(w);
 }

@@ -8,17 +8,16 @@
 #include "api.h"
 #include "check.h"
 #include "flinkop/controller.h"
-#include "flinkop/flink_defaults.h"
 #include "flinkop/loop.h"
 #include "flinkop/metrics.h"
+#include "flinkop/operator_config.h"
 #include "flinkop/str.h"
 #include "flinkop/strbuf.h"
 
 static struct {
     struct loop *loop;
     struct controller *controller;
-    struct arena arena;
-    const struct flink_defaults *defaults;
+    struct operator_config *config;
     uint64_t passes;
 } proc;
 
@@ -27,23 +26,20 @@ static struct {
 void operator_start(void)
 {
     static const char conf[] = "kubernetes.operator.user.artifacts.allowed-schemes: https\n";
-    static const char *const everywhere[] = {NULL};
     struct error err;
 
     if (proc.controller)
         return;
     TRACE("operator starts");
-    if (!proc.defaults && flink_defaults_read(&proc.arena, "flink-conf.yaml", conf, strlen(conf),
-                                              &proc.defaults, &err))
+    if (!proc.config)
+        proc.config = operator_config_read("flink-conf.yaml", conf, strlen(conf), NULL, &err);
+    if (!proc.config)
         sim_fail("%s", err.text);
     check_operator_started();
     check_names_forgotten();
     proc.loop = loop_new();
-    proc.controller =
-        controller_new(&(struct controller_options){.loop = proc.loop,
-                                                    .kube = (struct kube_client *)&proc,
-                                                    .defaults = proc.defaults,
-                                                    .namespaces = everywhere});
+    proc.controller = controller_new(&(struct controller_options){
+        .loop = proc.loop, .kube = (struct kube_client *)&proc, .config = proc.config});
 }
 
 void operator_kill(void)
@@ -74,7 +70,7 @@ uint64_t operator_passes(void)
 void operator_release(void)
 {
     operator_kill();
-    arena_free(&proc.arena);
+    operator_config_let_go(proc.config);
     memset(&proc, 0, sizeof(proc));
 }
 
