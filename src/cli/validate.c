@@ -69,6 +69,18 @@ static void tell_unserved(const struct manifest *m)
                 str_or(JV_STRING(m->object, "metadata", "name"), "(no name)"));
 }
 
+/* What is no mistake, and has no effect. */
+static void warn(struct arena *a, const struct manifest *m)
+{
+    const struct kube_resource *res = kube_resource_of(API_VERSION, JV_STRING(m->object, "kind"));
+
+    if (!res)
+        return;
+    jv_foreach (w, resource_warnings(a, res->id, m->object))
+        fprintf(stderr, "%s:%d: %s %s: warning: %s\n", m->file, m->line, res->kind,
+                str_or(JV_STRING(m->object, "metadata", "name"), "(no name)"), jv_string(*w));
+}
+
 static int run(int argc, char **argv)
 {
     cleanup_arena struct arena a = {0};
@@ -88,6 +100,7 @@ static int run(int argc, char **argv)
             continue;
         }
         checked++;
+        warn(&a, &in.list[i]);
         bad += p.n > 0;
         for (size_t k = 0; k < MIN(p.n, (size_t)PROBLEMS_MAX); k++)
             printf("%s:%d: %s %s: %s: %s\n", in.list[i].file, in.list[i].line,

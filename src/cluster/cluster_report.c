@@ -462,6 +462,7 @@ static void tell(struct cluster_pass *p, const char *error_now)
             plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "JobManagerDeployment",
                        p->cause.reason, p->cause.message);
     }
+    tell_without_effect(plan, KIND_FLINKDEPLOYMENT, cr);
     if (p->blocked && !strstr(json_text(p->a, jv_get(p->status, "conditions")), p->blocked))
         plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "Operator", "CleanupFailed", p->blocked);
     if (p->exposed_trouble && !tells_already(p, &p->exposed))

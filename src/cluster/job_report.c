@@ -206,6 +206,7 @@ static void tell(struct job_pass *p, struct obs_cause trouble, const char *error
                    "Suspending existing deployment.");
     if (p->record_id && trouble.reason)
         plan_event(plan, KIND_FLINKSESSIONJOB, p->cr, true, "Job", trouble.reason, trouble.message);
+    tell_without_effect(plan, KIND_FLINKSESSIONJOB, p->cr);
     if (!error_now || str_eq(error_now, JV_STRING(p->status, "error")))
         return;
     plan_event(plan, KIND_FLINKSESSIONJOB, p->cr, true, "Job",

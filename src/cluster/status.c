@@ -7,6 +7,7 @@
 #include "flinkop/clock.h"
 #include "flinkop/cluster_spec.h"
 #include "flinkop/json.h"
+#include "flinkop/resource_check.h"
 #include "flinkop/str.h"
 
 #define ERROR_MESSAGE_MAX 32768 /* error_form() cuts it as is configured */
@@ -192,6 +193,20 @@ void tell_unwritten(struct plan *p, enum kube_kind kind, jv cr, const struct out
             outcomes[i].error.code == ERR_FORBIDDEN)
             plan_event(p, kind, cr, true, "Operator", "Forbidden",
                        str_clean(p->a, outcomes[i].error.text, 1000));
+}
+
+void tell_without_effect(struct plan *p, enum kube_kind kind, jv cr)
+{
+    const char *text = NULL;
+
+    if (jv_equal(JV_PATH(cr, "status", "observedGeneration"),
+                 JV_PATH(cr, "metadata", "generation")))
+        return;
+    jv_foreach (w, resource_warnings(p->a, kind, cr))
+        text = arena_printf(p->a, "%s%s%s", str_or_empty(text), text ? "; " : "", jv_string(*w));
+    if (text)
+        plan_event(p, kind, cr, true, "Operator", "OptionWithoutEffect",
+                   str_clean(p->a, text, 1000));
 }
 
 /* ---- actions ---- */

@@ -51,6 +51,9 @@ bool error_pattern_valid(const char *pattern);
 /** The "message" in such a text, or the text itself. */
 const char *error_message(struct arena *a, const char *text);
 
+/** An Event about what has no effect in a spec that no status tells of yet. */
+void tell_without_effect(struct plan *p, enum kube_kind kind, jv cr);
+
 /* ---- writing ---- */
 
 /** Adds ACT_STATUS with the difference between the CR's status and `status`, if there is any.
