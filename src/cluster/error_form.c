@@ -5,8 +5,8 @@
  *
  * Patterns are POSIX extended regular expressions with \d, which covers most of what people write
  * for Java's; others give no label, and admission warns about them. They come from users and run in
- * the event loop: neither repetition counts, which would take memory without bound, nor
- * back-references, which would take time.
+ * the event loop: neither repetition counts and repetitions of repetitions, which would take memory
+ * without bound, nor back-references, which would take time.
  */
 #include <ctype.h>
 #include <regex.h>
@@ -21,9 +21,11 @@
 
 #define PATTERN_MAX 256
 #define PATTERNS_MAX 20
+#define DOUBLINGS_MAX 2
 #define FIELD_MAX 32768
 #define FIELD_MIN 100 /* the types are told apart by their names */
 #define ELLIPSIS 3
+#define MATCHED_MAX 4096 /* of a message */
 
 /* What stands behind a backslash. */
 static bool translate_escape(char c, bool in_set, struct strbuf *ret)
@@ -43,23 +45,29 @@ static bool translate_escape(char c, bool in_set, struct strbuf *ret)
     return true;
 }
 
-/* As regcomp takes it; false: it cannot. */
+/* As regcomp takes it; false: it cannot, or would take memory without bound: it writes what stands
+ * before a "+" twice, so that each level of such groups doubles the whole. */
 static bool translate(const char *pattern, struct strbuf *ret)
 {
     bool in_set = false;
+    int doublings = 0;
+    char last = 0; /* of the pattern itself; 0: the beginning, or something escaped */
 
     for (const char *c = pattern; *c; c++) {
-        if (*c == '{' && !in_set)
-            return false;
         if (*c == '\\') {
             if (!translate_escape(*++c, in_set, ret))
                 return false;
+            last = 0;
             continue;
         }
+        if (!in_set && (*c == '{' || (strchr("*+?", *c) && last && strchr("*+?(|^", last))))
+            return false;
+        doublings += !in_set && *c == '+' && last == ')';
+        last = in_set ? 0 : *c;
         in_set = in_set ? *c != ']' : *c == '[';
         strbuf_addc(ret, *c);
     }
-    return !ret->overflow;
+    return doublings <= DOUBLINGS_MAX && !ret->overflow;
 }
 
 static bool compile(const char *pattern, regex_t *ret)
@@ -127,7 +135,7 @@ const char *error_form(struct arena *a, const struct conf *c, const char *text)
         max = ERROR_FIELD_MAX;
     size_t most = (size_t)MIN(MAX(max, (int64_t)FIELD_MIN), (int64_t)FIELD_MAX);
     const char *message = str_or_empty(JV_STRING(v, "message"));
-    jv labels = labels_of(a, c, message);
+    jv labels = labels_of(a, c, cut(a, message, MATCHED_MAX));
 
     v = jv_set(a, v, "type", STR(cut(a, str_or_empty(JV_STRING(v, "type")), most)));
     v = jv_set(a, v, "message", STR(cut(a, message, most)));

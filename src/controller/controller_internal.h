@@ -148,6 +148,8 @@ void watches_ask(struct controller *c, struct target *t, unsigned kinds);
  * that is not known, or why its objects may be listed but not watched, or NULL. */
 enum kind_served watches_served(const struct controller *c, enum kube_kind kind, const char *key,
                                 const char **ret_error);
+/** Why nothing is done in a FlinkDeployment that the label selector leaves out. */
+const char *left_out_text(const struct controller *c, struct arena *a, const char *name);
 struct watch_state {
     enum kube_kind kind;
     const char *ns; /* NULL: all */
@@ -166,22 +168,18 @@ void references_changed(struct controller *c, enum kube_kind kind, const struct 
 
 /* ---- reconcile.c ---- */
 
-/** Random hex digits for a job, or a savepoint, in case that one is needed. */
-const char *fresh_id(struct arena *a);
-/** Why nothing is done in a FlinkDeployment that the label selector leaves out. */
-const char *left_out_text(const struct controller *c, struct arena *a, const char *name);
 /** Metrics of a controller at which nothing has happened. */
 void reconcile_metrics_begin(enum kube_kind kind, const char *name);
 /** Hands the key out soon, if there is such a resource. */
 void enqueue(struct controller *c, enum kube_kind kind, const char *key,
              enum workqueue_priority priority);
-/** The FlinkSessionJobs of a cluster. */
-void enqueue_jobs_of(struct controller *c, const char *cluster_key);
 /** Reconciles what is ready, in the next turn. */
 void pump_soon(struct controller *c);
 
 /* ---- snapshots.c ---- */
 
+/** Random hex digits for a job, or a savepoint, in case that one is needed. */
+const char *fresh_id(struct arena *a);
 struct snapshot_plan plan_snapshot(struct controller *c, struct target *t, const struct stored *cr,
                                    jv object, struct arena *a);
 /** Those of the job of a resource with this key. */
@@ -202,6 +200,8 @@ void controller_scrape(void *arg);
 
 /* ---- target.c ---- */
 
+/** Hands out the FlinkSessionJobs of a cluster soon. */
+void enqueue_jobs_of(struct controller *c, const char *cluster_key);
 struct target *target_get(struct controller *c, enum kube_kind kind, const char *key);
 void target_free(struct target *t);
 void target_drop(struct controller *c, struct target *t);

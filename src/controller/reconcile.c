@@ -98,25 +98,7 @@ void enqueue(struct controller *c, enum kube_kind kind, const char *key,
     pump_soon(c);
 }
 
-void enqueue_jobs_of(struct controller *c, const char *cluster_key)
-{
-    size_t n;
-    const struct stored *const *jobs =
-        store_by_index(c->stores[KIND_FLINKSESSIONJOB], cluster_key, &n);
-
-    for (size_t i = 0; i < n; i++)
-        enqueue(c, KIND_FLINKSESSIONJOB, jobs[i]->key, PRIORITY_NORMAL);
-}
-
 /* ---- snapshots ---- */
-
-const char *fresh_id(struct arena *a)
-{
-    char id[FLINK_ID_LEN + 1];
-
-    random_hex(id, FLINK_ID_LEN / 2);
-    return arena_strdup(a, id);
-}
 
 static const struct obs_meta *meta_of(struct controller *c, enum kube_kind kind, const char *ns,
                                       const char *name)
@@ -271,14 +253,6 @@ static void keep_cluster(struct controller *c, struct target *t, const struct pl
 static bool cluster_ready(const struct target *ct)
 {
     return ct->ready_jm && str_eq(ct->ready_jm, probe_result(ct->probe)->jm);
-}
-
-const char *left_out_text(const struct controller *c, struct arena *a, const char *name)
-{
-    return arena_printf(a,
-                        "FlinkDeployment %s does not match the operator's label selector \"%s\", "
-                        "so nothing is done",
-                        name, c->config->selector_text);
 }
 
 static struct plan plan_job(struct controller *c, struct target *t, const struct stored *cr,

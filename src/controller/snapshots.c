@@ -12,6 +12,14 @@
 
 #define MEMORY_BLOCK 100 /* bytes */
 
+const char *fresh_id(struct arena *a)
+{
+    char id[FLINK_ID_LEN + 1];
+
+    random_hex(id, FLINK_ID_LEN / 2);
+    return arena_strdup(a, id);
+}
+
 /* ---- queueing ---- */
 
 static void enqueue_index(struct controller *c, const char *index)

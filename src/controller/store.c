@@ -106,6 +106,26 @@ static bool keeps_text(enum kube_kind kind)
            kind == KIND_FLINKSTATESNAPSHOT;
 }
 
+static void project_exposure(struct entry *e, jv object)
+{
+    struct obs_exposure *v = arena_new(&e->arena, struct obs_exposure);
+
+    obs_exposure_read(&e->arena, object, v);
+    e->s.view = v;
+    e->s.meta = &v->meta;
+    if (v->owner)
+        e->s.index = arena_printf(&e->arena, "%s/%s", str_or_empty(v->meta.ns), v->owner);
+}
+
+static void project_labelled(struct entry *e, jv object)
+{
+    struct obs_labelled *v = arena_new(&e->arena, struct obs_labelled);
+
+    obs_labelled_read(&e->arena, object, v);
+    e->s.view = v;
+    e->s.meta = &v->meta;
+}
+
 static void project(struct store *st, struct entry *e, const char *key, jv object)
 {
     struct arena *a = &e->arena;
@@ -135,16 +155,9 @@ static void project(struct store *st, struct entry *e, const char *key, jv objec
     }
     case KIND_INGRESS:
     case KIND_ROUTE:
-    case KIND_NETWORKPOLICY: {
-        struct obs_exposure *v = arena_new(a, struct obs_exposure);
-
-        obs_exposure_read(a, object, v);
-        e->s.view = v;
-        e->s.meta = &v->meta;
-        if (v->owner)
-            e->s.index = arena_printf(a, "%s/%s", str_or_empty(v->meta.ns), v->owner);
+    case KIND_NETWORKPOLICY:
+        project_exposure(e, object);
         return;
-    }
     case KIND_SECRET:
     case KIND_ANY_CONFIGMAP: {
         struct obs_reference *v = arena_new(a, struct obs_reference);
@@ -155,14 +168,9 @@ static void project(struct store *st, struct entry *e, const char *key, jv objec
         break;
     }
     case KIND_ANY_FLINKDEPLOYMENT:
-    case KIND_ANY_FLINKSESSIONJOB: {
-        struct obs_labelled *v = arena_new(a, struct obs_labelled);
-
-        obs_labelled_read(a, object, v);
-        e->s.view = v;
-        e->s.meta = &v->meta;
+    case KIND_ANY_FLINKSESSIONJOB:
+        project_labelled(e, object);
         return;
-    }
     case KIND_FLINKSESSIONJOB: {
         struct obs_session_job *v = arena_new(a, struct obs_session_job);
 

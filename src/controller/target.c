@@ -75,6 +75,16 @@ void target_touched(void *arg, const char *ns, const char *cluster, bool rescale
         probe_soon(t->probe, rescaled);
 }
 
+void enqueue_jobs_of(struct controller *c, const char *cluster_key)
+{
+    size_t n;
+    const struct stored *const *jobs =
+        store_by_index(c->stores[KIND_FLINKSESSIONJOB], cluster_key, &n);
+
+    for (size_t i = 0; i < n; i++)
+        enqueue(c, KIND_FLINKSESSIONJOB, jobs[i]->key, PRIORITY_NORMAL);
+}
+
 /* ---- life ---- */
 
 struct target *target_get(struct controller *c, enum kube_kind kind, const char *key)

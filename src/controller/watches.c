@@ -505,6 +505,14 @@ enum presence watches_presence(const struct controller *c, enum kube_kind kind, 
     return label_selector_matches(c->config->selector, view->labels) ? PRESENT_SOON : LEFT_OUT;
 }
 
+const char *left_out_text(const struct controller *c, struct arena *a, const char *name)
+{
+    return arena_printf(a,
+                        "FlinkDeployment %s does not match the operator's label selector \"%s\", "
+                        "so nothing is done",
+                        name, c->config->selector_text);
+}
+
 /* ---- the whole ---- */
 
 void watches_init(struct controller *c)

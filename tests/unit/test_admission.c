@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "flinkop/admission.h"
+#include "flinkop/label_selector.h"
 #include "flinkop/mem.h"
 #include "flinkop/strbuf.h"
 #include "unit.h"
@@ -111,6 +112,17 @@ START_TEST(what_is_valid_passes)
     ck_assert_str_eq(t.verdict.kind, "FlinkStateSnapshot");
     ck_assert_str_eq(t.verdict.ns, "team");
     ck_assert_str_eq(t.verdict.name, "demo");
+}
+END_TEST
+
+START_TEST(what_the_label_selector_leaves_out_is_let_through)
+{
+    static const char spec[] = "'spec':{" NO_IMAGE "}";
+
+    ck_assert(!label_selector_parse(&t.a, "team=red", &t.rules.selector, &t.err));
+    ck_assert(jv_bool_or(jv_get(create("FlinkDeployment", spec), "allowed"), false));
+    ck_assert(!label_selector_parse(&t.a, "!team", &t.rules.selector, &t.err));
+    ck_assert(!jv_bool_or(jv_get(create("FlinkDeployment", spec), "allowed"), true));
 }
 END_TEST
 
@@ -269,6 +281,7 @@ void suite_admission(TCase *tc)
 {
     tcase_add_checked_fixture(tc, setup, teardown);
     T(what_is_valid_passes);
+    T(what_the_label_selector_leaves_out_is_let_through);
     T(what_is_not_is_refused_with_every_field);
     T(what_leaves_the_spec_alone_always_passes);
     T(what_is_being_deleted_passes);

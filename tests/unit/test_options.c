@@ -131,6 +131,11 @@ static const struct {
     {"a{2,3}", "aaa", false},
     {"(a)\\1", "aa", false},
     {"(?i)a", "a", false},
+    {"a++", "aa", false},
+    {"((((a+)+)+)+)+", "aa", false},
+    {"(a+)+b", "aab", true},
+    {"[+*]+", "+*", true},
+    {"\\++", "++", true},
     {"a\\", "a\\", false},
     {"[a", "a", false},
 };
