@@ -51,6 +51,7 @@ enum flink_option_type {
     FLINK_OPTION_DURATION,
     FLINK_OPTION_TEXT,
     FLINK_OPTION_MAP,
+    FLINK_OPTION_ADDRESSES, /* address_list_parse */
 };
 
 struct flink_option {

@@ -203,7 +203,8 @@ static struct submit_args args_copy(struct arena *a, const struct submit_args *o
     c.args = jv_dup(a, o->args);
     c.configuration = jv_dup(a, o->configuration);
     c.http_headers = jv_dup(a, o->http_headers);
-    c.allowed_schemes = NULL;
+    c.allowed_schemes = arena_strdup(a, o->allowed_schemes);
+    c.allowed_networks = arena_strdup(a, o->allowed_networks);
     return c;
 }
 

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "conf_internal.h"
+#include "flinkop/address.h"
+#include "flinkop/arena.h"
 #include "flinkop/clock.h"
 #include "flinkop/error.h"
 #include "flinkop/flink_defaults.h"
@@ -111,6 +113,7 @@ static const struct flink_option options[] = {
     BOOL_("snapshot.resource.enabled", "true", RESOURCE),
     BOOL_("startup.stop-on-informer-error", "true", SYSTEM),
     TIME_("termination.timeout", "10 s", SYSTEM),
+    {OPERATOR "user.artifacts.allowed-networks", FLINK_OPTION_ADDRESSES, "", SYSTEM},
     TEXT_("user.artifacts.allowed-schemes", "https", SYSTEM),
     TEXT_("user.artifacts.base.dir", "/opt/flink/artifacts", SYSTEM),
     BOOL_("user.artifacts.disallow-restricted-hosts", "true", SYSTEM),
@@ -210,6 +213,16 @@ const char *flink_option_text(const struct conf *c, const char *key)
     return str_or(conf_lookup(c, key), deflt);
 }
 
+static int check_addresses(const struct conf *c, const char *key, struct error *err)
+{
+    cleanup_arena struct arena a = {0};
+    struct address_list list;
+
+    return address_list_parse(&a, str_or_empty(conf_lookup(c, key)), &list, err)
+               ? error_wrap(err, "%s", key)
+               : 0;
+}
+
 int flink_options_check(const struct conf *c, struct error *err)
 {
     int64_t i;
@@ -236,6 +249,9 @@ int flink_options_check(const struct conf *c, struct error *err)
             break;
         case FLINK_OPTION_MAP:
             rc = conf_map(c, key, &v, err);
+            break;
+        case FLINK_OPTION_ADDRESSES:
+            rc = check_addresses(c, key, err);
             break;
         case FLINK_OPTION_TEXT:
             break;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "flinkop/address.h"
 #include "flinkop/loop.h"
 #include "flinkop/mem.h"
 #include "flinkop/str.h"
@@ -49,16 +50,26 @@ static int on_socket_made(void *arg, curl_socket_t fd, curlsocktype purpose)
     return CURL_SOCKOPT_OK;
 }
 
+/* The guard lets it pass. */
+static bool may_speak_to(struct http_call *call, const struct ip *ip)
+{
+    const char *why = call->guard.refuse ? call->guard.refuse(call->guard.arg, ip) : NULL;
+
+    if (why && !call->refused)
+        call->refused = why;
+    return !why;
+}
+
 /* Right before a connection is made to one of the addresses of a host. */
 static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
     struct http_call *call = arg;
+    struct ip ip;
 
     (void)purpose;
-    if (call->public_only && !http_address_is_public(&address->addr)) {
-        call->forbidden = true;
+    if (call->guard.refuse &&
+        (!ip_of_sockaddr(&address->addr, &ip) || !may_speak_to(call, &ip)))
         return CURL_SOCKET_BAD;
-    }
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 
     call->no_socket = fd < 0 ? errno : 0;
@@ -72,9 +83,12 @@ static int on_send(void *arg, char *peer, char *local, int port, int local_port)
 {
     struct http_call *call = arg;
     const char *fmt = strchr(peer, ':') ? "[%s]:%d" : "%s:%d";
+    struct ip ip;
 
     (void)local;
     (void)local_port;
+    if (call->guard.refuse && (!ip_parse(peer, &ip) || !may_speak_to(call, &ip)))
+        return CURL_PREREQFUNC_ABORT;
     if (call->sends && !call->answered && !call->repeatable) {
         call->no_resend = true;
         return CURL_PREREQFUNC_ABORT;
@@ -363,7 +377,7 @@ int http_call_setup(struct http_call *call, const struct http_request *req, cons
     call->timeout_ms = req->timeout_ms;
     call->idle_ms = req->idle_timeout_ms;
     call->fence = req->fence;
-    call->public_only = req->public_only;
+    call->guard = req->guard ? *req->guard : (struct http_guard){NULL};
     call->on_head = req->on_head;
     call->on_data = req->on_data;
     call->on_done = req->on_done;
