@@ -99,14 +99,14 @@ struct http_request {
     const struct http_header *headers; /* ends with a NULL name; may be NULL */
     const void *body;
     size_t body_len;
-    const struct http_part *part; /* instead of body */
-    struct http_tls *tls;         /* NULL: the system's CAs */
-    const char *proxy;            /* proxy URL or NULL; the environment is not consulted */
-    int64_t connect_timeout_ms;   /* 0: 10 s */
-    int64_t timeout_ms;           /* of the whole call; 0: none (watches only) */
-    int64_t idle_timeout_ms;      /* without a byte in either direction; 0: none. Does not count
-                                     while the call waits for its own source or sink */
-    size_t max_body;              /* of a buffered response; 0: 1 MiB. More gives ERR_TOO_LARGE */
+    const struct http_part *part;   /* instead of body */
+    struct http_tls *tls;           /* NULL: the system's CAs */
+    const char *proxy;              /* proxy URL or NULL; the environment is not consulted */
+    int64_t connect_timeout_ms;     /* 0: 10 s */
+    int64_t timeout_ms;             /* of the whole call; 0: none (watches only) */
+    int64_t idle_timeout_ms;        /* without a byte in either direction; 0: none. Does not count
+                                       while the call waits for its own source or sink */
+    size_t max_body;                /* of a buffered response; 0: 1 MiB. More gives ERR_TOO_LARGE */
     const struct http_guard *guard; /* NULL: none; copied. Who has no address that it lets pass is
                                        ERR_FORBIDDEN, with what it said of the first */
     /* A POST or PATCH that may be sent a second time when a kept connection breaks before a byte of
@@ -166,7 +166,8 @@ bool http_writes(const char *method);
 char *http_escape(const char *s) MUST_CHECK;
 /** Scheme, host and port of both URLs are the same. */
 bool http_same_origin(const char *a, const char *b);
-/** Its host, without the brackets of IPv6, numbers as curl reads them; NULL: it is no URL. malloc'd. */
+/** Its host, without the brackets of IPv6, numbers as curl reads them; NULL: it is no URL.
+ * malloc'd. */
 char *http_url_host(const char *url) MUST_CHECK;
 /** The address in http_response.peer. */
 bool http_peer_ip(const char *peer, struct ip *ret) MUST_CHECK;

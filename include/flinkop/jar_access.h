@@ -19,10 +19,10 @@ struct error;
 #define JAR_MAX_REDIRECTS 5
 
 struct jar_access {
-    const char *ns;      /* of the resource */
-    const char *host;    /* of the URL at hand */
-    const char *service; /* the Service of ns that it names, NULL: none */
-    jv cluster_ips;      /* of that Service: array of strings; ABSENT: it has none */
+    const char *ns;         /* of the resource */
+    const char *host;       /* of the URL at hand */
+    const char *service;    /* the Service of ns that it names, NULL: none */
+    jv cluster_ips;         /* of that Service: array of strings; ABSENT: it has none */
     const char *no_service; /* why these are not known, NULL: they are */
     const struct address_list *allowed;
     bool is_api_server; /* the address at hand */

@@ -63,8 +63,8 @@ struct submit_args {
     jv args;         /* array of strings, or ABSENT */
     int parallelism; /* 0: Flink's default */
     bool allow_non_restored_state;
-    jv configuration;            /* object of strings, or ABSENT */
-    jv http_headers;             /* object of strings for the download, or ABSENT */
+    jv configuration;             /* object of strings, or ABSENT */
+    jv http_headers;              /* object of strings for the download, or ABSENT */
     const char *allowed_schemes;  /* comma-separated */
     const char *allowed_networks; /* address_list_parse() */
     bool restricted_hosts_allowed;

@@ -167,10 +167,10 @@ static const struct {
     const char *net;
     int at; /* first of its four bytes */
 } carriers[] = {
-    {"64:ff9b::/96", 12},  /* NAT64, RFC 6052 */
-    {"2002::/16", 2},      /* 6to4, RFC 3056 */
+    {"64:ff9b::/96", 12},    /* NAT64, RFC 6052 */
+    {"2002::/16", 2},        /* 6to4, RFC 3056 */
     {"::ffff:0:0:0/96", 12}, /* IPv4-translated, RFC 2765 */
-    {"::/96", 12},         /* IPv4-compatible, RFC 4291 */
+    {"::/96", 12},           /* IPv4-compatible, RFC 4291 */
 };
 
 static bool has(const char *net, const struct ip *ip)

@@ -58,7 +58,8 @@ const char *jar_access_refusal(struct arena *a, const struct jar_access *access,
     if (own->reach == IP_NEVER)
         return arena_printf(a, "%s, from which nothing is fetched", described(a, ip, ip, own));
     if (kind->reach == IP_NEVER)
-        return arena_printf(a, "%s, from which nothing is fetched", described(a, ip, &target, kind));
+        return arena_printf(a, "%s, from which nothing is fetched",
+                            described(a, ip, &target, kind));
     if (access->is_api_server) {
         ip_format(&target, text);
         return arena_printf(a, "%s is the address of the API server, from which nothing is fetched",

@@ -373,9 +373,8 @@ static void download(struct bringing *b)
 {
     cleanup_free char *host = http_url_host(b->url);
 
-    b->access = (struct jar_access){.ns = b->e->ns,
-                                    .host = arena_strdup(&b->a, str_or_empty(host)),
-                                    .allowed = &b->allowed};
+    b->access = (struct jar_access){
+        .ns = b->e->ns, .host = arena_strdup(&b->a, str_or_empty(host)), .allowed = &b->allowed};
     b->access.service = jar_access_service(&b->a, b->access.host, b->access.ns);
     if (b->access.service && !b->args->restricted_hosts_allowed)
         look_at_service(b);

@@ -67,8 +67,7 @@ static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl
     struct ip ip;
 
     (void)purpose;
-    if (call->guard.refuse &&
-        (!ip_of_sockaddr(&address->addr, &ip) || !may_speak_to(call, &ip)))
+    if (call->guard.refuse && (!ip_of_sockaddr(&address->addr, &ip) || !may_speak_to(call, &ip)))
         return CURL_SOCKET_BAD;
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 

@@ -45,7 +45,7 @@ struct http_call {
     bool repeatable; /* may be sent again when a kept connection broke before an answer */
     struct http_guard guard;
     const char *refused; /* what it said of the first address that it does not let pass */
-    int no_socket; /* errno, when there was none to be had */
+    int no_socket;       /* errno, when there was none to be had */
     int64_t connect_ms, deadline, idle_ms, timeout_ms;
     struct timer *timer;
     int64_t last_byte;
