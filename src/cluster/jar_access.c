@@ -80,7 +80,8 @@ const char *jar_access_refusal(struct arena *a, const struct jar_access *access,
 
 const char *jar_access_service(struct arena *a, const char *host, const char *ns)
 {
-    size_t n = strcspn(host, "."), n_ns = strlen(ns);
+    size_t n = strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"),
+           n_ns = strlen(ns);
     const char *rest = host + n;
 
     if (!n || *rest != '.' || strncasecmp(rest + 1, ns, n_ns) != 0)

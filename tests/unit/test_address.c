@@ -258,6 +258,7 @@ START_TEST(services_of_the_own_namespace_are_known_by_name)
         {"x.nexus.team-a.svc", NULL},
         {"nexus.team-a.svcs", NULL},
         {".team-a.svc", NULL},
+        {"n%2exus.team-a.svc", NULL},
         {"nexus", NULL},
         {"", NULL},
     };
