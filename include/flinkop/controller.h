@@ -24,6 +24,7 @@ struct controller_options {
     const struct flink_defaults *defaults;
     const char *const *namespaces; /* NULL-terminated; an empty list: all */
     int flink_access;              /* enum flink_access_option */
+    const char *flink_tls;         /* folder with what TLS to JobManagers needs, or NULL */
     const char *version;           /* ours, for the user agent */
     const char *operator_ns;       /* where our own pod runs, NULL: not known */
 };

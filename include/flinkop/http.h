@@ -99,8 +99,11 @@ struct http_request {
     const struct http_header *headers; /* ends with a NULL name; may be NULL */
     const void *body;
     size_t body_len;
-    const struct http_part *part;   /* instead of body */
-    struct http_tls *tls;           /* NULL: the system's CAs */
+    const struct http_part *part; /* instead of body */
+    struct http_tls *tls;         /* NULL: the system's CAs */
+    /* The server's certificate may be for any of these names instead of the URL's host; ends with
+     * NULL, copied; NULL: for that host. */
+    const char *const *tls_names;
     const char *proxy;              /* proxy URL or NULL; the environment is not consulted */
     int64_t connect_timeout_ms;     /* 0: 10 s */
     int64_t timeout_ms;             /* of the whole call; 0: none (watches only) */

@@ -377,10 +377,11 @@ struct plan {
 
     /* FlinkDeployment only */
     enum probe_pace pace;
-    bool adaptive;          /* its jobs have resource requirements to be asked for */
-    unsigned kinds;         /* 1U << kind: optional kinds that it needs to be looked at */
-    const char *references; /* what its pods refer to, as references_text() gives it */
-    int rest_port;
+    bool adaptive;             /* its jobs have resource requirements to be asked for */
+    unsigned kinds;            /* 1U << kind: optional kinds that it needs to be looked at */
+    const char *references;    /* what its pods refer to, as references_text() gives it */
+    int rest_port;             /* 0: not known */
+    bool rest_tls;             /* it speaks TLS there */
     bool undecided;            /* whether it is ready is about to be found out */
     bool ready;                /* FlinkSessionJobs can be submitted */
     bool rescales;             /* and can get another parallelism while they run */

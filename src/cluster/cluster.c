@@ -402,6 +402,7 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
                                             p.alloc.slots_free, p.alloc.slots_needed};
     if (p.usable) {
         p.plan.rest_port = p.config.rest_port;
+        p.plan.rest_tls = p.config.rest_tls;
         p.plan.flink_version = p.spec.version_name;
         p.plan.adaptive = str_eq(conf_lookup(&p.config.conf, "jobmanager.scheduler"), "adaptive");
     }

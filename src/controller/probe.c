@@ -82,7 +82,7 @@ struct probe {
     bool requirements;             /* of it are being read */
     char *jm;                      /* who is asked */
     struct flink_endpoint endpoint;
-    char *ip, *pod, *ns;
+    char *ip, *pod, *ns, *cluster;
 };
 
 static void on_timer(void *arg);
@@ -120,7 +120,8 @@ static void round_forget(struct probe *p)
     slab_strfree(p->ip);
     slab_strfree(p->pod);
     slab_strfree(p->ns);
-    p->jm = p->ip = p->pod = p->ns = NULL;
+    slab_strfree(p->cluster);
+    p->jm = p->ip = p->pod = p->ns = p->cluster = NULL;
 }
 
 /* ---- places ---- */
@@ -398,7 +399,9 @@ static void round_begin(void *arg)
     p->ip = slab_strdup(e.ip);
     p->pod = slab_strdup(e.pod);
     p->ns = slab_strdup(e.ns);
-    p->endpoint = (struct flink_endpoint){p->ns, p->pod, p->ip, e.port, NULL};
+    p->cluster = e.cluster ? slab_strdup(e.cluster) : NULL;
+    p->endpoint = (struct flink_endpoint){
+        .ns = p->ns, .pod = p->pod, .ip = p->ip, .port = e.port, .cluster = p->cluster};
     new_jobmanager(p, jm);
     p->next = (struct obs_flink){.version = NULL};
     p->has_tms = false;

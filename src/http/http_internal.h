@@ -34,7 +34,7 @@ struct http_call {
 
     CURL *easy;
     curl_mime *mime;
-    struct curl_slist *headers, *connect_to;
+    struct curl_slist *headers, *connect_to, *tls_names;
     struct http_tls *tls;
     char *body;
     struct http_part part;
