@@ -20,7 +20,7 @@
 struct material {
     char *folder;
     struct http_tls *tls;
-    bool shows; /* a certificate of ours */
+    bool has_ca, shows; /* an authority; a certificate of ours */
     struct error error;
     int64_t read_at;
 };
@@ -71,7 +71,10 @@ static void read_material(const struct flink_tls *t, const char *ns, struct mate
     free(m->folder);
     *m = (struct material){.folder = folder_of(t, ns), .read_at = loop_now(t->loop)};
     ca = read_pem(m->folder, "ca.crt", &m->error);
-    if (ca)
+    if (m->error.code == ERR_NOT_FOUND) /* those of the system count */
+        m->error = (struct error){0};
+    m->has_ca = ca != NULL;
+    if (m->error.code == ERR_NONE)
         read_client(m, &cert, &key);
     if (m->error.code == ERR_NONE)
         m->tls = http_tls_new(&(struct http_tls_options){
@@ -148,9 +151,11 @@ static void add(struct error *err, const char *text)
 static void explain_trust(const struct material *m, const char *ns, const char *cluster,
                           struct error *err)
 {
-    cleanup_free char *authority = m ? xasprintf("the authority in %s/ca.crt", m->folder)
-                                     : xstrdup("one of the system's authorities (there is no "
-                                               "--flink-tls)");
+    cleanup_free char *authority =
+        !m ? xstrdup("one of the system's authorities (there is no --flink-tls)")
+        : m->has_ca
+            ? xasprintf("the authority in %s/ca.crt", m->folder)
+            : xasprintf("one of the system's authorities (there is no %s/ca.crt)", m->folder);
     cleanup_free char *text = xasprintf("Flink's certificate has to be of %s, for %s-rest or "
                                         "%s-rest.%s (also .svc behind that)",
                                         authority, cluster, cluster, ns);

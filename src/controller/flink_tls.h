@@ -2,8 +2,9 @@
 /*
  * What the operator shows to, and asks of, JobManagers whose REST endpoint speaks TLS: PEM files in
  * a folder, named as in a Secret of type kubernetes.io/tls: ca.crt, and for mutual authentication
- * tls.crt and tls.key. A folder of a namespace's name in it counts for that namespace alone. They
- * are read anew when they are older than ten seconds, so that a rotation needs no restart.
+ * tls.crt and tls.key. Without ca.crt the system's authorities count. A folder of a namespace's
+ * name in it counts for that namespace alone. They are read anew when they are older than ten
+ * seconds, so that a rotation needs no restart.
  *
  * Calls go to a pod's address, which no certificate names: it has to be of the authority, and for a
  * name of the cluster's REST Service.

@@ -134,7 +134,8 @@ static void project(struct store *st, struct entry *e, const char *key, jv objec
     }
     case KIND_INGRESS:
     case KIND_ROUTE:
-    case KIND_NETWORKPOLICY: {
+    case KIND_NETWORKPOLICY:
+    case KIND_PODDISRUPTIONBUDGET: {
         struct obs_exposure *v = arena_new(a, struct obs_exposure);
 
         obs_exposure_read(a, object, v);

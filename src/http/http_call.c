@@ -286,6 +286,8 @@ static void set_tls_names(struct http_call *call, const char *const *names)
     for (; *names; names++)
         add_line(&call->tls_names, *names);
     curl_easy_setopt(call->easy, CURLOPT_SSL_VERIFYHOST, 0L);
+    /* One that is resumed would not be verified, and curl does not know that names differ. */
+    curl_easy_setopt(call->easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
     curl_easy_setopt(call->easy, CURLOPT_SSL_CTX_FUNCTION, on_tls_context);
     curl_easy_setopt(call->easy, CURLOPT_SSL_CTX_DATA, call);
 }
