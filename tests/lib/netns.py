@@ -57,6 +57,8 @@ def make(what, address, port):
     kind = socket.SOCK_DGRAM if what == "udp" else socket.SOCK_STREAM
     made = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind)
     try:
+        if made.family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if what == "udp":
             made.bind((address, port))
         elif what == "listen":

@@ -267,3 +267,19 @@ def lost_jar(run):
     equal((len(failed), len(flink.uploads)), (2, 3), "uploads that broke, and that did not")
     for name in brought(flink):
         check(name.startswith("flink-operator-"), name)
+
+
+@test("IPv6: a cluster whose pods have no other addresses, a JAR from there, and the operator's own port at ::1")
+def six(run):
+    op = with_conf(run, allowed_schemes='"https,http"', allowed_networks="fd00:7::/64")
+    ns = run.namespaces[0]
+    local(run, "fd00:7::9/128")
+    Server(run, ("fd00:7::9", 9009), JAR)
+    run.flinks.ipv6 = True
+    flink = session(run)
+    check(":" in run.kube.list("pod", ns, "component=jobmanager")[0]["status"]["podIP"], "an IPv6 address")
+    run.kube.create("sessionjob", ns, job(ns, "first", jar="http://[fd00:7::9]:9009/x.jar"))
+    wait("it runs", lambda: is_ready(run.kube.get("sessionjob", ns, "first")), SOON, 0.1)
+    equal(len(flink.uploads), 1, "JARs that came to Flink")
+    for address in ("::1", "127.0.0.1"):
+        equal(op.get("/healthz", address=address)[0], 200, f"health at {address}")

@@ -385,7 +385,7 @@ def budget(run):
                                                      "status.expectedPods") == 1, SOON, 0.1)
     asked({"maxUnavailable": 1})
     wait("it is changed", lambda: there(run, "budget", "demo-jobmanager")["spec"]["maxUnavailable"] == 1, SOON, 0.1)
-    asked({})
+    asked({"maxUnavailable": None})
     wait("a section without a number is told", lambda: "podDisruptionBudget.maxUnavailable: must be given" in condition(
         run.kube.get("flinkdep", run.namespaces[0], "demo")).get("message", ""), SOON, 0.1)
     asked(None)
