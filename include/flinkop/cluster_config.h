@@ -62,6 +62,7 @@ struct cluster_config {
     bool reactive;       /* …or it is not told, because it takes what there is */
     int tm_replicas;     /* TaskManagers in mode standalone, else 0 */
     int rest_port;
+    bool rest_tls, rest_mutual; /* REST by TLS; and who asks has to show a certificate */
     bool ha, ha_kubernetes;
     int allocator;              /* enum allocator_type, not ALLOCATOR_UNSET */
     const char *allocator_note; /* why it is Flink's although nobody asked for it, else NULL */

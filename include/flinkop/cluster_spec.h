@@ -29,6 +29,8 @@ struct component_spec {
     jv resources; /* a Kubernetes ResourceRequirements; wins over `resource` */
     struct opt_int64 replicas;
     jv pod_template;
+    struct opt_int64
+        max_unavailable; /* of jobManager.podDisruptionBudget; not set: there is none */
 };
 
 enum allocator_type {

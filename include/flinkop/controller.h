@@ -23,6 +23,7 @@ struct controller_options {
     struct kube_client *kube;
     struct operator_config *config; /* the controller holds it */
     int flink_access;               /* enum flink_access_option */
+    const char *flink_tls;          /* folder with what TLS to JobManagers needs, or NULL */
     const char *operator_ns;        /* where our own pod runs, NULL: not known */
 };
 

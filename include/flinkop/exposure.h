@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a spec may ask for so that its web interface is reached from outside: at most one object of
- * each row. Their kinds are optional: the API server may not have them, and they are only looked at
- * while a cluster asks for one.
+ * What a spec may ask for so that its web interface is reached from outside, and beside that a
+ * budget for disruptions: at most one object of each row. Their kinds are optional: the API server
+ * may not have them, and they are only looked at while a cluster asks for one.
  */
 #ifndef FLINKOP_EXPOSURE_H
 #define FLINKOP_EXPOSURE_H
@@ -17,11 +17,13 @@ enum exposure {
     EXPOSURE_UI_INGRESS, /* "<cluster>-ui": spec.exposure as an Ingress… */
     EXPOSURE_UI_ROUTE,   /* …or as a Route */
     EXPOSURE_POLICY,     /* "<cluster>-ui": spec.exposure.networkPolicy */
+    EXPOSURE_BUDGET,     /* "<cluster>-jobmanager": spec.jobManager.podDisruptionBudget */
     EXPOSURE_COUNT
 };
 
-/* Labels by which all of them are found. */
+/* Labels by which all of them are found, and the budget. */
 #define EXPOSURE_SELECTOR "component in (ingress,ui)"
+#define BUDGET_SELECTOR "app,component=jobmanager"
 
 enum kube_kind exposure_kind(enum exposure e);
 /** Whether objects of this kind are only here to expose something. */

@@ -52,6 +52,7 @@ enum flink_option_type {
     FLINK_OPTION_DURATION,
     FLINK_OPTION_TEXT,
     FLINK_OPTION_MAP,
+    FLINK_OPTION_ADDRESSES, /* address_list_parse */
 };
 
 enum flink_option_scope {

@@ -21,8 +21,8 @@
 #include "flinkop/error.h"
 #include "flinkop/macros.h"
 
+struct ip;
 struct loop;
-struct sockaddr;
 struct http_client;
 struct http_call;
 struct http_tls;
@@ -85,6 +85,14 @@ struct http_fence {
     void *arg;
 };
 
+/** Asked for each address before a connection to it is made, and again right before a request is
+ * written to a connection that stands (it may be a kept one, of someone who was allowed more). */
+struct http_guard {
+    /** NULL: it may be spoken to; else why not. The text lives until the call has ended. */
+    const char *(*refuse)(void *arg, const struct ip *address);
+    void *arg;
+};
+
 struct http_request {
     const char *method; /* "GET" … */
     const char *url;
@@ -93,14 +101,17 @@ struct http_request {
     size_t body_len;
     const struct http_part *part; /* instead of body */
     struct http_tls *tls;         /* NULL: the system's CAs */
-    const char *proxy;            /* proxy URL or NULL; the environment is not consulted */
-    int64_t connect_timeout_ms;   /* 0: 10 s */
-    int64_t timeout_ms;           /* of the whole call; 0: none (watches only) */
-    int64_t idle_timeout_ms;      /* without a byte in either direction; 0: none. Does not count
-                                     while the call waits for its own source or sink */
-    size_t max_body;              /* of a buffered response; 0: 1 MiB. More gives ERR_TOO_LARGE */
-    bool public_only;             /* not to addresses of this machine, link or private network:
-                                     ERR_FORBIDDEN */
+    /* The server's certificate may be for any of these names instead of the URL's host; ends with
+     * NULL, copied; NULL: for that host. */
+    const char *const *tls_names;
+    const char *proxy;              /* proxy URL or NULL; the environment is not consulted */
+    int64_t connect_timeout_ms;     /* 0: 10 s */
+    int64_t timeout_ms;             /* of the whole call; 0: none (watches only) */
+    int64_t idle_timeout_ms;        /* without a byte in either direction; 0: none. Does not count
+                                       while the call waits for its own source or sink */
+    size_t max_body;                /* of a buffered response; 0: 1 MiB. More gives ERR_TOO_LARGE */
+    const struct http_guard *guard; /* NULL: none; copied. Who has no address that it lets pass is
+                                       ERR_FORBIDDEN, with what it said of the first */
     /* A POST or PATCH that may be sent a second time when a kept connection breaks before a byte of
      * the answer. Other methods may (RFC 9110 §9.2.2); these fail with ERR_SERVER unless set. */
     bool repeatable;
@@ -158,8 +169,11 @@ bool http_writes(const char *method);
 char *http_escape(const char *s) MUST_CHECK;
 /** Scheme, host and port of both URLs are the same. */
 bool http_same_origin(const char *a, const char *b);
-/** Neither of this machine, its link or a private network, nor of many hosts at once. */
-bool http_address_is_public(const struct sockaddr *address);
+/** Its host, without the brackets of IPv6, numbers as curl reads them; NULL: it is no URL.
+ * malloc'd. */
+char *http_url_host(const char *url) MUST_CHECK;
+/** The address in http_response.peer. */
+bool http_peer_ip(const char *peer, struct ip *ret) MUST_CHECK;
 
 /** An error for an HTTP status, by a fixed table (404 NOT_FOUND, 409 CONFLICT, 410 GONE, 429
  * THROTTLED, 5xx SERVER …). Sets err->http. Returns -1; call it only for statuses >= 300. */

@@ -23,6 +23,7 @@
 
 struct http_fence;
 struct http_request;
+struct ip;
 struct kube_client;
 struct kube_config;
 struct kube_request;
@@ -114,6 +115,8 @@ struct kube_http *kube_proxy_send(struct kube_client *c, enum kube_kind kind, co
 void kube_http_drop(struct kube_http *h);
 void kube_http_resume(struct kube_http *h);
 
+/** The API server has answered from this address (the last 16 are known). */
+bool kube_client_is_server(const struct kube_client *c, const struct ip *ip);
 /** Requests sent so far (for tests and metrics). */
 uint64_t kube_client_sent(const struct kube_client *c);
 

@@ -30,6 +30,7 @@ struct error;
     X(INGRESS,         "Ingress",           "networking.k8s.io/v1",         "ingresses")            \
     X(ROUTE,           "Route",             "route.openshift.io/v1",        "routes")               \
     X(NETWORKPOLICY,   "NetworkPolicy",     "networking.k8s.io/v1",         "networkpolicies")      \
+    X(PODDISRUPTIONBUDGET, "PodDisruptionBudget", "policy/v1",          "poddisruptionbudgets")     \
     X(EVENT,           "Event",             "v1",                           "events")               \
     X(LEASE,           "Lease",             "coordination.k8s.io/v1",       "leases")               \
     X(TOKENREVIEW,     "TokenReview",       "authentication.k8s.io/v1",     "tokenreviews")         \

@@ -64,9 +64,10 @@ struct submit_args {
     jv args;         /* array of strings, or ABSENT */
     int parallelism; /* 0: Flink's default */
     bool allow_non_restored_state;
-    jv configuration;            /* object of strings, or ABSENT */
-    jv http_headers;             /* object of strings for the download, or ABSENT */
-    const char *allowed_schemes; /* comma-separated */
+    jv configuration;             /* object of strings, or ABSENT */
+    jv http_headers;              /* object of strings for the download, or ABSENT */
+    const char *allowed_schemes;  /* comma-separated */
+    const char *allowed_networks; /* address_list_parse() */
     bool restricted_hosts_allowed;
 };
 
@@ -378,10 +379,11 @@ struct plan {
 
     /* FlinkDeployment only */
     enum probe_pace pace;
-    bool adaptive;          /* its jobs have resource requirements to be asked for */
-    unsigned kinds;         /* 1U << kind: optional kinds that it needs to be looked at */
-    const char *references; /* what its pods refer to, as references_text() gives it */
-    int rest_port;
+    bool adaptive;             /* its jobs have resource requirements to be asked for */
+    unsigned kinds;            /* 1U << kind: optional kinds that it needs to be looked at */
+    const char *references;    /* what its pods refer to, as references_text() gives it */
+    int rest_port;             /* 0: not known */
+    bool rest_tls;             /* it speaks TLS there */
     bool undecided;            /* whether it is ready is about to be found out */
     bool ready;                /* FlinkSessionJobs can be submitted */
     bool rescales;             /* and can get another parallelism while they run */

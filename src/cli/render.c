@@ -53,6 +53,7 @@ static void print_exposure(struct arena *a, const struct desired_input *in)
                                either ? "where the API server has Routes" : NULL},
         [EXPOSURE_UI_INGRESS] = {(either && e->host) || e->type == EXPOSE_INGRESS,
                                  either ? "where the API server has no Routes" : NULL},
+        [EXPOSURE_BUDGET] = {s->jm.max_unavailable.set},
         [EXPOSURE_POLICY] = {e->network_policy.set && e->network_policy.v,
                              "the operator's own pod is let in, too"},
     };

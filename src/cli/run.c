@@ -34,7 +34,7 @@
 #define DEFAULT_PORT 8085
 
 struct options {
-    const char *kubeconfig, *context, *namespaces, *conf_dir;
+    const char *kubeconfig, *context, *namespaces, *conf_dir, *flink_tls;
     int flink_access, port, secure_port;
     const char *tls_cert, *tls_key;
     bool local_debug;
@@ -64,6 +64,12 @@ static const struct option_spec table[] = {
      .help =
          "How JobManagers are reached: at their pods' addresses, or through the API server; auto: "
          "directly in a cluster, else through the API server"},
+    {"flink-tls", "FLINK_OPERATOR_FLINK_TLS", "DIR", OPT_STRING,
+     offsetof(struct options, flink_tls),
+     .help =
+         "For JobManagers with security.ssl.rest.enabled: ca.crt, of which their certificates "
+         "have to be, and tls.crt and tls.key, which the operator shows; all in PEM, read again "
+         "when they change. DIR/NAMESPACE counts for that namespace instead"},
     {"port", "FLINK_OPERATOR_PORT", "PORT", OPT_INT, offsetof(struct options, port), "-1", -1,
      65535,
      .help = "Port of /healthz, /readyz and /metrics; 0: any free one; -1: "
@@ -401,7 +407,8 @@ static int serve(struct process *p, struct arena *a, const struct options *o, st
     p->work = (struct controller_options){.loop = p->loop,
                                           .kube = p->kube,
                                           .operator_ns = operator_ns(a),
-                                          .flink_access = o->flink_access};
+                                          .flink_access = o->flink_access,
+                                          .flink_tls = o->flink_tls};
     p->drain_timer = timer_new(p->loop, stop_now, p);
     p->sync_timer = timer_new(p->loop, watch_sync, p);
     p->trim_timer = timer_new(p->loop, trim, p);

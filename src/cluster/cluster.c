@@ -312,6 +312,10 @@ static void look_at_jobmanager(struct cluster_pass *p)
         return;
     }
     bool answers = jobmanager_known(p);
+    /* Its pod is ready, and we have not had an answer yet: TLS that does not fit, or something
+     * between us and it. */
+    bool silent = !answers && p->jm_instance && pod && pod->ready && !f->known && f->since;
+
     p->serves = answers && (f->reachable || p->s->now - f->since < SILENT_MS);
     if (p->serves && !f->reachable)
         plan_wake(&p->plan, f->since + SILENT_MS);
@@ -323,11 +327,11 @@ static void look_at_jobmanager(struct cluster_pass *p)
         p->jm = JM_READY;
     else if (p->cause.reason && !p->serves)
         p->jm = JM_ERROR;
-    else if (answers && p->s->now - f->since >= POD_READY_MS)
+    else if ((answers || silent) && p->s->now - f->since >= POD_READY_MS)
         p->jm = JM_DEPLOYED_NOT_READY;
     else
         p->jm = JM_DEPLOYING;
-    if (p->serves && p->jm == JM_DEPLOYING)
+    if ((p->serves || silent) && p->jm == JM_DEPLOYING)
         plan_wake(&p->plan, f->since + POD_READY_MS);
     if (p->jm == JM_READY)
         p->cause = (struct obs_cause){0};
@@ -409,6 +413,7 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
                                             p.alloc.slots_free, p.alloc.slots_needed};
     if (p.usable) {
         p.plan.rest_port = p.config.rest_port;
+        p.plan.rest_tls = p.config.rest_tls;
         p.plan.flink_version = p.spec.version_name;
         p.plan.adaptive = str_eq(conf_lookup(&p.config.conf, "jobmanager.scheduler"), "adaptive");
     }

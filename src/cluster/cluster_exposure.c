@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What exposes a cluster. An object is made only when its name stands in status.endpoints.objects,
- * and its name stays there until it is seen to be gone: so nothing is forgotten when a section
- * leaves the spec while no operator runs, and kinds that no cluster asks for need not be watched.
+ * What exposes a cluster, and its budget for disruptions. An object is made only when its name
+ * stands in status.endpoints.objects, and its name stays there until it is seen to be gone: so
+ * nothing is forgotten when a section leaves the spec while no operator runs, and kinds that no
+ * cluster asks for need not be watched.
  *
  * Trouble with any of it is told by the condition `Exposed`; the cluster itself works without.
  */
@@ -57,6 +58,8 @@ static bool wanted(const struct cluster_pass *p, enum exposure e)
         return p->spec.ingress.template &&
                !str_eq(flink_defaults_option(p->s->defaults, "kubernetes.operator.ingress.manage"),
                        "false");
+    case EXPOSURE_BUDGET:
+        return p->spec.jm.max_unavailable.set;
     case EXPOSURE_POLICY:
         return p->spec.exposure.network_policy.set && p->spec.exposure.network_policy.v;
     default:

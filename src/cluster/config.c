@@ -62,6 +62,27 @@ int64_t config_duration(struct problems *p, const struct conf *c, const char *ke
     return v;
 }
 
+static bool config_bool(struct problems *p, const struct conf *c, const char *key, bool fallback)
+{
+    struct error err;
+    bool v = fallback;
+
+    if (conf_bool(c, key, fallback, &v, &err))
+        problem_add(p, config_path(p, key), "%s", err.text);
+    return v;
+}
+
+/* As SecurityOptions and SSLUtils of Flink have it. */
+static void choose_tls(struct problems *p, struct cluster_config *ret)
+{
+    bool all = config_bool(p, &ret->conf, "security.ssl.enabled", false);
+
+    ret->rest_tls = config_bool(p, &ret->conf, "security.ssl.rest.enabled", all);
+    ret->rest_mutual =
+        config_bool(p, &ret->conf, "security.ssl.rest.authentication-enabled", false) &&
+        ret->rest_tls;
+}
+
 /* ---- memory: the message names the field that the size came from ---- */
 
 static void derive_memory(struct problems *p, struct cluster_config *c)
@@ -197,6 +218,7 @@ void cluster_config_build(struct problems *p, const char *ns, const char *name,
     if (!str_empty(spec->ingress.template))
         ingress_url_read(p, spec->ingress.template, ns, name, &ret->ingress);
     ret->rest_port = (int)config_int(p, &ret->conf, "rest.port", PORT_REST, 1, 65535);
+    choose_tls(p, ret);
     if (p->n > before) /* sizes that do not parse would only repeat the problem */
         return;
     derive_memory(p, ret);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ingress, Route and NetworkPolicy. The Ingress of spec.ingress is the incumbent's, member by
- * member (api-contract §4.1); those of spec.exposure are ours.
+ * Ingress, Route and NetworkPolicy, and the JobManager's PodDisruptionBudget. The Ingress of
+ * spec.ingress is the incumbent's, member by member (api-contract §4.1); those of spec.exposure are
+ * ours.
  */
 #include <string.h>
 
@@ -34,8 +35,10 @@ static jv metadata(struct arena *a, enum exposure e, const struct desired_input 
                    jv annotations)
 {
     const struct cluster_config *c = in->config;
-    jv own = e == EXPOSURE_INGRESS ? OBJ({LABEL_COMPONENT, STR(COMPONENT_INGRESS)})
-                                   : cluster_labels(a, in, TYPE_OPERATOR, COMPONENT_UI);
+    jv own = e == EXPOSURE_INGRESS
+                 ? OBJ({LABEL_COMPONENT, STR(COMPONENT_INGRESS)})
+                 : cluster_labels(a, in, TYPE_OPERATOR,
+                                  e == EXPOSURE_BUDGET ? COMPONENT_JM : COMPONENT_UI);
 
     return jv_dup(
         a, OBJ({"name", STR(exposure_name(a, e, c->name))}, {"namespace", STR(c->ns)},
@@ -214,6 +217,18 @@ static jv policy(struct arena *a, enum exposure e, const struct desired_input *i
                   policy_spec(a, in));
 }
 
+/* ---- PodDisruptionBudget ---- */
+
+static jv budget(struct arena *a, enum exposure e, const struct desired_input *in)
+{
+    const struct cluster_config *c = in->config;
+    jv pods =
+        OBJ({"matchLabels", OBJ({"app", STR(c->name)}, {LABEL_COMPONENT, STR(COMPONENT_JM)})});
+
+    return object(a, "policy/v1", "PodDisruptionBudget", metadata(a, e, in, ABSENT, ABSENT),
+                  OBJ({"maxUnavailable", INT(c->spec->jm.max_unavailable.v)}, {"selector", pods}));
+}
+
 /* ---- the table ---- */
 
 static const struct {
@@ -225,6 +240,7 @@ static const struct {
     [EXPOSURE_UI_INGRESS] = {KIND_INGRESS, "-ui", ui_ingress},
     [EXPOSURE_UI_ROUTE] = {KIND_ROUTE, "-ui", route},
     [EXPOSURE_POLICY] = {KIND_NETWORKPOLICY, "-ui", policy},
+    [EXPOSURE_BUDGET] = {KIND_PODDISRUPTIONBUDGET, "-jobmanager", budget},
 };
 
 enum kube_kind exposure_kind(enum exposure e)
@@ -249,6 +265,8 @@ const char *exposure_hash(struct arena *a, enum exposure e, const struct desired
 {
     const struct deployment_spec *s = in->config->spec;
 
+    if (e == EXPOSURE_BUDGET)
+        return spec_part_hash(a, OBJ({"maxUnavailable", INT(s->jm.max_unavailable.v)}));
     return spec_part_hash(
         a, OBJ({"section", e == EXPOSURE_INGRESS ? s->ingress.section : s->exposure.section},
                {"port", INT(in->config->rest_port)},

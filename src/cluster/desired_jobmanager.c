@@ -234,7 +234,12 @@ static jv startup_probe(struct arena *a, const struct cluster_config *c)
 
     if (str_eq(enabled, "false"))
         return ABSENT;
-    return jv_dup(a, OBJ({"httpGet", OBJ({"path", STR("/config")}, {"port", STR("rest")})},
+    jv get = OBJ({"path", STR("/config")}, {"port", STR("rest")},
+                 {"scheme", IF(c->rest_tls, STR("HTTPS"))});
+
+    /* The kubelet has no certificate that it could show. */
+    return jv_dup(a, OBJ({"httpGet", IF(!c->rest_mutual, get)},
+                         {"tcpSocket", IF(c->rest_mutual, OBJ({"port", STR("rest")}))},
                          {"periodSeconds", INT(1)}, {"failureThreshold", INT(INT_MAX)}));
 }
 

@@ -53,13 +53,23 @@ static const struct json_field requirements_fields[] = {
     {"claims", FIELD_ARRAY, AT(requirements, claims)},
     {0},
 };
-static const struct json_field component_fields[] = {
-    {"resource", FIELD_STRUCT, AT(component_spec, resource), .fields = resource_fields},
-    {"resources", FIELD_OBJECT, AT(component_spec, resources)},
-    {"replicas", FIELD_INT64, AT(component_spec, replicas), .min = 1, .max = 1000000},
-    {"podTemplate", FIELD_OBJECT, AT(component_spec, pod_template)},
+static const struct json_field budget_fields[] = {
+    {"maxUnavailable", FIELD_INT64, AT(component_spec, max_unavailable), .max = 1000000},
     {0},
 };
+/* clang-format off */
+#define COMPONENT_FIELDS                                                                \
+    {"resource", FIELD_STRUCT, AT(component_spec, resource), .fields = resource_fields}, \
+    {"resources", FIELD_OBJECT, AT(component_spec, resources)},                          \
+    {"replicas", FIELD_INT64, AT(component_spec, replicas), .min = 1, .max = 1000000},   \
+    {"podTemplate", FIELD_OBJECT, AT(component_spec, pod_template)}
+/* clang-format on */
+static const struct json_field jobmanager_fields[] = {
+    COMPONENT_FIELDS,
+    {"podDisruptionBudget", FIELD_STRUCT, .fields = budget_fields},
+    {0},
+};
+static const struct json_field taskmanager_fields[] = {COMPONENT_FIELDS, {0}};
 static const struct json_field allocator_fields[] = {
     {"type", FIELD_CHOICE, AT(allocator_spec, type), .choices = allocators},
     {"minTaskManagers", FIELD_INT64, AT(allocator_spec, min_taskmanagers), .max = 1000000},
@@ -93,8 +103,8 @@ static const struct json_field deployment_fields[] = {
     {"mode", FIELD_CHOICE, AT(deployment_spec, mode), .choices = modes},
     {"flinkConfiguration", FIELD_IGNORED},
     {"podTemplate", FIELD_OBJECT, AT(deployment_spec, pod_template)},
-    {"jobManager", FIELD_STRUCT, AT(deployment_spec, jm), .fields = component_fields},
-    {"taskManager", FIELD_STRUCT, AT(deployment_spec, tm), .fields = component_fields},
+    {"jobManager", FIELD_STRUCT, AT(deployment_spec, jm), .fields = jobmanager_fields},
+    {"taskManager", FIELD_STRUCT, AT(deployment_spec, tm), .fields = taskmanager_fields},
     {"logConfiguration", FIELD_OBJECT, AT(deployment_spec, log_configuration)},
     {"allocator", FIELD_STRUCT, AT(deployment_spec, allocator), .fields = allocator_fields},
     {"job", FIELD_STRUCT, AT(deployment_spec, job), .fields = job_fields},
@@ -258,6 +268,10 @@ void deployment_spec_read(struct problems *p, jv spec, bool strict, struct deplo
                     "has no effect in mode standalone, where spec.taskManager.replicas is the "
                     "number of TaskManagers; leave it out");
     ingress_spec_read(p, jv_get(spec, "ingress"), strict, &ret->ingress);
+    if (jv_get(jv_get(spec, "jobManager"), "podDisruptionBudget").type == JV_OBJ &&
+        !ret->jm.max_unavailable.set)
+        problem_add(p, "spec.jobManager.podDisruptionBudget.maxUnavailable",
+                    "must be given; 0 keeps a JobManager from being evicted");
     exposure_spec_read(p, jv_get(spec, "exposure"), &ret->exposure);
     ret->application = jv_present(jv_get(spec, "job"));
     check_job_args(p, ret->job.args);

@@ -96,6 +96,8 @@ static jv allocator_part(struct arena *a, jv allocator, bool delegated)
     return jv_len(allocator) ? allocator : ABSENT;
 }
 
+static const char *const in_place_jobmanager[] = {"podDisruptionBudget"};
+
 /* In mode standalone TaskManagers are added and taken away in place, unless their number is what
  * the parallelism of an application follows from; with Flink's reactive scheduler it is the other
  * way round. Where an allocator makes them, that number means nothing else. */
@@ -123,6 +125,10 @@ static jv restart_part(struct arena *a, jv spec, const char *const keys[], size_
     bool parallel = n && jv_present(jv_get(part, "job")) && !reactive &&
                     !jv_present(JV_PATH(part, "job", "parallelism"));
 
+    if (n && jv_get(part, "jobManager").type == JV_OBJ)
+        part = jv_set(a, part, "jobManager",
+                      drop(a, jv_get(part, "jobManager"), in_place_jobmanager,
+                           ARRAY_SIZE(in_place_jobmanager)));
     part = without_replicas(a, part, reactive);
     if (str_eq(JV_STRING(part, "mode"), "native")) /* the default */
         part = jv_set(a, part, "mode", ABSENT);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
+ *   (is its host a Service of the own namespace? which address has that?)
+ *      │
  *   download ───► is it there?      (the head of the answer tells which JAR it is: jars.h)
  *      │ 64 KiB      │ no
  *      └─────────► upload           (two HTTP calls, each pausing the other)
@@ -8,9 +10,12 @@
 
 #include <string.h>
 
+#include "flinkop/address.h"
 #include "flinkop/arena.h"
 #include "flinkop/flink_reply.h"
+#include "flinkop/jar_access.h"
 #include "flinkop/jar_uri.h"
+#include "flinkop/kube_client.h"
 #include "flinkop/log.h"
 #include "flinkop/loop.h"
 #include "flinkop/mem.h"
@@ -21,7 +26,7 @@
 #define IDLE_TIMEOUT_MS 60000 /* of both streams */
 #define DOWNLOAD_MS 600000
 #define BUFFER_MAX (64 * 1024)
-#define MAX_REDIRECTS 5
+#define LOOK_MS 10000
 
 struct bringing {
     struct executor *x;
@@ -33,6 +38,9 @@ struct bringing {
 
     const char *url; /* of the JAR: its jarURI, or where that has led */
     int redirects;
+    struct jar_access access; /* to the host of url */
+    struct address_list allowed;
+    struct kube_request *service; /* being looked at */
     struct http_call *download;
     struct flink_call *flink; /* list, deletion or upload */
     bool looking;             /* whether it has to be uploaded */
@@ -259,23 +267,6 @@ static const char *shown(struct bringing *b)
     return jar_uri_shown(&b->a, b->args->jar_uri);
 }
 
-/* Where a redirect leads; NULL with the error. */
-static const char *redirected(struct bringing *b, const char *location, struct error *err)
-{
-    const char *to = jar_uri_shown(&b->a, location);
-    bool secure = str_has_prefix(location, "https://");
-
-    if (b->redirects++ == MAX_REDIRECTS)
-        error_set(err, ERR_INVALID, "redirected more than %d times", MAX_REDIRECTS);
-    else if (!secure && !str_has_prefix(location, "http://"))
-        error_set(err, ERR_INVALID, "redirected to %s", to);
-    else if (!secure && !strncasecmp(b->args->jar_uri, "https://", 8))
-        error_set(err, ERR_INVALID, "redirected from https to %s", to);
-    else
-        return arena_strdup(&b->a, location);
-    return NULL;
-}
-
 static void download_done(void *arg, const struct http_response *res, const struct error *err)
 {
     struct bringing *b = arg;
@@ -283,8 +274,9 @@ static void download_done(void *arg, const struct http_response *res, const stru
     b->download = NULL;
     b->download_error = *err;
     if (res && res->status >= 300 && res->status < 400 && res->location) {
-        b->url = redirected(b, res->location, &b->download_error);
-        if (b->url) {
+        if (!jar_redirect_check(&b->a, b->args->jar_uri, res->location, ++b->redirects,
+                                b->args->allowed_schemes, &b->download_error)) {
+            b->url = arena_strdup(&b->a, res->location);
             download(b);
             return;
         }
@@ -305,8 +297,19 @@ static void download_done(void *arg, const struct http_response *res, const stru
     fail(b, &b->download_error);
 }
 
-static void download(struct bringing *b)
+static const char *refuse(void *arg, const struct ip *ip)
 {
+    struct bringing *b = arg;
+    struct ip target = ip_target(ip);
+
+    b->access.is_api_server = kube_client_is_server(b->x->kube, ip) ||
+                              kube_client_is_server(b->x->kube, &target);
+    return jar_access_refusal(&b->a, &b->access, ip);
+}
+
+static void send_download(struct bringing *b)
+{
+    const struct http_guard guard = {refuse, b};
     struct jv_list headers = JV_LIST(&b->a);
     struct error err;
     size_t n = 0;
@@ -325,7 +328,7 @@ static void download(struct bringing *b)
         .headers = list,
         .timeout_ms = DOWNLOAD_MS,
         .idle_timeout_ms = IDLE_TIMEOUT_MS,
-        .public_only = !b->args->restricted_hosts_allowed,
+        .guard = b->args->restricted_hosts_allowed ? NULL : &guard,
         .on_head = download_head,
         .on_data = download_data,
         .on_done = download_done,
@@ -339,7 +342,58 @@ static void download(struct bringing *b)
     }
 }
 
+static void on_service(void *arg, const struct kube_reply *reply)
+{
+    struct bringing *b = arg;
+    jv service = jv_at(jv_get(reply->object, "items"), 0);
+
+    b->service = NULL;
+    b->access.cluster_ips = jv_dup(&b->a, JV_PATH(service, "spec", "clusterIPs"));
+    if (reply->err->code != ERR_NONE)
+        b->access.no_service = arena_strdup(&b->a, reply->err->text);
+    send_download(b);
+}
+
+/* A list, because that is what the operator may do with Services. */
+static void look_at_service(struct bringing *b)
+{
+    const struct kube_call call = {
+        .verb = KUBE_LIST,
+        .kind = KIND_SERVICE,
+        .ns = b->e->ns,
+        .field_selector = arena_printf(&b->a, "metadata.name=%s", b->access.service),
+        .limit = 1,
+        .timeout_ms = LOOK_MS,
+    };
+
+    b->service = kube_send(b->x->kube, &call, on_service, b);
+}
+
+static void download(struct bringing *b)
+{
+    cleanup_free char *host = http_url_host(b->url);
+
+    b->access = (struct jar_access){
+        .ns = b->e->ns, .host = arena_strdup(&b->a, str_or_empty(host)), .allowed = &b->allowed};
+    b->access.service = jar_access_service(&b->a, b->access.host, b->access.ns);
+    if (b->access.service && !b->args->restricted_hosts_allowed)
+        look_at_service(b);
+    else
+        send_download(b);
+}
+
 /* ---- the whole ---- */
+
+static int read_allowed(struct bringing *b)
+{
+    struct error err;
+
+    if (!address_list_parse(&b->a, b->args->allowed_networks, &b->allowed, &err))
+        return 0;
+    error_wrap(&err, "kubernetes.operator.user.artifacts.allowed-networks");
+    fail(b, &err);
+    return -1;
+}
 
 static void fetch(struct bringing *b)
 {
@@ -359,7 +413,8 @@ struct bringing *bring_start(struct executor *x, const struct flink_endpoint *e,
     *b = (struct bringing){.x = x, .e = e, .args = args, .done = done, .arg = arg};
     b->jar = (struct jar_use){.go_on = tell_there, .arg = b};
     strbuf_init(&b->buffer, BUFFER_MAX * 4);
-    fetch(b);
+    if (!read_allowed(b))
+        fetch(b);
     return b;
 }
 
@@ -374,6 +429,7 @@ void bring_free(struct bringing *b)
     if (!b)
         return;
     loop_undefer(b->x->loop, b);
+    kube_drop(b->service);
     http_drop(b->download);
     flink_drop(b->flink);
     jar_leave(&b->old);

@@ -139,7 +139,7 @@ struct controller *controller_new(const struct controller_options *o)
 
     *c = (struct controller){.loop = o->loop, .kube = o->kube, .operator_ns = o->operator_ns};
     c->config = operator_config_hold(o->config);
-    c->flink = flink_client_new(o->loop, o->kube, (enum flink_access)flink_access(o));
+    c->flink = flink_client_new(o->loop, o->kube, (enum flink_access)flink_access(o), o->flink_tls);
     c->timer = timer_new(o->loop, timer_fired, c);
     for (size_t i = 0; i < ARRAY_SIZE(controlled); i++) {
         struct kind_control *k = &c->kinds[controlled[i]];

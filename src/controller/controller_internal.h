@@ -52,6 +52,7 @@ struct target {
     /* FlinkDeployment */
     struct probe *probe;
     int rest_port;
+    bool rest_tls;
     bool planned, rescales, undecided, ended; /* as its last plan says */
     char *ready_jm;     /* so, too: the JobManager that it is ready with, NULL: it is not */
     size_t submissions; /* of jobs to it, under way */

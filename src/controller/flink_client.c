@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "flink_tls.h"
 #include "flinkop/arena.h"
 #include "flinkop/flink_reply.h"
 #include "flinkop/json.h"
@@ -28,25 +29,32 @@ static const int max_connections[TRAFFICS] = {[PROBES] = 256, [CALLS] = 256, [JO
 struct flink_client {
     struct http_client *http[TRAFFICS];
     struct kube_client *kube;
+    struct flink_tls *tls;
+    struct loop *loop;
     bool proxy;
     int64_t timeout_ms;
 };
 
 struct flink_call {
+    struct flink_client *client;
     struct http_call *http; /* one of them */
     struct kube_http *proxied;
+    char *ns, *cluster;  /* by TLS; NULL: not */
+    struct error failed; /* before anything could be sent */
     flink_done_fn done;
     void *arg;
     char *what; /* "GET /jobs/overview", for messages */
 };
 
 struct flink_client *flink_client_new(struct loop *loop, struct kube_client *kube,
-                                      enum flink_access access)
+                                      enum flink_access access, const char *tls_dir)
 {
     struct flink_client *c = xcalloc(1, sizeof(*c));
 
+    c->loop = loop;
     c->kube = kube;
     c->timeout_ms = TIMEOUT_MS;
+    c->tls = flink_tls_new(loop, tls_dir);
     c->proxy = access == FLINK_ACCESS_PROXY;
     for (int i = 0; i < TRAFFICS; i++)
         c->http[i] = http_client_new(
@@ -69,11 +77,15 @@ void flink_client_free(struct flink_client *c)
         return;
     for (int i = 0; i < TRAFFICS; i++)
         http_client_free(c->http[i]);
+    flink_tls_free(c->tls);
     free(c);
 }
 
 static void call_free(struct flink_call *call)
 {
+    loop_undefer(call->client->loop, call);
+    free(call->ns);
+    free(call->cluster);
     free(call->what);
     free(call);
 }
@@ -92,6 +104,8 @@ static void on_done(void *arg, const struct http_response *res, const struct err
         else if (res->len && json_parse(&a, res->body, res->len, &answer.body, &own))
             error_wrap(&own, "%s", call->what);
     } else {
+        if (call->cluster && !call->client->proxy)
+            flink_tls_explain(call->client->tls, call->ns, call->cluster, &own);
         error_wrap(&own, "%s", call->what);
     }
     flink_done_fn done = call->done;
@@ -101,22 +115,49 @@ static void on_done(void *arg, const struct http_response *res, const struct err
     done(done_arg, &answer);
 }
 
-/* Directly at the pod's address, or to the same pod through the API server. */
+static void fail(void *arg)
+{
+    struct flink_call *call = arg;
+
+    on_done(call, NULL, &call->failed);
+}
+
+static int send_directly(struct flink_client *c, enum traffic traffic, struct flink_call *call,
+                         const struct flink_endpoint *e, const char *path, struct http_request *req,
+                         struct error *err)
+{
+    const char *bracket = strchr(e->ip, ':') ? "[" : "";
+    cleanup_free char *url = xasprintf("http%s://%s%s%s:%d%s", e->cluster ? "s" : "", bracket,
+                                       e->ip, *bracket ? "]" : "", e->port, path);
+    struct flink_tls_names names = {.text = {NULL}};
+
+    req->url = url;
+    if (e->cluster && flink_tls_get(c->tls, e->ns, &req->tls, &call->failed)) {
+        loop_defer(c->loop, call, fail, call);
+        return 0;
+    }
+    if (e->cluster) {
+        flink_tls_names(&names, e->ns, e->cluster);
+        req->tls_names = names.list;
+    }
+    call->http = http_send(c->http[traffic], req, err);
+    flink_tls_names_release(&names);
+    return call->http ? 0 : -1;
+}
+
+/* At the pod's address, or to the same pod through the API server, which verifies nothing there and
+ * shows no certificate. */
 static int send(struct flink_client *c, enum traffic traffic, struct flink_call *call,
                 const struct flink_endpoint *e, const char *path, struct http_request *req,
                 struct error *err)
 {
-    const char *bracket = strchr(e->ip, ':') ? "[" : "";
-    cleanup_free char *url =
-        xasprintf("http://%s%s%s:%d%s", bracket, e->ip, *bracket ? "]" : "", e->port, path);
-    cleanup_free char *target = xasprintf("%s:%d", e->pod, e->port);
+    cleanup_free char *target = xasprintf("%s%s:%d", e->cluster ? "https:" : "", e->pod, e->port);
 
-    req->url = c->proxy ? path : url;
-    if (c->proxy)
-        call->proxied = kube_proxy_send(c->kube, KIND_POD, e->ns, target, req, err);
-    else
-        call->http = http_send(c->http[traffic], req, err);
-    return call->proxied || call->http ? 0 : -1;
+    if (!c->proxy)
+        return send_directly(c, traffic, call, e, path, req, err);
+    req->url = path;
+    call->proxied = kube_proxy_send(c->kube, KIND_POD, e->ns, target, req, err);
+    return call->proxied ? 0 : -1;
 }
 
 static struct flink_call *start(struct flink_client *c, enum traffic traffic,
@@ -126,8 +167,12 @@ static struct flink_call *start(struct flink_client *c, enum traffic traffic,
     struct flink_call *call = xcalloc(1, sizeof(*call));
     struct error err;
 
-    *call = (struct flink_call){
-        .done = done, .arg = arg, .what = xasprintf("%s %s", req->method, path)};
+    *call = (struct flink_call){.client = c,
+                                .done = done,
+                                .arg = arg,
+                                .what = xasprintf("%s %s", req->method, path),
+                                .ns = xstrdup_or_null(e->cluster ? e->ns : NULL),
+                                .cluster = xstrdup_or_null(e->cluster)};
     req->connect_timeout_ms = CONNECT_TIMEOUT_MS;
     req->max_body = MAX_BODY;
     req->fence = http_writes(req->method) ? kube_client_fence(c->kube) : NULL;
@@ -188,7 +233,7 @@ void flink_resume(struct flink_call *call)
 {
     if (call->proxied)
         kube_http_resume(call->proxied);
-    else
+    else if (call->http)
         http_resume(call->http);
 }
 

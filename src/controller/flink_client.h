@@ -28,6 +28,7 @@ struct flink_endpoint {
     const char *ns, *pod, *ip;
     int port;
     const char *instance; /* of the process: "<pod uid>/<restarts>" */
+    const char *cluster;  /* it speaks TLS, with a certificate for this cluster; NULL: plain HTTP */
 };
 
 struct flink_answer {
@@ -37,8 +38,9 @@ struct flink_answer {
 };
 typedef void (*flink_done_fn)(void *arg, const struct flink_answer *answer);
 
+/** tls_dir: flink_tls.h, NULL: none. */
 struct flink_client *flink_client_new(struct loop *loop, struct kube_client *kube,
-                                      enum flink_access access);
+                                      enum flink_access access, const char *tls_dir);
 void flink_client_free(struct flink_client *c);
 /** Of calls that have none of their own (10 s until it is called), from now on. */
 void flink_client_set_timeout(struct flink_client *c, int64_t ms);

@@ -41,6 +41,7 @@
  * between those of a thousand others: after a restart all clusters are asked at once. */
 #define ROUNDS 128
 #define SLOW_ROUNDS 64
+#define ERROR_MS 10000 /* between two errors that are told */
 #define QUICK_MS 1000
 #define CALL_TIMEOUT_MS 5000
 #define SILENT_MIN_MS 1000
@@ -62,7 +63,9 @@ struct probe {
 
     struct arena now_arena, next_arena;
     struct obs_flink now, next;
-    uint64_t fingerprint;
+    uint64_t fingerprint, error_kind;
+    char *error; /* that of now */
+    int64_t error_at;
 
     size_t *counted_in;    /* idle or fast of the pool, NULL: neither */
     struct places *places; /* of which it has one, or waits for one */
@@ -82,11 +85,11 @@ struct probe {
     bool requirements;             /* of it are being read */
     char *jm;                      /* who is asked */
     struct flink_endpoint endpoint;
-    char *ip, *pod, *ns;
+    char *ip, *pod, *ns, *cluster;
 };
 
 static void on_timer(void *arg);
-static void round_failed(struct probe *p, const char *why);
+static void round_failed(struct probe *p, uint64_t kind, const char *why);
 static void ask(struct probe *p);
 static void round_begin(void *arg);
 
@@ -120,7 +123,8 @@ static void round_forget(struct probe *p)
     slab_strfree(p->ip);
     slab_strfree(p->pod);
     slab_strfree(p->ns);
-    p->jm = p->ip = p->pod = p->ns = NULL;
+    slab_strfree(p->cluster);
+    p->jm = p->ip = p->pod = p->ns = p->cluster = NULL;
 }
 
 /* ---- places ---- */
@@ -152,7 +156,7 @@ static void dawdle(struct probe *p)
         return;
     }
     flink_drop(TAKE_PTR(p->call));
-    round_failed(p, "no answer within a second, and too many others are waited for");
+    round_failed(p, ERR_TIMEOUT, "no answer within a second, and too many others are waited for");
 }
 
 /* ---- life and pace ---- */
@@ -167,6 +171,7 @@ void probe_free(struct probe *p)
     make_way(p);
     timer_free(p->timer);
     slab_strfree(p->slow);
+    slab_strfree(p->error);
     round_forget(p);
     arena_free(&p->now_arena);
     arena_free(&p->next_arena);
@@ -333,15 +338,19 @@ static void round_done(struct probe *p)
     round_end(p, false);
 }
 
-static void round_failed(struct probe *p, const char *why)
+static void round_failed(struct probe *p, uint64_t kind, const char *why)
 {
     arena_reset(&p->next_arena);
     if (p->now.reachable || !p->now.since)
         p->now.since = loop_now(p->loop);
     p->now.reachable = false;
-    /* The text varies with ports and times; the first one stays until it answers again. */
-    if (!p->now.error)
-        p->now.error = arena_strdup(&p->now_arena, why);
+    /* The text varies with ports and times; the first of its kind stays until it answers again. */
+    if (!p->now.error || (p->error_kind != kind && loop_now(p->loop) - p->error_at >= ERROR_MS)) {
+        slab_str_replace(&p->error, why);
+        p->now.error = p->error;
+        p->error_kind = kind;
+        p->error_at = loop_now(p->loop);
+    }
     round_end(p, true);
 }
 
@@ -398,7 +407,9 @@ static void round_begin(void *arg)
     p->ip = slab_strdup(e.ip);
     p->pod = slab_strdup(e.pod);
     p->ns = slab_strdup(e.ns);
-    p->endpoint = (struct flink_endpoint){p->ns, p->pod, p->ip, e.port, NULL};
+    p->cluster = e.cluster ? slab_strdup(e.cluster) : NULL;
+    p->endpoint = (struct flink_endpoint){
+        .ns = p->ns, .pod = p->pod, .ip = p->ip, .port = e.port, .cluster = p->cluster};
     new_jobmanager(p, jm);
     p->next = (struct obs_flink){.version = NULL};
     p->has_tms = false;
@@ -583,7 +594,7 @@ static void on_answer(void *arg, const struct flink_answer *answer)
         return;
     }
     if (err.code != ERR_NONE || take(p, answer->body, &err))
-        round_failed(p, err.text);
+        round_failed(p, hash_str(err.reason) + err.code, err.text);
     else
         ask(p);
 }

@@ -230,8 +230,10 @@ static void keep_cluster(struct controller *c, struct target *t, const struct pl
     t->undecided = plan->undecided;
     t->counts = plan->counts;
     t->ended = plan->ended;
-    if (plan->rest_port)
+    if (plan->rest_port) {
         t->rest_port = plan->rest_port;
+        t->rest_tls = plan->rest_tls;
+    }
     if (news) {
         slab_str_replace(&t->summary, summary);
         slab_str_replace(&t->shortage, plan->shortage);

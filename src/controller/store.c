@@ -156,6 +156,7 @@ static void project(struct store *st, struct entry *e, const char *key, jv objec
     case KIND_INGRESS:
     case KIND_ROUTE:
     case KIND_NETWORKPOLICY:
+    case KIND_PODDISRUPTIONBUDGET:
         project_exposure(e, object);
         return;
     case KIND_SECRET:

@@ -202,7 +202,8 @@ static struct submit_args args_copy(struct arena *a, const struct submit_args *o
     c.args = jv_dup(a, o->args);
     c.configuration = jv_dup(a, o->configuration);
     c.http_headers = jv_dup(a, o->http_headers);
-    c.allowed_schemes = NULL;
+    c.allowed_schemes = arena_strdup(a, o->allowed_schemes);
+    c.allowed_networks = arena_strdup(a, o->allowed_networks);
     return c;
 }
 
@@ -215,9 +216,14 @@ struct submission *submission_start(struct executor *x, const struct flink_endpo
     *s = (struct submission){.x = x, .done = done, .arg = arg};
     s->args = args_copy(&s->a, args);
     s->job_id = arena_strdup(&s->a, job_id);
-    s->e = (struct flink_endpoint){arena_strdup(&s->a, e->ns), arena_strdup(&s->a, e->pod),
-                                   arena_strdup(&s->a, e->ip), e->port,
-                                   arena_strdup(&s->a, e->instance)};
+    s->e = (struct flink_endpoint){
+        .ns = arena_strdup(&s->a, e->ns),
+        .pod = arena_strdup(&s->a, e->pod),
+        .ip = arena_strdup(&s->a, e->ip),
+        .port = e->port,
+        .instance = arena_strdup(&s->a, e->instance),
+        .cluster = e->cluster ? arena_strdup(&s->a, e->cluster) : NULL,
+    };
     s->jar_id = jar_uri_image_id(&s->a, args->jar_uri);
     if (s->jar_id)
         run(s);

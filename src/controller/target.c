@@ -35,7 +35,12 @@ static bool jobmanager_of(struct controller *c, const char *key, struct flink_en
     cleanup_free char *jm = xasprintf("%s/%d", pod->meta.uid, pod->restarts);
 
     slab_str_replace(&t->jm, jm);
-    *ret = (struct flink_endpoint){pod->meta.ns, pod->meta.name, pod->ip, t->rest_port, t->jm};
+    *ret = (struct flink_endpoint){.ns = pod->meta.ns,
+                                   .pod = pod->meta.name,
+                                   .ip = pod->ip,
+                                   .port = t->rest_port,
+                                   .instance = t->jm,
+                                   .cluster = t->rest_tls ? strchr(t->key, '/') + 1 : NULL};
     return true;
 }
 

@@ -63,6 +63,7 @@ static const struct kube_watch_spec watched[] = {
     {.kind = KIND_INGRESS, .label_selector = EXPOSURE_SELECTOR},
     {.kind = KIND_ROUTE, .label_selector = EXPOSURE_SELECTOR},
     {.kind = KIND_NETWORKPOLICY, .label_selector = EXPOSURE_SELECTOR, .metadata_only = true},
+    {.kind = KIND_PODDISRUPTIONBUDGET, .label_selector = BUDGET_SELECTOR, .metadata_only = true},
 };
 
 struct watcher {

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "conf_internal.h"
+#include "flinkop/address.h"
+#include "flinkop/arena.h"
 #include "flinkop/clock.h"
 #include "flinkop/error.h"
 #include "flinkop/flink_defaults.h"
@@ -144,6 +146,16 @@ const char *flink_option_text(const struct conf *c, const char *key)
     return str_or(conf_lookup(c, key), deflt);
 }
 
+static int check_addresses(const struct conf *c, const char *key, struct error *err)
+{
+    cleanup_arena struct arena a = {0};
+    struct address_list list;
+
+    return address_list_parse(&a, str_or_empty(conf_lookup(c, key)), &list, err)
+               ? error_wrap(err, "%s", key)
+               : 0;
+}
+
 static int check(const struct conf *c, const struct flink_option *o, struct error *err)
 {
     int64_t i;
@@ -162,6 +174,8 @@ static int check(const struct conf *c, const struct flink_option *o, struct erro
         return conf_duration(c, o->key, 0, &i, err);
     case FLINK_OPTION_MAP:
         return conf_map(c, o->key, &v, err);
+    case FLINK_OPTION_ADDRESSES:
+        return check_addresses(c, o->key, err);
     case FLINK_OPTION_TEXT:
         break;
     }

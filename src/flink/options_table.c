@@ -27,6 +27,7 @@
 #define DURATION FLINK_OPTION_DURATION
 #define TEXT FLINK_OPTION_TEXT
 #define MAP FLINK_OPTION_MAP
+#define ADDRESSES FLINK_OPTION_ADDRESSES
 #define RESOURCE OPTION_OF_RESOURCES
 #define SYSTEM OPTION_OF_OPERATOR
 #define START OPTION_AT_START
@@ -192,6 +193,7 @@ static const struct flink_option options[] = {
     {OPERATOR "snapshot.resource.enabled", FLAG, "true", RESOURCE, HONOURED, ""},
     {OPERATOR "startup.stop-on-informer-error", FLAG, "true", SYSTEM, MOOT, "such a namespace is told by /readyz and the log, and the others are served"},
     {OPERATOR "termination.timeout", DURATION, "10 s", SYSTEM, HONOURED, ""},
+    {OPERATOR "user.artifacts.allowed-networks", ADDRESSES, "", SYSTEM, HONOURED, OURS},
     {OPERATOR "user.artifacts.allowed-schemes", TEXT, "https", SYSTEM, HONOURED, ""},
     {OPERATOR "user.artifacts.base.dir", TEXT, "/opt/flink/artifacts", SYSTEM, MOOT, "JARs are streamed to the JobManager; nothing is kept on disk"},
     {OPERATOR "user.artifacts.disallow-restricted-hosts", FLAG, "true", SYSTEM, HONOURED, ""},

@@ -3,10 +3,13 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "flinkop/address.h"
 #include "flinkop/loop.h"
 #include "flinkop/mem.h"
 #include "flinkop/str.h"
@@ -49,16 +52,25 @@ static int on_socket_made(void *arg, curl_socket_t fd, curlsocktype purpose)
     return CURL_SOCKOPT_OK;
 }
 
+/* The guard lets it pass. */
+static bool may_speak_to(struct http_call *call, const struct ip *ip)
+{
+    const char *why = call->guard.refuse ? call->guard.refuse(call->guard.arg, ip) : NULL;
+
+    if (why && !call->refused)
+        call->refused = why;
+    return !why;
+}
+
 /* Right before a connection is made to one of the addresses of a host. */
 static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
     struct http_call *call = arg;
+    struct ip ip;
 
     (void)purpose;
-    if (call->public_only && !http_address_is_public(&address->addr)) {
-        call->forbidden = true;
+    if (call->guard.refuse && (!ip_of_sockaddr(&address->addr, &ip) || !may_speak_to(call, &ip)))
         return CURL_SOCKET_BAD;
-    }
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 
     call->no_socket = fd < 0 ? errno : 0;
@@ -72,9 +84,12 @@ static int on_send(void *arg, char *peer, char *local, int port, int local_port)
 {
     struct http_call *call = arg;
     const char *fmt = strchr(peer, ':') ? "[%s]:%d" : "%s:%d";
+    struct ip ip;
 
     (void)local;
     (void)local_port;
+    if (call->guard.refuse && (!ip_parse(peer, &ip) || !may_speak_to(call, &ip)))
+        return CURL_PREREQFUNC_ABORT;
     if (call->sends && !call->answered && !call->repeatable) {
         call->no_resend = true;
         return CURL_PREREQFUNC_ABORT;
@@ -169,7 +184,7 @@ static size_t on_read(char *buf, size_t size, size_t n, void *arg)
 
 /* ---- setting up ---- */
 
-static void add_header(struct curl_slist **list, const char *line)
+static void add_line(struct curl_slist **list, const char *line)
 {
     struct curl_slist *longer = curl_slist_append(*list, line);
 
@@ -197,13 +212,13 @@ static int add_headers(struct http_call *call, const struct http_request *req, s
         /* curl's way to write a header without a value */
         char *line = *h->value ? xasprintf("%s: %s", h->name, h->value) : xasprintf("%s;", h->name);
 
-        add_header(&call->headers, line);
+        add_line(&call->headers, line);
         http_wipe_free(line);
         typed |= !strcasecmp(h->name, "Content-Type");
     }
     if (!typed && !req->part)
-        add_header(&call->headers, "Content-Type:"); /* not curl's form encoding */
-    add_header(&call->headers, "Expect:");           /* no round trip before a body */
+        add_line(&call->headers, "Content-Type:"); /* not curl's form encoding */
+    add_line(&call->headers, "Expect:");           /* no round trip before a body */
     return 0;
 }
 
@@ -252,9 +267,36 @@ static void set_blob(CURL *easy, CURLoption option, char *pem)
     curl_easy_setopt(easy, option, &blob);
 }
 
-static void set_tls(struct http_call *call, struct http_tls *tls)
+/* curl knows one name, OpenSSL any number of them. */
+static CURLcode on_tls_context(CURL *easy, void *ctx, void *arg)
+{
+    X509_VERIFY_PARAM *param = SSL_CTX_get0_param(ctx);
+    struct http_call *call = arg;
+
+    (void)easy;
+    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    for (struct curl_slist *name = call->tls_names; name; name = name->next)
+        if (!X509_VERIFY_PARAM_add1_host(param, name->data, 0))
+            return CURLE_OUT_OF_MEMORY;
+    return CURLE_OK;
+}
+
+static void set_tls_names(struct http_call *call, const char *const *names)
+{
+    for (; *names; names++)
+        add_line(&call->tls_names, *names);
+    curl_easy_setopt(call->easy, CURLOPT_SSL_VERIFYHOST, 0L);
+    /* One that is resumed would not be verified, and curl does not know that names differ. */
+    curl_easy_setopt(call->easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
+    curl_easy_setopt(call->easy, CURLOPT_SSL_CTX_FUNCTION, on_tls_context);
+    curl_easy_setopt(call->easy, CURLOPT_SSL_CTX_DATA, call);
+}
+
+static void set_tls(struct http_call *call, struct http_tls *tls, const char *const *names)
 {
     curl_easy_setopt(call->easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    if (names)
+        set_tls_names(call, names);
     if (!tls)
         return;
     call->tls = http_tls_ref(tls); /* the blobs are not copied */
@@ -276,8 +318,8 @@ static int rename_host(struct http_call *call, CURLU *url, const char *port, str
 
     if (curl_url_set(url, CURLUPART_HOST, call->tls->server_name, 0))
         return error_set(err, ERR_INVALID, "bad TLS server name \"%.80s\"", call->tls->server_name);
-    add_header(&call->connect_to, to);
-    add_header(&call->headers, host);
+    add_line(&call->connect_to, to);
+    add_line(&call->headers, host);
     curl_easy_setopt(call->easy, CURLOPT_CONNECT_TO, call->connect_to);
     return 0;
 }
@@ -363,7 +405,7 @@ int http_call_setup(struct http_call *call, const struct http_request *req, cons
     call->timeout_ms = req->timeout_ms;
     call->idle_ms = req->idle_timeout_ms;
     call->fence = req->fence;
-    call->public_only = req->public_only;
+    call->guard = req->guard ? *req->guard : (struct http_guard){NULL};
     call->on_head = req->on_head;
     call->on_data = req->on_data;
     call->on_done = req->on_done;
@@ -374,7 +416,7 @@ int http_call_setup(struct http_call *call, const struct http_request *req, cons
     if (!req->url)
         return error_set(err, ERR_INVALID, "no URL");
     set_constants(call, user_agent);
-    set_tls(call, req->tls);
+    set_tls(call, req->tls, req->tls_names);
     if (add_headers(call, req, err) || set_url(call, req, err))
         return -1;
     set_method(call, req);
@@ -391,6 +433,7 @@ void http_call_release(struct http_call *call)
         OPENSSL_cleanse(h->data, strlen(h->data));
     curl_slist_free_all(call->headers);
     curl_slist_free_all(call->connect_to);
+    curl_slist_free_all(call->tls_names);
     curl_mime_free(call->mime);
     http_tls_unref(call->tls);
     free(call->body);

@@ -34,7 +34,7 @@ struct http_call {
 
     CURL *easy;
     curl_mime *mime;
-    struct curl_slist *headers, *connect_to;
+    struct curl_slist *headers, *connect_to, *tls_names;
     struct http_tls *tls;
     char *body;
     struct http_part part;
@@ -43,8 +43,9 @@ struct http_call {
     const struct http_fence *fence;
     bool fenced;     /* it was closed */
     bool repeatable; /* may be sent again when a kept connection broke before an answer */
-    bool public_only, forbidden; /* …and an address was none */
-    int no_socket;               /* errno, when there was none to be had */
+    struct http_guard guard;
+    const char *refused; /* what it said of the first address that it does not let pass */
+    int no_socket;       /* errno, when there was none to be had */
     int64_t connect_ms, deadline, idle_ms, timeout_ms;
     struct timer *timer;
     int64_t last_byte;

@@ -16,27 +16,36 @@
 
 #define MAX_QUERY (16 << 10)
 
+static int listen_at(const struct sockaddr *at, socklen_t len)
+{
+    int fd = socket(at->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1, off = 0;
+
+    if (fd < 0)
+        return -1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    /* IPv4 too, whatever net.ipv6.bindv6only says. */
+    if (at->sa_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+    if (!bind(fd, at, len) && !listen(fd, SOMAXCONN))
+        return fd;
+    int why = errno;
+
+    close(fd);
+    errno = why;
+    return -1;
+}
+
 int http_listen(int port, struct error *err)
 {
     const struct sockaddr_in6 at6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
     const struct sockaddr_in at4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1;
-    bool ipv6 = fd >= 0;
+    int fd = listen_at((const struct sockaddr *)&at6, sizeof(at6));
 
-    if (!ipv6)
-        fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    int rc = ipv6 ? bind(fd, (const struct sockaddr *)&at6, sizeof(at6))
-                  : bind(fd, (const struct sockaddr *)&at4, sizeof(at4));
-
-    if (!rc)
-        rc = listen(fd, SOMAXCONN);
-    if (!rc)
-        return fd;
-    error_set(err, ERR_INTERNAL, "cannot listen on port %d: %s", port, strerror(errno));
-    if (fd >= 0)
-        close(fd);
-    return -1;
+    if (fd < 0 && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL)) /* there is no IPv6 here */
+        fd = listen_at((const struct sockaddr *)&at4, sizeof(at4));
+    if (fd < 0)
+        error_set(err, ERR_INTERNAL, "cannot listen on port %d: %s", port, strerror(errno));
+    return fd;
 }
 
 int http_accept(int fd)

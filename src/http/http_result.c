@@ -147,8 +147,8 @@ void http_call_classify(const struct http_call *call, CURLcode code, struct erro
         error_set(err, call->sends ? ERR_SERVER : ERR_UNREACHABLE,
                   "not sent to %s: its fence is closed", call->host);
         snprintf(err->reason, sizeof(err->reason), HTTP_FENCED);
-    } else if (call->forbidden && nothing_sent(call, code)) {
-        error_set(err, ERR_FORBIDDEN, "%s has no public address", call->host);
+    } else if (call->refused && nothing_sent(call, code)) {
+        error_set(err, ERR_FORBIDDEN, "%s: %s", call->host, call->refused);
     } else if (nothing_sent(call, code)) {
         classify_unsent(call, code, err);
     } else {

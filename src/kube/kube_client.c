@@ -124,6 +124,14 @@ const struct http_fence *kube_client_fence(const struct kube_client *c)
     return c->fence;
 }
 
+bool kube_client_is_server(const struct kube_client *c, const struct ip *ip)
+{
+    for (size_t i = 0; i < MIN(c->n_servers, (size_t)KUBE_SERVERS_MAX); i++)
+        if (ip_same(&c->servers[i], ip))
+            return true;
+    return false;
+}
+
 uint64_t kube_client_sent(const struct kube_client *c)
 {
     return c->sent;

@@ -116,11 +116,20 @@ static void observe(struct kube_http *h)
     h->timed = true;
 }
 
+static void note_server(struct kube_client *c, const char *peer)
+{
+    struct ip ip;
+
+    if (http_peer_ip(peer, &ip) && !kube_client_is_server(c, &ip))
+        c->servers[c->n_servers++ % KUBE_SERVERS_MAX] = ip;
+}
+
 static void on_head(void *arg, const struct http_response *head)
 {
     struct kube_http *h = arg;
 
     observe(h);
+    note_server(h->client, head->peer);
     h->retrying = head->status == 401 && !h->retried && !h->req.part;
     if (!h->retrying && h->req.on_head)
         h->req.on_head(h->req.arg, head);

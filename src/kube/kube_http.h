@@ -6,12 +6,15 @@
 #ifndef KUBE_HTTP_H
 #define KUBE_HTTP_H
 
+#include "flinkop/address.h"
 #include "flinkop/http.h"
 #include "flinkop/kube_client.h"
 #include "kube_share.h"
 
 /* Traffic classes with connections of their own, so that none starves another. */
 enum kube_pool { POOL_CALLS, POOL_WATCHES, POOL_PROXIED, POOL_LEASE, POOL_REVIEWS, POOL_COUNT };
+
+#define KUBE_SERVERS_MAX 16
 
 struct kube_client {
     struct loop *loop;
@@ -23,6 +26,8 @@ struct kube_client {
     struct kube_http *calls;
     struct kube_request *requests;
     uint64_t sent;
+    struct ip servers[KUBE_SERVERS_MAX]; /* addresses that have answered, a ring */
+    size_t n_servers;
 };
 
 /* ns: whose share of POOL_CALLS it has, "" for what is in no namespace. Waiting for it counts as

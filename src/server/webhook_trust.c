@@ -42,6 +42,7 @@ struct webhook_trust {
     /* in the Secret */
     char *version; /* its resourceVersion; NULL: there is none… */
     bool missing;  /* …which was seen */
+    char *sealed;  /* its uid when it is immutable, else NULL */
     /* to be in force */
     bool making;
     struct certificate next;
@@ -157,6 +158,39 @@ static void on_written(void *arg, const struct kube_reply *reply)
     next_time(t);
 }
 
+static void write_secret(struct webhook_trust *t);
+
+static void on_deleted(void *arg, const struct kube_reply *reply)
+{
+    struct webhook_trust *t = arg;
+    struct error err = *reply->err;
+
+    t->request = NULL;
+    if (err.code && err.code != ERR_NOT_FOUND) {
+        error_wrap(&err, "Secret %s/%s is immutable and has to be replaced: delete it",
+                   t->options.ns, t->secret);
+        failed(t, &err);
+        return;
+    }
+    str_replace(&t->version, NULL);
+    str_replace(&t->sealed, NULL);
+    write_secret(t);
+}
+
+/* Somebody has set `immutable`: nothing but another one takes its place. Of that one we know
+ * nothing, so only the one that was looked at is deleted. */
+static void replace_secret(struct webhook_trust *t)
+{
+    t->request = kube_send(t->options.kube,
+                           &(struct kube_call){.verb = KUBE_DELETE,
+                                               .kind = KIND_SECRET,
+                                               .ns = t->options.ns,
+                                               .name = t->secret,
+                                               .uid = t->sealed,
+                                               .timeout_ms = TIMEOUT_MS},
+                           on_deleted, t);
+}
+
 static jv encoded(struct arena *a, const char *text)
 {
     char *base64 = base64_encode(text, strlen(text));
@@ -169,6 +203,10 @@ static jv encoded(struct arena *a, const char *text)
 
 static void write_secret(struct webhook_trust *t)
 {
+    if (t->sealed) {
+        replace_secret(t);
+        return;
+    }
     cleanup_arena struct arena a = {0};
     jv data = OBJ({"ca.crt", encoded(&a, t->next.ca)}, {"tls.crt", encoded(&a, t->next.cert)},
                   {"tls.key", encoded(&a, t->next.key)});
@@ -358,6 +396,9 @@ static void on_secret(void *arg, const struct kube_reply *reply)
         return;
     }
     str_replace(&t->version, JV_STRING(reply->object, "metadata", "resourceVersion"));
+    str_replace(&t->sealed, jv_bool_or(jv_get(reply->object, "immutable"), false)
+                                ? JV_STRING(reply->object, "metadata", "uid")
+                                : NULL);
     t->missing = reply->err->code == ERR_NOT_FOUND;
     if (reply->err->code)
         error_set(&wrong, ERR_NOT_FOUND, "Secret %s/%s is not there yet", t->options.ns, t->secret);
@@ -433,6 +474,7 @@ void webhook_trust_free(struct webhook_trust *t)
     certificate_release(&t->pair);
     certificate_release(&t->next);
     free(t->version);
+    free(t->sealed);
     free(t->trouble);
     free(t->secret);
     free((char *)(uintptr_t)t->options.ns);

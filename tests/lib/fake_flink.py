@@ -23,6 +23,7 @@ REPLIES = os.path.join(ROOT, "tests/golden/flink/replies")
 RECORDED = {"1.18": "1.18.1", "1.20": "1.20.5", "2.2": "2.2.1"}
 PORT = 8081
 NETWORK = "10.250.0.0/16"
+NETWORK6 = "fd00:250::/32"
 ENDED = ("FINISHED", "CANCELED", "FAILED")
 TASKS = {"RUNNING": "running", "CANCELLING": "canceling", "CANCELED": "canceled", "FINISHED": "finished", "FAILED": "failed"}
 TICK_S = 0.1
@@ -481,7 +482,8 @@ class Flinks:
         self.clusters, self.at, self.pods = {}, {}, {}
         self.next_ip = 0
         self.loop = asyncio.new_event_loop()
-        self.sockets = [netns.listen("0.0.0.0", PORT)]
+        self.ipv6 = False  # of pods that begin from now on
+        self.sockets = [netns.listen("0.0.0.0", PORT), netns.listen("::", PORT)]
         self.netns = netns
         self.thread = threading.Thread(target=self.serve, daemon=True)
         self.thread.start()
@@ -513,7 +515,7 @@ class Flinks:
     def start(self, key, uid):
         """A JobManager's process begins: it, and its pod's address."""
         self.next_ip += 1
-        ip = f"10.250.{self.next_ip >> 8}.{self.next_ip & 255}"
+        ip = f"fd00:250::{self.next_ip:x}" if self.ipv6 else f"10.250.{self.next_ip >> 8}.{self.next_ip & 255}"
         cluster = self.cluster(key)
         jm = JobManager(cluster, uid)
         self.at[ip] = cluster.jobmanager = jm

@@ -25,6 +25,7 @@ KINDS = {
     "deployment": ("apis/apps/v1", "deployments"),
     "lease": ("apis/coordination.k8s.io/v1", "leases"),
     "ingress": ("apis/networking.k8s.io/v1", "ingresses"),
+    "budget": ("apis/policy/v1", "poddisruptionbudgets"),
     "networkpolicy": ("apis/networking.k8s.io/v1", "networkpolicies"),
     "route": ("apis/route.openshift.io/v1", "routes"),
     "flinkdep": ("apis/flink.apache.org/v1beta1", "flinkdeployments"),

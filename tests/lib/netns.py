@@ -38,6 +38,10 @@ class Netns:
         """A listening socket; port 0: a free one."""
         return self.ask("listen", address, port)
 
+    def listen_udp(self, address, port=0):
+        """A datagram socket with this address."""
+        return self.ask("udp", address, port)
+
     def connect(self, address, port):
         """A connected socket."""
         return self.ask("connect", address, port)
@@ -50,9 +54,14 @@ class Netns:
 
 
 def make(what, address, port):
-    made = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+    kind = socket.SOCK_DGRAM if what == "udp" else socket.SOCK_STREAM
+    made = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind)
     try:
-        if what == "listen":
+        if made.family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if what == "udp":
+            made.bind((address, port))
+        elif what == "listen":
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             made.bind((address, port))
             made.listen(1024)

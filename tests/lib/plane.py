@@ -42,9 +42,9 @@ class Operator(Process):
     def port(self):
         return int(re.search(r" port=(\d+)", self.log())[1])
 
-    def get(self, path, seconds=5):
+    def get(self, path, seconds=5, address="127.0.0.1"):
         """(status, text) of its own server."""
-        sock = self.plane.netns.connect("127.0.0.1", self.port())
+        sock = self.plane.netns.connect(address, self.port())
         sock.settimeout(seconds)
         connection = Connection(sock)
         try:
@@ -87,7 +87,8 @@ class Plane(Accounts):
         self.bed.up("--control-plane-only", "--apiserver-args", f"{self.audit_arguments(self.folder)} {LIKE_OPENSHIFT}",
                     owner="none" if keep else None)
         self.bed("ctl", "stop", "scheduler")  # nothing is to contradict the kubelet that is played
-        self.bed("in", "ip", "route", "replace", "local", fake_flink.NETWORK, "dev", "lo")
+        for network in (fake_flink.NETWORK, fake_flink.NETWORK6):
+            self.bed("in", "ip", "-6" if ":" in network else "-4", "route", "replace", "local", network, "dev", "lo")
         self.kube = Kube([self.bed.kubectl], self.bed.kubeconfig)
         self.netns = Netns(self.bed.start)
         self.kube.kubectl("apply", "--server-side", "-k", os.path.join(ROOT, "crds"))
@@ -136,6 +137,7 @@ class Plane(Accounts):
         run.account = re.sub(r"[^a-z0-9]+", "-", run.test.id)
         run.since = time.time()
         self.kubelet.policy = None
+        self.flinks.ipv6 = False
         run.cleanup(self.after, run)
 
     def after(self, run):

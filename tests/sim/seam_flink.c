@@ -444,9 +444,10 @@ void flink_drop(struct flink_call *c)
 }
 
 struct flink_client *flink_client_new(struct loop *loop, struct kube_client *kube,
-                                      enum flink_access access)
+                                      enum flink_access access, const char *tls_dir)
 {
     (void)loop;
+    (void)tls_dir;
     (void)access;
     return (struct flink_client *)kube;
 }

@@ -112,6 +112,13 @@ void http_client_free(struct http_client *c)
     (void)c;
 }
 
+char *http_url_host(const char *url)
+{
+    const char *host = strstr(url, "://") + 3;
+
+    return xstrndup(host, strcspn(host, ":/"));
+}
+
 bool http_same_origin(const char *a, const char *b)
 {
     return !strcmp(a, b); /* nothing is redirected here */

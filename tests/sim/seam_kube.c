@@ -332,3 +332,11 @@ bool kube_config_in_cluster(const struct kube_config *c)
     (void)c;
     return true;
 }
+
+/* JARs come from elsewhere. */
+bool kube_client_is_server(const struct kube_client *c, const struct ip *ip)
+{
+    (void)c;
+    (void)ip;
+    return false;
+}

@@ -3,7 +3,7 @@
 # controller into those layers shows as an undefined symbol: give it a place in a tests/sim/seam_*.c.
 SIM_BUILD ?= release
 SIM_LAYERS := base json flink cluster controller
-SIM_SRCS := $(filter-out src/controller/flink_client.c,$(foreach l,$(SIM_LAYERS),$(wildcard src/$(l)/*.c))) \
+SIM_SRCS := $(filter-out src/controller/flink_client.c src/controller/flink_tls.c,$(foreach l,$(SIM_LAYERS),$(wildcard src/$(l)/*.c))) \
 	src/kube/kube_resource.c src/kube/workqueue.c
 SIM_OBJS := $(patsubst src/%.c,$(OUT)/%.o,$(SIM_SRCS)) \
 	$(patsubst tests/%.c,$(OUT)/tests/%.o,$(wildcard tests/sim/*.c))

@@ -173,6 +173,8 @@ bool user_asks_for(jv spec, int kind)
 
     if (kind == KIND_INGRESS)
         return jv_present(jv_get(spec, "ingress"));
+    if (kind == KIND_PODDISRUPTIONBUDGET)
+        return jv_present(JV_PATH(spec, "jobManager", "podDisruptionBudget"));
     return kind == KIND_ROUTE ? str_eq(JV_STRING(exposure, "type"), "Auto")
                               : jv_bool_or(jv_get(exposure, "networkPolicy"), false);
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "fake_server.h"
+#include "flinkop/address.h"
 #include "flinkop/clock.h"
 #include "flinkop/http.h"
 #include "flinkop/loop.h"
@@ -827,63 +828,86 @@ START_TEST(an_origin_is_scheme_host_and_port)
 }
 END_TEST
 
-START_TEST(addresses_are_public_or_not)
+START_TEST(the_host_of_a_url_and_the_address_of_a_peer)
 {
     static const struct {
-        const char *address;
-        bool is_public;
-    } cases[] = {
-        {"1.1.1.1", true},
-        {"127.0.0.1", false},
-        {"127.9.9.9", false},
-        {"0.0.0.0", false},
-        {"10.1.2.3", false},
-        {"11.0.0.0", true},
-        {"172.15.255.255", true},
-        {"172.16.0.0", false},
-        {"172.31.255.255", false},
-        {"172.32.0.0", true},
-        {"192.168.3.4", false},
-        {"192.169.0.0", true},
-        {"169.254.169.254", false},
-        {"100.64.0.1", false},
-        {"100.128.0.0", true},
-        {"224.0.0.1", false},
-        {"255.255.255.255", false},
-        {"::", false},
-        {"::1", false},
-        {"::127.0.0.1", false},
-        {"::ffff:127.0.0.1", false},
-        {"::ffff:8.8.8.8", true},
-        {"64:ff9b::a00:1", false},
-        {"64:ff9b::808:808", true},
-        {"fe80::1", false},
-        {"fc00::1", false},
-        {"fd12::1", false},
-        {"ff02::1", false},
-        {"2606:4700::1111", true},
+        const char *url, *host;
+    } urls[] = {
+        {"https://a.example:8443/b?c", "a.example"},
+        {"http://u:p@h/x", "h"},
+        {"http://[fd00::1]:80/x", "fd00::1"},
+        {"http://2130706433/x", "127.0.0.1"},
+        {"http://0x7f.1/x", "127.0.0.1"},
+        {"nonsense", NULL},
     };
+    static const char *const no_peers[] = {"", ":80", "10.0.0.1", "[]:80", "localhost:80", "[::1"};
+    struct ip ip, want;
 
-    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        struct sockaddr_in v4 = {.sin_family = AF_INET};
-        struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
-        bool is_v6 = strchr(cases[i].address, ':') != NULL;
+    for (size_t i = 0; i < ARRAY_SIZE(urls); i++) {
+        cleanup_free char *host = http_url_host(urls[i].url);
 
-        ck_assert_int_eq(inet_pton(is_v6 ? AF_INET6 : AF_INET, cases[i].address,
-                                   is_v6 ? (void *)&v6.sin6_addr : (void *)&v4.sin_addr),
-                         1);
-        const void *address = is_v6 ? (const void *)&v6 : (const void *)&v4;
-
-        ck_assert_msg(http_address_is_public(address) == cases[i].is_public, "%s",
-                      cases[i].address);
+        ck_assert_msg(str_eq(host, urls[i].host), "%s: %s", urls[i].url, str_or(host, "none"));
     }
+    for (size_t i = 0; i < ARRAY_SIZE(no_peers); i++)
+        ck_assert_msg(!http_peer_ip(no_peers[i], &ip), "%s", no_peers[i]);
+    ck_assert(http_peer_ip("10.0.0.1:80", &ip) && ip_parse("10.0.0.1", &want) &&
+              ip_same(&ip, &want));
+    ck_assert(http_peer_ip("[fd00::1]:80", &ip) && ip_parse("fd00::1", &want) &&
+              ip_same(&ip, &want));
 }
 END_TEST
 
-START_TEST(what_is_for_public_addresses_goes_to_no_others)
+/* ---- guards ---- */
+
+static const char *refuse(void *arg, const struct ip *ip)
 {
+    const struct ip_kind *kind = ip_kind(ip);
+
+    ++*(int *)arg;
+    return kind->reach == IP_PUBLIC ? NULL : kind->what;
+}
+
+START_TEST(a_guard_sees_addresses_before_there_is_a_connection)
+{
+    int asked = 0;
+    const struct http_guard guard = {refuse, &asked};
+
     t.serve = echo;
-    assert_error(&GET(.public_only = true)->err, ERR_FORBIDDEN, "has no public address");
+    assert_error(&GET(.guard = &guard)->err, ERR_FORBIDDEN, ": a loopback address");
+    cleanup_free char *by_name = xasprintf("http://localhost%s/", strrchr(fake_url(t.server), ':'));
+
+    assert_error(&run((struct http_request){.guard = &guard}, by_name)->err, ERR_FORBIDDEN,
+                 "localhost:");
+    ck_assert_int_eq(fake_connections(t.server), 0);
+    ck_assert_int_ge(asked, 2);
+}
+END_TEST
+
+START_TEST(a_guard_sees_kept_connections_of_others)
+{
+    int asked = 0;
+    const struct http_guard guard = {refuse, &asked};
+
+    t.serve = echo;
+    ck_assert_int_eq(GET()->status, 201); /* and the connection is kept */
+    assert_error(&GET(.guard = &guard)->err, ERR_FORBIDDEN, ": a loopback address");
+    ck_assert_int_eq(fake_requests(t.server), 1);
+    ck_assert_int_eq(fake_connections(t.server), 1);
+}
+END_TEST
+
+START_TEST(a_guard_is_not_led_around_by_a_proxy_of_the_environment)
+{
+    int asked = 0;
+    const struct http_guard guard = {refuse, &asked};
+
+    t.serve = echo;
+    setenv("http_proxy", fake_url(t.server), 1);
+    setenv("ALL_PROXY", fake_url(t.server), 1);
+    assert_error(&run((struct http_request){.guard = &guard}, "http://127.0.0.1:1/x")->err,
+                 ERR_FORBIDDEN, "127.0.0.1:1: a loopback address");
+    unsetenv("http_proxy");
+    unsetenv("ALL_PROXY");
     ck_assert_int_eq(fake_connections(t.server), 0);
 }
 END_TEST
@@ -1252,8 +1276,10 @@ void suite_http(TCase *tc)
     T(a_proxy_is_used_only_when_it_is_given);
     T(redirects_are_results);
     T(an_origin_is_scheme_host_and_port);
-    T(addresses_are_public_or_not);
-    T(what_is_for_public_addresses_goes_to_no_others);
+    T(the_host_of_a_url_and_the_address_of_a_peer);
+    T(a_guard_sees_addresses_before_there_is_a_connection);
+    T(a_guard_sees_kept_connections_of_others);
+    T(a_guard_is_not_led_around_by_a_proxy_of_the_environment);
     T(a_stream_arrives_whole);
     T(a_sink_may_wait);
     T(a_sink_may_give_up);

@@ -130,22 +130,30 @@ static void on_done(void *arg, const struct http_response *res, const struct err
     loop_stop(t.loop);
 }
 
-/* The server's words, or the error's. */
-static const char *fetch(const char *host, struct http_tls_options o)
+/* The server's words, or the error's. names: NULL, or those that its certificate may be for. */
+static const char *fetch_of(const char *host, const char *const *names, struct http_tls_options o)
 {
     cleanup_free char *url = xasprintf("https://%s:%d/", host, t.port);
     struct http_tls *tls = http_tls_new(&o);
     struct error err = {0};
 
-    if (!http_send(
-            t.client,
-            &(struct http_request){
-                .method = "POST", .url = url, .tls = tls, .timeout_ms = 10000, .on_done = on_done},
-            &err))
+    if (!http_send(t.client,
+                   &(struct http_request){.method = "POST",
+                                          .url = url,
+                                          .tls = tls,
+                                          .tls_names = names,
+                                          .timeout_ms = 10000,
+                                          .on_done = on_done},
+                   &err))
         ck_abort_msg("%s", err.text);
     http_tls_unref(tls); /* the call holds its own */
     loop_run(t.loop);
     return t.err.code ? t.err.text : t.body;
+}
+
+static const char *fetch(const char *host, struct http_tls_options o)
+{
+    return fetch_of(host, NULL, o);
 }
 
 START_TEST(a_trusted_server_is_spoken_to)
@@ -177,6 +185,26 @@ START_TEST(a_server_may_go_by_another_name)
     o.server_name = "outside.test";
     fetch("localhost", o);
     assert_error(&t.err, ERR_UNREACHABLE, "outside.test");
+}
+END_TEST
+
+START_TEST(a_server_may_go_by_one_of_several_names)
+{
+    static const char *const names[] = {"demo-rest", "inside.test", NULL}, *const others[] = {
+                                                                               "demo-rest",
+                                                                               "demo-rest.ns",
+                                                                               NULL};
+    const struct http_tls_options o = {.ca_pem = t.server.cert_pem},
+                                  stranger = {.ca_pem = t.stranger.cert_pem};
+
+    ck_assert_str_eq(fetch_of("127.0.0.1", names, o),
+                     "sni=- host=127.0.0.1 client=nobody resumed=0");
+    fetch_of("127.0.0.1", others, o); /* although the certificate names the address */
+    assert_error(&t.err, ERR_UNREACHABLE, "ostname mismatch");
+    ck_assert_str_eq(t.err.reason, HTTP_UNTRUSTED);
+    fetch_of("127.0.0.1", names, stranger);
+    assert_error(&t.err, ERR_UNREACHABLE, "certificate");
+    ck_assert_str_eq(t.err.reason, HTTP_UNTRUSTED);
 }
 END_TEST
 
@@ -227,6 +255,7 @@ void suite_http_tls(TCase *tc)
     T(a_trusted_server_is_spoken_to);
     T(an_untrusted_server_is_not);
     T(a_server_may_go_by_another_name);
+    T(a_server_may_go_by_one_of_several_names);
     T(verification_is_off_only_where_asked_for);
     T(client_certificates_are_shown_and_not_mixed_up);
     T(bad_client_certificates_are_invalid);

@@ -48,7 +48,7 @@ static bool target(void *arg, struct flink_endpoint *ret, const char **ret_jm)
 {
     struct cluster *c = arg;
 
-    *ret = (struct flink_endpoint){"ns", "pod", c->ip, t.port, NULL};
+    *ret = (struct flink_endpoint){.ns = "ns", .pod = "pod", .ip = c->ip, .port = t.port};
     *ret_jm = c->jm;
     return true;
 }
@@ -86,7 +86,7 @@ static void setup(void)
     t.loop = loop_new();
     t.server = fake_new_at(t.loop, "0.0.0.0", 0, serve, NULL);
     t.port = atoi(strrchr(fake_url(t.server), ':') + 1);
-    t.flink = flink_client_new(t.loop, NULL, FLINK_ACCESS_DIRECT);
+    t.flink = flink_client_new(t.loop, NULL, FLINK_ACCESS_DIRECT, NULL);
     t.timer = timer_new(t.loop, stop, NULL);
     probe_pool_init(&t.pool);
 }

@@ -4,9 +4,10 @@ import socket
 import threading
 
 from lib.check import check, equal, wait
+from lib.fake_dns import Dns
 from lib.manifests import job
 from lib.plane import SOON
-from lib.plane_scene import condition, events_of, is_ready, operator, session
+from lib.plane_scene import condition, events_of, is_ready, namespace, operator, session
 from lib.suite import test
 
 PREFIX = "kubernetes.operator.user.artifacts."
@@ -22,7 +23,7 @@ SECRET = "S3CR3T"
 
 
 class Server:
-    """Answers every request with the same bytes: server.heads."""
+    """Answers every request with the same bytes, or with what a function makes of its head: server.heads."""
 
     def __init__(self, run, address, answer):
         self.answer, self.heads, self.ended = answer, [], False
@@ -44,7 +45,7 @@ class Server:
                 while b"\r\n\r\n" not in head and (data := connection.recv(65536)):
                     head += data
                 self.heads.append(head.decode())
-                connection.sendall(self.answer)
+                connection.sendall(self.answer(head.decode()) if callable(self.answer) else self.answer)
 
     def stop(self):
         self.ended = True
@@ -101,19 +102,101 @@ def redirected(run):
     check(SECRET not in op.log(), "a secret in the log")
 
 
-@test("restricted hosts: nothing is fetched from this machine, its link or a private network, however that is written")
+NEVER = ", from which nothing is fetched"
+REFUSED = [  # host, port, what is said of it
+    ("127.0.0.1", 9003, "127.0.0.1 is a loopback address (127.0.0.0/8)" + NEVER),
+    ("[::ffff:127.0.0.1]", 9003, "127.0.0.1 is a loopback address"),
+    ("2130706433", 9003, "127.0.0.1 is a loopback address"),
+    ("0x7f.1", 9003, "127.0.0.1 is a loopback address"),
+    ("0", 9003, "0.0.0.0 is an unspecified address"),
+    ("localhost", 9003, "a loopback address"),
+    ("[::1]", 9003, "::1 is a loopback address (::1/128)" + NEVER),
+    ("[::]", 9003, ":: is an unspecified address"),
+    ("169.254.169.254", 80, "169.254.169.254 is the address of a cloud's metadata"),
+    ("[fd00:ec2::254]", 80, "fd00:ec2::254 is the address of a cloud's metadata"),
+    ("[fe80::1]", 80, "fe80::1 is a link-local address"),
+    ("[64:ff9b::7f00:1]", 9003, "64:ff9b::7f00:1 leads to 127.0.0.1, which is a loopback address"),
+    ("224.0.0.1", 80, "224.0.0.1 is a multicast address"),
+    ("10.250.203.1", 9003, "10.250.203.1 is a private address (10.0.0.0/8); allowed of these are Services of the own namespace"),
+    ("[fd00:7::1]", 9003, "fd00:7::1 is a private address (fc00::/7)"),
+    ("inside.example", 9003, "10.250.203.1 is a private address"),
+    ("sly.example", 9003, "a loopback address"),
+]
+
+
+def local(run, *addresses):
+    """These addresses are the bed's own."""
+    for address in addresses:
+        run.bed("in", "ip", "address", "add", address, "dev", "lo", *(["nodad"] if ":" in address else []))
+        run.cleanup(run.bed, "in", "ip", "address", "del", address, "dev", "lo")
+
+
+@test("restricted hosts: nothing is fetched from this machine, its link or a private network, however that is written, and "
+      "wherever a public server redirects")
 def restricted(run):
-    with_conf(run, allowed_schemes='"https,http"')
+    with_conf(run, allowed_schemes='"https,http"', allowed_networks="10.250.201.0/24")
     ns = run.namespaces[0]
-    here = Server(run, ("127.0.0.1", 9003), JAR)
+    local(run, "9.9.9.9/32", "169.254.169.254/32", "fd00:7::1/128", "fd00:ec2::254/128")
+    dns = Dns(run.plane.netns, {"inside.example": ["10.250.203.1"], "sly.example": ["127.0.0.1", "::1"]})
+    run.cleanup(dns.stop)
+    here = [Server(run, at, JAR) for at in (("0.0.0.0", 9003), ("::1", 9003), ("169.254.169.254", 80), ("fd00:ec2::254", 80),
+                                            ("fd00:7::1", 9003))]
+    public = Server(run, ("9.9.9.9", 9001), lambda head: redirect("http://" + head.split()[1][1:]))
     session(run)
-    hosts = ["127.0.0.1:9003", "[::ffff:127.0.0.1]:9003", "2130706433:9003", "0:9003", "localhost:9003", "169.254.169.254", "10.250.0.1"]
-    for i, host in enumerate(hosts):
-        run.kube.create("sessionjob", ns, job(ns, f"j{i}", jar=f"http://{host}/x.jar"))
-    for i, host in enumerate(hosts):
-        wait(f"{host} is refused", lambda i=i: "has no public address" in told(run, f"j{i}"), SOON, 0.1)
-        check("disallow-restricted-hosts" in told(run, f"j{i}"), told(run, f"j{i}"))
-    equal(here.heads, [], "requests to this machine")
+    for i, (host, port, _) in enumerate(REFUSED):
+        run.kube.create("sessionjob", ns, job(ns, f"direct-{i}", jar=f"http://{host}:{port}/x.jar"))
+        run.kube.create("sessionjob", ns, job(ns, f"led-{i}", jar=f"http://9.9.9.9:9001/{host}:{port}/x.jar"))
+    for i, (host, _, words) in enumerate(REFUSED):
+        for name in (f"direct-{i}", f"led-{i}"):
+            wait(f"{host} {name}: {words}", lambda name=name, words=words: words in told(run, name), SOON, 0.1)
+            check("disallow-restricted-hosts" in told(run, name), told(run, name))
+    check(len(public.heads) >= len(REFUSED), "the public server was asked for each")
+    equal([s.heads for s in here], [[]] * len(here), "requests to this machine")
+
+
+@test("private networks: the own Service and what the administrator lists; no other Service, no name that only looks like one")
+def private(run):
+    namespace(run)
+    other = namespace(run, "-other")
+    with_conf(run, allowed_schemes='"https,http"', allowed_networks='"10.250.201.0/24, fd00:7::/64, *.corp.example"')
+    ns = run.namespaces[0]
+    local(run, "9.9.9.9/32", "fd00:7::5/128")
+
+    def service(space, name, **spec):
+        run.kube.create("service", space, {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": space},
+                                           "spec": {"ports": [{"port": 9003}], **spec}})
+        return run.kube.get("service", space, name)["spec"].get("clusterIP")
+    own, theirs = service(ns, "jars"), service(other, "jars")
+    local(run, f"{own}/32", f"{theirs}/32")
+    service(ns, "elsewhere", type="ExternalName", externalName=f"jars.{other}.svc.cluster.local")
+    dns = Dns(run.plane.netns, {
+        f"jars.{ns}.svc": [own], f"jars.{ns}.svc.cluster.local": [own], f"jars.{other}.svc": [theirs],
+        f"elsewhere.{ns}.svc": [theirs], f"missing.{ns}.svc": [theirs], f"jars.{ns}.svc.evil.example": [theirs],
+        "repo.corp.example": ["10.250.202.1"], "both.example": ["127.0.0.1", "9.9.9.9"], "late.example": ["9.9.9.9"]})
+    run.cleanup(dns.stop)
+    inside = [Server(run, (at, 9003), JAR) for at in (own, theirs, "10.250.201.5", "10.250.202.1", "127.0.0.1", "fd00:7::5")]
+    public = Server(run, ("9.9.9.9", 9003), lambda head: JAR if " /x.jar" in head else redirect("http://" + head.split()[1][1:]))
+    flink = session(run, slots=20)
+    good = {"own": f"jars.{ns}.svc:9003", "whole": f"jars.{ns}.svc.cluster.local:9003", "network": "10.250.201.5:9003",
+            "pattern": "repo.corp.example:9003", "both": "both.example:9003", "six": "[fd00:7::5]:9003",
+            "led": f"9.9.9.9:9003/jars.{ns}.svc:9003"}
+    bad = {"other": (f"jars.{other}.svc:9003", f"{theirs} is a private address"),
+           "external": (f"elsewhere.{ns}.svc:9003", f"it is no cluster IP of a Service {ns}/elsewhere"),
+           "missing": (f"missing.{ns}.svc:9003", f"it is no cluster IP of a Service {ns}/missing"),
+           "sly": (f"jars.{ns}.svc.evil.example:9003", f"it is no cluster IP of a Service {ns}/jars"),
+           "bare": ("10.250.202.1:9003", "allowed-networks"),
+           "led-away": (f"9.9.9.9:9003/jars.{other}.svc:9003", f"{theirs} is a private address")}
+    for name, url in good.items():
+        run.kube.create("sessionjob", ns, job(ns, name, jar=f"http://{url}/x.jar"))
+    for name, (url, _) in bad.items():
+        run.kube.create("sessionjob", ns, job(ns, name, jar=f"http://{url}/x.jar"))
+    for name in good:
+        wait(f"{name} runs", lambda name=name: is_ready(run.kube.get("sessionjob", ns, name)), SOON, 0.1)
+    for name, (_, words) in bad.items():
+        wait(f"{name}: {words}", lambda name=name, words=words: words in told(run, name), SOON, 0.1)
+    equal([bool(s.heads) for s in inside], [True, False, True, True, False, True], "who was asked")
+    equal(len(flink.uploads), len(good), "JARs that came to Flink")
+    check(len(public.heads) >= 3, "the public server was asked")
 
 
 def brought(flink):
@@ -184,3 +267,19 @@ def lost_jar(run):
     equal((len(failed), len(flink.uploads)), (2, 3), "uploads that broke, and that did not")
     for name in brought(flink):
         check(name.startswith("flink-operator-"), name)
+
+
+@test("IPv6: a cluster whose pods have no other addresses, a JAR from there, and the operator's own port at ::1")
+def six(run):
+    op = with_conf(run, allowed_schemes='"https,http"', allowed_networks="fd00:7::/64")
+    ns = run.namespaces[0]
+    local(run, "fd00:7::9/128")
+    Server(run, ("fd00:7::9", 9009), JAR)
+    run.flinks.ipv6 = True
+    flink = session(run)
+    check(":" in run.kube.list("pod", ns, "component=jobmanager")[0]["status"]["podIP"], "an IPv6 address")
+    run.kube.create("sessionjob", ns, job(ns, "first", jar="http://[fd00:7::9]:9009/x.jar"))
+    wait("it runs", lambda: is_ready(run.kube.get("sessionjob", ns, "first")), SOON, 0.1)
+    equal(len(flink.uploads), 1, "JARs that came to Flink")
+    for address in ("::1", "127.0.0.1"):
+        equal(op.get("/healthz", address=address)[0], 200, f"health at {address}")

@@ -367,3 +367,32 @@ def rights(run):
     allow()
     every(lambda o: o is None)
     nothing_said(run)
+
+
+@test("a PodDisruptionBudget of the JobManager: made, changed, taken away, and nothing restarts")
+def budget(run):
+    op = operator(run)
+    session(run)
+    before = sorted(pods(run, "jobmanager"))
+
+    def asked(section):
+        change(run, jobManager={"podDisruptionBudget": section})
+    asked({"maxUnavailable": 0})
+    found = there(run, "budget", "demo-jobmanager")
+    owned(run, found)
+    equal(found["spec"], {"maxUnavailable": 0, "selector": {"matchLabels": {"app": "demo", "component": "jobmanager"}}}, "its spec")
+    wait("an eviction would be refused", lambda: dig(run.kube.get("budget", run.namespaces[0], "demo-jobmanager"),
+                                                     "status.expectedPods") == 1, SOON, 0.1)
+    asked({"maxUnavailable": 1})
+    wait("it is changed", lambda: there(run, "budget", "demo-jobmanager")["spec"]["maxUnavailable"] == 1, SOON, 0.1)
+    asked({"maxUnavailable": None})
+    wait("a section without a number is told", lambda: "podDisruptionBudget.maxUnavailable: must be given" in condition(
+        run.kube.get("flinkdep", run.namespaces[0], "demo")).get("message", ""), SOON, 0.1)
+    asked(None)
+    gone(run, "budget", "demo-jobmanager")
+    equal(sorted(pods(run, "jobmanager")), before, "JobManager pods")
+    asked({"maxUnavailable": 0})
+    there(run, "budget", "demo-jobmanager")
+    delete(run, "flinkdep", "demo")
+    gone(run, "budget", "demo-jobmanager")
+    log_has_no(op, "forbidden", "cannot watch")

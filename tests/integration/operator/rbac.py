@@ -18,10 +18,11 @@ PATIENCE = 10 * SCALE  # s for a step when a right is missing; with all of them 
 AT_ONCE = 5
 RENEWAL = ("coordination.k8s.io", "leases", "patch")  # who cannot renew the Lease ends
 SOME = 4  # rights, others each day, in `make test`
-ON_DEMAND = ("ingresses", "networkpolicies", "routes")
+ON_DEMAND = ("ingresses", "networkpolicies", "poddisruptionbudgets", "routes")
 ROUTES = "route.openshift.io"
-PLAIN = {"objects": (("ingress", "demo"), ("networkpolicy", "demo-ui")),
-         "spec": {"ingress": {"template": "{{name}}.example.com"}, "exposure": {"type": "None", "networkPolicy": True}}}
+PLAIN = {"objects": (("ingress", "demo"), ("networkpolicy", "demo-ui"), ("budget", "demo-jobmanager")),
+         "spec": {"ingress": {"template": "{{name}}.example.com"}, "exposure": {"type": "None", "networkPolicy": True},
+                  "jobManager": {"podDisruptionBudget": {"maxUnavailable": 0}}}}
 ROUTE = {"objects": (("route", "demo-ui"),),
          "spec": {"exposure": {"type": "Route", "auth": NONE, "host": "flink.example.com"}}}
 # What OpenShift's API server asks for by itself; its words.

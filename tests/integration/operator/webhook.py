@@ -215,6 +215,8 @@ def rotation(run):
     broken = base64.b64encode(b"nonsense").decode()
     another(lambda: run.kube.patch("secret", hook.ns, SECRET, {"data": {"tls.crt": broken, "tls.key": broken}}))
     another(lambda: run.kube.delete("secret", hook.ns, SECRET))
+    another(lambda: run.kube.patch("secret", hook.ns, SECRET, {"immutable": True, "data": {"tls.crt": broken, "tls.key": broken}}))
+    check("immutable" not in hook.secret(), "the Secret in its place can be renewed")
     time.sleep(3)
     count = load.stop()
     wait("an event about it", lambda: [e for e in run.kube.list("event", hook.ns) if e["reason"] == "WebhookCertificate" and
@@ -235,6 +237,8 @@ def rights(run):
     run.kube.patch("secret", hook.ns, SECRET, {"data": {"tls.key": ""}})
     wait("another certificate", lambda: op.log().count("webhook: another certificate") == 2, 2 * SOON, 0.2)
     wait("it is written", lambda: dig(hook.secret(), "data", {}).get("tls.key"), 2 * SOON, 0.2)
+    run.kube.patch("secret", hook.ns, SECRET, {"immutable": True, "data": {"tls.key": ""}})
+    wait("one in its place", lambda: "immutable" not in (hook.secret() or {"immutable": True}), 2 * SOON, 0.2)
     used = {(e["objectRef"].get("apiGroup", ""), e["objectRef"]["resource"], e["verb"]) for e in run.plane.requests(run.account)}
     equal(sorted(set(own) - used), [], "rights that were not used")
     equal(run.plane.refusals(run.account), [], "what the API server has forbidden")
@@ -243,6 +247,8 @@ def rights(run):
         run.kube.delete("secret", hook.ns, SECRET)
         if (resource, verb) == ("secrets", "patch"):
             run.kube.create("secret", hook.ns, {"metadata": {"name": SECRET}})
+        if (resource, verb) == ("secrets", "delete"):
+            run.kube.create("secret", hook.ns, {"metadata": {"name": SECRET}, "immutable": True})
         hook.grant(without=(resource, verb))
         options, env = hook.options()
         op = operator(run, [hook.ns], *options, env=env, binary="build/flink-operator")
