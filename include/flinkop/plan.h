@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "flinkop/advice.h"
 #include "flinkop/allocate.h"
 #include "flinkop/exposure.h"
 #include "flinkop/jv.h"
@@ -380,9 +381,10 @@ struct plan {
     unsigned kinds;         /* 1U << kind: optional kinds that it needs to be looked at */
     const char *references; /* what its pods refer to, as references_text() gives it */
     int rest_port;
-    bool undecided;            /* whether it is ready is about to be found out */
-    bool ready;                /* FlinkSessionJobs can be submitted */
-    bool rescales;             /* and can get another parallelism while they run */
+    bool undecided; /* whether it is ready is about to be found out */
+    bool ready;     /* FlinkSessionJobs can be submitted */
+    bool rescales;  /* and can get another parallelism while they run */
+    struct state_settings keeps;
     const char *summary;       /* what it does or waits for, in a sentence */
     const char *shortage;      /* why jobs do not get the slots they need; NULL: they do */
     const char *flink_version; /* "v1_20", NULL: not known */
@@ -434,6 +436,7 @@ struct job_snapshot {
     bool cluster_releasing;       /* a TaskManager of it is just being taken away */
     bool cluster_busy;            /* as many jobs as may at a time are on their way to it */
     bool cluster_rescales;        /* its jobs can get another parallelism while they run */
+    struct state_settings cluster_keeps;
     const char *flink_version_name;
     const struct obs_flink *flink; /* never NULL; known = false if there is no cluster */
     struct snapshot_list snapshots;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "flinkop/resource_check.h"
 
+#include "flinkop/advice.h"
 #include "flinkop/arena.h"
 #include "flinkop/cluster_config.h"
 #include "flinkop/error.h"
@@ -125,6 +126,21 @@ static const char *check_kept(struct arena *a, jv recorded, jv current,
     return NULL;
 }
 
+/* Of a nonce that asks for something now (13, 30). */
+static const char *check_nonces(jv recorded, jv current, const struct conf *conf)
+{
+    jv nonce = JV_PATH(current, "job", "savepointTriggerNonce");
+
+    if (jv_present(recorded) && job_redeploys(recorded, current) &&
+        str_empty(JV_STRING(current, "job", "initialSavepointPath")))
+        return "spec.job.savepointRedeployNonce: needs initialSavepointPath, the state to begin "
+               "with";
+    if (jv_present(nonce) && conf && !conf_lookup(conf, SAVEPOINT_DIR_KEY) &&
+        !jv_equal(nonce, JV_PATH(recorded, "job", "savepointTriggerNonce")))
+        return "spec.job.savepointTriggerNonce: needs flinkConfiguration." SAVEPOINT_DIR_KEY;
+    return NULL;
+}
+
 const char *deployment_change_check(struct arena *a, jv recorded, jv current,
                                     const struct cluster_config *config)
 {
@@ -140,7 +156,10 @@ const char *deployment_change_check(struct arena *a, jv recorded, jv current,
     if (!str_eq(was, is))
         return arena_printf(a, "spec.mode: cannot change from %s to %s; delete and create it anew",
                             was, is);
-    return is_app ? check_kept(a, recorded, current, config) : NULL;
+    if (!is_app)
+        return NULL;
+    return str_or(check_kept(a, recorded, current, config),
+                  check_nonces(recorded, current, config ? &config->conf : NULL));
 }
 
 const char *session_job_change_check(struct arena *a, jv recorded, jv current)
@@ -148,36 +167,82 @@ const char *session_job_change_check(struct arena *a, jv recorded, jv current)
     const char *was = JV_STRING(recorded, "deploymentName"),
                *is = JV_STRING(current, "deploymentName");
 
-    if (str_eq(was, is))
-        return NULL;
+    if (str_eq(was, is)) /* where savepoints go, the cluster may say */
+        return check_nonces(recorded, current, NULL);
     return arena_printf(a,
                         "spec.deploymentName: cannot change from \"%s\" to \"%s\"; delete "
                         "and create the job anew",
                         str_or_empty(was), str_or_empty(is));
 }
 
-/* ---- what has no effect ---- */
+/* ---- what is no mistake ---- */
 
-jv resource_warnings(struct arena *a, enum kube_kind kind, jv object)
+/* Options of the operator in a resource's own configuration. */
+static void add_without_effect(struct jv_list *list, const struct conf *own)
 {
-    struct jv_list list = JV_LIST(a);
-    struct conf own = CONF_INIT(a);
-    struct error err;
-
-    if (kind == KIND_FLINKSTATESNAPSHOT ||
-        conf_add_jv(&own, JV_PATH(object, "spec", "flinkConfiguration"), "", &err))
-        return ABSENT;
-    for (size_t i = 0; i < own.n && list.n < WARNINGS_MAX; i++) {
-        const char *key = own.entries[i].key;
+    for (size_t i = 0; i < own->n && list->n < WARNINGS_MAX; i++) {
+        const char *key = own->entries[i].key;
         const struct flink_option *option = flink_option_named(key);
 
         if (!str_has_prefix(key, OPERATOR_PREFIX) || (option && option->per_resource))
             continue;
-        jv_list_add(&list,
-                    STR(arena_printf(a, "spec.flinkConfiguration.%s: %s", str_clean(a, key, 100),
+        jv_list_add(list,
+                    STR(arena_printf(list->a, "spec.flinkConfiguration.%s: %s",
+                                     str_clean(list->a, key, 100),
                                      option ? "has no effect here, only in the operator's own "
                                               "configuration"
                                             : "is no option of this operator")));
     }
+}
+
+static void add_deployment_advice(struct jv_list *list, const char *ns, jv object,
+                                  const struct flink_defaults *defaults)
+{
+    struct problems *ignored = arena_new(list->a, struct problems);
+    struct deployment_spec s;
+    struct cluster_config c;
+
+    ignored->a = list->a;
+    cluster_config_read(ignored, ns, str_or_empty(JV_STRING(object, "metadata", "name")),
+                        jv_get(object, "spec"), false, defaults, &s, &c);
+    if (s.version && s.version->deprecated && s.version->supported)
+        jv_list_add(
+            list, STR(arena_printf(list->a,
+                                   "spec.flinkVersion: %s is deprecated, as in the Apache operator",
+                                   s.version->name)));
+    if (!ignored->n)
+        deployment_advice(list, &c);
+}
+
+static void add_session_job_advice(struct jv_list *list, const char *ns, jv object,
+                                   const struct flink_defaults *defaults)
+{
+    static const struct state_settings not_known = {0};
+    struct problems *ignored = arena_new(list->a, struct problems);
+    struct session_job_spec s;
+    struct conf conf;
+
+    ignored->a = list->a;
+    session_job_read(ignored, ns, jv_get(object, "spec"), false, defaults, NULL, &s, &conf);
+    if (!ignored->n)
+        session_job_advice(list, &s.job, &conf, &not_known);
+}
+
+jv resource_warnings(struct arena *a, enum kube_kind kind, jv object,
+                     const struct flink_defaults *defaults)
+{
+    const char *ns = str_or(JV_STRING(object, "metadata", "namespace"), "default");
+    struct jv_list list = JV_LIST(a);
+    struct conf own = CONF_INIT(a);
+    struct error err;
+
+    if (kind == KIND_FLINKSTATESNAPSHOT || JV_STRING(object, KUBE_UNREADABLE) ||
+        conf_add_jv(&own, JV_PATH(object, "spec", "flinkConfiguration"), "", &err))
+        return ABSENT;
+    add_without_effect(&list, &own);
+    if (kind == KIND_FLINKDEPLOYMENT)
+        add_deployment_advice(&list, ns, object, defaults);
+    else
+        add_session_job_advice(&list, ns, object, defaults);
     return list.n ? jv_list_arr(&list) : ABSENT;
 }

@@ -269,3 +269,10 @@ void plan_event(struct plan *p, enum kube_kind kind, jv cr, bool warning, const 
     act->reason = reason;
     act->message = message;
 }
+
+void plan_warnings(struct plan *p, enum kube_kind kind, jv cr, const char *component,
+                   const char *reason, jv texts)
+{
+    jv_foreach (text, texts)
+        plan_event(p, kind, cr, true, component, reason, jv_string(*text));
+}

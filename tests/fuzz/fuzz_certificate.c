@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A Secret that anybody may have written: ca.crt, tls.crt and tls.key, with a 0 between them. What is
- * refused is told without the key; of who is trusted nothing is left but certificates, four at
+/* A Secret that anybody may have written: ca.crt, tls.crt and tls.key, with a 0 between them. What
+ * is refused is told without the key; of who is trusted nothing is left but certificates, four at
  * most. */
 #include <openssl/err.h>
 #include <stdint.h>
