@@ -262,6 +262,8 @@ struct ha_notes {
     bool contested;    /* somebody has renewed the lock that was to be taken from the dead */
     bool ready;        /* nothing of others is kept, only its start is not recorded yet */
     bool lost;         /* not what the next run is to go on from */
+    bool put, pruned;  /* that it starts was put into the status; which does not keep it */
+    int64_t pruned_at; /* when that was seen, monotonic ms */
 };
 
 /* Notes about Secrets and ConfigMaps that have changed. */

@@ -114,8 +114,10 @@ static const struct rule {
          "job.upgrade.last-state.max.allowed.checkpoint.age':'1 h'") "," APP(",'upgradeMode':'last-state'"),
      NULL, "spec.flinkConfiguration." OPERATOR "job.upgrade.last-state.max.allowed.checkpoint.age",
      "needs execution.checkpointing.savepoint-dir"},
-    {"16", D, "'job':{'jarURI':'local:///opt/flink/usrlib/a.jar','parallelism':0}", APP(""), NULL,
-     "spec.job.parallelism", "must be between 1 and 32768, found 0"},
+    {"16", D, "'job':{'jarURI':'local:///opt/flink/usrlib/a.jar','parallelism':0}",
+     "'taskManager':{'replicas':2,'resource':{'memory':'1g'}},'job':{'jarURI':'local:///opt/flink/"
+     "usrlib/a.jar','parallelism':0}",
+     NULL, "spec.job.parallelism", "must be between 1 and 32768, found 0"},
     {"16", D, "'job':{'jarURI':'local:///opt/flink/usrlib/a.jar'}", APP(""), NULL, NULL, NULL,
      HAS_DEFAULT},
     {"17", D, "'jobManager':null",
