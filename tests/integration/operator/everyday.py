@@ -311,6 +311,7 @@ def lose(run):
         for kept in run.kube.list("configmap", ns, f"app={name}"):
             run.kube.delete("configmap", ns, kept["metadata"]["name"])
         nothing_left(run, name)
+    wait("nothing runs", lambda: not run.kube.list("pod", ns) and not run.kube.list("deployment", ns), SOON, 0.1)
 
 
 def suspend(run, kind, name):
@@ -341,12 +342,17 @@ def scene(run):
 
 
 @test("resources restored on an empty cluster, with their status: what was suspended goes on from its state, what was not is told and "
-      "does not begin anew, jobs without state run", full=True)
+      "does not begin anew, unless high availability has kept its state; jobs without state run", full=True)
 def restored(run):
     op, flink, app = scene(run)
     ns = run.namespaces[0]
     run.kube.create("sessionjob", ns, job(ns, "running", upgradeMode="savepoint"))
     job_ready(run, "running")
+    lives = run.flinks.cluster(f"{ns}/lives")  # what high availability keeps of it will be there
+    run.kube.create("flinkdep", ns, application(ns, "lives", serviceAccount="default", job={"upgradeMode": "last-state"},
+                                                conf={**HA, "execution.checkpointing.interval": "1 s"}))
+    cluster_ready(run, "lives")
+    wait("a checkpoint", lambda: lives.runs[-1].snapshots, SOON, 0.1)
     paths = {"kept": suspend(run, "sessionjob", "kept"), "app": suspend(run, "flinkdep", "app")}
     saved = backup(run)
     op.stop()
@@ -363,13 +369,15 @@ def restored(run):
                 SOON, 0.1)[0]
     equal([r.path for r in flink.runs[runs:]], [None], "runs before somebody asks for more")
     equal(len(app.runs), 1, "runs of the application, which is suspended")
+    wait("the application of which something is kept", lambda: len(lives.runs) > 1, 2 * SOON, 0.1)
+    equal(lives.runs[1].path, lives.runs[0].snapshots[-1].path, "what it goes on from")
     resume(run, "flinkdep", "app")
     resume(run, "sessionjob", "kept")
     cluster_ready(run, "app")
     job_ready(run, "kept")
     equal(app.runs[-1].path, paths["app"], "what the application goes on from")
     equal(flink.runs[-1].path, paths["kept"], "what the job goes on from")
-    equal(app.wrong + flink.wrong, [], "what no JobManager may see")
+    equal(app.wrong + flink.wrong + lives.wrong, [], "what no JobManager may see")
     run.note(lost["message"][:120])
 
 
