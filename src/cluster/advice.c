@@ -11,7 +11,6 @@
 #include "flinkop/str.h"
 
 #define INTERVAL_KEY "execution.checkpointing.interval"
-#define AUTOSCALER_KEY "job.autoscaler.enabled"
 
 static void add(struct jv_list *ret, const char *text)
 {
@@ -67,18 +66,10 @@ static void check_account(struct jv_list *ret, const struct cluster_config *c)
                           what));
 }
 
-static void check_autoscaler(struct jv_list *ret, const struct conf *conf)
-{
-    if (str_eq(conf_lookup(conf, AUTOSCALER_KEY), "true"))
-        add(ret, "spec.flinkConfiguration." AUTOSCALER_KEY
-                 ": this operator has no autoscaler yet; the parallelism stays as it is");
-}
-
 void deployment_advice(struct jv_list *ret, const struct cluster_config *c)
 {
     check_image(ret, c);
     check_account(ret, c);
-    check_autoscaler(ret, &c->conf);
 }
 
 struct state_settings state_settings_of(const struct conf *conf)
@@ -109,5 +100,4 @@ void session_job_advice(struct jv_list *ret, const struct job_spec *job, const s
                               "%s: set flinkConfiguration." INTERVAL_KEY
                               ", or, if main() does not, a change begins the job anew",
                               where));
-    check_autoscaler(ret, conf);
 }

@@ -240,6 +240,9 @@ jv resource_warnings(struct arena *a, enum kube_kind kind, jv object,
         conf_add_jv(&own, JV_PATH(object, "spec", "flinkConfiguration"), "", &err))
         return ABSENT;
     add_without_effect(&list, &own);
+    if (spec_autoscales(a, jv_get(object, "spec")))
+        jv_list_add(&list,
+                    STR("spec.flinkConfiguration.job.autoscaler.enabled: " AUTOSCALER_FROZEN));
     if (kind == KIND_FLINKDEPLOYMENT)
         add_deployment_advice(&list, ns, object, defaults);
     else

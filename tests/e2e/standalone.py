@@ -1,6 +1,7 @@
 """Mode standalone: a fixed number of TaskManagers in a Deployment, which can be scaled."""
 import ha
-from lib.check import check, dig, equal, holds, wait
+from lib.check import Failure, check, dig, equal, holds, wait
+from lib.kube import ApiError
 from lib.manifests import application, cluster, job
 from lib.suite import test
 from applications import running

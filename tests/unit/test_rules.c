@@ -306,7 +306,7 @@ static const struct {
     {D, CONF(HA), "mostly must not keep ConfigMaps",
      CONF(HA ",'kubernetes.service-account':'flink'")},
     {D, CONF("'job.autoscaler.enabled':'true'"),
-     KEY("job.autoscaler.enabled") "this operator has no autoscaler yet",
+     KEY("job.autoscaler.enabled"),
      CONF("'job.autoscaler.enabled':'false'")},
     {D, "'flinkVersion':'v1_17','image':'flink:1.17'", "spec.flinkVersion: v1_17 is deprecated",
      "'flinkVersion':'v1_19','image':'flink:1.19'"},
