@@ -163,11 +163,12 @@ bool session_job_only_rescales(struct arena *a, jv before, jv after);
  * handled last. The parallelism that the incumbent's autoscaler has found stays as well.
  * `recorded` may be absent. */
 jv spec_to_record(struct arena *a, jv recorded, jv current);
+#define AUTOSCALER_KEY "job.autoscaler.enabled"
 /** Whether it asks for the autoscaler, which is not done here. */
 bool spec_autoscales(struct arena *a, jv spec);
 /* What becomes of what that has done elsewhere. */
 #define AUTOSCALER_FROZEN                                                                  \
-    "job.autoscaler.enabled is true, and this operator does not scale by itself yet: the " \
+    AUTOSCALER_KEY " is true, and this operator does not scale by itself yet: the " \
     "parallelism that vertices have (" FLINK_OVERRIDES_KEY                                 \
     ") stays until the spec names another one there, or asks for the autoscaler no more"
 /** Its FLINK_OVERRIDES_KEY, NULL: none. */

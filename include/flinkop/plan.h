@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "flinkop/advice.h"
 #include "flinkop/allocate.h"
 #include "flinkop/exposure.h"
 #include "flinkop/jv.h"
@@ -263,6 +264,8 @@ struct ha_notes {
     bool contested;    /* somebody has renewed the lock that was to be taken from the dead */
     bool ready;        /* nothing of others is kept, only its start is not recorded yet */
     bool lost;         /* not what the next run is to go on from */
+    bool put, pruned;  /* that it starts was put into the status; which does not keep it */
+    int64_t pruned_at; /* when that was seen, monotonic ms */
 };
 
 /* Notes about Secrets and ConfigMaps that have changed. */
@@ -379,14 +382,15 @@ struct plan {
 
     /* FlinkDeployment only */
     enum probe_pace pace;
-    bool adaptive;             /* its jobs have resource requirements to be asked for */
-    unsigned kinds;            /* 1U << kind: optional kinds that it needs to be looked at */
-    const char *references;    /* what its pods refer to, as references_text() gives it */
-    int rest_port;             /* 0: not known */
-    bool rest_tls;             /* it speaks TLS there */
-    bool undecided;            /* whether it is ready is about to be found out */
-    bool ready;                /* FlinkSessionJobs can be submitted */
-    bool rescales;             /* and can get another parallelism while they run */
+    bool adaptive;          /* its jobs have resource requirements to be asked for */
+    unsigned kinds;         /* 1U << kind: optional kinds that it needs to be looked at */
+    const char *references; /* what its pods refer to, as references_text() gives it */
+    int rest_port;          /* 0: not known */
+    bool rest_tls;          /* it speaks TLS there */
+    bool undecided;         /* whether it is ready is about to be found out */
+    bool ready;             /* FlinkSessionJobs can be submitted */
+    bool rescales;          /* and can get another parallelism while they run */
+    struct state_settings keeps;
     const char *summary;       /* what it does or waits for, in a sentence */
     const char *shortage;      /* why jobs do not get the slots they need; NULL: they do */
     const char *flink_version; /* "v1_20", NULL: not known */
@@ -439,6 +443,7 @@ struct job_snapshot {
     bool cluster_releasing;       /* a TaskManager of it is just being taken away */
     bool cluster_busy;            /* as many jobs as may at a time are on their way to it */
     bool cluster_rescales;        /* its jobs can get another parallelism while they run */
+    struct state_settings cluster_keeps;
     const char *flink_version_name;
     const struct obs_flink *flink; /* never NULL; known = false if there is no cluster */
     struct snapshot_list snapshots;

@@ -23,16 +23,19 @@ void resource_check(struct problems *p, enum kube_kind kind, jv object, jv recor
 
 /* ---- rules that compare with the recorded spec (api-contract §2.15) ---- */
 
-/** 26 to 29, and what a job that is stopped with its state forbids; `config` is that of `current`,
- * NULL: it is not usable. The first one as "path: text" in the arena, NULL: none. */
+/** 13, 26 to 30, and what a job that is stopped with its state forbids; `config` is that of
+ * `current`, NULL: it is not usable. The first one as "path: text" in the arena, NULL: none. */
 const char *deployment_change_check(struct arena *a, jv recorded, jv current,
                                     const struct cluster_config *config);
-/** The cluster of a job cannot change. */
+/** The cluster of a job cannot change; 30. */
 const char *session_job_change_check(struct arena *a, jv recorded, jv current);
 
-/** What is no mistake, but has no effect here: options of the operator in the resource's own
- * configuration that it does not know, or that only its administrator sets. A list of sentences in
- * the arena, with a member for each. */
-jv resource_warnings(struct arena *a, enum kube_kind kind, jv object);
+/** Options of the operator in the resource's own configuration that it does not know, that have no
+ * effect, or that only its administrator sets: a sentence each. */
+void add_option_warnings(struct jv_list *list, jv spec);
+/** What is no mistake: these; versions of Flink that are deprecated; advice.h. A list of sentences
+ * in the arena, ABSENT: nothing. */
+jv resource_warnings(struct arena *a, enum kube_kind kind, jv object,
+                     const struct flink_defaults *defaults);
 
 #endif

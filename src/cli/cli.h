@@ -51,6 +51,9 @@ int cli_read(const struct command *c, int argc, char **argv, void *options, cons
              struct arena *a, struct cli_input *ret);
 
 struct problems;
+/** Whether a document is for us: a kind of our group that is misspelled is, too, and that is a
+ * problem then. */
+bool cli_is_ours(struct problems *p, jv object);
 /** Whether its spec holds what cannot be read, such as a NUL character; then that is the problem.
  */
 bool cli_unreadable(struct problems *p, const struct manifest *m);

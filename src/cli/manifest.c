@@ -84,6 +84,32 @@ static bool read_json(struct arena *a, const char *text, size_t len, struct yaml
     return true;
 }
 
+#define API_GROUP "flink.apache.org/"
+#define API_VERSION API_GROUP "v1beta1"
+
+/* Kinds of the API that this operator does not have yet. */
+static const char *const other_kinds[] = {"FlinkBlueGreenDeployment"};
+
+bool cli_is_ours(struct problems *p, jv object)
+{
+    const char *api = str_or_empty(JV_STRING(object, "apiVersion"));
+    const char *kind = str_or_empty(JV_STRING(object, "kind"));
+    bool known = str_eq(kind, "FlinkDeployment") || str_eq(kind, "FlinkSessionJob") ||
+                 str_eq(kind, "FlinkStateSnapshot");
+
+    if (!known && (!str_has_prefix(api, API_GROUP) ||
+                   str_index(other_kinds, ARRAY_SIZE(other_kinds), kind) >= 0))
+        return false;
+    if (!known)
+        problem_add(p, "kind",
+                    "must be FlinkDeployment, FlinkSessionJob or FlinkStateSnapshot, found %s",
+                    jv_describe(p->a, jv_get(object, "kind")));
+    if (!str_eq(api, API_VERSION))
+        problem_add(p, "apiVersion", "must be " API_VERSION ", found %s",
+                    jv_describe(p->a, jv_get(object, "apiVersion")));
+    return true;
+}
+
 bool cli_unreadable(struct problems *p, const struct manifest *m)
 {
     const char *lost = JV_STRING(m->object, KUBE_UNREADABLE);

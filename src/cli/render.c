@@ -106,16 +106,30 @@ static int run(int argc, char **argv)
     cleanup_arena struct arena a = {0};
     struct options o = {0};
     struct cli_input in;
+    size_t rendered = 0;
     bool ok = true;
 
     int rc = cli_read(&command_render, argc, argv, &o, &o.conf_dir, &a, &in);
 
     if (rc >= 0)
         return rc;
-    for (size_t i = 0; i < in.n; i++)
-        if (str_eq(JV_STRING(in.list[i].object, "kind"), "FlinkDeployment"))
-            ok &= render(&a, &in.list[i], in.defaults, &o);
-    return ok ? EXIT_OK : EXIT_INVALID;
+    for (size_t i = 0; i < in.n; i++) {
+        struct problems p = PROBLEMS_INIT(&a);
+
+        if (!cli_is_ours(&p, in.list[i].object))
+            continue;
+        for (size_t k = 0; k < p.n; k++)
+            cli_error("%s:%d: %s: %s", in.list[i].file, in.list[i].line, p.items[k].path,
+                      p.items[k].text);
+        ok &= !p.n;
+        if (p.n || !str_eq(JV_STRING(in.list[i].object, "kind"), "FlinkDeployment"))
+            continue;
+        rendered++;
+        ok &= render(&a, &in.list[i], in.defaults, &o);
+    }
+    if (ok && !rendered)
+        cli_error("render: no FlinkDeployment in what was given");
+    return ok && rendered ? EXIT_OK : EXIT_INVALID;
 }
 
 const struct command command_render = {

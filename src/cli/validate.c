@@ -22,41 +22,42 @@ static const struct option_spec table[] = {
 };
 
 #define API_GROUP "flink.apache.org/"
-#define API_VERSION API_GROUP "v1beta1"
 
-/* Kinds of the API that this operator does not have yet. */
-static const char *const other_kinds[] = {"FlinkBlueGreenDeployment"};
-
-/* Whether a document is for us. A kind of our group that is misspelled is, too. */
-static bool check_kind(struct problems *p, jv object)
+static enum kube_kind kind_of(const struct manifest *m)
 {
-    const char *api = str_or_empty(JV_STRING(object, "apiVersion"));
-    const char *kind = str_or_empty(JV_STRING(object, "kind"));
-    bool known = str_eq(kind, "FlinkDeployment") || str_eq(kind, "FlinkSessionJob") ||
-                 str_eq(kind, "FlinkStateSnapshot");
-
-    if (!known && (!str_has_prefix(api, API_GROUP) ||
-                   str_index(other_kinds, ARRAY_SIZE(other_kinds), kind) >= 0))
-        return false;
-    if (!known)
-        problem_add(p, "kind",
-                    "must be FlinkDeployment, FlinkSessionJob or FlinkStateSnapshot, found %s",
-                    jv_describe(p->a, jv_get(object, "kind")));
-    if (!str_eq(api, API_VERSION))
-        problem_add(p, "apiVersion", "must be " API_VERSION ", found %s",
-                    jv_describe(p->a, jv_get(object, "apiVersion")));
-    return true;
+    return kube_resource_of(JV_STRING(m->object, "apiVersion"), JV_STRING(m->object, "kind"))->id;
 }
 
 /* Problems of one document; kinds that are not ours are none of our business. */
 static bool check(struct problems *p, const struct manifest *m, const struct flink_defaults *d)
 {
-    if (!check_kind(p, m->object))
+    if (!cli_is_ours(p, m->object))
         return false;
     if (!p->n)
-        resource_check(p, kube_resource_of(API_VERSION, JV_STRING(m->object, "kind"))->id,
-                       m->object, ABSENT, true, d);
+        resource_check(p, kind_of(m), m->object, ABSENT, true, d);
     return true;
+}
+
+static const char *title(struct arena *a, const struct manifest *m)
+{
+    return arena_printf(a, "%s:%d: %s %s", m->file, m->line,
+                        str_or(JV_STRING(m->object, "kind"), "(no kind)"),
+                        str_or(JV_STRING(m->object, "metadata", "name"), "(no name)"));
+}
+
+static void print_problems(const struct problems *p, const struct manifest *m)
+{
+    for (size_t k = 0; k < MIN(p->n, (size_t)PROBLEMS_MAX); k++)
+        printf("%s: %s: %s\n", title(p->a, m), p->items[k].path, p->items[k].text);
+    if (p->n > PROBLEMS_MAX)
+        printf("%s: and %zu more\n", title(p->a, m), p->n - PROBLEMS_MAX);
+}
+
+static void print_warnings(struct arena *a, const struct manifest *m,
+                           const struct flink_defaults *d)
+{
+    jv_foreach (warning, resource_warnings(a, kind_of(m), m->object, d))
+        fprintf(stderr, "%s: warning: %s\n", title(a, m), jv_string(*warning));
 }
 
 /* Of our group, and nothing that this operator acts on. */
@@ -67,18 +68,6 @@ static void tell_unserved(const struct manifest *m)
     if (str_has_prefix(str_or_empty(JV_STRING(m->object, "apiVersion")), API_GROUP))
         fprintf(stderr, "%s:%d: %s %s: not served by this operator\n", m->file, m->line, kind,
                 str_or(JV_STRING(m->object, "metadata", "name"), "(no name)"));
-}
-
-/* What is no mistake, and has no effect. */
-static void warn(struct arena *a, const struct manifest *m)
-{
-    const struct kube_resource *res = kube_resource_of(API_VERSION, JV_STRING(m->object, "kind"));
-
-    if (!res)
-        return;
-    jv_foreach (w, resource_warnings(a, res->id, m->object))
-        fprintf(stderr, "%s:%d: %s %s: warning: %s\n", m->file, m->line, res->kind,
-                str_or(JV_STRING(m->object, "metadata", "name"), "(no name)"), jv_string(*w));
 }
 
 static int run(int argc, char **argv)
@@ -100,16 +89,13 @@ static int run(int argc, char **argv)
             continue;
         }
         checked++;
-        warn(&a, &in.list[i]);
         bad += p.n > 0;
-        for (size_t k = 0; k < MIN(p.n, (size_t)PROBLEMS_MAX); k++)
-            printf("%s:%d: %s %s: %s: %s\n", in.list[i].file, in.list[i].line,
-                   str_or(JV_STRING(in.list[i].object, "kind"), "(no kind)"),
-                   str_or(JV_STRING(in.list[i].object, "metadata", "name"), "(no name)"),
-                   p.items[k].path, p.items[k].text);
+        print_problems(&p, &in.list[i]);
+        if (!p.n)
+            print_warnings(&a, &in.list[i], in.defaults);
     }
     fprintf(stderr, "%zu checked, %zu with problems\n", checked, bad);
-    return bad ? EXIT_INVALID : EXIT_OK;
+    return bad || !checked ? EXIT_INVALID : EXIT_OK;
 }
 
 const struct command command_validate = {
@@ -117,7 +103,7 @@ const struct command command_validate = {
     .args = " -f FILE [-f FILE...]",
     .help =
         "Check FlinkDeployments, FlinkSessionJobs and FlinkStateSnapshots in files; exit code 1 if "
-        "one is not valid.",
+        "one is not valid, or if there is none. What is valid but may not be meant is warned about.",
     .run = run,
     .options = table,
     .n_options = ARRAY_SIZE(table),

@@ -174,7 +174,7 @@ int admission_answer(struct arena *a, const char *text, size_t len,
         return -1;
     if (!passes(&q, rules)) {
         look(&q, p, rules);
-        warnings = resource_warnings(a, q.kind, q.object);
+        warnings = resource_warnings(a, q.kind, q.object, rules->defaults);
     }
     const char *message = p->n ? all_problems(p) : NULL;
 

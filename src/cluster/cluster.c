@@ -405,6 +405,8 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
     p.plan.undecided = p.undecided;
     p.plan.ready = p.serves && p.up_to_date && !p.former && !p.meta.deleted_ms && !p.application;
     p.plan.rescales = p.plan.ready && can_be_rescaled(&p);
+    if (p.usable)
+        p.plan.keeps = state_settings_of(&p.config.conf);
     p.plan.summary = p.application ? "it is an application cluster, which runs its own job only"
                                    : describe(&p).message;
     p.plan.shortage = p.alloc.problem.reason ? p.alloc.problem.message : NULL;

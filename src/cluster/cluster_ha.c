@@ -15,7 +15,8 @@
 #include "flinkop/str.h"
 #include "job_words.h"
 
-#define CALM_MS 10000 /* when the answer was no good */
+#define CALM_MS 10000   /* when the answer was no good */
+#define PRUNED_MS 30000 /* until the definition may be another one */
 
 /* Who may write there: every JobManager, and whether it runs. */
 static const char *jobmanagers(struct cluster_pass *p)
@@ -213,12 +214,39 @@ static bool was_contested(const struct cluster_pass *p)
     return false;
 }
 
+/* A definition of a former version does not keep what has to be recorded before the start. */
+static bool cannot_record(struct cluster_pass *p)
+{
+    struct ha_notes *m = &p->plan.memory.ha;
+    bool was = m->pruned;
+
+    m->pruned =
+        status_prunes(m->pruned, m->put, ha_has_started(p), p->s->outcomes, p->s->n_outcomes);
+    m->put = false;
+    if (m->pruned && !was)
+        m->pruned_at = p->s->now;
+    if (m->pruned && p->s->now >= m->pruned_at + PRUNED_MS)
+        m->pruned = false;
+    if (!m->pruned)
+        return false;
+    plan_wake(&p->plan, m->pruned_at + PRUNED_MS);
+    p->stop_trouble = (struct obs_cause){
+        UPGRADE_FAILED,
+        "the CustomResourceDefinition flinkdeployments.flink.apache.org is of a former version and "
+        "does not keep status." STARTED_JOB
+        ", without which a job with high availability cannot be "
+        "started; apply the definitions that belong to this operator"};
+    return true;
+}
+
 bool ha_ready_to_start(struct cluster_pass *p)
 {
     struct ha_notes *m = &p->plan.memory.ha;
     bool changed = false, known;
     jv items;
 
+    if (cannot_record(p))
+        return false;
     known = m->ready && ha_has_started(p);
     m->ready = false;
     m->contested = !known && (m->contested || was_contested(p));
@@ -244,7 +272,7 @@ bool ha_ready_to_start(struct cluster_pass *p)
         changed = true;
     }
     p->starts_job = !changed && p->config.ha && !ha_has_started(p);
-    m->ready = p->starts_job;
+    m->ready = m->put = p->starts_job;
     return !changed && !p->starts_job;
 }
 

@@ -211,8 +211,6 @@ void ask_for_another(struct cluster_pass *p);
 
 /** Takes what its nonces and its intervals ask for. */
 void look_after_snapshots(struct cluster_pass *p);
-/** Why a nonce cannot be taken, NULL: it can. */
-const char *check_nonces(struct cluster_pass *p, jv current);
 
 /* ---- cluster_rollback.c ---- */
 

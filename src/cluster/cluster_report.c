@@ -437,6 +437,12 @@ static void tell(struct cluster_pass *p, const char *error_now)
                                 p->rescaled ? "SCALE" : "UPGRADE",
                                 spec_diff_text(p->a, "FlinkDeploymentSpec", p->recorded,
                                                as_recorded(p, p->target))));
+    if (p->recording && p->usable && !p->invalid) {
+        struct jv_list advice = JV_LIST(p->a);
+
+        deployment_advice(&advice, &p->config);
+        plan_warnings(plan, KIND_FLINKDEPLOYMENT, cr, "Operator", ADVICE, jv_list_arr(&advice));
+    }
     if (p->recording && p->config.allocator_note)
         plan_event(plan, KIND_FLINKDEPLOYMENT, cr, false, "Operator", "AllocatorFlink",
                    arena_printf(p->a, "TaskManagers are left to Flink's own allocator: %s",

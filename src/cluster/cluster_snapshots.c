@@ -53,14 +53,3 @@ void look_after_snapshots(struct cluster_pass *p)
     p->nonces = s.handled;
     p->target = spec_with_nonces(p->a, p->target, s.handled);
 }
-
-/* Rule 13 of api-contract §2.15, of one that asks for something. */
-const char *check_nonces(struct cluster_pass *p, jv current)
-{
-    jv nonce = JV_PATH(current, "job", "savepointTriggerNonce");
-
-    if (!jv_present(nonce) || !p->usable || conf_lookup(&p->config.conf, SAVEPOINT_DIR_KEY) ||
-        jv_equal(nonce, JV_PATH(p->recorded, "job", "savepointTriggerNonce")))
-        return NULL;
-    return "spec.job.savepointTriggerNonce: needs flinkConfiguration." SAVEPOINT_DIR_KEY;
-}

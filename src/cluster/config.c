@@ -85,15 +85,27 @@ static void choose_tls(struct problems *p, struct cluster_config *ret)
 
 /* ---- memory: the message names the field that the size came from ---- */
 
+/* A size that could not be read would only be told twice. */
+static bool is_told(const struct problems *p, const char *component)
+{
+    const char *const sources[] = {component, "spec.flinkConfiguration", "operator configuration"};
+
+    for (size_t i = 0; i < MIN(p->n, (size_t)PROBLEMS_MAX); i++)
+        for (size_t k = 0; k < ARRAY_SIZE(sources); k++)
+            if (str_has_prefix(p->items[i].path, sources[k]))
+                return true;
+    return p->n > PROBLEMS_MAX;
+}
+
 static void derive_memory(struct problems *p, struct cluster_config *c)
 {
     const char *hint = " (set spec.%s.resource.memory)";
     struct error err;
 
-    if (jm_memory_derive(&c->conf, &c->jm_memory, &err))
+    if (!is_told(p, "spec.jobManager") && jm_memory_derive(&c->conf, &c->jm_memory, &err))
         problem_add(p, "spec.jobManager", "memory: %s%s", err.text,
                     c->spec->jm.resource.memory ? "" : arena_printf(p->a, hint, "jobManager"));
-    if (tm_memory_derive(&c->conf, &c->tm_memory, &err))
+    if (!is_told(p, "spec.taskManager") && tm_memory_derive(&c->conf, &c->tm_memory, &err))
         problem_add(p, "spec.taskManager", "memory: %s%s", err.text,
                     c->spec->tm.resource.memory ? "" : arena_printf(p->a, hint, "taskManager"));
 }
@@ -219,9 +231,9 @@ void cluster_config_build(struct problems *p, const char *ns, const char *name,
         ingress_url_read(p, spec->ingress.template, ns, name, &ret->ingress);
     ret->rest_port = (int)config_int(p, &ret->conf, "rest.port", PORT_REST, 1, 65535);
     choose_tls(p, ret);
-    if (p->n > before) /* sizes that do not parse would only repeat the problem */
-        return;
     derive_memory(p, ret);
+    if (p->n > before || is_told(p, jm.path) || is_told(p, tm.path))
+        return;
     ret->jm = pod_size(p, &ret->conf, &jm, ret->jm_memory.process, 1);
     ret->tm = pod_size(p, &ret->conf, &tm, ret->tm_memory.process, ret->alloc.slots);
     ret->tm.extra = jv_merge(p->a, ret->tm.extra, external_resources(p, &ret->conf));
@@ -234,7 +246,6 @@ void cluster_config_read(struct problems *p, const char *ns, const char *name, j
                          struct cluster_config *ret)
 {
     struct conf conf = CONF_INIT(p->a);
-    size_t before = p->n;
     struct error err;
 
     deployment_spec_read(p, spec, strict, ret_spec);
@@ -242,6 +253,6 @@ void cluster_config_read(struct problems *p, const char *ns, const char *name, j
     if (flink_defaults_for(p->a, defaults, ns, ret_spec->version, &conf, &err))
         problem_add(p, "operator configuration", "%s", err.text);
     deployment_spec_check(p, ret_spec);
-    if (p->n == before)
+    if (ret_spec->version && ret_spec->version->supported)
         cluster_config_build(p, ns, name, ret_spec, &conf, ret);
 }

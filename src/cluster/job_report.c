@@ -200,6 +200,12 @@ static void tell(struct job_pass *p, struct obs_cause trouble, const char *error
         plan_event(
             plan, KIND_FLINKSESSIONJOB, p->cr, false, "Job", "JobStatusChanged",
             arena_printf(p->a, "Job status changed from %s to %s", str_or(was, "RECONCILING"), is));
+    if (p->deployed && !p->invalid) {
+        struct jv_list advice = JV_LIST(p->a);
+
+        session_job_advice(&advice, &p->wanted.job, &p->conf, &p->s->cluster_keeps);
+        plan_warnings(plan, KIND_FLINKSESSIONJOB, p->cr, "Job", ADVICE, jv_list_arr(&advice));
+    }
     if (p->record_suspended && jv_present(p->recorded) &&
         !str_eq(JV_STRING(p->recorded, "job", "state"), "suspended"))
         plan_event(plan, KIND_FLINKSESSIONJOB, p->cr, false, "Job", "Suspended",

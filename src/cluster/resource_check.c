@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "flinkop/resource_check.h"
 
+#include "flinkop/advice.h"
 #include "flinkop/arena.h"
 #include "flinkop/cluster_config.h"
 #include "flinkop/error.h"
@@ -125,6 +126,21 @@ static const char *check_kept(struct arena *a, jv recorded, jv current,
     return NULL;
 }
 
+/* Of a nonce that asks for something now (13, 30). */
+static const char *check_nonces(jv recorded, jv current, const struct conf *conf)
+{
+    jv nonce = JV_PATH(current, "job", "savepointTriggerNonce");
+
+    if (jv_present(recorded) && job_redeploys(recorded, current) &&
+        str_empty(JV_STRING(current, "job", "initialSavepointPath")))
+        return "spec.job.savepointRedeployNonce: needs initialSavepointPath, the state to begin "
+               "with";
+    if (jv_present(nonce) && conf && !conf_lookup(conf, SAVEPOINT_DIR_KEY) &&
+        !jv_equal(nonce, JV_PATH(recorded, "job", "savepointTriggerNonce")))
+        return "spec.job.savepointTriggerNonce: needs flinkConfiguration." SAVEPOINT_DIR_KEY;
+    return NULL;
+}
+
 const char *deployment_change_check(struct arena *a, jv recorded, jv current,
                                     const struct cluster_config *config)
 {
@@ -140,7 +156,10 @@ const char *deployment_change_check(struct arena *a, jv recorded, jv current,
     if (!str_eq(was, is))
         return arena_printf(a, "spec.mode: cannot change from %s to %s; delete and create it anew",
                             was, is);
-    return is_app ? check_kept(a, recorded, current, config) : NULL;
+    if (!is_app)
+        return NULL;
+    return str_or(check_kept(a, recorded, current, config),
+                  check_nonces(recorded, current, config ? &config->conf : NULL));
 }
 
 const char *session_job_change_check(struct arena *a, jv recorded, jv current)
@@ -148,15 +167,15 @@ const char *session_job_change_check(struct arena *a, jv recorded, jv current)
     const char *was = JV_STRING(recorded, "deploymentName"),
                *is = JV_STRING(current, "deploymentName");
 
-    if (str_eq(was, is))
-        return NULL;
+    if (str_eq(was, is)) /* where savepoints go, the cluster may say */
+        return check_nonces(recorded, current, NULL);
     return arena_printf(a,
                         "spec.deploymentName: cannot change from \"%s\" to \"%s\"; delete "
                         "and create the job anew",
                         str_or_empty(was), str_or_empty(is));
 }
 
-/* ---- what has no effect ---- */
+/* ---- what is no mistake ---- */
 
 static const char *without_effect(struct arena *a, const struct flink_option *o)
 {
@@ -169,7 +188,7 @@ static const char *without_effect(struct arena *a, const struct flink_option *o)
                : "has no effect here, only in the operator's own configuration";
 }
 
-static void warn_of_patterns(struct jv_list *list, struct arena *a, const struct conf *own)
+static void add_patterns(struct jv_list *list, const struct conf *own)
 {
     struct error err;
     jv map;
@@ -178,32 +197,83 @@ static void warn_of_patterns(struct jv_list *list, struct arena *a, const struct
         return;
     jv_foreach_kv (kv, map)
         if (list->n < WARNINGS_MAX && !error_pattern_valid(kv->key))
-            jv_list_add(list, STR(arena_printf(a,
+            jv_list_add(list, STR(arena_printf(list->a,
                                                "spec.flinkConfiguration." ERROR_LABELS_KEY
                                                ": \"%s\" is not a POSIX extended regular "
                                                "expression without repetition counts and "
                                                "back-references, and gives no label",
-                                               str_clean(a, kv->key, 100))));
+                                               str_clean(list->a, kv->key, 100))));
 }
 
-jv resource_warnings(struct arena *a, enum kube_kind kind, jv object)
+void add_option_warnings(struct jv_list *list, jv spec)
 {
-    struct jv_list list = JV_LIST(a);
+    struct arena *a = list->a;
     struct conf own = CONF_INIT(a);
+    bool autoscales = spec_autoscales(a, spec);
     struct error err;
 
-    if (kind == KIND_FLINKSTATESNAPSHOT ||
-        conf_add_jv(&own, JV_PATH(object, "spec", "flinkConfiguration"), "", &err))
-        return ABSENT;
-    for (size_t i = 0; i < own.n && list.n < WARNINGS_MAX; i++) {
+    if (conf_add_jv(&own, jv_get(spec, "flinkConfiguration"), "", &err))
+        return;
+    for (size_t i = 0; i < own.n && list->n < WARNINGS_MAX; i++) {
         const char *key = own.entries[i].key;
         const char *why = flink_option_is_ours(key) ? without_effect(a, flink_option_named(key))
                                                     : NULL;
 
-        if (why)
-            jv_list_add(&list, STR(arena_printf(a, "spec.flinkConfiguration.%s: %s",
-                                                str_clean(a, key, 100), why)));
+        if (why && !(autoscales && str_eq(key, AUTOSCALER_KEY)))
+            jv_list_add(list, STR(arena_printf(a, "spec.flinkConfiguration.%s: %s",
+                                               str_clean(a, key, 100), why)));
     }
-    warn_of_patterns(&list, a, &own);
+    add_patterns(list, &own);
+}
+
+static void add_deployment_advice(struct jv_list *list, const char *ns, jv object,
+                                  const struct flink_defaults *defaults)
+{
+    struct problems *ignored = arena_new(list->a, struct problems);
+    struct deployment_spec s;
+    struct cluster_config c;
+
+    ignored->a = list->a;
+    cluster_config_read(ignored, ns, str_or_empty(JV_STRING(object, "metadata", "name")),
+                        jv_get(object, "spec"), false, defaults, &s, &c);
+    if (s.version && s.version->deprecated && s.version->supported)
+        jv_list_add(
+            list, STR(arena_printf(list->a,
+                                   "spec.flinkVersion: %s is deprecated, as in the Apache operator",
+                                   s.version->name)));
+    if (!ignored->n)
+        deployment_advice(list, &c);
+}
+
+static void add_session_job_advice(struct jv_list *list, const char *ns, jv object,
+                                   const struct flink_defaults *defaults)
+{
+    static const struct state_settings not_known = {0};
+    struct problems *ignored = arena_new(list->a, struct problems);
+    struct session_job_spec s;
+    struct conf conf;
+
+    ignored->a = list->a;
+    session_job_read(ignored, ns, jv_get(object, "spec"), false, defaults, NULL, &s, &conf);
+    if (!ignored->n)
+        session_job_advice(list, &s.job, &conf, &not_known);
+}
+
+jv resource_warnings(struct arena *a, enum kube_kind kind, jv object,
+                     const struct flink_defaults *defaults)
+{
+    const char *ns = str_or(JV_STRING(object, "metadata", "namespace"), "default");
+    struct jv_list list = JV_LIST(a);
+    jv spec = jv_get(object, "spec");
+
+    if (kind == KIND_FLINKSTATESNAPSHOT || JV_STRING(object, KUBE_UNREADABLE))
+        return ABSENT;
+    add_option_warnings(&list, spec);
+    if (spec_autoscales(a, spec))
+        jv_list_add(&list, STR("spec.flinkConfiguration." AUTOSCALER_KEY ": " AUTOSCALER_FROZEN));
+    if (kind == KIND_FLINKDEPLOYMENT)
+        add_deployment_advice(&list, ns, object, defaults);
+    else
+        add_session_job_advice(&list, ns, object, defaults);
     return list.n ? jv_list_arr(&list) : ABSENT;
 }

@@ -18,6 +18,8 @@
     45 /* KubernetesClusterDescriptor: a service name has 63, minus suffixes \
         */
 
+#define PARALLELISM_MAX 32768 /* Flink's own limit */
+
 static const char *const modes[] = {"native", "standalone", NULL};
 static const char *const allocators[] = {"Operator", "Flink", NULL};
 static const char *const pull_policies[] = {"IfNotPresent", "Always", "Never"};
@@ -84,7 +86,7 @@ static const struct json_field job_fields[] = {
     {"jarURI", FIELD_STRING, AT(job_spec, jar_uri)},
     {"entryClass", FIELD_STRING, AT(job_spec, entry_class)},
     {"args", FIELD_ARRAY, AT(job_spec, args)},
-    {"parallelism", FIELD_INT64, AT(job_spec, parallelism), .min = 1, .max = 32768},
+    {"parallelism", FIELD_INT64, AT(job_spec, parallelism)},
     {"state", FIELD_CHOICE, AT(job_spec, state), .choices = job_states},
     {"upgradeMode", FIELD_CHOICE, AT(job_spec, upgrade_mode), .choices = upgrade_modes},
     {"allowNonRestoredState", FIELD_BOOL, AT(job_spec, allow_non_restored_state)},
@@ -233,6 +235,19 @@ static void check_allocator(struct problems *p, const struct allocator_spec *s)
                     (long long)s->max_taskmanagers.v, (long long)s->min_taskmanagers.v);
 }
 
+/* 0 is the incumbent's default, and goes with a number of TaskManagers (§2.15 rule 16). */
+static void read_parallelism(struct problems *p, struct job_spec *job, bool follows)
+{
+    long long n = job->parallelism.v;
+
+    if (!job->parallelism.set || (n > 0 && n <= PARALLELISM_MAX))
+        return;
+    job->parallelism.set = false;
+    if (n || !follows)
+        problem_add(p, "spec.job.parallelism", "must be between 1 and %d, found %lld",
+                    PARALLELISM_MAX, n);
+}
+
 static void check_job_args(struct problems *p, jv args)
 {
     size_t i = 0;
@@ -274,6 +289,7 @@ void deployment_spec_read(struct problems *p, jv spec, bool strict, struct deplo
                     "must be given; 0 keeps a JobManager from being evicted");
     exposure_spec_read(p, jv_get(spec, "exposure"), &ret->exposure);
     ret->application = jv_present(jv_get(spec, "job"));
+    read_parallelism(p, &ret->job, ret->tm.replicas.set);
     check_job_args(p, ret->job.args);
 }
 
@@ -307,6 +323,7 @@ void session_job_spec_read(struct problems *p, jv spec, bool strict, struct sess
         cluster_name_check(p, "spec.deploymentName", ret->deployment_name);
     if (!jv_present(jv_get(spec, "job")))
         problem_add(p, "spec.job", "must be given");
+    read_parallelism(p, &ret->job, false);
     check_job_args(p, ret->job.args);
 }
 

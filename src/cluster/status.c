@@ -197,12 +197,14 @@ void tell_unwritten(struct plan *p, enum kube_kind kind, jv cr, const struct out
 
 void tell_without_effect(struct plan *p, enum kube_kind kind, jv cr)
 {
+    struct jv_list warnings = JV_LIST(p->a);
     const char *text = NULL;
 
     if (jv_equal(JV_PATH(cr, "status", "observedGeneration"),
                  JV_PATH(cr, "metadata", "generation")))
         return;
-    jv_foreach (w, resource_warnings(p->a, kind, cr))
+    add_option_warnings(&warnings, jv_get(cr, "spec"));
+    jv_foreach (w, jv_list_arr(&warnings))
         text = arena_printf(p->a, "%s%s%s", str_or_empty(text), text ? "; " : "", jv_string(*w));
     if (text)
         plan_event(p, kind, cr, true, "Operator", "OptionWithoutEffect",
@@ -292,4 +294,11 @@ void plan_event(struct plan *p, enum kube_kind kind, jv cr, bool warning, const 
     act->component = component;
     act->reason = reason;
     act->message = message;
+}
+
+void plan_warnings(struct plan *p, enum kube_kind kind, jv cr, const char *component,
+                   const char *reason, jv texts)
+{
+    jv_foreach (text, texts)
+        plan_event(p, kind, cr, true, component, reason, jv_string(*text));
 }

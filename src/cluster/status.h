@@ -76,5 +76,8 @@ void tell_unwritten(struct plan *p, enum kube_kind kind, jv cr, const struct out
 /** Event about the CR. */
 void plan_event(struct plan *p, enum kube_kind kind, jv cr, bool warning, const char *component,
                 const char *reason, const char *message);
+/** A warning for each of a list of texts. */
+void plan_warnings(struct plan *p, enum kube_kind kind, jv cr, const char *component,
+                   const char *reason, jv texts);
 
 #endif

@@ -54,6 +54,7 @@ struct target {
     int rest_port;
     bool rest_tls;
     bool planned, rescales, undecided, ended; /* as its last plan says */
+    struct state_settings keeps;              /* so, too */
     char *ready_jm;     /* so, too: the JobManager that it is ready with, NULL: it is not */
     size_t submissions; /* of jobs to it, under way */
     unsigned asked;     /* optional kinds that are watched for it */

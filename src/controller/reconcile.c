@@ -227,6 +227,7 @@ static void keep_cluster(struct controller *c, struct target *t, const struct pl
     if (!same_ready)
         slab_str_replace(&t->ready_jm, ready_jm);
     t->rescales = plan->rescales;
+    t->keeps = plan->keeps;
     t->undecided = plan->undecided;
     t->counts = plan->counts;
     t->ended = plan->ended;
@@ -280,6 +281,7 @@ static struct plan plan_job(struct controller *c, struct target *t, const struct
         .cluster_releasing = ct && ct->releasing,
         .cluster_busy = ct && ct->submissions >= SUBMISSIONS,
         .cluster_rescales = ct && ct->rescales,
+        .cluster_keeps = ct ? ct->keeps : (struct state_settings){0},
         .cluster_undecided = presence == PRESENT_SOON ||
                              (cluster && (!ct || !ct->planned || ct->undecided)),
         .cluster_text =

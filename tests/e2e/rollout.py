@@ -61,8 +61,7 @@ def invalid(run):
     job_running(run, flink, "first")
     everything = {p["metadata"]["uid"] for c in ("jobmanager", "taskmanager") for p in pods(run, c).values()}
     for field, bad in {"spec.taskManager.resource.memory": {"taskManager": {"resource": {"memory": "lots"}}},
-                       "spec.jobManager.replicas": {"jobManager": {"replicas": 2}},
-                       "spec.mode": {"mode": "standalone"}}.items():
+                       "spec.jobManager.replicas": {"jobManager": {"replicas": 2}}}.items():
         run.kube.patch("flinkdep", run.ns, "demo", {"spec": bad})
 
         def told(field=field):
@@ -72,9 +71,8 @@ def invalid(run):
             equal(cr["status"]["jobManagerDeploymentStatus"], "READY", "jobManagerDeploymentStatus")
             return True
         wait(f"the status names {field}", told, SOON)
-        back = {"mode": None} if "mode" in bad else {"taskManager": {"resource": {"memory": "1024m"}},
-                                                     "jobManager": {"replicas": None}}
-        run.kube.patch("flinkdep", run.ns, "demo", {"spec": back})
+        run.kube.patch("flinkdep", run.ns, "demo", {"spec": {"taskManager": {"resource": {"memory": "1024m"}},
+                                                             "jobManager": {"replicas": None}}})
         wait("Ready again", lambda: is_ready(run.kube.get("flinkdep", run.ns, "demo")), SOON)
 
     def untouched():

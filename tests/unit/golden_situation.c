@@ -453,6 +453,7 @@ static struct plan plan_cluster(struct situation *s, jv cr)
     memory.stop = stopped_before(s, cr);
     memory.health = healthy_before(s, cr);
     memory.ha = asked_before(s, &snap);
+    memory.ha.put = jv_bool_or(JV_PATH(s->doc, "memory", "startPut"), false);
     memory.checkpoints = seen_before(s, cr);
     memory.job_ended = jv_int64_or(JV_PATH(s->doc, "memory", "jobEnded"), -1);
     memory.restart.failures = (int)jv_int64_or(JV_PATH(s->doc, "memory", "restarts"), 0);

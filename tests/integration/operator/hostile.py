@@ -144,7 +144,8 @@ def changed(run):
     cases = [c for c in CASES if c.who == OPERATOR and not c.name and not c.new and not c.snapshot][::EVERY]
     for i, case in enumerate(cases):
         kind, name = ("sessionjob", "first") if case.job else ("flinkdep", "demo")
-        becomes(run, case, kind, name, resource(ns, i, case).get("spec"))
+        spec = resource(ns, i, case).get("spec")
+        becomes(run, case, kind, name, {**spec, "deploymentName": "demo"} if case.job else spec)
     change(run, "flinkdep", "demo", cluster(ns)["spec"])
     change(run, "sessionjob", "first", job(ns, "first")["spec"])
     cluster_ready(run)

@@ -55,9 +55,10 @@ def session_job(title, spec, path, words, who=OPERATOR, server=""):
     return Case(title, who, f"spec.job.{path}" if path else "spec.job", words, server, {"job": spec}, job=True)
 
 
-def named(title, name, who=OPERATOR, job=False):
+def named(title, name, who=API, job=False, server=None):
     words = "lower-case letters, digits and '-'" if not job else "lower-case letters, digits, '-' and '.'"
-    return Case(title, who, "metadata.name", words, "RFC 1123" if len(name) < 254 else "Invalid value", {}, job, name)
+    server = server or ("RFC 1123" if len(name) < 254 else "Invalid value")
+    return Case(title, who, "metadata.name", words, server, {}, job, name)
 
 
 def snapshot(title, spec, path, words, who=API, server=""):
@@ -123,7 +124,7 @@ CHOICES = [
 ]
 
 SIZES = [
-    op("no replicas", {JM: {"replicas": 0}}, "jobManager.replicas", "must be between 1 and 1000000, found 0"),
+    api("no replicas", {JM: {"replicas": 0}}, "jobManager.replicas", "must be between 1 and 1000000, found 0", "greater than or equal to 1"),
     op("replicas beyond 2^53", {JM: {"replicas": 2**53 + 1}}, "jobManager.replicas", "found 9007199254740993"),
     op("two JobManagers without HA", {JM: {"replicas": 2}}, "jobManager.replicas", "must be 1 unless high-availability.type is set"),
     op("negative CPU", {JM: {"resource": {"cpu": -1}}}, "jobManager.resource.cpu", "is negative"),
@@ -161,13 +162,13 @@ SIZES = [
 ]
 
 NAMES = [
-    named("a name of 46 characters", "h" * 46),
-    named("a name of 63 characters", "h" * 63),
-    named("a name of 253 characters", "h" * 253),
+    named("a name of 46 characters", "h" * 46, server="at most 45"),
+    named("a name of 63 characters", "h" * 63, server="at most 45"),
+    named("a name of 253 characters", "h" * 253, server="at most 45"),
     named("a name of 254 characters", "h" * 254, API),
     named("a name with capitals", "Hostile", API),
-    named("a name that starts with a digit", "1hostile"),
-    named("a name with dots", "host.ile"),
+    named("a name that starts with a digit", "1hostile", server="starting with a letter"),
+    named("a name with dots", "host.ile", server="at most 45"),
     named("a name that ends with -", "hostile-", API),
     named("an emoji as a name", "h\U0001f4a3", API),
     named("a job's name with an underscore", "host_ile", API, job=True),
@@ -255,7 +256,7 @@ TEMPLATES = [
 ]
 
 EXPOSURE = [
-    op("an Ingress without a template", {"ingress": {"className": "nginx"}}, "ingress.template", "must be given"),
+    api("an Ingress without a template", {"ingress": {"className": "nginx"}}, "ingress.template", "must be given", "must be given"),
     op("a template that makes no host", {"ingress": {"template": "Bad_Host!/{{name}}"}}, "ingress.template", "is not a DNS name"),
     op("a template with an impossible port", {"ingress": {"template": "http://a.b:99999/"}}, "ingress.template", "is not a DNS name"),
     op("another scheme", {"ingress": {"template": "ftp://{{name}}.example.com"}}, "ingress.template", "is not a DNS name"),
@@ -277,9 +278,9 @@ EXPOSURE = [
 ]
 
 JOBS = [
-    Case("a job of no cluster", OPERATOR, "spec.deploymentName", "must name the FlinkDeployment", spec={"deploymentName": None}, job=True),
-    Case("a cluster that cannot be", OPERATOR, "spec.deploymentName", "lower-case letters", spec={"deploymentName": "No_Cluster"}, job=True),
-    session_job("no job", None, "", "must be given"),
+    Case("a job of no cluster", API, "spec.deploymentName", "must name the FlinkDeployment", "must be at most 45", spec={"deploymentName": None}, job=True),
+    Case("a cluster that cannot be", API, "spec.deploymentName", "lower-case letters", "lower-case letters", spec={"deploymentName": "No_Cluster"}, job=True),
+    session_job("no job", None, "", "must be given", API, "must be given"),
     session_job("parallelism 0", {"parallelism": 0}, "parallelism", "must be between 1 and 32768, found 0"),
     session_job("parallelism -4", {"parallelism": -4}, "parallelism", "must be between 1 and 32768, found -4"),
     session_job("parallelism in quotes", {"parallelism": "4"}, "parallelism", 'must be a whole number, found "4"', API, of_type("integer")),

@@ -87,9 +87,9 @@ def answered(run):
         equal(refused(run, kind, body), None, f"a valid {kind}")
     # Beside what is recorded.
     says(run, "flinkdep", {**run.kube.get("flinkdep", ns, "demo"), "spec": application(ns, "demo")["spec"]},
-         "spec.job: a session cluster cannot become an application cluster", method="PUT")
+         "spec.job: ", "a session cluster cannot become an application cluster", method="PUT")
     says(run, "sessionjob", {**run.kube.get("sessionjob", ns, "first"), "spec": job(ns, "first", deployment="another")["spec"]},
-         "spec.deploymentName: cannot change", method="PUT")
+         "spec.deploymentName: ", "cannot change", method="PUT")
     # What is not valid already.
     wait("the operator tells that it is not valid", lambda: dig(run.kube.get("flinkdep", ns, "broken"), "status.error"), SOON)
     run.kube.patch("flinkdep", ns, "broken", {"metadata": {"labels": {"a": "b"}}})
