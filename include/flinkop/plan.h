@@ -235,6 +235,7 @@ struct obs_session_job {
     int parallelism;    /* wanted, 0 if the spec leaves it to Flink */
     bool suspended;     /* the spec wants it not to run */
     bool ended;         /* its job is recorded as terminal and the spec has not changed since */
+    bool stateful;      /* its job runs, or is to, and has state that is wanted */
     bool failing;       /* the last attempt to submit it failed, or its spec is not valid */
     bool finalized;     /* it carries our finalizer: it counts as a job of this cluster */
 };

@@ -5,6 +5,10 @@
  * restartNonce that has changed. What they were when it was started is recorded with its spec
  * (status.references), so an operator that was away sees what has changed meanwhile, and none
  * restarts anything for what it sees first.
+ *
+ * A session cluster takes its jobs with it. Without high availability those with state would wait
+ * for somebody who tells where that is, and what users have started themselves would be gone: so it
+ * is only told, while there are such jobs.
  */
 #include <string.h>
 
@@ -141,6 +145,26 @@ void look_at_references(struct cluster_pass *p)
 
 /* ---- another run with them ---- */
 
+static const char *at_stake(struct cluster_pass *p)
+{
+    const struct flink_job *foreign = jobmanager_known(p) ? foreign_job(p) : NULL;
+    const char *names;
+    size_t n;
+
+    if (p->application || p->config.ha)
+        return NULL;
+    names = session_jobs(p, /* stateful= */ true, &n);
+    if (names)
+        return arena_printf(
+            p->a, "%zu FlinkSessionJob%s would lose %s state (%s); suspend %s first", n,
+            n == 1 ? "" : "s", n == 1 ? "its" : "their", names, n == 1 ? "it" : "them");
+    return foreign ? arena_printf(p->a,
+                                  "job %s (%s), which no FlinkSessionJob owns, would be lost; end "
+                                  "it first",
+                                  foreign->id, str_clean(p->a, foreign->name, 100))
+                   : NULL;
+}
+
 static bool is_due(struct cluster_pass *p)
 {
     struct reference_notes *m = &p->plan.memory.references;
@@ -150,7 +174,7 @@ static bool is_due(struct cluster_pass *p)
         m->changed = p->changed;
         m->since = p->s->now;
     }
-    if (!p->changed || !restarts(p))
+    if (!p->changed || !restarts(p) || p->at_stake)
         return false;
     at = m->since + SETTLED_MS;
     if (m->restarted >= 0)
@@ -171,6 +195,8 @@ void look_after_references(struct cluster_pass *p)
 {
     if (can_be_compared(p))
         compare(p);
+    if (p->changed && restarts(p))
+        p->at_stake = at_stake(p);
     if (!is_due(p) || p->former)
         return;
     if (p->application) {
@@ -235,7 +261,13 @@ static const char *sentence(struct cluster_pass *p)
         text = arena_printf(p->a, "deleted since it was started: %s", p->gone);
     if (p->changed)
         text = joined(p, text, arena_printf(p->a, "changed since it was started: %s", p->changed));
-    if (p->changed && restarts(p))
+    if (p->at_stake)
+        text = joined(p, text,
+                      arena_printf(p->a,
+                                   "it is not restarted with that: without " HA_TYPE_KEY
+                                   " %s, or give spec.restartNonce another number",
+                                   p->at_stake));
+    else if (p->changed && restarts(p))
         text = joined(p, text, "it is restarted with that");
     if (p->perhaps)
         text = joined(p, text,
