@@ -52,6 +52,7 @@ enum action_type {
     ACT_FIND_CHECKPOINT, /* how that checkpoint is, and where */
     ACT_DISPOSE,         /* have the files of a savepoint deleted */
     ACT_FIND_DISPOSAL,   /* how far that is */
+    ACT_READ_REFERENCE,  /* what content a Secret or ConfigMap has, as a hash */
 };
 
 /* Where a ConfigMap of Flink's high availability names the leader: JSON (client-go's
@@ -116,7 +117,8 @@ struct outcome {
     /* ACT_JOB_ERROR: the cause, NULL: Flink tells none (yet); ACT_SUBMIT_JOB: the jar id;
      * ACT_FIND_SAVEPOINT, ACT_FIND_CHECKPOINT, ACT_READ_STATE: the path, NULL: none yet, or none
      * outside of the JobManager; ACT_DISPOSE: the id of the disposal; ACT_READ_EXCEPTIONS: JSON,
-     * [{ms, text, stack, task, taskManager}], the newest first. */
+     * [{ms, text, stack, task, taskManager}], the newest first; ACT_READ_REFERENCE: as
+     * reference_content() gives it. */
     const char *text;
     /* ACT_READ_STATE: when that was triggered, the newest checkpoint, and the newest that is still
      * in progress (epoch ms, -1: there is none); a savepoint is no checkpoint */
@@ -266,12 +268,14 @@ struct ha_notes {
 
 /* Notes about Secrets and ConfigMaps that have changed. */
 struct reference_notes {
-    const char *changed; /* these have, in words; NULL: none */
-    int64_t since;       /* monotonic ms */
-    int64_t restarted;   /* the last restart because of some, -1: none */
-    bool restarting;     /* one was put into the status, and is none before that is written */
-    bool put;            /* what they are was put into the status… */
-    bool pruned;         /* …and is not there: the CRD is of a former version */
+    const char *changed;  /* these have, in words; NULL: none */
+    int64_t since;        /* monotonic ms */
+    int64_t restarted;    /* the last restart because of some, -1: none */
+    bool restarting;      /* one was put into the status, and is none before that is written */
+    bool put;             /* what they are was put into the status… */
+    bool pruned;          /* …and is not there: the CRD is of a former version */
+    const char *contents; /* JSON: {"Secret/name MARK": hash}, "": could not be read; NULL: none */
+    int64_t read_at;      /* monotonic ms, none is read before */
 };
 
 /* Notes kept in memory from pass to pass; losing them does no harm. */

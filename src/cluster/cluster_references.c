@@ -15,6 +15,7 @@
 #include "application.h"
 #include "flinkop/arena.h"
 #include "flinkop/flink_defaults.h"
+#include "flinkop/json.h"
 #include "flinkop/str.h"
 #include "status.h"
 
@@ -22,6 +23,8 @@
 #define NONE "none"           /* instead of a mark: there was none */
 #define SETTLED_MS 5000       /* several that change together cost one restart */
 #define APART_MS 300000       /* one that changes again and again restarts no more often */
+#define READ_APART_MS 1000    /* between two looks at contents… */
+#define READ_FAILED_MS 30000  /* …of which one has failed */
 
 static bool restarts(const struct cluster_pass *p)
 {
@@ -112,9 +115,107 @@ static const char *listed(struct cluster_pass *p, const char *list, const struct
     return list ? arena_printf(p->a, "%s, %s", list, one) : one;
 }
 
+/* ---- their contents ---- */
+
+static const char *content_key(struct cluster_pass *p, const struct reference *r, const char *mark)
+{
+    return arena_printf(p->a, "%s %s", reference_key(p->a, r), mark);
+}
+
+static jv contents(struct cluster_pass *p)
+{
+    const char *text = p->plan.memory.references.contents;
+    struct error err;
+    jv known;
+
+    return text && !json_parse(p->a, text, strlen(text), &known, &err) ? known : ABSENT;
+}
+
+/* Of a mark that was read, its hash; "": of this one none could be had. */
+static void put_answer(struct cluster_pass *p, struct jv_list *list, const struct reference *r,
+                       const char *is)
+{
+    for (size_t i = 0; i < p->s->n_outcomes; i++) {
+        const struct outcome *o = &p->s->outcomes[i];
+        const char *hash = o->ok && o->text ? strchr(o->text, ' ') : NULL;
+
+        if (o->type != ACT_READ_REFERENCE || o->kind != r->kind || !str_eq(o->name, r->name))
+            continue;
+        if (hash) {
+            const char *mark = arena_strndup(p->a, o->text, (size_t)(hash - o->text));
+
+            jv_list_put(list, content_key(p, r, mark), STR(hash + 1));
+        } else {
+            jv_list_put(list, content_key(p, r, is), STR(""));
+            p->plan.memory.references.read_at = p->s->now + READ_FAILED_MS;
+        }
+    }
+}
+
+/* Only what they were when it was started and what they are now counts. */
+static void learn_contents(struct cluster_pass *p)
+{
+    jv recorded = jv_get(p->status, RECORDED), known = contents(p);
+    struct jv_list list = JV_LIST(p->a);
+
+    for (size_t i = 0; i < p->references->n; i++) {
+        const struct reference *r = &p->references->items[i];
+        const char *marks[] = {JV_STRING(recorded, reference_key(p->a, r)), mark_now(p, r)};
+
+        if (marks[1])
+            put_answer(p, &list, r, marks[1]);
+        for (size_t k = 0; k < ARRAY_SIZE(marks); k++) {
+            const char *key = marks[k] ? content_key(p, r, marks[k]) : NULL;
+            bool again = k && str_eq(marks[0], marks[1]);
+
+            if (key && !again && jv_present(jv_get(known, key)))
+                jv_list_put(&list, key, jv_get(known, key)); /* an answer comes before it */
+        }
+    }
+    p->plan.memory.references.contents = list.n ? json_text(p->a, jv_list_obj(&list)) : NULL;
+}
+
+/* Those whose content is not known as they are now are read. */
+static void read_contents(struct cluster_pass *p)
+{
+    struct reference_notes *m = &p->plan.memory.references;
+    jv known = contents(p);
+    bool due = p->s->now >= m->read_at;
+
+    for (size_t i = 0; i < p->references->n; i++) {
+        const struct reference *r = &p->references->items[i];
+        const char *is = mark_now(p, r);
+
+        if (!is || !strcmp(is, NONE) || !str_empty(JV_STRING(known, content_key(p, r, is))))
+            continue;
+        if (due) {
+            plan_add(&p->plan, ACT_READ_REFERENCE, r->kind, p->meta.ns, r->name);
+            m->read_at = p->s->now + READ_APART_MS;
+        } else {
+            plan_wake(&p->plan, m->read_at);
+        }
+    }
+}
+
+enum news { NEWS_NONE, NEWS_CHANGED, NEWS_PERHAPS };
+
+/* Contents tell where both are known; one that is being read is waited for. */
+static enum news news_of(struct cluster_pass *p, jv known, const struct reference *r,
+                         const char *was, const char *is)
+{
+    const char *before = JV_STRING(known, content_key(p, r, was));
+    const char *now = JV_STRING(known, content_key(p, r, is));
+
+    if (!strcmp(was, NONE))
+        return NEWS_CHANGED;
+    if (!str_empty(before) && (!now || *now))
+        return !now || !strcmp(before, now) ? NEWS_NONE : NEWS_CHANGED;
+    return reference_mark_certain(was, is) ? NEWS_CHANGED : NEWS_PERHAPS;
+}
+
 static void compare(struct cluster_pass *p)
 {
-    jv recorded = jv_get(p->status, RECORDED);
+    jv recorded = jv_get(p->status, RECORDED), known = contents(p);
 
     for (size_t i = 0; i < p->references->n; i++) {
         const struct reference *r = &p->references->items[i];
@@ -122,11 +223,13 @@ static void compare(struct cluster_pass *p)
 
         if (had_none(r, was) || !is || !strcmp(was, is))
             continue;
+        enum news news = strcmp(is, NONE) ? news_of(p, known, r, was, is) : NEWS_NONE;
+
         if (!strcmp(is, NONE))
             p->gone = listed(p, p->gone, r);
-        else if (!strcmp(was, NONE) || reference_mark_certain(was, is))
+        else if (news == NEWS_CHANGED)
             p->changed = listed(p, p->changed, r);
-        else
+        else if (news == NEWS_PERHAPS)
             p->perhaps = listed(p, p->perhaps, r);
     }
 }
@@ -193,8 +296,13 @@ static bool can_be_compared(const struct cluster_pass *p)
 
 void look_after_references(struct cluster_pass *p)
 {
-    if (can_be_compared(p))
+    if (can_be_compared(p)) {
+        if (restarts(p) && !p->plan.memory.references.pruned) {
+            learn_contents(p);
+            read_contents(p);
+        }
         compare(p);
+    }
     if (p->changed && restarts(p))
         p->at_stake = at_stake(p);
     if (!is_due(p) || p->former)
