@@ -28,6 +28,10 @@ bool job_redeploys(jv recorded, jv spec);
 /** The path that the recorded run begins with, NULL: none. status: status.jobStatus */
 const char *job_restore_path(jv status);
 
+/** The same of one that the incumbent may have recorded: its former releases named the savepoint of
+ * an upgrade nowhere else than among all others (cluster_adopt.c). */
+const char *job_begins_with(jv recorded, jv job_status);
+
 /** Its state as a reason and a sentence. shortage: why jobs of its cluster do not get their slots,
  * NULL: they do. */
 struct obs_cause job_state_cause(struct arena *a, const struct obs_job *job, enum job_state state,
