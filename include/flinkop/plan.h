@@ -185,6 +185,7 @@ struct exception_notes {
     bool whole;         /* all of it ran then */
     int64_t due, asked; /* monotonic ms when Flink is to be asked, and was; -1 */
     int tries;          /* that are left */
+    bool unheard;       /* it restarts, and Flink had nothing new to tell */
     int64_t told;       /* the newest that was told, by Flink's clock; -1 */
     bool put;           /* that was put into the status… */
     bool pruned;        /* …and is not there: the CRD is of a former version */
