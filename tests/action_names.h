@@ -23,6 +23,7 @@ static const char *const action_names[] = {
     [ACT_READ_HEALTH] = "read-health",
     [ACT_READ_EXCEPTIONS] = "read-exceptions",
     [ACT_READ_HA] = "read-ha",
+    [ACT_READ_REFERENCE] = "read-reference",
     [ACT_LOOK_UP] = "look-up",
     [ACT_RESCALE_JOB] = "rescale-job",
     [ACT_TAKE_SAVEPOINT] = "take-savepoint",

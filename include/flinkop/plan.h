@@ -54,6 +54,7 @@ enum action_type {
     ACT_FIND_CHECKPOINT, /* how that checkpoint is, and where */
     ACT_DISPOSE,         /* have the files of a savepoint deleted */
     ACT_FIND_DISPOSAL,   /* how far that is */
+    ACT_READ_REFERENCE,  /* what content a Secret or ConfigMap has, as a hash */
 };
 
 /* Where a ConfigMap of Flink's high availability names the leader: JSON (client-go's
@@ -119,7 +120,8 @@ struct outcome {
     /* ACT_JOB_ERROR: the cause, NULL: Flink tells none (yet); ACT_SUBMIT_JOB: the jar id;
      * ACT_FIND_SAVEPOINT, ACT_FIND_CHECKPOINT, ACT_READ_STATE: the path, NULL: none yet, or none
      * outside of the JobManager; ACT_DISPOSE: the id of the disposal; ACT_READ_EXCEPTIONS: JSON,
-     * [{ms, text, stack, task, taskManager}], the newest first. */
+     * [{ms, text, stack, task, taskManager}], the newest first; ACT_READ_REFERENCE: as
+     * reference_content() gives it. */
     const char *text;
     /* ACT_READ_STATE: when that was triggered, the newest checkpoint, and the newest that is still
      * in progress (epoch ms, -1: there is none); a savepoint is no checkpoint */
@@ -186,6 +188,7 @@ struct exception_notes {
     bool whole;         /* all of it ran then */
     int64_t due, asked; /* monotonic ms when Flink is to be asked, and was; -1 */
     int tries;          /* that are left */
+    bool unheard;       /* it restarts, and Flink had nothing new to tell */
     int64_t told;       /* the newest that was told, by Flink's clock; -1 */
     bool put;           /* that was put into the status… */
     bool pruned;        /* …and is not there: the CRD is of a former version */
@@ -238,6 +241,7 @@ struct obs_session_job {
     int parallelism;    /* wanted, 0 if the spec leaves it to Flink */
     bool suspended;     /* the spec wants it not to run */
     bool ended;         /* its job is recorded as terminal and the spec has not changed since */
+    bool stateful;      /* its job runs, or is to, and has state that is wanted */
     bool failing;       /* the last attempt to submit it failed, or its spec is not valid */
     bool finalized;     /* it carries our finalizer: it counts as a job of this cluster */
 };
@@ -270,12 +274,14 @@ struct ha_notes {
 
 /* Notes about Secrets and ConfigMaps that have changed. */
 struct reference_notes {
-    const char *changed; /* these have, in words; NULL: none */
-    int64_t since;       /* monotonic ms */
-    int64_t restarted;   /* the last restart because of some, -1: none */
-    bool restarting;     /* one was put into the status, and is none before that is written */
-    bool put;            /* what they are was put into the status… */
-    bool pruned;         /* …and is not there: the CRD is of a former version */
+    const char *changed;  /* these have, in words; NULL: none */
+    int64_t since;        /* monotonic ms */
+    int64_t restarted;    /* the last restart because of some, -1: none */
+    bool restarting;      /* one was put into the status, and is none before that is written */
+    bool put;             /* what they are was put into the status… */
+    bool pruned;          /* …and is not there: the CRD is of a former version */
+    const char *contents; /* JSON: {"Secret/name MARK": hash}, "": could not be read; NULL: none */
+    int64_t read_at;      /* monotonic ms, none is read before */
 };
 
 /* Notes kept in memory from pass to pass; losing them does no harm. */

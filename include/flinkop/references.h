@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Secrets and ConfigMaps that a cluster's pods refer to, and whether their content has changed. It
- * is told from their metadata alone: what is in a Secret is never asked for.
+ * is told from their metadata, where that can tell. For clusters that are to be restarted with what
+ * changes the content is read, too, and only its hash is kept, in memory: in a status it would let
+ * those who may not read a Secret try what is in it.
  */
 #ifndef FLINKOP_REFERENCES_H
 #define FLINKOP_REFERENCES_H
@@ -51,5 +53,7 @@ struct obs_reference {
  * annotations or owners alone may have changed. */
 bool reference_mark_certain(const char *was, const char *is);
 void obs_reference_read(struct arena *a, jv object, struct obs_reference *ret);
+/** "MARK HASH" of a whole one: its mark, and a hash of its content. */
+const char *reference_content(struct arena *a, jv object);
 
 #endif

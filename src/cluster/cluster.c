@@ -64,6 +64,8 @@ struct cluster_memory cluster_memory_copy(struct arena *a, const struct cluster_
     copy.snapshots = snapshot_notes_copy(a, &m->snapshots);
     copy.exceptions = exception_notes_copy(a, &m->exceptions);
     copy.references.changed = m->references.changed ? arena_strdup(a, m->references.changed) : NULL;
+    copy.references.contents = m->references.contents ? arena_strdup(a, m->references.contents)
+                                                      : NULL;
     copy.ha.asker = m->ha.asker ? arena_strdup(a, m->ha.asker) : NULL;
     copy.spec_hash = m->spec_hash ? arena_strdup(a, m->spec_hash) : NULL;
     alloc->jobmanager = m->alloc.jobmanager ? arena_strdup(a, m->alloc.jobmanager) : NULL;

@@ -35,32 +35,52 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* In an order that is always the same: each job writes to its status what its cluster waits for,
- * and who writes comes last in the store. */
-static const char *session_jobs(const struct cluster_pass *p)
+const char *session_jobs(const struct cluster_pass *p, bool stateful, size_t *ret_n)
 {
-    size_t n = p->s->n_jobs;
-    const char **names = arena_new_array(p->a, const char *, n + 1), *text = NULL;
+    const char **names = arena_new_array(p->a, const char *, p->s->n_jobs + 1), *text = NULL;
+    size_t n = 0;
 
-    for (size_t i = 0; i < n; i++)
-        names[i] = p->s->jobs[i]->meta.name;
+    for (size_t i = 0; i < p->s->n_jobs; i++)
+        if (!stateful || p->s->jobs[i]->stateful)
+            names[n++] = p->s->jobs[i]->meta.name;
     qsort(names, n, sizeof(*names), by_name);
     for (size_t i = 0; i < MIN(n, NAMES_MAX); i++)
         text = arena_printf(p->a, "%s%s%s", str_or_empty(text), text ? ", " : "", names[i]);
-    return arena_printf(p->a, "waiting for %zu FlinkSessionJob%s to be deleted: %s%s", n,
-                        n == 1 ? "" : "s", text, n > NAMES_MAX ? ", …" : "");
+    *ret_n = n;
+    return n > NAMES_MAX ? arena_printf(p->a, "%s, …", text) : text;
+}
+
+const struct flink_job *foreign_job(const struct cluster_pass *p)
+{
+    const struct obs_flink *f = p->s->flink;
+    const struct flink_job *first = NULL;
+
+    for (size_t i = 0; i < f->n_jobs; i++) {
+        const struct flink_job *j = &f->jobs[i].job;
+        bool owned = false;
+
+        for (size_t k = 0; k < p->s->n_jobs; k++)
+            owned |= str_eq(p->s->jobs[k]->job_id, j->id);
+        if (!owned && !job_state_terminal(j->state) && (!first || strcmp(j->id, first->id) < 0))
+            first = j;
+    }
+    return first;
 }
 
 /* What keeps the cluster; NULL if nothing does. */
 static const char *blockers(struct cluster_pass *p)
 {
     const struct cluster_snapshot *s = p->s;
-    const struct flink_job *first = NULL;
+    const struct flink_job *first;
+    const char *names;
+    size_t n;
 
     if (p->application || !operator_flag(p, OPTION "session.deletion.block-on-session-jobs", true))
         return NULL;
-    if (s->n_jobs)
-        return session_jobs(p);
+    names = session_jobs(p, /* stateful= */ false, &n);
+    if (names)
+        return arena_printf(p->a, "waiting for %zu FlinkSessionJob%s to be deleted: %s", n,
+                            n == 1 ? "" : "s", names);
     if (!operator_flag(p, OPTION "session.deletion.block-on-unmanaged-jobs", true))
         return NULL;
     /* What a JobManager that is gone said last counts for nothing. */
@@ -70,12 +90,7 @@ static const char *blockers(struct cluster_pass *p)
         return soon ? "waiting for the JobManager to tell of its jobs" : NULL;
     if (!s->flink->reachable && !soon)
         return NULL;
-    for (size_t i = 0; i < s->flink->n_jobs; i++) {
-        const struct flink_job *j = &s->flink->jobs[i].job;
-
-        if (!job_state_terminal(j->state) && (!first || strcmp(j->id, first->id) < 0))
-            first = j;
-    }
+    first = foreign_job(p);
     return first ? arena_printf(p->a,
                                 "waiting for job %s (%s), which no FlinkSessionJob owns, to end",
                                 first->id, str_clean(p->a, first->name, 100))

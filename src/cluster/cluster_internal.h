@@ -91,7 +91,8 @@ struct cluster_pass {
     const char *changed;           /* these have changed since it was started, in words */
     const char *perhaps;           /* of these the content or labels have, which cannot be told */
     const char *gone;              /* these have gone since */
-    bool restarts_for_changes;     /* that is recorded in this pass, of a session cluster */
+    const char *at_stake;      /* what a restart for those would cost, in words; NULL: nothing */
+    bool restarts_for_changes; /* that is recorded in this pass, of a session cluster */
     bool has_alloc;
     struct alloc_result alloc;
     int attempt, last_index;
@@ -157,10 +158,17 @@ void delete_pod(struct cluster_pass *p, const struct obs_pod *pod,
 void scale_taskmanagers(struct cluster_pass *p, int replicas); /* cluster_rollout.c */
 void roll_out(struct cluster_pass *p);                         /* cluster_rollout.c */
 void finalize(struct cluster_pass *p);                         /* cluster_finalize.c */
-void look_at_names(struct cluster_pass *p);                    /* cluster_allocate.c */
-void allocate_taskmanagers(struct cluster_pass *p);            /* cluster_allocate.c */
-void count_taskmanagers(struct cluster_pass *p);               /* cluster_allocate.c */
-void report(struct cluster_pass *p);                           /* cluster_report.c */
+/** Names of its FlinkSessionJobs, the first few of them, in an order that is always the same: what
+ * is said of them stands in statuses, and who writes comes last in the store. NULL: there is none.
+ * stateful: only those that have state to lose. */
+const char *session_jobs(const struct cluster_pass *p, bool stateful,
+                         size_t *ret_n); /* cluster_finalize.c */
+/** A job that Flink told of and no FlinkSessionJob owns, not ended; NULL: there is none. */
+const struct flink_job *foreign_job(const struct cluster_pass *p); /* cluster_finalize.c */
+void look_at_names(struct cluster_pass *p);                        /* cluster_allocate.c */
+void allocate_taskmanagers(struct cluster_pass *p);                /* cluster_allocate.c */
+void count_taskmanagers(struct cluster_pass *p);                   /* cluster_allocate.c */
+void report(struct cluster_pass *p);                               /* cluster_report.c */
 
 /* ---- the JobManager's place (cluster_room.c) ---- */
 

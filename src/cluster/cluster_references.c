@@ -5,12 +5,17 @@
  * restartNonce that has changed. What they were when it was started is recorded with its spec
  * (status.references), so an operator that was away sees what has changed meanwhile, and none
  * restarts anything for what it sees first.
+ *
+ * A session cluster takes its jobs with it. Without high availability those with state would wait
+ * for somebody who tells where that is, and what users have started themselves would be gone: so it
+ * is only told, while there are such jobs.
  */
 #include <string.h>
 
 #include "application.h"
 #include "flinkop/arena.h"
 #include "flinkop/flink_defaults.h"
+#include "flinkop/json.h"
 #include "flinkop/str.h"
 #include "status.h"
 
@@ -18,6 +23,8 @@
 #define NONE "none"           /* instead of a mark: there was none */
 #define SETTLED_MS 5000       /* several that change together cost one restart */
 #define APART_MS 300000       /* one that changes again and again restarts no more often */
+#define READ_APART_MS 1000    /* between two looks at contents… */
+#define READ_FAILED_MS 30000  /* …of which one has failed */
 
 static bool restarts(const struct cluster_pass *p)
 {
@@ -108,9 +115,107 @@ static const char *listed(struct cluster_pass *p, const char *list, const struct
     return list ? arena_printf(p->a, "%s, %s", list, one) : one;
 }
 
+/* ---- their contents ---- */
+
+static const char *content_key(struct cluster_pass *p, const struct reference *r, const char *mark)
+{
+    return arena_printf(p->a, "%s %s", reference_key(p->a, r), mark);
+}
+
+static jv contents(struct cluster_pass *p)
+{
+    const char *text = p->plan.memory.references.contents;
+    struct error err;
+    jv known;
+
+    return text && !json_parse(p->a, text, strlen(text), &known, &err) ? known : ABSENT;
+}
+
+/* Of a mark that was read, its hash; "": of this one none could be had. */
+static void put_answer(struct cluster_pass *p, struct jv_list *list, const struct reference *r,
+                       const char *is)
+{
+    for (size_t i = 0; i < p->s->n_outcomes; i++) {
+        const struct outcome *o = &p->s->outcomes[i];
+        const char *hash = o->ok && o->text ? strchr(o->text, ' ') : NULL;
+
+        if (o->type != ACT_READ_REFERENCE || o->kind != r->kind || !str_eq(o->name, r->name))
+            continue;
+        if (hash) {
+            const char *mark = arena_strndup(p->a, o->text, (size_t)(hash - o->text));
+
+            jv_list_put(list, content_key(p, r, mark), STR(hash + 1));
+        } else {
+            jv_list_put(list, content_key(p, r, is), STR(""));
+            p->plan.memory.references.read_at = p->s->now + READ_FAILED_MS;
+        }
+    }
+}
+
+/* Only what they were when it was started and what they are now counts. */
+static void learn_contents(struct cluster_pass *p)
+{
+    jv recorded = jv_get(p->status, RECORDED), known = contents(p);
+    struct jv_list list = JV_LIST(p->a);
+
+    for (size_t i = 0; i < p->references->n; i++) {
+        const struct reference *r = &p->references->items[i];
+        const char *marks[] = {JV_STRING(recorded, reference_key(p->a, r)), mark_now(p, r)};
+
+        if (marks[1])
+            put_answer(p, &list, r, marks[1]);
+        for (size_t k = 0; k < ARRAY_SIZE(marks); k++) {
+            const char *key = marks[k] ? content_key(p, r, marks[k]) : NULL;
+            bool again = k && str_eq(marks[0], marks[1]);
+
+            if (key && !again && jv_present(jv_get(known, key)))
+                jv_list_put(&list, key, jv_get(known, key)); /* an answer comes before it */
+        }
+    }
+    p->plan.memory.references.contents = list.n ? json_text(p->a, jv_list_obj(&list)) : NULL;
+}
+
+/* Those whose content is not known as they are now are read. */
+static void read_contents(struct cluster_pass *p)
+{
+    struct reference_notes *m = &p->plan.memory.references;
+    jv known = contents(p);
+    bool due = p->s->now >= m->read_at;
+
+    for (size_t i = 0; i < p->references->n; i++) {
+        const struct reference *r = &p->references->items[i];
+        const char *is = mark_now(p, r);
+
+        if (!is || !strcmp(is, NONE) || !str_empty(JV_STRING(known, content_key(p, r, is))))
+            continue;
+        if (due) {
+            plan_add(&p->plan, ACT_READ_REFERENCE, r->kind, p->meta.ns, r->name);
+            m->read_at = p->s->now + READ_APART_MS;
+        } else {
+            plan_wake(&p->plan, m->read_at);
+        }
+    }
+}
+
+enum news { NEWS_NONE, NEWS_CHANGED, NEWS_PERHAPS };
+
+/* Contents tell where both are known; one that is being read is waited for. */
+static enum news news_of(struct cluster_pass *p, jv known, const struct reference *r,
+                         const char *was, const char *is)
+{
+    const char *before = JV_STRING(known, content_key(p, r, was));
+    const char *now = JV_STRING(known, content_key(p, r, is));
+
+    if (!strcmp(was, NONE))
+        return NEWS_CHANGED;
+    if (!str_empty(before) && (!now || *now))
+        return !now || !strcmp(before, now) ? NEWS_NONE : NEWS_CHANGED;
+    return reference_mark_certain(was, is) ? NEWS_CHANGED : NEWS_PERHAPS;
+}
+
 static void compare(struct cluster_pass *p)
 {
-    jv recorded = jv_get(p->status, RECORDED);
+    jv recorded = jv_get(p->status, RECORDED), known = contents(p);
 
     for (size_t i = 0; i < p->references->n; i++) {
         const struct reference *r = &p->references->items[i];
@@ -118,11 +223,13 @@ static void compare(struct cluster_pass *p)
 
         if (had_none(r, was) || !is || !strcmp(was, is))
             continue;
+        enum news news = strcmp(is, NONE) ? news_of(p, known, r, was, is) : NEWS_NONE;
+
         if (!strcmp(is, NONE))
             p->gone = listed(p, p->gone, r);
-        else if (!strcmp(was, NONE) || reference_mark_certain(was, is))
+        else if (news == NEWS_CHANGED)
             p->changed = listed(p, p->changed, r);
-        else
+        else if (news == NEWS_PERHAPS)
             p->perhaps = listed(p, p->perhaps, r);
     }
 }
@@ -141,6 +248,26 @@ void look_at_references(struct cluster_pass *p)
 
 /* ---- another run with them ---- */
 
+static const char *at_stake(struct cluster_pass *p)
+{
+    const struct flink_job *foreign = jobmanager_known(p) ? foreign_job(p) : NULL;
+    const char *names;
+    size_t n;
+
+    if (p->application || p->config.ha)
+        return NULL;
+    names = session_jobs(p, /* stateful= */ true, &n);
+    if (names)
+        return arena_printf(
+            p->a, "%zu FlinkSessionJob%s would lose %s state (%s); suspend %s first", n,
+            n == 1 ? "" : "s", n == 1 ? "its" : "their", names, n == 1 ? "it" : "them");
+    return foreign ? arena_printf(p->a,
+                                  "job %s (%s), which no FlinkSessionJob owns, would be lost; end "
+                                  "it first",
+                                  foreign->id, str_clean(p->a, foreign->name, 100))
+                   : NULL;
+}
+
 static bool is_due(struct cluster_pass *p)
 {
     struct reference_notes *m = &p->plan.memory.references;
@@ -150,7 +277,7 @@ static bool is_due(struct cluster_pass *p)
         m->changed = p->changed;
         m->since = p->s->now;
     }
-    if (!p->changed || !restarts(p))
+    if (!p->changed || !restarts(p) || p->at_stake)
         return false;
     at = m->since + SETTLED_MS;
     if (m->restarted >= 0)
@@ -169,8 +296,15 @@ static bool can_be_compared(const struct cluster_pass *p)
 
 void look_after_references(struct cluster_pass *p)
 {
-    if (can_be_compared(p))
+    if (can_be_compared(p)) {
+        if (restarts(p) && !p->plan.memory.references.pruned) {
+            learn_contents(p);
+            read_contents(p);
+        }
         compare(p);
+    }
+    if (p->changed && restarts(p))
+        p->at_stake = at_stake(p);
     if (!is_due(p) || p->former)
         return;
     if (p->application) {
@@ -235,7 +369,13 @@ static const char *sentence(struct cluster_pass *p)
         text = arena_printf(p->a, "deleted since it was started: %s", p->gone);
     if (p->changed)
         text = joined(p, text, arena_printf(p->a, "changed since it was started: %s", p->changed));
-    if (p->changed && restarts(p))
+    if (p->at_stake)
+        text = joined(p, text,
+                      arena_printf(p->a,
+                                   "it is not restarted with that: without " HA_TYPE_KEY
+                                   " %s, or give spec.restartNonce another number",
+                                   p->at_stake));
+    else if (p->changed && restarts(p))
         text = joined(p, text, "it is restarted with that");
     if (p->perhaps)
         text = joined(p, text,

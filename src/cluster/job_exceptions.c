@@ -89,6 +89,10 @@ static void look(const struct exceptions_look *l)
         wants = j->last_modification_ms != m->changed &&
                 (is_troubled(j->state) || begins_anew(m, j));
     }
+    if (m->unheard && !is_troubled(j->state)) {
+        wants = true;
+        m->unheard = false;
+    }
     m->changed = j->last_modification_ms;
     m->finished = j->tasks[TASKS_FINISHED];
     m->whole = flink_job_runs_whole(j);
@@ -151,15 +155,16 @@ static int64_t told_until(const struct exceptions_look *l)
     return str_to_int64(str_or_empty(JV_STRING(l->status, TOLD_UNTIL)), &ms) ? ms : -1;
 }
 
-/* They come with the newest first, and are told with the oldest first. */
-static void tell(const struct exceptions_look *l, const char *text, int limit)
+/* They come with the newest first, and are told with the oldest first. False: there is no new one.
+ */
+static bool tell(const struct exceptions_look *l, const char *text, int limit)
 {
     int64_t until = MAX(told_until(l), l->memory->told), newest = until;
     struct error err;
     jv list;
 
     if (!text || json_parse(l->plan->a, text, strlen(text), &list, &err))
-        return;
+        return false;
     for (size_t i = MIN(jv_len(list), (size_t)limit); i-- > 0;) {
         jv e = jv_at(list, i);
         int64_t ms = jv_int64_or(jv_get(e, "ms"), -1);
@@ -171,6 +176,7 @@ static void tell(const struct exceptions_look *l, const char *text, int limit)
                    message(l, e, option(l, LINES_KEY, 100)));
     }
     l->memory->told = newest;
+    return newest > until;
 }
 
 static void look_for_pruning(const struct exceptions_look *l)
@@ -209,8 +215,12 @@ jv job_tell_exceptions(const struct exceptions_look *l)
 
         if (o->type != ACT_READ_EXCEPTIONS || !str_eq(o->job_id, l->job_id))
             continue;
-        if (o->ok)
-            tell(l, o->text, limit);
+        if (o->ok && tell(l, o->text, limit))
+            continue;
+        /* Before 1.19 Flink tells why a job restarts when its tasks begin anew, after the delay of
+         * its restart strategy (FLINK-33565). */
+        if (o->ok && is_troubled(l->job->job.state))
+            m->unheard = true;
         else if (m->due < 0 && m->tries > 0)
             m->due = l->now + APART_MS;
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A FlinkSessionJob as its cluster needs to see it. */
+#include "application.h"
 #include "flinkop/arena.h"
 #include "flinkop/cluster_spec.h"
 #include "flinkop/jar_uri.h"
@@ -34,6 +35,13 @@ static bool possible(struct arena *a, jv cr)
     return !p.n;
 }
 
+static bool wants_state(jv spec)
+{
+    const char *mode = JV_STRING(spec, "job", "upgradeMode");
+
+    return str_eq(mode, LAST_STATE) || str_eq(mode, SAVEPOINT);
+}
+
 void obs_session_job_read(struct arena *a, jv cr, struct obs_session_job *ret)
 {
     cleanup_arena struct arena scratch = {0}; /* what `a` gets stays with the job */
@@ -55,10 +63,12 @@ void obs_session_job_read(struct arena *a, jv cr, struct obs_session_job *ret)
         .parallelism = (int)jv_int64_or(JV_PATH(spec, "job", "parallelism"), 0),
         .suspended = str_eq(JV_STRING(spec, "job", "state"), "suspended"),
         .ended = deployed && same && job_state_terminal(state),
+        .stateful = wants_state(spec) && !job_state_terminal(state),
         .failing = failing(status, state) || !possible(&scratch, cr),
         .finalized = has_finalizer(cr, FINALIZER_JOB),
     };
     obs_meta_read(a, cr, &ret->meta);
     ret->deployment_name = ret->deployment_name ? arena_strdup(a, ret->deployment_name) : NULL;
     ret->job_id = str_empty(ret->job_id) ? NULL : arena_strdup(a, ret->job_id);
+    ret->stateful &= ret->job_id != NULL;
 }

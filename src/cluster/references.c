@@ -174,3 +174,11 @@ void obs_reference_read(struct arena *a, jv object, struct obs_reference *ret)
         .mark = mark(a, m),
     };
 }
+
+const char *reference_content(struct arena *a, jv object)
+{
+    jv content =
+        OBJ({"data", jv_get(object, "data")}, {"binaryData", jv_get(object, "binaryData")});
+
+    return arena_printf(a, "%s %s", mark(a, jv_get(object, "metadata")), json_hash(a, content));
+}

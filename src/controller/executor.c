@@ -38,6 +38,7 @@ static const struct {
     [ACT_READ_EXCEPTIONS] = {"read exceptions", "exceptions read", true},
     [ACT_READ_HEALTH] = {"read job metrics", "job metrics read", true},
     [ACT_READ_HA] = {"read high availability", "high availability read"},
+    [ACT_READ_REFERENCE] = {"read content", "content read"},
     [ACT_RESCALE_JOB] = {"rescale job", "job rescaled", true},
     [ACT_TAKE_SAVEPOINT] = {"take savepoint", "savepoint asked for", true},
     [ACT_TAKE_CHECKPOINT] = {"take checkpoint", "checkpoint asked for", true},
@@ -78,6 +79,7 @@ bool op_is_look(const struct op *op)
     case ACT_READ_STATE:
     case ACT_READ_HEALTH:
     case ACT_READ_EXCEPTIONS:
+    case ACT_READ_REFERENCE:
     case ACT_FIND_CHECKPOINT:
     case ACT_FIND_DISPOSAL:
         return true;
@@ -166,7 +168,7 @@ static void on_looked_up(void *arg, const struct kube_reply *reply)
 /* The name of a pod is never used twice: one that exists is the one we made. Its watch may be late,
  * and a pod that is not known would be made once more. Of a FlinkStateSnapshot its plan sees whose
  * it is. */
-static void look_up(struct op *op)
+static void look_up(struct op *op, kube_done_fn then)
 {
     op->kube = kube_send(op->e->x->kube,
                          &(struct kube_call){.verb = KUBE_LIST,
@@ -175,7 +177,7 @@ static void look_up(struct op *op)
                                              .limit = 1,
                                              .field_selector = arena_printf(
                                                  &op->e->a, "metadata.name=%s", op->act->name)},
-                         on_looked_up, op);
+                         then, op);
 }
 
 static void on_written(void *arg, const struct kube_reply *reply)
@@ -189,7 +191,7 @@ static void on_written(void *arg, const struct kube_reply *reply)
         store_write_through(st, reply->object, loop_now(op->e->x->loop));
     if (op->act->type == ACT_CREATE && err.code == ERR_EXISTS) {
         op->outcome.found = true;
-        look_up(op);
+        look_up(op, on_looked_up);
         return;
     }
     /* What is to be deleted or changed and is not there needs nothing more. */
@@ -282,6 +284,20 @@ static void read_ha(struct op *op)
                   on_ha, op);
 }
 
+/* ---- what Secrets and ConfigMaps have in them ---- */
+
+/* It is gone with the answer; what stays is a hash. */
+static void on_reference(void *arg, const struct kube_reply *reply)
+{
+    struct op *op = arg;
+    jv item = jv_at(jv_get(reply->object, "items"), 0);
+
+    op->kube = NULL;
+    if (reply->err->code == ERR_NONE && str_eq(JV_STRING(item, "metadata", "name"), op->act->name))
+        op->outcome.text = reference_content(&op->e->a, item);
+    op_end(op, reply->err);
+}
+
 static void start(struct op *op)
 {
     switch (op->act->type) {
@@ -298,7 +314,10 @@ static void start(struct op *op)
         write_object(op, KUBE_MERGE_PATCH, "status");
         break;
     case ACT_LOOK_UP:
-        look_up(op);
+        look_up(op, on_looked_up);
+        break;
+    case ACT_READ_REFERENCE:
+        look_up(op, on_reference);
         break;
     case ACT_DELETE:
         op_delete(op);

@@ -45,6 +45,7 @@ class Combination:
         self.index, self.scenario, self.call, self.nth, self.fault = None, SCENARIOS[scenario], call, nth, fault
         self.text = f"{scenario}: {call} #{nth}: {label}"
         self.armed, self.seen, self.fired, self.calls = False, 0, False, {}
+        self.since = None  # of what its scenario waits for
 
     def strike(self, call):
         """The fault, if this is the call for it."""
@@ -64,6 +65,16 @@ def combinations(scenario, calls, faults, nth=(1,)):
     # main() may take its time: that call has ten minutes (kubernetes.operator.job.submission.timeout).
     return [Combination(scenario, call, n, fault, label) for call, times in calls.items() for n in nth if n <= times
             for label, fault in labelled if (call, fault) not in (("POST /jars/*/run", "hang"), ("POST /jars/*/run", "late"))]
+
+
+LATER = ["refuse", "lost", "page", "twice", ("status", 409), ("status", 500)]  # for all but the first call of a kind
+FLINK_LATER = {label: FLINK_FAULTS[label] for label in ("before", "after", "404", "503", "HTML")}
+
+
+def whole(scenario, calls, flink):
+    """Every combination of a scenario: its calls to the API server, and to a JobManager."""
+    return (combinations(scenario, calls, FAULTS + SLOW_FAULTS) + combinations(scenario, calls, LATER, range(2, 7))
+            + combinations(scenario, flink, FLINK_FAULTS) + combinations(scenario, flink, FLINK_LATER, range(2, 7)))
 
 
 def number(text):

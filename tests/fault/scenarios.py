@@ -1,7 +1,9 @@
 """What a combination does, and how it has to end: the main job; a change of an application, or of a session job, in each upgrade
 mode. JobManagers keep the tale of what ran when and what it began with (lib/fake_flink.py)."""
+import time
+
 from lib.check import check, dig, equal
-from lib.manifests import application, cluster, job
+from lib.manifests import application, cluster, job, snapshot
 from lib.plane_scene import is_ready
 
 STATE = "file:/flink"
@@ -107,7 +109,127 @@ class Nonce(Scenario):
         return True
 
 
+class Rotation(Scenario):
+    """A ConfigMap that the pods refer to gets another content, by a writer that owns its labels, too: only the content tells."""
+
+    def __init__(self):
+        super().__init__(True, "last-state")
+
+    def create(self, batch, m):
+        kube, ns, name = batch.run.kube, batch.ns, f"c{m.index}"
+        batch.flink(m).savepoints = STATE + "/savepoints"
+        kube.create("configmap", ns, {"metadata": {"name": f"{name}-levels", "labels": {"a": "1"}}, "data": {"level": "1"}})
+        kube.create("flinkdep", ns, application(
+            ns, name, conf={**CONF, **HA, "kubernetes.operator.references.on-change": "restart"}, job={"upgradeMode": self.mode},
+            idle="1s", podTemplate={"spec": {"containers": [{"name": "flink-main-container", "envFrom": [
+                {"configMapRef": {"name": f"{name}-levels"}}]}]}}))
+
+    def saved(self, batch, m):
+        """…and what it was is known."""
+        if not super().saved(batch, m) or not dig(self.cr(batch, m), "status.references"):
+            return False
+        m.since = m.since or time.monotonic()
+        return time.monotonic() > m.since + 3
+
+    def change(self, batch, m):
+        batch.run.kube.patch("configmap", batch.ns, f"c{m.index}-levels", {"metadata": {"labels": {"a": "2"}}, "data": {"level": "2"}})
+
+    def good(self, batch, m):
+        kinds = [c["type"] for c in self.cr(batch, m)["status"]["conditions"]]
+        check("ReferencesCurrent" not in kinds, "something is still to be told")
+        return super().good(batch, m)
+
+
+class Thrown(Nonce):
+    """A job that an exception throws back: told once."""
+
+    def change(self, batch, m):
+        batch.flink(m).jobmanager.throw(batch.flink(m).runs[-1].id)
+
+    def told(self, batch, m):
+        name = f"c{m.index}" if self.application else f"j{m.index}"
+        return sum(e.get("count", 1) for e in batch.run.kube.list("event", batch.ns)
+                   if e["reason"] == "JobException" and e["involvedObject"]["name"] == name)
+
+    def changed(self, batch, m):
+        check(self.told(batch, m), "it is not told")
+        return self.ready(batch, m)
+
+    def good(self, batch, m):
+        flink = batch.flink(m)
+        equal(flink.wrong, [], "what JobManagers had to see")
+        equal([r.state for r in flink.runs], ["RUNNING"], "runs")
+        equal(self.told(batch, m), 1, "times that it was told")
+        return True
+
+
+PERIODIC = "kubernetes.operator.periodic.savepoint.interval"
+
+
+class Periodic(Nonce):
+    """Periodic savepoints until there were more than are to be kept; then the interval is taken away."""
+    KEPT, ENOUGH = 2, 4
+
+    def change(self, batch, m):
+        self.configure(batch, m, "2 s")
+
+    def configure(self, batch, m, interval):
+        batch.run.kube.patch("sessionjob", batch.ns, f"j{m.index}", {"spec": {"flinkConfiguration": {
+            PERIODIC: interval, "kubernetes.operator.savepoint.history.max.count": str(self.KEPT),
+            "kubernetes.operator.savepoint.dispose-on-delete": "true"}}})
+
+    def changed(self, batch, m):
+        taken = len(batch.flink(m).asked)
+        check(taken >= self.ENOUGH and m.fired, lambda: f"{taken} were taken")
+        if not m.since:
+            m.since = time.monotonic()
+            self.configure(batch, m, None)
+        states = [dig(cr, "status.state") for cr in batch.snapshots(m)]
+        check(states == ["COMPLETED"] * self.KEPT, lambda: states)
+        return self.ready(batch, m)
+
+    def good(self, batch, m):
+        """The files of those that are kept are there, and no others."""
+        flink = batch.flink(m)
+        equal(flink.wrong, [], "what JobManagers had to see")
+        equal([r.state for r in flink.runs], ["RUNNING"], "runs")
+        equal(sorted(p for p in flink.states if "/savepoint-" in p),
+              sorted(cr["status"]["path"] for cr in batch.snapshots(m)), "savepoints on the disk")
+        return True
+
+
+class Disposal(Nonce):
+    """A savepoint that is deleted with its resource, while the job runs on."""
+
+    def saved(self, batch, m):
+        name = f"c{m.index}-backup"
+        if not m.since:
+            m.since = time.monotonic()
+            batch.run.kube.create("flinksnp", batch.ns, snapshot(batch.ns, name, f"j{m.index}"))
+        return dig(batch.get("flinksnp", name), "status.state") == "COMPLETED"
+
+    def change(self, batch, m):
+        batch.run.kube.delete("flinksnp", batch.ns, f"c{m.index}-backup")
+
+    def changed(self, batch, m):
+        check(not batch.snapshots(m), "the resource is still there")
+        return self.ready(batch, m)
+
+    def good(self, batch, m):
+        flink = batch.flink(m)
+        equal(flink.wrong, [], "what JobManagers had to see")
+        equal([r.state for r in flink.runs], ["RUNNING"], "runs")
+        equal((len(flink.asked), len(flink.disposed)), (1, 1), "savepoints taken, and deleted")
+        equal([p for p in flink.states if "/savepoint-" in p], [], "savepoints on the disk")
+        return True
+
+
 SCENARIOS = {
+    "application, rotation": Rotation(),
+    "application, exception": Thrown(True),
+    "session job, exception": Thrown(False),
+    "session job, periodic": Periodic(False),
+    "session job, disposal": Disposal(False),
     "application, nonce": Nonce(True),
     "session job, nonce": Nonce(False),
     "main job": Scenario(False, None),

@@ -1,6 +1,6 @@
 """A change of an application and of a session job, in each upgrade mode, and the deletion after it, once for each call that they
 make and each way in which that call can go wrong."""
-from combinations import FAULTS, FLINK_FAULTS, SLOW_FAULTS, all_of, combinations
+from combinations import FAULTS, FLINK_FAULTS, all_of, combinations, whole
 from lib.check import equal
 from lib.suite import test
 
@@ -31,16 +31,6 @@ FLINK_CALLS = {
     "session job, savepoint": {**FLINK, "POST /jars/*/run": 1, **SAVE},
 }
 MAY_BE = {"create pods"}  # of a session: a TaskManager that is idle for a second goes, and another one comes
-LATER = ["refuse", "lost", "page", "twice", ("status", 409), ("status", 500)]  # for all but the first call of a kind
-FLINK_LATER = {label: FLINK_FAULTS[label] for label in ("before", "after", "404", "503", "HTML")}
-
-
-def whole(scenario):
-    """Every combination of a scenario."""
-    calls, flink = CALLS[scenario], FLINK_CALLS[scenario]
-    return (combinations(scenario, calls, FAULTS + SLOW_FAULTS) + combinations(scenario, calls, LATER, range(2, 7))
-            + combinations(scenario, flink, FLINK_FAULTS) + combinations(scenario, flink, FLINK_LATER, range(2, 7)))
-
 
 def some():
     """Each call of a change of an application, and of a session job, once: in the scenario and in the way whose turn it is."""
@@ -73,7 +63,7 @@ def first(run):
 
 def add(name):
     def run_it(run):
-        all_of(run, whole(name))
+        all_of(run, whole(name, CALLS[name], FLINK_CALLS[name]))
     run_it.__name__ = name.replace(",", "").replace("-", "_").replace(" ", "_")
     run_it.__module__ = __name__
     test(f"{name}: each call × each fault: converged, never two copies, from the right state, nothing left", full=True,

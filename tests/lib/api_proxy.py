@@ -54,6 +54,8 @@ class Call:
         if found := RESOURCE.match(url.path):
             self.ns, self.resource, self.name, self.subresource = found.groups()
         self.cluster = dict(re.findall(r"([a-z]+)=([^,]+)", query.get("labelSelector", ""))).get("app")
+        if self.resource == "configmaps" and not self.cluster:  # one whose content is read
+            self.cluster = query.get("fieldSelector", "").partition("metadata.name=")[2]
         if method == "GET":
             self.verb = "watch" if query.get("watch") else "get" if self.name else "list"
         else:

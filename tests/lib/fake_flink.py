@@ -31,6 +31,7 @@ CHECKPOINT_S = 4  # between two; the first one comes sooner
 FIRST_S = 0.4
 SAVEPOINT_S = 0.3
 CANCEL_S = 0.2
+RESTART_MS = 1000
 CACHE_S = 3  # web.refresh-interval: so old an answer about checkpoints may be
 TRIGGERS = {"POST /jobs/*/stop": "stop", "POST /jobs/*/savepoints": "savepoint", "POST /jobs/*/checkpoints": "checkpoint"}
 RETENTION = "execution.checkpointing.externalized-checkpoint-retention"
@@ -214,12 +215,28 @@ class JobManager:
                     job["run"].pause()
                     job["run"].ended, job["run"].state = time.time(), "KILLED"
 
+    def throw(self, job_id):
+        """An exception throws the job back."""
+        with self.lock:
+            job = self.jobs[job_id]
+            job["run"].pause()
+            job.update(state="RESTARTING", slots={}, thrown=self.now())
+
+    def exceptions(self, job):
+        if not job.get("thrown"):
+            return self.recorded("failed-exceptions" if job["state"] == "FAILED" else "running-exceptions")
+        reply = json.loads(recorded(self.version, "failed-exceptions")[1])
+        reply["exceptionHistory"]["entries"][0]["timestamp"] = job["thrown"]
+        return Reply(200, reply)
+
     def tick(self):
         """What goes on by itself."""
         with self.lock:
             self.schedule()
             for job in [j for j in self.jobs.values() if j["state"] not in ENDED]:
-                if job["cancelled"] and time.time() - job["cancelled"] >= CANCEL_S:
+                if job["state"] == "RESTARTING" and self.now() - job["thrown"] >= RESTART_MS:
+                    job.update(state="RUNNING", attempt=job.get("attempt", 0) + 1)
+                elif job["cancelled"] and time.time() - job["cancelled"] >= CANCEL_S:
                     self.end(job["id"], "CANCELED")
                 elif job["run"].runs_since and not job["cancelled"] and time.time() >= job["due"]:
                     job["due"] = time.time() + CHECKPOINT_S
@@ -429,7 +446,7 @@ class JobManager:
         if kind.startswith("GET /jobs/*/checkpoints/details/"):
             return self.checkpoint_details(job, request.path.rsplit("/", 1)[1])
         if kind == "GET /jobs/*/exceptions":
-            return self.recorded("failed-exceptions" if job["state"] == "FAILED" else "running-exceptions")
+            return self.exceptions(job)
         if kind == "GET /jobs/*/resource-requirements":
             return self.recorded("requirements-default.500")
         return self.recorded("unknown-path.404")

@@ -53,6 +53,21 @@ def restarting(run):
     log_has_no(op, "failed")
 
 
+@test("Flink before 1.19 tells why a job restarts when its tasks begin anew: it is asked again then", full=True)
+def late(run):
+    op = operator(run)
+    flink = session(run)
+    job = submit(run)
+    time.sleep(0.5)
+    restarts(flink, job, 8)
+    asked = flink.count(ASKED)
+    check(asked, "Flink was not asked while the job restarted")
+    thrown(flink)
+    told(run, 1)
+    equal(flink.count(ASKED), asked + 1, "questions")
+    log_has_no(op, "failed")
+
+
 @test("exceptions over restarts of the operator: none twice, none left out; a JobManager that does not tell; one that is gone", full=True,
       timeout=180)
 def over_restarts(run):

@@ -1,5 +1,6 @@
 """Secrets and ConfigMaps that pods refer to, and that change."""
 import base64
+import json
 import os
 import time
 
@@ -123,18 +124,46 @@ def session_restarts(run):
     equal(sorted(pods(run, "jobmanager")), now, "JobManager pods after a restart of the operator")
     equal([named(e) for e in writes(run)], [], "writes after a restart of the operator")
     label(run)
-    told(run, "perhaps only in labels", "Secret db", "spec.restartNonce")
     time.sleep(7)
     equal(sorted(pods(run, "jobmanager")), now, "JobManager pods after a label of who has written it")
+    check(not condition(cr(run), "ReferencesCurrent"), "told of a label of who has written it")
+    equal([named(e) for e in writes(run)], [], "writes for it")
     run.kube.delete("secret", run.namespaces[0], "db")
     told(run, "deleted", "Secret db")
     time.sleep(7)
     equal(sorted(pods(run, "jobmanager")), now, "JobManager pods without the Secret")
     put(run, content="3")
-    told(run, "Secret db")
+    told(run, "changed since", "Secret db")
     run.kube.patch("flinkdep", run.namespaces[0], "demo", {"spec": {"restartNonce": 1}})
     restarted(run, second)
     log_has_no(op, "failed")
+
+
+@test("restart: what kubectl apply writes, by either side, restarts when it is the content, and its labels do not", full=True)
+def applied(run):
+    may_watch(run)
+    op = operator(run)
+    session(run, podTemplate=template(), conf={KEY: "restart"})
+    before, jm = recorded(run), sorted(pods(run, "jobmanager"))
+
+    def apply(*how, content=SECRET):
+        time.sleep(1)
+        run.kube.kubectl("apply", *how, "-f", "-", stdin=json.dumps({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db", "namespace": run.namespaces[0], "labels": {"a": content[-1]}},
+            "data": {"key": base64.b64encode(content.encode()).decode()}}))
+    apply()
+    time.sleep(7)
+    equal(sorted(pods(run, "jobmanager")), jm, "JobManager pods after the same content")
+    check(not condition(cr(run), "ReferencesCurrent"), "told of the same content")
+    apply(content=SECRET + "2")
+    second = restarted(run, before)
+    op.stop()
+    op = operator(run)  # which does not know when it was restarted last
+    time.sleep(3)
+    apply("--server-side", "--force-conflicts", content=SECRET + "3")
+    third = restarted(run, second)
+    check(before["Secret/db"] != second["Secret/db"] != third["Secret/db"], f"{before}, {second}, {third}")
+    log_has_no(op, "failed", SECRET, base64.b64encode(SECRET.encode()).decode())
 
 
 @test("restart of an application with its upgrade mode: from a savepoint, the same spec, one run at a time", full=True)
