@@ -148,6 +148,7 @@ struct stop_memory {
     bool had_some;            /* …although there were some */
     int64_t sent, looked;     /* monotonic ms of the last request, and of the last look; -1 */
     int64_t since;            /* of the first request, -1 */
+    int64_t taking_since;     /* Flink says that a savepoint is being taken; -1: not */
     int64_t retry_at;         /* no savepoint before… */
     bool partial;             /* …unless the last was triggered while not all of the job ran */
     int failures;             /* of savepoints, in a row */
@@ -210,10 +211,11 @@ struct snapshot_notes {
     const char *request[2]; /* so it is kept here, as JSON, NULL: there is none */
     bool warned[2];         /* that no periodic one is taken, was told */
     /* without a resource */
-    const char *unsent[2]; /* trigger id that Flink has certainly not been asked for */
-    int64_t looked[2];     /* monotonic ms of the last look, -1 */
-    int64_t retry_at[2];   /* no other attempt before */
-    const char *disposing; /* path of the savepoint whose files are being deleted, NULL: none */
+    const char *unsent[2];   /* trigger id that Flink has certainly not been asked for */
+    int64_t looked[2];       /* monotonic ms of the last look, -1 */
+    int64_t taking_since[2]; /* Flink says that it is being taken; -1: not */
+    int64_t retry_at[2];     /* no other attempt before */
+    const char *disposing;   /* path of the savepoint whose files are being deleted, NULL: none */
 };
 struct snapshot_notes snapshot_notes_initial(void);
 struct snapshot_notes snapshot_notes_copy(struct arena *a, const struct snapshot_notes *m);

@@ -40,7 +40,7 @@ const struct snapshot_type snapshot_types[2] = {
 
 struct snapshot_notes snapshot_notes_initial(void)
 {
-    return (struct snapshot_notes){.looked = {-1, -1}};
+    return (struct snapshot_notes){.looked = {-1, -1}, .taking_since = {-1, -1}};
 }
 
 struct snapshot_notes snapshot_notes_copy(struct arena *a, const struct snapshot_notes *m)

@@ -17,6 +17,7 @@
 #include "flinkop/str.h"
 #include "job_snapshots.h"
 #include "job_stop.h"
+#include "job_words.h"
 
 #define OPTION "kubernetes.operator."
 #define LOOK_MS 500
@@ -83,7 +84,7 @@ bool snapshot_begin_directly(struct job_snapshots *s, const struct snapshot_type
                       OBJ({"triggerId", STR(id)}, {"triggerTimestamp", INT(s->wall)},
                           {"triggerType", STR(why)}, {"formatType", STR(format_of(s, t))})));
     s->memory->unsent[t->checkpoint] = id;
-    s->memory->looked[t->checkpoint] = -1;
+    s->memory->looked[t->checkpoint] = s->memory->taking_since[t->checkpoint] = -1;
     return true;
 }
 
@@ -231,17 +232,21 @@ static bool refused(const struct outcome *o)
 bool snapshot_follow_directly(struct job_snapshots *s, const struct snapshot_type *t)
 {
     jv info = followed(s, t);
-    const char *trigger = recorded_trigger(info);
+    const char *trigger = recorded_trigger(info), *late;
     const struct outcome *found, *took;
 
     if (!trigger || !s->job_id)
         return false;
     found = outcome_of(s, t->find, trigger);
     took = outcome_of(s, t->take, trigger);
+    late = job_taken_for_too_long(s->a, s->conf, found, s->now,
+                                  &s->memory->taking_since[t->checkpoint]);
     if (found && found->found && !found->ok)
         failed(s, t, found->error.text);
     else if (refused(took))
         failed(s, t, took->error.text);
+    else if (late)
+        failed(s, t, late);
     else if (found && found->ok && (found->text || found->done))
         complete(s, t, found->text);
     else if ((found && found->ok && !found->found) ||
