@@ -175,6 +175,9 @@ void controller_scrape(void *arg);
 struct target *target_get(struct controller *c, enum kube_kind kind, const char *key);
 void target_free(struct target *t);
 void target_drop(struct controller *c, struct target *t);
+/** What the JobManager of a cluster says (t: NULL if there is no such cluster): nothing is known
+ * while none runs, or another one than was asked last. Never NULL. */
+const struct obs_flink *target_flink(struct target *t);
 /** executor.jobmanager and executor.touched */
 bool target_jobmanager(void *arg, const char *ns, const char *cluster, struct flink_endpoint *ret);
 void target_touched(void *arg, const char *ns, const char *cluster, bool rescaled);

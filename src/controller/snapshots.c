@@ -134,7 +134,6 @@ static const char *cluster_of(const struct obs_snapshot *view, const struct stor
 struct snapshot_plan plan_snapshot(struct controller *c, struct target *t, const struct stored *cr,
                                    jv object, struct arena *a)
 {
-    static const struct obs_flink nothing_known;
     const struct obs_snapshot *view = cr->view;
     bool named = view->job_kind != KIND_COUNT && view->job_name;
     const struct stored *job =
@@ -142,7 +141,7 @@ struct snapshot_plan plan_snapshot(struct controller *c, struct target *t, const
     const char *name = cluster_of(view, job);
     const struct stored *cluster =
         name ? store_get(c->stores[KIND_FLINKDEPLOYMENT], view->meta.ns, name) : NULL;
-    const struct target *ct =
+    struct target *ct =
         cluster ? strmap_get(&c->kinds[KIND_FLINKDEPLOYMENT].targets, cluster->key) : NULL;
 
     const struct snapshot_situation s = {
@@ -153,7 +152,7 @@ struct snapshot_plan plan_snapshot(struct controller *c, struct target *t, const
         .cluster_exists = cluster != NULL,
         .cluster_ended = ct && ct->ended,
         .flink_version_name = ct ? ct->flink_version : NULL,
-        .flink = ct ? probe_result(ct->probe) : &nothing_known,
+        .flink = target_flink(ct),
         .busy = busy_with(c, cr),
         .fresh_id = fresh_id(a),
         .outcomes = t->outcomes,

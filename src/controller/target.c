@@ -49,6 +49,16 @@ static bool probe_target(void *arg, struct flink_endpoint *ret, const char **ret
     return true;
 }
 
+const struct obs_flink *target_flink(struct target *t)
+{
+    static const struct obs_flink nothing_known;
+    const struct obs_flink *told = t ? probe_result(t->probe) : &nothing_known;
+    struct flink_endpoint e;
+    const char *jm;
+
+    return told->known && probe_target(t, &e, &jm) && str_eq(jm, told->jm) ? told : &nothing_known;
+}
+
 static void probe_changed(void *arg)
 {
     struct target *t = arg;
