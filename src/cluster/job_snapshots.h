@@ -68,6 +68,9 @@ jv job_registers(struct arena *a, jv status, const char *cr_name, const char *pa
  * for it. status: status.jobStatus */
 bool job_snapshot_under_way(jv status, const struct conf *conf);
 
+/** How a checkpoint of a job with these options is taken. */
+const char *checkpoint_type(const struct conf *conf);
+
 /* ---- what its files share ---- */
 
 struct snapshot_type {

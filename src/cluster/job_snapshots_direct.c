@@ -42,13 +42,19 @@ static void set_info(struct job_snapshots *s, const struct snapshot_type *t, jv 
     s->status = jv_set(s->a, s->status, t->info, jv_dup(s->a, info));
 }
 
+const char *checkpoint_type(const struct conf *conf)
+{
+    const char *text = flink_option_text(conf, OPTION "checkpoint.type");
+
+    return str_eq(text, "INCREMENTAL") ? text : "FULL";
+}
+
 static const char *format_of(const struct job_snapshots *s, const struct snapshot_type *t)
 {
-    const char *text = flink_option_text(s->conf, t->checkpoint ? OPTION "checkpoint.type"
-                                                                : OPTION "savepoint.format.type");
+    const char *text = flink_option_text(s->conf, OPTION "savepoint.format.type");
 
     if (t->checkpoint)
-        return str_eq(text, "INCREMENTAL") ? text : "FULL";
+        return checkpoint_type(s->conf);
     return str_eq(text, "NATIVE") ? text : "CANONICAL";
 }
 

@@ -12,6 +12,7 @@
 #include "flinkop/flink_version.h"
 #include "flinkop/str.h"
 #include "job_end.h"
+#include "job_snapshots.h"
 #include "job_words.h"
 #include "snapshot_internal.h"
 #include "status.h"
@@ -309,7 +310,9 @@ static void take(struct snapshot_pass *p)
     p->out.memory.looked = p->s->now;
     plan_wake(&p->out.plan, p->s->now + LOOK_MS);
     if (p->spec.checkpoint) {
-        args.format = "FULL";
+        struct conf conf = options_of_job(p);
+
+        args.format = checkpoint_type(&conf);
         snapshot_ask(p, ACT_TAKE_CHECKPOINT, &args);
         return;
     }

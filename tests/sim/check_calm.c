@@ -363,9 +363,9 @@ static const char *taken_down(struct arena *a, const struct object *cr)
 }
 
 /* Its job has ended, and its JobManager will soon go. */
-static bool to_be_shut_down(const struct object *cr)
+static bool to_be_shut_down(const struct object *cr, jv spec)
 {
-    jv status = jv_get(cr->at->v, "status"), spec = jv_get(cr->at->v, "spec");
+    jv status = jv_get(cr->at->v, "status");
     enum job_state state = job_state_parse(str_or_empty(JV_STRING(status, "jobStatus", "state")));
 
     return job_state_terminal(state) && JV_STRING(spec, "flinkConfiguration", SIM_TTL_KEY) &&
@@ -438,7 +438,7 @@ static const char *application_settled(struct arena *a, const struct object *cr)
         return (wrong = job_to_come(a, cr)) ? wrong : ready_is(a, cr, "False");
     if (str_eq(JV_STRING(cr->at->v, "spec", "job", "state"), "suspended"))
         return taken_down(a, cr);
-    if (to_be_shut_down(cr))
+    if (to_be_shut_down(cr, spec))
         return arena_printf(a, "%s will be shut down", cr->name);
     if (to_be_rolled_back(a, cr))
         return arena_printf(a, "%s will be rolled back", cr->name);
