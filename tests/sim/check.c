@@ -50,7 +50,7 @@ void check_taskmanagers(const char *cluster, int64_t when)
 
     l->when = when;
     l->got = sim.now;
-    l->settled = l->jobs;
+    l->settled = MIN(l->jobs, when); /* a later one may be the answer to another question */
 }
 
 void check_jobs(const char *cluster, int64_t when)

@@ -11,7 +11,7 @@
 #include "users.h"
 
 #define CHAOS_MS (15 * MINUTE)
-#define SETTLE_MS (25 * MINUTE)
+#define SETTLE_MS (35 * MINUTE) /* a quarter for a run that may come, ten for its savepoint */
 #define QUIET_MS (3 * MINUTE)
 #define EMPTY_MS (12 * MINUTE)
 
