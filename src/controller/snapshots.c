@@ -141,8 +141,8 @@ struct snapshot_plan plan_snapshot(struct controller *c, struct target *t, const
     const char *name = cluster_of(view, job);
     const struct stored *cluster =
         name ? store_get(c->stores[KIND_FLINKDEPLOYMENT], view->meta.ns, name) : NULL;
-    struct target *ct =
-        cluster ? strmap_get(&c->kinds[KIND_FLINKDEPLOYMENT].targets, cluster->key) : NULL;
+    struct target *ct = cluster ? strmap_get(&c->kinds[KIND_FLINKDEPLOYMENT].targets, cluster->key)
+                                : NULL;
 
     const struct snapshot_situation s = {
         .cr = object,

@@ -90,6 +90,23 @@ void check_registration(const struct jm *jm, const struct tm *tm);
 /** A JobManager's process starts. */
 void check_jobmanager(const struct jm *jm, const struct object *pod);
 
+/* ---- snapshots (check_snapshots.c) ---- */
+
+/** A FlinkStateSnapshot is there. */
+void check_snapshot_made(const struct object *o, enum actor by);
+/** The operator deletes one, because of its history. */
+void check_snapshot_dropped(const struct object *o);
+/** A FlinkSessionJob or FlinkDeployment was written: which nonces count as handled. */
+void check_handled(const struct object *o, const struct version *old, enum change what);
+/** Flink is asked to delete the files of a savepoint; false: they are gone already. */
+bool check_disposes(const char *path);
+void check_disposed(const char *path);
+/** A run of a job begins with this, NULL: with nothing. */
+void check_begins_with(const char *path);
+/** What is not as it is to be with all of them, at rest. */
+const char *check_snapshots_settled(struct arena *a);
+void check_snapshots_release(void);
+
 /* ---- at rest ---- */
 
 /** Everything is as specified, or a sentence about what is not (in the arena). */

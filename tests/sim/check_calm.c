@@ -525,31 +525,6 @@ static const char *world_settled(struct arena *a)
     return flink_runs_to_come() ? "a job is on its way" : NULL;
 }
 
-/* Each nonce of a job that runs has its savepoint, and each savepoint its end. */
-static const char *snapshots_settled(struct arena *a)
-{
-    static const char *const ends[] = {"COMPLETED", "FAILED", "ABANDONED"};
-    static const int owners[] = {KIND_FLINKDEPLOYMENT, KIND_FLINKSESSIONJOB};
-    struct object *o;
-    void *at = NULL;
-
-    while ((o = api_next(KIND_FLINKSTATESNAPSHOT, &at)))
-        if (str_index(ends, ARRAY_SIZE(ends),
-                      str_or_empty(JV_STRING(o->at->v, "status", "state"))) < 0)
-            return arena_printf(a, "%s is under way", o->name);
-    for (size_t i = 0; i < ARRAY_SIZE(owners); i++)
-        for (at = NULL; (o = api_next(owners[i], &at));) {
-            jv nonce = JV_PATH(o->at->v, "spec", "job", "savepointTriggerNonce");
-            jv was = JV_PATH(check_recorded_spec(a, o), "job", "savepointTriggerNonce");
-
-            if (!o->deleted && user_spec_works(o) && jv_present(nonce) && !jv_equal(nonce, was) &&
-                str_eq(JV_STRING(o->at->v, "status", "lifecycleState"), "STABLE") &&
-                str_eq(JV_STRING(o->at->v, "status", "jobStatus", "state"), "RUNNING"))
-                return arena_printf(a, "the savepoint that %s asks for is not made", o->name);
-        }
-    return NULL;
-}
-
 const char *check_settled(struct arena *a)
 {
     const char *wrong;
@@ -565,7 +540,7 @@ const char *check_settled(struct arena *a)
             return wrong;
     wrong = orphans(a);
     if (!wrong)
-        wrong = snapshots_settled(a);
+        wrong = check_snapshots_settled(a);
     if (!wrong)
         wrong = world_settled(a);
     if (!wrong)

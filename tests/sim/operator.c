@@ -11,8 +11,8 @@
 #include "flinkop/flink_defaults.h"
 #include "flinkop/loop.h"
 #include "flinkop/metrics.h"
-#include "flinkop/str.h"
 #include "flinkop/snapshot.h"
+#include "flinkop/str.h"
 #include "flinkop/strbuf.h"
 
 static struct {

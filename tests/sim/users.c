@@ -140,17 +140,18 @@ void user_apply_application(const struct user_application *u)
                  {"entryClass", STR(u->entry_class)}, {"parallelism", INT(u->parallelism)},
                  {"args", args}, {"upgradeMode", STR(u->mode)},
                  {"state", STR(u->suspended ? "suspended" : "running")});
-    jv spec =
-        OBJ({"image", STR(arena_printf(&a, "flink:%s", u->tag))}, {"flinkVersion", STR(version)},
-            {"flinkConfiguration", configuration}, {"serviceAccount", STR("flink")},
-            {"jobManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})})},
-            {"mode", IF(standalone, STR("standalone"))},
-            {"taskManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})},
-                                {"replicas", standalone && wide ? INT(2 * u->parallelism) : gone})},
-            {"ingress", u->ingress ? OBJ({"template", STR("/{{name}}")}) : gone},
-            {"exposure", u->route ? exposure : gone}, {"job", job},
-            {"allocator", IF(!standalone, OBJ({"type", STR(u->native ? "Flink" : "Operator")}))},
-            {"restartNonce", u->nonce ? INT(u->nonce) : ABSENT});
+    jv spec = OBJ(
+        {"image", STR(arena_printf(&a, "flink:%s", u->tag))}, {"flinkVersion", STR(version)},
+        {"flinkConfiguration", jv_merge(&a, configuration, user_habits_conf(&a, &u->habits, gone))},
+        {"serviceAccount", STR("flink")},
+        {"jobManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})})},
+        {"mode", IF(standalone, STR("standalone"))},
+        {"taskManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})},
+                            {"replicas", standalone && wide ? INT(2 * u->parallelism) : gone})},
+        {"ingress", u->ingress ? OBJ({"template", STR("/{{name}}")}) : gone},
+        {"exposure", u->route ? exposure : gone}, {"job", job},
+        {"allocator", IF(!standalone, OBJ({"type", STR(u->native ? "Flink" : "Operator")}))},
+        {"restartNonce", u->nonce ? INT(u->nonce) : ABSENT});
 
     /* Without high availability nothing would keep the state. */
     apply(KIND_FLINKDEPLOYMENT, u->name, spec, stateful && u->unavailable,
@@ -183,15 +184,17 @@ void user_apply_job(const struct user_job *j)
     bool there = api_get(KIND_FLINKSESSIONJOB, j->name) != NULL;
     jv gone = there ? NULLV : ABSENT;
     jv override = j->override ? STR(overrides(&a, j->override)) : gone;
-    jv spec = OBJ({"deploymentName", STR(j->cluster)},
-                  {"flinkConfiguration", OBJ({FLINK_OVERRIDES_KEY, override},
-                                             {SAVED_KEY, j->nonce % 2 ? STR("true") : gone},
-                                             {RESTARTS_KEY, j->restarts ? STR("true") : gone})},
-                  {"job", OBJ({"jarURI", STR(j->invalid ? "ftp://nowhere/job.jar" : j->jar)},
-                              {"entryClass", STR(j->entry_class)},
-                              {"parallelism", INT(j->parallelism)}, {"upgradeMode", STR(j->mode)},
-                              {"state", STR(j->suspended ? "suspended" : "running")})},
-                  {"restartNonce", j->nonce ? INT(j->nonce) : ABSENT});
+    jv configuration = OBJ({FLINK_OVERRIDES_KEY, override},
+                           {SAVED_KEY, j->nonce % 2 ? STR("true") : gone},
+                           {RESTARTS_KEY, j->restarts ? STR("true") : gone});
+    jv spec = OBJ(
+        {"deploymentName", STR(j->cluster)},
+        {"flinkConfiguration", jv_merge(&a, configuration, user_habits_conf(&a, &j->habits, gone))},
+        {"job", OBJ({"jarURI", STR(j->invalid ? "ftp://nowhere/job.jar" : j->jar)},
+                    {"entryClass", STR(j->entry_class)}, {"parallelism", INT(j->parallelism)},
+                    {"upgradeMode", STR(j->mode)},
+                    {"state", STR(j->suspended ? "suspended" : "running")})},
+        {"restartNonce", j->nonce ? INT(j->nonce) : ABSENT});
 
     apply(KIND_FLINKSESSIONJOB, j->name, spec, j->invalid,
           !strcmp(j->entry_class, "Bad") || strstr(j->jar, "missing"));
@@ -287,6 +290,7 @@ static void random_job(const char *name, const char *cluster)
         .suspended = !dice(6),
         .invalid = !dice(12),
         .restarts = !dice(3),
+        .habits = user_random_habits(),
     };
 
     user_apply_job(&j);
@@ -316,6 +320,7 @@ static void random_application(const char *name)
         .route = !dice(4),
         .native = !dice(3),
         .adaptive = dice(3) > 0,
+        .habits = user_random_habits(),
     };
 
     u.rolls_back = !u.unavailable && !dice(3);
@@ -472,21 +477,6 @@ void user_rescale(void)
         sim_after(between(R_USER, 10, 3 * SECOND), take_back, sim_id(o->id));
 }
 
-void user_ask_for_savepoint(void)
-{
-    struct object *o = any_of(dice(2) ? KIND_FLINKSESSIONJOB : KIND_FLINKDEPLOYMENT);
-    struct version *v = NULL;
-    struct error err;
-
-    if (!o || !user_has_job(o))
-        return;
-    TRACE("user: wants a savepoint of %s", o->name);
-    if (!api_patch(BY_USER, o->kind, o->name, NULL,
-                   OBJ({"spec", OBJ({"job", OBJ({"savepointTriggerNonce", INT(sim.now)})})}), &v,
-                   &err))
-        version_unref(v);
-}
-
 void user_delete_something(void)
 {
     struct object *o = any_of(dice(3) ? KIND_FLINKSESSIONJOB : KIND_FLINKDEPLOYMENT);
@@ -594,16 +584,29 @@ static void leave_failed(int kind)
     }
 }
 
+/* What is recorded counts as long as what is asked for is bad, also that it is run again. */
+static bool fails_for_ever(const struct object *o)
+{
+    cleanup_arena struct arena a = {0};
+
+    return !user_spec_valid(o) && user_restarts(check_recorded_spec(&a, o));
+}
+
 void user_be_reasonable(void)
 {
     void *at = NULL;
     struct object *o;
 
+    while ((o = api_next(KIND_FLINKSESSIONJOB, &at)))
+        if (!o->deleted && fails_for_ever(o))
+            user_delete(KIND_FLINKSESSIONJOB, o->name, NULL);
+    at = NULL;
     leave_failed(KIND_FLINKDEPLOYMENT);
     leave_failed(KIND_FLINKSESSIONJOB);
+    user_drop_habits();
     /* A job of a cluster that was never made waits for ever, which is right but never at rest. */
     while ((o = api_next(KIND_FLINKDEPLOYMENT, &at))) {
-        if (o->deleted || user_spec_works(o) || !dice(2))
+        if (o->deleted || user_spec_works(o) || (!dice(2) && !fails_for_ever(o)))
             continue;
         if (user_has_job(o))
             user_apply_application(&(struct user_application){

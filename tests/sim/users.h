@@ -18,6 +18,32 @@ bool user_spec_valid(const struct object *cr);
 bool user_has_job(const struct object *cr);
 bool user_spec_works(const struct object *cr);
 
+/* ---- users_snapshots.c ---- */
+
+#define USER_SHORTEST_S 20 /* between two periodic ones, and so is a configuration's shortest */
+#define USER_KEPT_KEY "kubernetes.operator.savepoint.history.max.count"
+#define USER_AGE_KEY "kubernetes.operator.savepoint.history.max.age"
+
+/* What is taken of a job while it runs, and what is kept of that; in s; 0: nothing is said. */
+struct user_habits {
+    int savepoints, checkpoints; /* the interval of each */
+    int kept, age;
+    bool direct;   /* without resources */
+    bool disposes; /* files go with the resource */
+};
+struct user_habits user_random_habits(void);
+/** As configuration; gone: what stands there for a key without a value. */
+jv user_habits_conf(struct arena *a, const struct user_habits *h, jv gone);
+/** Nothing is taken any more unless somebody asks. */
+void user_drop_habits(void);
+
+/** Another nonce, of a savepoint or a checkpoint. */
+void user_ask_for_snapshot(void);
+void user_make_snapshot(void);
+void user_delete_snapshot(void);
+
+/* ---- users.c ---- */
+
 struct user_cluster {
     const char *name, *tag; /* tag: of the image */
     int slots, max, min, spare, nonce;
@@ -43,6 +69,7 @@ struct user_application {
     bool ingress, route;
     bool adaptive; /* Flink's scheduler of that name */
     int override;  /* parallelism instead of that one; 0: none */
+    struct user_habits habits;
 };
 void user_apply_application(const struct user_application *u);
 
@@ -52,6 +79,7 @@ struct user_job {
     int override; /* parallelism instead of that one; 0: none */
     bool suspended, invalid;
     bool restarts; /* a job that has failed */
+    struct user_habits habits;
 };
 /** Whether it goes back to what ran before when it does not come to run. */
 bool user_rolls_back(jv spec);
@@ -69,8 +97,6 @@ void user_change_cluster(void);
 void user_scale_something(void);
 void user_change_job(void);
 void user_rescale(void);
-/** Another savepointTriggerNonce. */
-void user_ask_for_savepoint(void);
 void user_delete_something(void);
 /** Deletes and cancels what keeps clusters from being deleted. */
 void user_help_deletions(void);
