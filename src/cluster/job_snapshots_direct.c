@@ -14,6 +14,7 @@
 #include "flinkop/cluster_config.h"
 #include "flinkop/flink_defaults.h"
 #include "flinkop/flink_reply.h"
+#include "flinkop/snapshot.h"
 #include "flinkop/str.h"
 #include "job_snapshots.h"
 #include "job_stop.h"
@@ -22,6 +23,7 @@
 #define OPTION "kubernetes.operator."
 #define LOOK_MS 500
 #define RETRY_MS 5000 /* after a failure */
+#define BUSY_MS 5000
 
 /* The id that is recorded, NULL: none is under way, or it is that of an upgrade. */
 static const char *recorded_trigger(jv info)
@@ -69,6 +71,15 @@ static const char *id_of(const struct job_snapshots *s, const struct snapshot_ty
                          : id;
 }
 
+/* As a resource, which somebody else has made. */
+static bool one_is_taken(const struct job_snapshots *s, const struct snapshot_type *t)
+{
+    for (size_t i = 0; i < s->list->n; i++)
+        if (s->list->items[i]->checkpoint == t->checkpoint && s->list->items[i]->in_progress)
+            return true;
+    return false;
+}
+
 /* From the answer to this status on its id stands. */
 bool snapshot_begin_directly(struct job_snapshots *s, const struct snapshot_type *t, jv nonce)
 {
@@ -79,6 +90,10 @@ bool snapshot_begin_directly(struct job_snapshots *s, const struct snapshot_type
 
     if (s->now < s->memory->retry_at[t->checkpoint]) {
         plan_wake(s->plan, s->memory->retry_at[t->checkpoint]);
+        return false;
+    }
+    if (one_is_taken(s, t)) { /* its end brings us back */
+        plan_wake(s->plan, s->now + BUSY_MS);
         return false;
     }
     snapshot_set_request(

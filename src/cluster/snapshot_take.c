@@ -157,6 +157,8 @@ static struct job_look look_at_resource(const struct snapshot_pass *p)
         return waits("the job is being changed");
     if (!str_empty(JV_STRING(js, "savepointInfo", "triggerId")))
         return waits("another savepoint of the job is being taken");
+    if (p->spec.checkpoint && !str_empty(JV_STRING(js, "checkpointInfo", "triggerId")))
+        return waits("another checkpoint of the job is being taken");
     return (struct job_look){VIEW_RUNS, NULL};
 }
 

@@ -180,6 +180,7 @@ static const struct row {
     {FAULT_SPEC, 20, user_scale_something},
     {FAULT_SPEC, 40, user_rescale},
     {FAULT_SPEC, 30, user_ask_for_snapshot},
+    {FAULT_SPEC, 60, user_meddle_with_references},
     {FAULT_LIFE, 60, user_make_snapshot},
     {FAULT_LIFE, 60, user_delete_snapshot},
     {FAULT_CRASH, 60, operator_crash},

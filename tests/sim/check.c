@@ -275,6 +275,8 @@ void check_changed(struct object *o, const struct version *old, enum change what
     if (o->kind == KIND_FLINKSESSIONJOB || o->kind == KIND_FLINKDEPLOYMENT) {
         check_recorded(o, what);
         check_handled(o, old, what);
+        if (o->kind == KIND_FLINKDEPLOYMENT && old && what == CHANGED)
+            check_restarts(o, old);
     }
 }
 
@@ -475,5 +477,6 @@ void check_release(void)
     strmap_release(&state.left);
     memset(&state, 0, sizeof(state));
     check_snapshots_release();
+    check_references_release();
     check_flink_release();
 }

@@ -535,6 +535,10 @@ const char *check_settled(struct arena *a)
         if ((wrong = user_has_job(o) ? application_settled(a, o) : cluster_settled(a, o)))
             return wrong;
     at = NULL;
+    while ((o = api_next(KIND_FLINKDEPLOYMENT, &at)))
+        if (!o->deleted && check_will_restart(o))
+            return arena_printf(a, "%s will be restarted", o->name);
+    at = NULL;
     while ((o = api_next(KIND_FLINKSESSIONJOB, &at)))
         if ((wrong = job_settled(a, o)))
             return wrong;

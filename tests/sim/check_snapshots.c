@@ -51,6 +51,17 @@ static bool has_ended(const struct object *o)
                      str_or_empty(JV_STRING(o->at->v, "status", "state"))) >= 0;
 }
 
+bool check_is_of_resource(const char *trigger)
+{
+    struct object *o;
+    void *at = NULL;
+
+    while ((o = api_next(KIND_FLINKSTATESNAPSHOT, &at)))
+        if (str_eq(JV_STRING(o->at->v, "status", "triggerId"), trigger))
+            return true;
+    return false;
+}
+
 /* ---- one for each nonce ---- */
 
 static const char *asked_key(struct arena *a, const char *kind, const char *name,

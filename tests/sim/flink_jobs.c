@@ -290,7 +290,8 @@ void job_take(struct fjob *j, const char *trigger, bool checkpoint)
     if (job_asked(j, trigger))
         return;
     for (int i = 0; i < j->n_asked; i++)
-        CHECK(j->asked[i].done <= sim.now || j->asked[i].checkpoint != checkpoint,
+        CHECK(j->asked[i].done <= sim.now || j->asked[i].checkpoint != checkpoint ||
+                  !check_is_of_resource(j->asked[i].trigger) || !check_is_of_resource(trigger),
               "a %s of job %.8s is asked for while one is under way", word, j->jid);
     if (j->n_asked == MAX_ASKED)
         memmove(j->asked, j->asked + 1, sizeof(j->asked[0]) * --j->n_asked);

@@ -18,7 +18,6 @@ static const char *const application_names[] = {"dog", "elk"};
 static const char *const job_names[] = {"j1", "j2", "j3", "j4", "j5", "j6"};
 
 #define RESTARTS_KEY "kubernetes.operator.job.restart.failed"
-#define ROLLBACK_KEY "kubernetes.operator.deployment.rollback.enabled"
 #define HEALTH_KEY "kubernetes.operator.cluster.health-check."
 
 /* The mode of a cluster cannot change, so it goes by the name. */
@@ -87,13 +86,15 @@ void user_apply_cluster(const struct user_cluster *c)
                       {"auth", OBJ({"type", STR("None")})}, {"networkPolicy", BOOL(c->policy)});
     jv allocator = OBJ({"maxTaskManagers", c->max ? INT(c->max) : gone},
                        {"minTaskManagers", INT(c->min)}, {"spareTaskManagers", INT(c->spare)});
+    jv more = user_references_conf(&a, &c->references, gone);
+    jv configuration = OBJ({"taskmanager.numberOfTaskSlots", STR(arena_printf(&a, "%d", c->slots))},
+                           {"jobmanager.scheduler", c->adaptive ? STR("adaptive") : gone});
     bool standalone = user_is_standalone(c->name);
     jv spec =
         OBJ({"image", STR(arena_printf(&a, "flink:%s", c->tag))},
             {"flinkVersion", STR(c->invalid ? "v1_13" : version)},
-            {"flinkConfiguration",
-             OBJ({"taskmanager.numberOfTaskSlots", STR(arena_printf(&a, "%d", c->slots))},
-                 {"jobmanager.scheduler", c->adaptive ? STR("adaptive") : gone})},
+            {"flinkConfiguration", jv_merge(&a, configuration, more)},
+            {"podTemplate", user_references_template(&a, &c->references, gone)},
             {"serviceAccount", STR("flink")},
             {"jobManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})})},
             {"taskManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})},
@@ -130,28 +131,31 @@ void user_apply_application(const struct user_application *u)
          u->cancels ? STR("true") : gone},
         {SAVED_KEY, u->nonce % 2 ? STR("true") : gone},
         {RESTARTS_KEY, u->restarts ? STR("true") : gone},
-        {ROLLBACK_KEY, u->rolls_back ? STR("true") : gone},
+        {USER_ROLLBACK_KEY, u->rolls_back ? STR("true") : gone},
         {"kubernetes.operator.deployment.readiness.timeout", u->rolls_back ? STR("1 min") : gone},
         {HEALTH_KEY "enabled", u->checked ? STR("true") : gone},
         {HEALTH_KEY "restarts.threshold", u->checked ? STR("1") : gone},
         {SIM_TTL_KEY, u->ttl ? STR(arena_printf(&a, "%d s", u->ttl)) : gone});
+    jv more = jv_merge(&a, user_habits_conf(&a, &u->habits, gone),
+                       user_references_conf(&a, &u->references, gone));
     jv args = ARR(STR("--parallelism"), STR(arena_printf(&a, "%d", u->parallelism)));
     jv job = OBJ({"jarURI", STR("local:///opt/flink/usrlib/job.jar")},
                  {"entryClass", STR(u->entry_class)}, {"parallelism", INT(u->parallelism)},
                  {"args", args}, {"upgradeMode", STR(u->mode)},
                  {"state", STR(u->suspended ? "suspended" : "running")});
-    jv spec = OBJ(
-        {"image", STR(arena_printf(&a, "flink:%s", u->tag))}, {"flinkVersion", STR(version)},
-        {"flinkConfiguration", jv_merge(&a, configuration, user_habits_conf(&a, &u->habits, gone))},
-        {"serviceAccount", STR("flink")},
-        {"jobManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})})},
-        {"mode", IF(standalone, STR("standalone"))},
-        {"taskManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})},
-                            {"replicas", standalone && wide ? INT(2 * u->parallelism) : gone})},
-        {"ingress", u->ingress ? OBJ({"template", STR("/{{name}}")}) : gone},
-        {"exposure", u->route ? exposure : gone}, {"job", job},
-        {"allocator", IF(!standalone, OBJ({"type", STR(u->native ? "Flink" : "Operator")}))},
-        {"restartNonce", u->nonce ? INT(u->nonce) : ABSENT});
+    jv spec =
+        OBJ({"image", STR(arena_printf(&a, "flink:%s", u->tag))}, {"flinkVersion", STR(version)},
+            {"flinkConfiguration", jv_merge(&a, configuration, more)},
+            {"podTemplate", user_references_template(&a, &u->references, gone)},
+            {"serviceAccount", STR("flink")},
+            {"jobManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})})},
+            {"mode", IF(standalone, STR("standalone"))},
+            {"taskManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})},
+                                {"replicas", standalone && wide ? INT(2 * u->parallelism) : gone})},
+            {"ingress", u->ingress ? OBJ({"template", STR("/{{name}}")}) : gone},
+            {"exposure", u->route ? exposure : gone}, {"job", job},
+            {"allocator", IF(!standalone, OBJ({"type", STR(u->native ? "Flink" : "Operator")}))},
+            {"restartNonce", u->nonce ? INT(u->nonce) : ABSENT});
 
     /* Without high availability nothing would keep the state. */
     apply(KIND_FLINKDEPLOYMENT, u->name, spec, stateful && u->unavailable,
@@ -160,7 +164,7 @@ void user_apply_application(const struct user_application *u)
 
 bool user_rolls_back(jv spec)
 {
-    return str_eq(JV_STRING(spec, "flinkConfiguration", ROLLBACK_KEY), "true");
+    return str_eq(JV_STRING(spec, "flinkConfiguration", USER_ROLLBACK_KEY), "true");
 }
 
 bool user_restarts(jv spec)
@@ -260,6 +264,7 @@ static void random_cluster(const char *name)
         .ingress = !dice(3),
         .route = !dice(3),
         .policy = !dice(3),
+        .references = user_random_references(),
     };
 
     user_apply_cluster(&c);
@@ -321,6 +326,7 @@ static void random_application(const char *name)
         .native = !dice(3),
         .adaptive = dice(3) > 0,
         .habits = user_random_habits(),
+        .references = user_random_references(),
     };
 
     u.rolls_back = !u.unavailable && !dice(3);
@@ -604,6 +610,7 @@ void user_be_reasonable(void)
     leave_failed(KIND_FLINKDEPLOYMENT);
     leave_failed(KIND_FLINKSESSIONJOB);
     user_drop_habits();
+    user_make_references();
     /* A job of a cluster that was never made waits for ever, which is right but never at rest. */
     while ((o = api_next(KIND_FLINKDEPLOYMENT, &at))) {
         if (o->deleted || user_spec_works(o) || (!dice(2) && !fails_for_ever(o)))

@@ -11,6 +11,7 @@
 #define SIM_INVALID "sim/invalid" /* the specification is bad, and it is meant to be */
 #define SIM_BROKEN "sim/broken"   /* it is valid, but cannot work (no such image, no such JAR) */
 
+#define USER_ROLLBACK_KEY "kubernetes.operator.deployment.rollback.enabled"
 #define SIM_TTL_KEY "kubernetes.operator.jm-deployment.shutdown-ttl"
 
 bool user_spec_valid(const struct object *cr);
@@ -42,6 +43,31 @@ void user_ask_for_snapshot(void);
 void user_make_snapshot(void);
 void user_delete_snapshot(void);
 
+/* ---- users_references.c ---- */
+
+/* What pods refer to: a Secret and a ConfigMap that all of them share; what is to become of a
+ * change. */
+struct user_references {
+    const char *on_change; /* NULL: nothing is said */
+    bool secret, configmap;
+};
+struct user_references user_random_references(void);
+/** As configuration, and as a pod template. */
+jv user_references_conf(struct arena *a, const struct user_references *r, jv gone);
+jv user_references_template(struct arena *a, const struct user_references *r, jv gone);
+/** Whether a spec says so of a change. */
+bool user_restarts_for_changes(jv spec);
+bool user_refers(jv spec);
+/** How often content of one of them has changed. */
+int user_contents(void);
+/** Makes those that are missing. */
+void user_make_references(void);
+void user_delete_references(void);
+/** Other content, or other labels alone, of both. */
+void user_change_references(bool content);
+/** Something of that, of one of them. */
+void user_meddle_with_references(void);
+
 /* ---- users.c ---- */
 
 struct user_cluster {
@@ -51,6 +77,7 @@ struct user_cluster {
     bool invalid;
     bool adaptive;               /* Flink's scheduler of that name */
     bool ingress, route, policy; /* how it is exposed */
+    struct user_references references;
 };
 /** Creates or changes it. */
 void user_apply_cluster(const struct user_cluster *c);
@@ -70,6 +97,7 @@ struct user_application {
     bool adaptive; /* Flink's scheduler of that name */
     int override;  /* parallelism instead of that one; 0: none */
     struct user_habits habits;
+    struct user_references references;
 };
 void user_apply_application(const struct user_application *u);
 

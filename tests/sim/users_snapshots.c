@@ -2,6 +2,7 @@
 /* Savepoints and checkpoints that users ask for, in each of the ways that there are. */
 #include <string.h>
 
+#include "check.h"
 #include "flinkop/arena.h"
 #include "flinkop/str.h"
 #include "users.h"
@@ -52,6 +53,29 @@ static void patch(int kind, const char *name, jv body)
         version_unref(v);
 }
 
+static bool has_habits(jv spec)
+{
+    jv conf = jv_get(spec, "flinkConfiguration");
+
+    return jv_present(jv_get(conf, SAVEPOINTS_KEY)) || jv_present(jv_get(conf, CHECKPOINTS_KEY));
+}
+
+/* What was rolled back to has them as long as it runs. */
+static void drop_habits(const struct object *o)
+{
+    cleanup_arena struct arena a = {0};
+    bool back = check_rolled_back(o) && has_habits(check_recorded_spec(&a, o));
+    jv conf = OBJ({SAVEPOINTS_KEY, NULLV}, {CHECKPOINTS_KEY, NULLV},
+                  {USER_ROLLBACK_KEY, back ? NULLV : ABSENT});
+
+    if (o->deleted || !user_has_job(o) || (!back && !has_habits(jv_get(o->at->v, "spec"))))
+        return;
+    TRACE("user: takes no more savepoints of %s", o->name);
+    patch(o->kind, o->name,
+          OBJ({"spec",
+               OBJ({"flinkConfiguration", conf}, {"restartNonce", back ? INT(sim.now) : ABSENT})}));
+}
+
 void user_drop_habits(void)
 {
     static const int kinds[] = {KIND_FLINKDEPLOYMENT, KIND_FLINKSESSIONJOB};
@@ -61,10 +85,7 @@ void user_drop_habits(void)
         struct object *o;
 
         while ((o = api_next(kinds[i], &at)))
-            if (!o->deleted && user_has_job(o))
-                patch(o->kind, o->name,
-                      OBJ({"spec", OBJ({"flinkConfiguration",
-                                        OBJ({SAVEPOINTS_KEY, NULLV}, {CHECKPOINTS_KEY, NULLV})})}));
+            drop_habits(o);
     }
 }
 
