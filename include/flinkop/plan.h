@@ -388,6 +388,7 @@ struct plan {
     const char *summary;       /* what it does or waits for, in a sentence */
     const char *shortage;      /* why jobs do not get the slots they need; NULL: they do */
     const char *flink_version; /* "v1_20", NULL: not known */
+    jv job_options;            /* of session_job_options(), of a session cluster; ABSENT: none */
     struct cluster_counts counts;
     struct cluster_memory memory;
 };
@@ -436,6 +437,7 @@ struct job_snapshot {
     bool cluster_releasing;       /* a TaskManager of it is just being taken away */
     bool cluster_busy;            /* as many jobs as may at a time are on their way to it */
     bool cluster_rescales;        /* its jobs can get another parallelism while they run */
+    jv cluster_options;           /* of session_job_options(); ABSENT: none */
     const char *flink_version_name;
     const struct obs_flink *flink; /* never NULL; known = false if there is no cluster */
     struct snapshot_list snapshots;

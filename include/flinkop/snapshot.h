@@ -82,6 +82,7 @@ struct snapshot_situation {
     const char *cluster; /* the FlinkDeployment in which it runs, NULL: not known */
     bool cluster_exists; /* it is there… */
     bool cluster_ended;  /* …but is being deleted, and no JobManager runs */
+    jv cluster_options;  /* for a FlinkSessionJob: session_job_options() of it; ABSENT: none */
     const char *flink_version_name;
     const struct obs_flink *flink; /* never NULL; known = false if there is no cluster */
     const char *busy;     /* another one of the same job and type that is in progress, NULL: none */

@@ -69,7 +69,8 @@ static const char *want(struct job_pass *p, jv spec)
 
     problems->a = p->a;
     session_job_read(problems, p->meta.ns, spec, false, p->s->defaults,
-                     version ? flink_version_find(version) : NULL, &p->wanted, &p->conf);
+                     version ? flink_version_find(version) : NULL, p->s->cluster_options,
+                     &p->wanted, &p->conf);
     p->suspend = p->wanted.job.state == JOB_DESIRED_SUSPENDED;
     p->redeploy = job_redeploys(p->recorded, spec);
     p->stateless = p->wanted.job.upgrade_mode == UPGRADE_UNSET ||

@@ -346,7 +346,7 @@ static bool time_has_come(struct job_snapshots *s, const struct snapshot_type *t
     if (schedule.interval_ms)
         schedule.interval_ms = MAX(schedule.interval_ms, SHORTEST_MS);
     next = schedule_next(&schedule, last_periodic(s, t));
-    if (next < 0 || s->waits || one_is_due(s, t)) /* which ends this wait, too */
+    if (next < 0 || s->waits || s->partial || one_is_due(s, t)) /* which ends this wait, too */
         return false;
     if (next > s->wall)
         plan_wake(s->plan, s->now + next - s->wall);

@@ -34,6 +34,7 @@ struct job_snapshots {
     const struct flink_version *version; /* of an application; NULL: its cluster is another one */
     const struct snapshot_list *list;
     bool found;        /* Flink has the job */
+    bool partial;      /* not all of it runs */
     const char *waits; /* why none can be taken of it just now; NULL: it can */
     const struct outcome *outcomes;
     size_t n_outcomes;

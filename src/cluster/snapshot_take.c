@@ -121,7 +121,11 @@ static struct conf options_of_job(const struct snapshot_pass *p)
     struct error err;
 
     if (flink_defaults_for(p->a, p->s->defaults, p->meta.ns, version, &conf, &err) ||
-        conf_add_jv(&own, jv_get(recorded_spec(p->a, p->s->target), "flinkConfiguration"), "",
+        conf_add_jv(&own, p->s->cluster_options, "", &err))
+        return CONF_INIT(p->a);
+    conf_merge(&conf, &own);
+    own = CONF_INIT(p->a);
+    if (conf_add_jv(&own, jv_get(recorded_spec(p->a, p->s->target), "flinkConfiguration"), "",
                     &err))
         return CONF_INIT(p->a);
     conf_merge(&conf, &own);

@@ -227,6 +227,18 @@ static struct plan plan_cluster(struct controller *c, struct target *t, const st
     return reconcile_cluster(a, &s);
 }
 
+/* True if they are others than before. */
+static bool keep_job_options(struct target *t, jv options)
+{
+    cleanup_arena struct arena a = {0};
+    const char *text = jv_present(options) ? json_text(&a, options) : NULL;
+
+    if (str_eq(t->job_options, text))
+        return false;
+    slab_str_replace(&t->job_options, text);
+    return true;
+}
+
 static void keep_cluster(struct controller *c, struct target *t, const struct plan *plan)
 {
     struct arena old = t->memory_arena;
@@ -235,6 +247,7 @@ static void keep_cluster(struct controller *c, struct target *t, const struct pl
          was_undecided = t->undecided || !t->planned;
     const char *summary = plan->ready ? NULL : plan->summary; /* nobody waits */
     bool news = !str_eq(t->summary, summary) || !str_eq(t->shortage, plan->shortage);
+    bool others = keep_job_options(t, plan->job_options);
 
     arena_init_small(&t->memory_arena, MEMORY_BLOCK);
     t->cluster = cluster_memory_copy(&t->memory_arena, &plan->memory);
@@ -258,7 +271,7 @@ static void keep_cluster(struct controller *c, struct target *t, const struct pl
         slab_str_replace(&t->references, plan->references);
     probe_set_pace(t->probe, plan->pace, plan->adaptive);
     watches_ask(c, t, plan->kinds);
-    if (!same_ready || had_ended != t->ended || was_undecided != t->undecided || news)
+    if (!same_ready || had_ended != t->ended || was_undecided != t->undecided || news || others)
         enqueue_jobs_of(c, t->key);
     if (had_ended != t->ended)
         enqueue_snapshots_in(c, t->key);
@@ -294,6 +307,7 @@ static struct plan plan_job(struct controller *c, struct target *t, const struct
         .cluster_text = arena_printf(a, "waiting for FlinkDeployment %s: %s", name,
                                      ct && ct->summary ? ct->summary : "not ready"),
         .cluster_shortage = ct ? ct->shortage : NULL,
+        .cluster_options = target_job_options(a, ct, cluster),
         .flink_version_name = ct ? ct->flink_version : NULL,
         .flink = ct ? probe_result(ct->probe) : &nothing_known,
         .snapshots = snapshots_of(a, c, KIND_FLINKSESSIONJOB, t->key),

@@ -151,6 +151,9 @@ struct snapshot_plan plan_snapshot(struct controller *c, struct target *t, const
         .cluster = name,
         .cluster_exists = cluster != NULL,
         .cluster_ended = ct && ct->ended,
+        .cluster_options = view->job_kind == KIND_FLINKSESSIONJOB && !view->settled
+                               ? target_job_options(a, ct, cluster)
+                               : ABSENT,
         .flink_version_name = ct ? ct->flink_version : NULL,
         .flink = target_flink(ct),
         .busy = busy_with(c, cr),

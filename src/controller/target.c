@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Resources under control: their memory, their probe, and where their JobManager is. */
+#include <string.h>
+
 #include "controller_internal.h"
+#include "flinkop/cluster_spec.h"
+#include "flinkop/json.h"
 #include "flinkop/mem.h"
 #include "flinkop/slab.h"
 #include "flinkop/str.h"
@@ -57,6 +61,19 @@ const struct obs_flink *target_flink(struct target *t)
     const char *jm;
 
     return told->known && probe_target(t, &e, &jm) && str_eq(jm, told->jm) ? told : &nothing_known;
+}
+
+/* What a former process has recorded counts until its first plan. */
+jv target_job_options(struct arena *a, const struct target *t, const struct stored *cluster)
+{
+    struct error err;
+    jv options;
+
+    if (!t || !t->planned)
+        return cluster ? session_job_options_of(a, stored_object(a, cluster)) : ABSENT;
+    if (!t->job_options || json_parse(a, t->job_options, strlen(t->job_options), &options, &err))
+        return ABSENT;
+    return options;
 }
 
 static void probe_changed(void *arg)
@@ -118,6 +135,7 @@ void target_free(struct target *t)
     slab_strfree(t->summary);
     slab_strfree(t->shortage);
     slab_strfree(t->flink_version);
+    slab_strfree(t->job_options);
     slab_strfree(t->jm);
     slab_strfree(t->ready_jm);
     slab_strfree(t->submits_to);

@@ -272,6 +272,8 @@ void check_changed(struct object *o, const struct version *old, enum change what
     }
     if (o->kind == KIND_FLINKSTATESNAPSHOT && what == CREATED)
         check_snapshot_made(o, by);
+    if (o->kind == KIND_FLINKSTATESNAPSHOT && what == REMOVED)
+        check_snapshot_gone(o);
     if (o->kind == KIND_FLINKSESSIONJOB || o->kind == KIND_FLINKDEPLOYMENT) {
         check_recorded(o, what);
         check_handled(o, old, what);

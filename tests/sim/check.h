@@ -94,6 +94,7 @@ void check_jobmanager(const struct jm *jm, const struct object *pod);
 
 /** A FlinkStateSnapshot is there. */
 void check_snapshot_made(const struct object *o, enum actor by);
+void check_snapshot_gone(const struct object *o);
 /** The operator deletes one, because of its history. */
 void check_snapshot_dropped(const struct object *o);
 /** A FlinkSessionJob or FlinkDeployment was written: which nonces count as handled. */

@@ -17,6 +17,8 @@ static const struct type {
 } types[] = {{"savepoint", "savepointTriggerNonce", "savepointInfo", false},
              {"checkpoint", "checkpointTriggerNonce", "checkpointInfo", true}};
 
+static int there, gone;
+
 static struct {
     struct strmap asked;    /* "kind/name type" with one for a nonce that is not recorded yet */
     struct strmap periodic; /* "uid type": when the last one was asked for */
@@ -80,15 +82,30 @@ static jv recorded(struct arena *a, jv cr)
     return text && !json_parse(a, text, strlen(text), &v, &err) ? jv_get(v, "spec") : ABSENT;
 }
 
-static void check_asked(const struct object *o, const struct type *t)
+static const char *key_of(struct arena *a, const struct object *o)
+{
+    jv job = JV_PATH(o->at->v, "spec", "jobReference");
+
+    return asked_key(a, JV_STRING(job, "kind"), JV_STRING(job, "name"), type_of(o));
+}
+
+static void check_asked(const struct object *o)
 {
     cleanup_arena struct arena a = {0};
-    jv job = JV_PATH(o->at->v, "spec", "jobReference");
-    const char *key = asked_key(&a, JV_STRING(job, "kind"), JV_STRING(job, "name"), t);
+    const char *key = key_of(&a, o);
 
-    CHECK(!strmap_get(&state.asked, key), "a second %s of %s for one nonce: %s", t->word, key,
-          o->name);
-    strmap_put(&state.asked, key, &state);
+    CHECK(strmap_get(&state.asked, key) != &there, "a second %s for one nonce: %s", key, o->name);
+    strmap_put(&state.asked, key, &there);
+}
+
+/* One that is deleted before its maker knows that it was made is made again. */
+void check_snapshot_gone(const struct object *o)
+{
+    cleanup_arena struct arena a = {0};
+    const char *key = key_of(&a, o);
+
+    if (triggered_by(o, "MANUAL") && strmap_get(&state.asked, key))
+        strmap_put(&state.asked, key, &gone);
 }
 
 /* Never sooner than the shortest interval that users ask for, but for the clock's whole seconds.
@@ -114,7 +131,7 @@ static void check_interval(const struct object *o, const struct type *t)
 void check_snapshot_made(const struct object *o, enum actor by)
 {
     if (by == BY_OPERATOR && triggered_by(o, "MANUAL"))
-        check_asked(o, type_of(o));
+        check_asked(o);
     if (triggered_by(o, "PERIODIC"))
         check_interval(o, type_of(o));
 }

@@ -60,15 +60,23 @@ static bool has_habits(jv spec)
     return jv_present(jv_get(conf, SAVEPOINTS_KEY)) || jv_present(jv_get(conf, CHECKPOINTS_KEY));
 }
 
-/* What was rolled back to has them as long as it runs. */
+/* What was rolled back to has them as long as it runs, and what is recorded while another
+ * specification is bad. */
 static void drop_habits(const struct object *o)
 {
     cleanup_arena struct arena a = {0};
-    bool back = check_rolled_back(o) && has_habits(check_recorded_spec(&a, o));
+    bool recorded = has_habits(check_recorded_spec(&a, o));
+    bool back = check_rolled_back(o) && recorded;
     jv conf = OBJ({SAVEPOINTS_KEY, NULLV}, {CHECKPOINTS_KEY, NULLV},
                   {USER_ROLLBACK_KEY, back ? NULLV : ABSENT});
 
-    if (o->deleted || !user_has_job(o) || (!back && !has_habits(jv_get(o->at->v, "spec"))))
+    if (o->deleted || !user_has_job(o) || !(recorded || has_habits(jv_get(o->at->v, "spec"))))
+        return;
+    if (!user_spec_valid(o) && recorded) {
+        user_delete(o->kind, o->name, NULL);
+        return;
+    }
+    if (!back && !has_habits(jv_get(o->at->v, "spec")))
         return;
     TRACE("user: takes no more savepoints of %s", o->name);
     patch(o->kind, o->name,
