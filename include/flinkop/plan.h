@@ -417,8 +417,9 @@ struct job_memory {
     struct checkpoint_notes checkpoints;
     struct snapshot_notes snapshots;
     struct exception_notes exceptions;
-    const char *lost_id; /* job id that the JobManager no longer knows… */
-    int64_t lost_since;  /* …since, -1 */
+    const char *lost_id;  /* job id that the JobManager no longer knows… */
+    int64_t lost_since;   /* …since, -1 */
+    int64_t silent_since; /* nobody tells how it is, -1 */
     struct obs_cause
         refused; /* why the API server does not take its finalizer; reason NULL: it does */
 };

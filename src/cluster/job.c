@@ -32,6 +32,7 @@ struct job_memory job_memory_initial(void)
     return (struct job_memory){.deleting_since = -1,
                                .saving_since = -1,
                                .lost_since = -1,
+                               .silent_since = -1,
                                .stop = stop_memory_initial(),
                                .end = stop_memory_initial(),
                                .checkpoints = checkpoint_notes_initial(),

@@ -279,20 +279,19 @@ static void keep_cluster(struct controller *c, struct target *t, const struct pl
 
 /* Where another JobManager is asked by now than the last plan was about, the former one may still
  * run its jobs: whether it does is for the next plan to say. */
-static bool cluster_ready(const struct target *ct)
+static bool cluster_ready(struct target *ct)
 {
-    return ct->ready_jm && str_eq(ct->ready_jm, probe_result(ct->probe)->jm);
+    return ct->ready_jm && str_eq(ct->ready_jm, target_flink(ct)->jm);
 }
 
 static struct plan plan_job(struct controller *c, struct target *t, const struct stored *cr,
                             jv object, struct arena *a)
 {
-    static const struct obs_flink nothing_known;
     const struct obs_session_job *view = cr->view;
     const char *name = str_or_empty(view->deployment_name);
     const struct stored *cluster = store_get(c->stores[KIND_FLINKDEPLOYMENT], view->meta.ns, name);
-    const struct target *ct =
-        cluster ? strmap_get(&c->kinds[KIND_FLINKDEPLOYMENT].targets, cluster->key) : NULL;
+    struct target *ct = cluster ? strmap_get(&c->kinds[KIND_FLINKDEPLOYMENT].targets, cluster->key)
+                                : NULL;
 
     const struct job_snapshot s = {
         .cr = object,
@@ -309,7 +308,7 @@ static struct plan plan_job(struct controller *c, struct target *t, const struct
         .cluster_shortage = ct ? ct->shortage : NULL,
         .cluster_options = target_job_options(a, ct, cluster),
         .flink_version_name = ct ? ct->flink_version : NULL,
-        .flink = ct ? probe_result(ct->probe) : &nothing_known,
+        .flink = target_flink(ct),
         .snapshots = snapshots_of(a, c, KIND_FLINKSESSIONJOB, t->key),
         .outcomes = t->outcomes,
         .n_outcomes = t->n_outcomes,

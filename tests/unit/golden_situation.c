@@ -502,6 +502,7 @@ static struct plan plan_job(struct situation *s, jv cr)
     memory.looked_for = JV_STRING(m, "lookedFor");
     memory.lost_id = JV_STRING(m, "lostId");
     memory.lost_since = jv_int64_or(jv_get(m, "lostSince"), -1);
+    memory.silent_since = jv_int64_or(jv_get(m, "silentSince"), -1);
     memory.submit_failures = (int)jv_int64_or(jv_get(m, "submitFailures"), 0);
     memory.sure_id = JV_STRING(m, "sureId");
     memory.unsure_since = jv_int64_or(jv_get(m, "unsureSince"), 0);
