@@ -165,8 +165,18 @@ jv session_job_restart_part(struct arena *a, jv spec);
 bool session_job_only_rescales(struct arena *a, jv before, jv after);
 /** What is recorded as reconciled: `current`, but a nonce that was taken away keeps its last value,
  * because only a new value asks for a restart, and those that ask for snapshots the one that was
- * handled last. `recorded` may be absent. */
+ * handled last. The parallelism that the incumbent's autoscaler has found stays as well.
+ * `recorded` may be absent. */
 jv spec_to_record(struct arena *a, jv recorded, jv current);
+/** Whether it asks for the autoscaler, which is not done here. */
+bool spec_autoscales(struct arena *a, jv spec);
+/* What becomes of what that has done elsewhere. */
+#define AUTOSCALER_FROZEN                                                                  \
+    "job.autoscaler.enabled is true, and this operator does not scale by itself yet: the " \
+    "parallelism that vertices have (" FLINK_OVERRIDES_KEY                                 \
+    ") stays until the spec names another one there, or asks for the autoscaler no more"
+/** Its FLINK_OVERRIDES_KEY, NULL: none. */
+const char *spec_overrides(struct arena *a, jv spec);
 /** A spec with the nonces that ask for snapshots as they are in the recorded one. */
 jv spec_keep_trigger_nonces(struct arena *a, jv recorded, jv spec);
 

@@ -248,7 +248,7 @@ static void look_for_former(struct cluster_pass *p)
             continue;
         /* Of several, which stand by. */
         if (p->usable && p->config.ha && !pod->meta.deleted_ms &&
-            str_eq(pod->meta.spec_hash, current->meta.spec_hash))
+            str_eq(str_or_empty(pod->meta.spec_hash), str_or_empty(current->meta.spec_hash)))
             continue;
         int64_t left = pod->meta.deleted_ms + FORMER_STUCK_MS - p->s->wall;
 
@@ -283,6 +283,12 @@ bool jobmanager_tells_soon(struct cluster_pass *p)
     return true;
 }
 
+/* The incumbent does not tell which JobManager it was ready with. */
+static bool first_adopted(const struct cluster_pass *p)
+{
+    return p->adopted && !jv_present(jv_get(p->status, "allocator"));
+}
+
 /* Which JobManager runs, and whether it is the one that the probe speaks of. We reach it at its
  * pod's address as soon as it answers; others come through the Service, which leads to a pod only
  * when that is ready, so the status does not say READY before. */
@@ -311,7 +317,8 @@ static void look_at_jobmanager(struct cluster_pass *p)
         plan_wake(&p->plan, f->since + SILENT_MS);
     p->undecided = p->jm_instance && !f->known && !f->since &&
                    str_eq(JV_STRING(p->status, "jobManagerDeploymentStatus"), "READY") &&
-                   str_eq(JV_STRING(p->status, "allocator", "jobManager"), p->jm_instance);
+                   (first_adopted(p) ||
+                    str_eq(JV_STRING(p->status, "allocator", "jobManager"), p->jm_instance));
     if (p->undecided || (p->serves && pod->ready))
         p->jm = JM_READY;
     else if (p->cause.reason && !p->serves)

@@ -16,10 +16,21 @@
 
 /* ---- in ---- */
 
-static const struct flink_taskmanager *registration(const struct obs_flink *f, const char *name)
+/* Those that the incumbent has made in mode standalone have Flink's own ids, "<address>:<port>-…".
+ */
+static bool is_of_pod(const struct flink_taskmanager *tm, const struct obs_pod *pod)
+{
+    size_t len = pod->ip ? strlen(pod->ip) : 0;
+
+    return !strcmp(tm->id, pod->meta.name) ||
+           (len && !strncmp(tm->id, pod->ip, len) && tm->id[len] == ':');
+}
+
+static const struct flink_taskmanager *registration(const struct obs_flink *f,
+                                                    const struct obs_pod *pod)
 {
     for (size_t i = 0; i < f->n_tms; i++)
-        if (!strcmp(f->tms[i].id, name))
+        if (is_of_pod(&f->tms[i], pod))
             return &f->tms[i];
     return NULL;
 }
@@ -40,7 +51,7 @@ static struct alloc_tm *pods_in(struct cluster_pass *p, bool known)
 
     for (size_t i = 0; i < s->n_tm_pods; i++) {
         const struct obs_pod *pod = s->tm_pods[i];
-        const struct flink_taskmanager *tm = known ? registration(s->flink, pod->meta.name) : NULL;
+        const struct flink_taskmanager *tm = known ? registration(s->flink, pod) : NULL;
 
         tms[i] = (struct alloc_tm){
             .name = pod->meta.name,

@@ -125,6 +125,8 @@ void expose(struct cluster_pass *p)
         }
         if (o && !o->meta.deleted_ms && str_eq(o->meta.spec_hash, exposure_hash(p->a, e, &in)))
             continue;
+        if (o && p->as_deployed && !o->meta.spec_hash) /* the incumbent's, of the same spec */
+            continue;
         if (o && moves(p, o, e))
             remove_object(p, o, e);
         else

@@ -196,7 +196,8 @@ static bool lost(const struct cluster_pass *p, jv items)
 
 bool ha_has_started(const struct cluster_pass *p)
 {
-    return p->job_id && str_eq(JV_STRING(p->status, STARTED_JOB), p->job_id);
+    /* The incumbent does not tell: its JobManager may have had the job. */
+    return p->job_id && (p->adopted || str_eq(JV_STRING(p->status, STARTED_JOB), p->job_id));
 }
 
 /* The lock was renewed between the look and the write: whoever did that lives and keeps it. */

@@ -32,6 +32,9 @@ struct cluster_pass {
     struct cluster_config config;
     bool usable; /* config can be built: there is something to work with */
 
+    bool adopted;     /* what runs is the incumbent's, and is what is recorded… */
+    bool as_deployed; /* …and its spec has not been touched since */
+
     /* ---- the job of an application ---- */
     bool application;
     const char *job_id, *restore_path; /* recorded; NULL: none */
@@ -149,13 +152,15 @@ bool delete_deployment(struct cluster_pass *p,
                        const struct obs_deployment *d); /* cluster_rollout.c */
 /** Takes a pod away, unless that is under way. why: as in the plan, NULL: nothing to say. */
 void delete_pod(struct cluster_pass *p, const struct obs_pod *pod,
-                const char *why);                   /* cluster_rollout.c */
-void roll_out(struct cluster_pass *p);              /* cluster_rollout.c */
-void finalize(struct cluster_pass *p);              /* cluster_finalize.c */
-void look_at_names(struct cluster_pass *p);         /* cluster_allocate.c */
-void allocate_taskmanagers(struct cluster_pass *p); /* cluster_allocate.c */
-void count_taskmanagers(struct cluster_pass *p);    /* cluster_allocate.c */
-void report(struct cluster_pass *p);                /* cluster_report.c */
+                const char *why); /* cluster_rollout.c */
+/** Mode standalone: another number of them restarts nothing. */
+void scale_taskmanagers(struct cluster_pass *p, int replicas); /* cluster_rollout.c */
+void roll_out(struct cluster_pass *p);                         /* cluster_rollout.c */
+void finalize(struct cluster_pass *p);                         /* cluster_finalize.c */
+void look_at_names(struct cluster_pass *p);                    /* cluster_allocate.c */
+void allocate_taskmanagers(struct cluster_pass *p);            /* cluster_allocate.c */
+void count_taskmanagers(struct cluster_pass *p);               /* cluster_allocate.c */
+void report(struct cluster_pass *p);                           /* cluster_report.c */
 
 /* ---- the JobManager's place (cluster_room.c) ---- */
 
@@ -248,6 +253,20 @@ bool rescale(struct cluster_pass *p);
 const char *started_hash(const struct cluster_pass *p);
 /** The status with what judge_hashes needs. */
 jv rescale_status(struct cluster_pass *p, jv status);
+
+/* ---- cluster_adopt.c: what the incumbent has deployed ---- */
+
+#define STARTED_HASH "startedSpecHash" /* in status: what the JobManager was started with */
+
+/** Fills p->adopted and p->as_deployed. */
+void judge_adoption(struct cluster_pass *p);
+/** Hash of what this Deployment was made from: its own, of the incumbent's one that stands for it.
+ * NULL: it is nobody's. */
+const char *made_from(const struct cluster_pass *p, const struct obs_meta *m);
+/** What the JobManager was started with where that is not the recorded spec alone, NULL: it is. */
+const char *started_from(const struct cluster_pass *p);
+/** Everything around an adopted Deployment stays as it is, but for what is scaled and exposed. */
+void keep_adopted(struct cluster_pass *p);
 
 /* ---- cluster_references.c: Secrets and ConfigMaps that its pods refer to ---- */
 

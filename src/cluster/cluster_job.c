@@ -116,7 +116,7 @@ void judge_job(struct cluster_pass *p)
     bool suspend, was_suspended;
 
     p->job_id = recorded_id(js);
-    p->restore_path = job_restore_path(js);
+    p->restore_path = job_begins_with(p->recorded, js);
     p->job_state = job_state_parse(str_or_empty(JV_STRING(js, "state")));
     p->never_ran = str_eq(JV_STRING(p->recorded, "job", "state"), SUSPENDED);
     p->over = is_over(p);
@@ -406,6 +406,8 @@ jv cluster_job_status(struct cluster_pass *p)
         js = job_status_begin(p->a, js, p->record_id);
     if (p->record_id || p->record_suspended)
         js = job_status_leave(p->a, job_untriggered(p->a, js), p->record_restore);
+    else if (p->restore_path) /* of a former release of the incumbent */
+        js = jv_set(p->a, js, "upgradeSavepointPath", STR(p->restore_path));
     return job_status_write(p->a, js, p->record_id ? NULL : p->job, state, p->s->wall);
 }
 

@@ -53,6 +53,7 @@ void judge(struct cluster_pass *p)
 
     p->recorded = recorded_spec(p->a, p->cr);
     judge_rollback(p);
+    judge_adoption(p);
     p->invalid = JV_STRING(p->cr, KUBE_UNREADABLE);
     if (!p->invalid)
         p->invalid = judge_spec(p, spec_to_record(p->a, p->recorded, current), false);
@@ -79,8 +80,9 @@ void judge(struct cluster_pass *p)
     if (p->invalid || p->rolled_back)
         (void)judge_recorded(p); /* it was valid once */
     p->target_hash = deployment_spec_hash(p->a, p->target);
-    p->recording = !jv_present(p->recorded) ||
-                   !str_eq(p->target_hash, deployment_spec_hash(p->a, p->recorded));
+    p->recording =
+        !jv_present(p->recorded) ||
+        (!p->as_deployed && !str_eq(p->target_hash, deployment_spec_hash(p->a, p->recorded)));
     p->application = p->usable && p->spec.application;
     if (p->application)
         judge_job(p);

@@ -166,7 +166,7 @@ static jv conditions(struct cluster_pass *p)
     bool stalled = p->invalid || refusal(p)->reason || p->jm == JM_ERROR || p->blocked ||
                    p->former_stuck || failed || p->job_missing || p->missing || tells_rollback(p) ||
                    str_eq(p->stop_trouble.reason, UPGRADE_FAILED);
-    struct condition list[7] = {
+    struct condition list[8] = {
         {"Ready", ok, why.reason, why.message},
         {"Reconciling", !ok && !stalled, why.reason, why.message},
         {"Stalled", stalled, why.reason, why.message},
@@ -179,6 +179,7 @@ static jv conditions(struct cluster_pass *p)
     if (p->exposed.type)
         list[n++] = p->exposed;
     n += references_condition(p, &list[n]);
+    n += p->application && autoscaling_condition(p->a, p->target, &list[n]);
     return conditions_write(p->a, jv_get(p->status, "conditions"), list, n, p->meta.generation,
                             p->s->wall);
 }
@@ -482,7 +483,7 @@ void report(struct cluster_pass *p)
      * is refused. */
     if (p->usable && !p->meta.deleted_ms && !p->held && !refusal(p)->reason)
         return;
-    if (p->undecided && !p->meta.deleted_ms && jv_equal(p->target, p->recorded))
+    if (p->undecided && !p->meta.deleted_ms && (p->adopted || jv_equal(p->target, p->recorded)))
         return;
     recon = reconciliation(p, &state);
     status =

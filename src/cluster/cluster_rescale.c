@@ -15,16 +15,14 @@
 #include "flinkop/str.h"
 #include "job_words.h"
 
-#define STARTED_HASH "startedSpecHash" /* in status */
-
 const char *started_hash(const struct cluster_pass *p)
 {
-    return p->recording ? NULL : JV_STRING(p->status, STARTED_HASH);
+    return p->recording ? NULL : started_from(p);
 }
 
 void judge_hashes(struct cluster_pass *p)
 {
-    const char *started = JV_STRING(p->status, STARTED_HASH);
+    const char *started = started_from(p);
 
     p->target_hash = started ? started
                              : application_hash(p->a, p->target, p->job_id, p->restore_path);
@@ -33,18 +31,18 @@ void judge_hashes(struct cluster_pass *p)
 
 jv rescale_status(struct cluster_pass *p, jv status)
 {
-    const char *started = JV_STRING(p->status, STARTED_HASH);
+    const char *started = started_from(p);
 
     if (p->restarts_for_changes)
         return jv_set(p->a, status, STARTED_HASH,
                       STR(json_hash(p->a, OBJ({"after", STR(p->target_hash)},
                                               {"changed", STR(p->changed)}))));
     if (!p->application)
-        return p->recording ? jv_set(p->a, status, STARTED_HASH, ABSENT) : status;
+        return jv_set(p->a, status, STARTED_HASH, p->recording ? ABSENT : STR(started));
     if (p->rescaled)
         return jv_set(p->a, status, STARTED_HASH, STR(p->target_hash));
     if (!p->record_id)
-        return status;
+        return jv_set(p->a, status, STARTED_HASH, STR(started));
     const char *run = application_hash(p->a, p->target, p->record_id, p->record_restore);
 
     if (!started && !p->taken_back && !str_eq(run, p->target_hash))
@@ -63,7 +61,9 @@ void judge_rescaling(struct cluster_pass *p)
 {
     struct job_stop job = application_stop(p, UPGRADE_LAST_STATE);
 
-    if (!p->never_ran && can_be_rescaled(p) && !job_redeploys(p->recorded, p->pending) &&
+    /* An adopted JobManager that starts again reads a configuration that is not ours to write. */
+    if (!p->never_ran && !p->adopted && can_be_rescaled(p) &&
+        !job_redeploys(p->recorded, p->pending) &&
         deployment_only_rescales(p->a, p->recorded, p->pending))
         p->overrides = jv_dup(p->a, job_overrides(&job, &p->config.conf, &p->pending_conf));
 }

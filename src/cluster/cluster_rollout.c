@@ -20,7 +20,7 @@ static void wait_for(struct cluster_pass *p, const char *what)
 
 static bool current(const struct cluster_pass *p, const struct obs_meta *m)
 {
-    return m && !m->deleted_ms && str_eq(m->spec_hash, p->target_hash);
+    return m && !m->deleted_ms && str_eq(made_from(p, m), p->target_hash);
 }
 
 static bool configmap_current(const struct cluster_pass *p)
@@ -239,13 +239,23 @@ static void start_again(struct cluster_pass *p)
     p->progress = "starting the JobManager again";
     if (!no_jobmanagers(p))
         return;
-    if (!configmap_current(p))
+    if (!p->adopted && !configmap_current(p))
         apply_configmap(p);
     else if (may_start(p))
         scale(p, p->s->deployment, p->config.jm_replicas);
 }
 
-/* Mode standalone. Another number of TaskManagers restarts nothing. */
+void scale_taskmanagers(struct cluster_pass *p, int replicas)
+{
+    const struct obs_deployment *d = p->s->tm_deployment;
+
+    scale(p, d, replicas);
+    plan_event(&p->plan, KIND_FLINKDEPLOYMENT, p->cr, false, "JobManagerDeployment", "Scaling",
+               arena_printf(p->a, "In-place scaling triggered: from %d to %d TaskManagers",
+                            d->replicas, replicas));
+}
+
+/* Mode standalone. */
 static void keep_taskmanagers(struct cluster_pass *p, const struct desired_input *in,
                               const struct owner *owner)
 {
@@ -258,10 +268,7 @@ static void keep_taskmanagers(struct cluster_pass *p, const struct desired_input
     } else if (!current(p, &d->meta) || !str_eq(d->meta.owner_uid, owner->uid)) {
         (void)no_taskmanagers(p);
     } else if (d->replicas != replicas) {
-        scale(p, d, replicas);
-        plan_event(&p->plan, KIND_FLINKDEPLOYMENT, p->cr, false, "JobManagerDeployment", "Scaling",
-                   arena_printf(p->a, "In-place scaling triggered: from %d to %d TaskManagers",
-                                d->replicas, replicas));
+        scale_taskmanagers(p, replicas);
     }
 }
 
@@ -288,6 +295,10 @@ static void keep(struct cluster_pass *p)
     /* Stopped for another specification that was taken back meanwhile. */
     if (!d->replicas) {
         start_again(p);
+        return;
+    }
+    if (p->adopted) {
+        keep_adopted(p);
         return;
     }
     p->up_to_date = true;

@@ -157,7 +157,7 @@ static void learn(struct job_pass *p)
 
 static const char *recorded_restore(const struct job_pass *p)
 {
-    return job_restore_path(jv_get(p->status, "jobStatus"));
+    return job_begins_with(p->recorded, jv_get(p->status, "jobStatus"));
 }
 
 /* Of a job that has never run: what the spec says by now, unless it is the state of a former run.
@@ -374,9 +374,13 @@ static void deploy(struct job_pass *p)
         submit_job(p);
 }
 
+/* While the incumbent has a job on its way, its record says the same (api-contract §1.6). */
 static bool recorded_suspended(const struct job_pass *p)
 {
-    return str_eq(JV_STRING(p->recorded, "job", "state"), "suspended");
+    const char *state = JV_STRING(p->status, "reconciliationStatus", "state");
+
+    return !(p->job_id && str_eq(state, "UPGRADING")) &&
+           str_eq(JV_STRING(p->recorded, "job", "state"), "suspended");
 }
 
 static bool recorded_stateless(const struct job_pass *p)

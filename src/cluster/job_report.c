@@ -193,14 +193,17 @@ static jv conditions(struct job_pass *p, struct obs_cause trouble)
                    (trouble.reason && (!strcmp(trouble.reason, "SubmitFailed") ||
                                        !strcmp(trouble.reason, UPGRADE_FAILED))) ||
                    (trouble.reason && !strcmp(trouble.reason, JOB_MISSING) && !p->record_id);
-    struct condition list[] = {
+    struct condition list[4] = {
         {"Ready", ok, why.reason, why.message},
         {"Reconciling", !ok && !stalled, why.reason, why.message},
         {"Stalled", stalled, why.reason, why.message},
     };
 
-    return conditions_write(p->a, jv_get(p->status, "conditions"), list, ARRAY_SIZE(list),
-                            p->meta.generation, p->s->wall);
+    size_t n = 3;
+
+    n += autoscaling_condition(p->a, p->target, &list[n]);
+    return conditions_write(p->a, jv_get(p->status, "conditions"), list, n, p->meta.generation,
+                            p->s->wall);
 }
 
 /* ---- events ---- */

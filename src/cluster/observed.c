@@ -245,7 +245,9 @@ void obs_deployment_read(struct arena *a, jv object, struct obs_deployment *ret)
     obs_meta_read(a, object, &ret->meta);
     ret->ours = ret->meta.spec_hash != NULL;
     ret->flinks_allocator =
-        str_eq(JV_STRING(object, "metadata", "annotations", ANNOTATION_ALLOCATOR), "Flink");
+        ret->ours
+            ? str_eq(JV_STRING(object, "metadata", "annotations", ANNOTATION_ALLOCATOR), "Flink")
+            : str_eq(JV_STRING(object, "metadata", "labels", LABEL_TYPE), TYPE_NATIVE);
     ret->halted = copy(a, JV_STRING(object, "metadata", "annotations", ANNOTATION_HALTED));
     jv_foreach (c, JV_PATH(spec, "template", "spec", "containers"))
         if (str_eq(JV_STRING(*c, "name"), MAIN_CONTAINER))

@@ -13,6 +13,7 @@
 #include "flinkop/jar_uri.h"
 #include "flinkop/json.h"
 #include "flinkop/str.h"
+#include "spec_internal.h"
 
 /* Members of spec whose change is applied in place. restartNonce has a rule of its own. */
 static const char *const in_place[] = {"ingress", "exposure", "monitoring", "dependsOn"};
@@ -111,7 +112,7 @@ static jv without_replicas(struct arena *a, jv spec, bool reactive)
 
 static jv restart_part(struct arena *a, jv spec, const char *const keys[], size_t n)
 {
-    jv part = drop(a, without_nulls(a, spec), keys, n);
+    jv part = drop(a, without_nulls(a, spec_compared_form(a, spec)), keys, n);
     jv configuration = jv_get(part, "flinkConfiguration");
     struct conf conf = CONF_INIT(a);
     struct error err;
@@ -191,7 +192,7 @@ jv spec_to_record(struct arena *a, jv recorded, jv current)
     jv nonce = jv_get(recorded, "restartNonce");
     jv again = JV_PATH(recorded, "job", "savepointRedeployNonce");
 
-    current = spec_keep_trigger_nonces(a, recorded, current);
+    current = spec_keep_overrides(a, recorded, spec_keep_trigger_nonces(a, recorded, current));
     if (jv_present(again) && jv_present(jv_get(current, "job")) &&
         !jv_present(JV_PATH(current, "job", "savepointRedeployNonce")))
         current = JV_SET_PATH(a, current, again, "job", "savepointRedeployNonce");
@@ -293,7 +294,8 @@ const char *spec_diff_text(struct arena *a, const char *type, jv before, jv afte
 {
     struct diff d = {.a = a, .text = ""};
 
-    diff_walk(&d, "", without_nulls(a, before), without_nulls(a, after));
+    diff_walk(&d, "", without_nulls(a, spec_compared_form(a, before)),
+              without_nulls(a, spec_compared_form(a, after)));
     if (d.n > DIFF_MAX)
         d.text = arena_printf(a, "%s, and %zu more", d.text, d.n - DIFF_MAX);
     return arena_printf(a, "%s[%s]", type, d.text);

@@ -10,6 +10,15 @@
 /** Whether it is a mapping of a size and depth that the rest can work with; the problem if not. */
 bool spec_shape_check(struct problems *p, jv spec);
 
+/* ---- spec_form.c ---- */
+
+/** As it is compared: what the incumbent writes out of defaults, numbers and quantities in the form
+ * in which users write it. */
+jv spec_compared_form(struct arena *a, jv spec);
+/** `current` with the parallelism that the incumbent's autoscaler has given to the vertices of the
+ * recorded one, as long as it asks for autoscaling and not for another parallelism. */
+jv spec_keep_overrides(struct arena *a, jv recorded, jv current);
+
 /* ---- spec_exposure.c ---- */
 
 extern const struct json_field ingress_fields[], exposure_fields[];

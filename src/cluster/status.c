@@ -5,6 +5,7 @@
 
 #include "flinkop/arena.h"
 #include "flinkop/clock.h"
+#include "flinkop/cluster_spec.h"
 #include "flinkop/json.h"
 #include "flinkop/str.h"
 
@@ -106,6 +107,14 @@ jv conditions_write(struct arena *a, jv old, const struct condition *c, size_t n
                                                             CONDITION_MESSAGE_MAX))})));
     }
     return jv_list_arr(&list);
+}
+
+bool autoscaling_condition(struct arena *a, jv spec, struct condition *ret)
+{
+    if (!spec_autoscales(a, spec))
+        return false;
+    *ret = (struct condition){"Autoscaling", false, "NotSupported", AUTOSCALER_FROZEN};
+    return true;
 }
 
 const char *error_text(struct arena *a, const char *type, const char *reason, const char *message)

@@ -31,6 +31,9 @@ struct condition {
 jv conditions_write(struct arena *a, jv old, const struct condition *c, size_t n,
                     int64_t generation, int64_t wall);
 
+/** Tells who asks for the autoscaler that there is none; false: nobody does. */
+bool autoscaling_condition(struct arena *a, jv spec, struct condition *ret);
+
 /* ---- errors ---- */
 
 #define ERROR_PREFIX "org.apache.flink.kubernetes.operator.exception."
