@@ -120,12 +120,19 @@ void session_job_spec_read(struct problems *p, jv spec, bool strict, struct sess
 
 /**
  * All of a FlinkSessionJob's rules: reads the spec, merges the operator's defaults (for a cluster
- * of this version, NULL if not known) with its own configuration into ret_conf, checks the JAR's
- * URI against the allowed schemes.
+ * of this version, NULL if not known), its cluster's options (session_job_options(), ABSENT if not
+ * known) and its own configuration into ret_conf, checks the JAR's URI against the allowed schemes.
  */
 void session_job_read(struct problems *p, const char *ns, jv spec, bool strict,
                       const struct flink_defaults *defaults, const struct flink_version *version,
-                      struct session_job_spec *ret, struct conf *ret_conf);
+                      jv options, struct session_job_spec *ret, struct conf *ret_conf);
+
+/** What the spec of a session cluster (ABSENT: none was recorded) says for the jobs in it, which
+ * counts below their own configuration (api-contract §2.9): an object of strings, ABSENT: nothing.
+ */
+jv session_job_options(struct arena *a, jv spec);
+/** The same of what is recorded of a FlinkDeployment. */
+jv session_job_options_of(struct arena *a, jv cr);
 
 /** Flink's reactive mode: the job takes all the slots that there are. */
 bool reactive_asked(const struct conf *conf);

@@ -153,6 +153,7 @@ struct stop_memory {
     bool had_some;            /* …although there were some */
     int64_t sent, looked;     /* monotonic ms of the last request, and of the last look; -1 */
     int64_t since;            /* of the first request, -1 */
+    int64_t taking_since;     /* Flink says that a savepoint is being taken; -1: not */
     int64_t retry_at;         /* no savepoint before… */
     bool partial;             /* …unless the last was triggered while not all of the job ran */
     int failures;             /* of savepoints, in a row */
@@ -216,10 +217,11 @@ struct snapshot_notes {
     const char *request[2]; /* so it is kept here, as JSON, NULL: there is none */
     bool warned[2];         /* that no periodic one is taken, was told */
     /* without a resource */
-    const char *unsent[2]; /* trigger id that Flink has certainly not been asked for */
-    int64_t looked[2];     /* monotonic ms of the last look, -1 */
-    int64_t retry_at[2];   /* no other attempt before */
-    const char *disposing; /* path of the savepoint whose files are being deleted, NULL: none */
+    const char *unsent[2];   /* trigger id that Flink has certainly not been asked for */
+    int64_t looked[2];       /* monotonic ms of the last look, -1 */
+    int64_t taking_since[2]; /* Flink says that it is being taken; -1: not */
+    int64_t retry_at[2];     /* no other attempt before */
+    const char *disposing;   /* path of the savepoint whose files are being deleted, NULL: none */
 };
 struct snapshot_notes snapshot_notes_initial(void);
 struct snapshot_notes snapshot_notes_copy(struct arena *a, const struct snapshot_notes *m);
@@ -400,6 +402,7 @@ struct plan {
     const char *summary;       /* what it does or waits for, in a sentence */
     const char *shortage;      /* why jobs do not get the slots they need; NULL: they do */
     const char *flink_version; /* "v1_20", NULL: not known */
+    jv job_options;            /* of session_job_options(), of a session cluster; ABSENT: none */
     struct cluster_counts counts;
     struct cluster_memory memory;
 };
@@ -428,8 +431,9 @@ struct job_memory {
     struct checkpoint_notes checkpoints;
     struct snapshot_notes snapshots;
     struct exception_notes exceptions;
-    const char *lost_id; /* job id that the JobManager no longer knows… */
-    int64_t lost_since;  /* …since, -1 */
+    const char *lost_id;  /* job id that the JobManager no longer knows… */
+    int64_t lost_since;   /* …since, -1 */
+    int64_t silent_since; /* nobody tells how it is, -1 */
     struct obs_cause
         refused; /* why the API server does not take its finalizer; reason NULL: it does */
 };
@@ -450,6 +454,7 @@ struct job_snapshot {
     bool cluster_busy;            /* as many jobs as may at a time are on their way to it */
     bool cluster_rescales;        /* its jobs can get another parallelism while they run */
     struct state_settings cluster_keeps;
+    jv cluster_options;           /* of session_job_options(); ABSENT: none */
     const char *flink_version_name;
     const struct obs_flink *flink; /* never NULL; known = false if there is no cluster */
     struct snapshot_list snapshots;

@@ -60,11 +60,12 @@ void obs_snapshot_read(struct arena *a, jv cr, struct obs_snapshot *ret);
 
 /* Notes from pass to pass; losing them does no harm. */
 struct snapshot_memory {
-    const char *unsent;       /* trigger id that Flink has certainly not been asked for */
+    const char *unsent;       /* trigger id that Flink does not know: not yet, or not any more */
     int64_t sent, looked;     /* monotonic ms of the last request, and of the last look; -1 */
     int64_t waiting_since;    /* for a job that does not run, or a JobManager; -1: not */
     int64_t retry_at;         /* no other attempt before; -1: not known */
     int64_t complete_since;   /* a checkpoint whose path Flink does not tell yet; -1 */
+    int64_t taking_since;     /* Flink says that it is being taken; -1: not */
     int64_t deleting_since;   /* -1 */
     const char *disposal;     /* Flink's id of a disposal that is under way */
     int disposals;            /* how often that was asked for */
@@ -81,6 +82,7 @@ struct snapshot_situation {
     const char *cluster; /* the FlinkDeployment in which it runs, NULL: not known */
     bool cluster_exists; /* it is there… */
     bool cluster_ended;  /* …but is being deleted, and no JobManager runs */
+    jv cluster_options;  /* for a FlinkSessionJob: session_job_options() of it; ABSENT: none */
     const char *flink_version_name;
     const struct obs_flink *flink; /* never NULL; known = false if there is no cluster */
     const char *busy;     /* another one of the same job and type that is in progress, NULL: none */

@@ -412,6 +412,10 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
     p.plan.summary = p.application ? "it is an application cluster, which runs its own job only"
                                    : describe(&p).message;
     p.plan.shortage = p.alloc.problem.reason ? p.alloc.problem.message : NULL;
+    p.plan.job_options =
+        p.application ? ABSENT
+                      : session_job_options(a, p.recording || !jv_present(p.recorded) ? p.target
+                                                                                      : p.recorded);
     p.plan.counts = (struct cluster_counts){p.alloc.live,       p.alloc.starting,
                                             p.alloc.desired,    p.alloc.slots_total,
                                             p.alloc.slots_free, p.alloc.slots_needed};

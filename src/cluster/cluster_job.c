@@ -169,6 +169,20 @@ void judge_job(struct cluster_pass *p)
 
 /* ---- how it is ---- */
 
+#define SILENT_MS 10000 /* a JobManager that answers again by then was not away */
+
+/* Nobody knows how its job is. */
+static bool is_silent(struct cluster_pass *p)
+{
+    const struct obs_flink *f = p->s->flink;
+
+    if (f->reachable || job_state_terminal(p->job->job.state))
+        return false;
+    if (p->s->now - f->since < SILENT_MS)
+        plan_wake(&p->plan, f->since + SILENT_MS);
+    return p->s->now - f->since >= SILENT_MS;
+}
+
 void look_at_job(struct cluster_pass *p)
 {
     if (!p->held || !p->recording) {
@@ -182,7 +196,9 @@ void look_at_job(struct cluster_pass *p)
         return;
     }
     p->job = jobmanager_known(p) ? obs_flink_job(p->s->flink, p->job_id) : NULL;
-    if (p->job) {
+    if (p->job && is_silent(p)) {
+        p->job_state = JOB_RECONCILING; /* as the incumbent tells it (api-contract §2.2) */
+    } else if (p->job) {
         p->job_state = p->job->job.state;
         p->plan.memory.job_ended = p->job->job.end_ms;
     } else if (p->job_id && !job_state_terminal(p->job_state) && !p->undecided) {

@@ -4,6 +4,7 @@
 #include "flinkop/arena.h"
 #include "flinkop/str.h"
 #include "job_snapshots.h"
+#include "job_words.h"
 
 /* Why none can be taken just now, NULL: one can. */
 static const char *waits(const struct cluster_pass *p)
@@ -34,6 +35,7 @@ void look_after_snapshots(struct cluster_pass *p)
         .version = p->spec.version,
         .list = &p->s->snapshots,
         .found = p->job != NULL,
+        .partial = !job_runs_whole(p->job),
         .waits = waits(p),
         .outcomes = p->s->outcomes,
         .n_outcomes = p->s->n_outcomes,

@@ -32,6 +32,7 @@ struct job_memory job_memory_initial(void)
     return (struct job_memory){.deleting_since = -1,
                                .saving_since = -1,
                                .lost_since = -1,
+                               .silent_since = -1,
                                .stop = stop_memory_initial(),
                                .end = stop_memory_initial(),
                                .checkpoints = checkpoint_notes_initial(),
@@ -69,7 +70,8 @@ static const char *want(struct job_pass *p, jv spec)
 
     problems->a = p->a;
     session_job_read(problems, p->meta.ns, spec, false, p->s->defaults,
-                     version ? flink_version_find(version) : NULL, &p->wanted, &p->conf);
+                     version ? flink_version_find(version) : NULL, p->s->cluster_options,
+                     &p->wanted, &p->conf);
     p->suspend = p->wanted.job.state == JOB_DESIRED_SUSPENDED;
     p->redeploy = job_redeploys(p->recorded, spec);
     p->stateless = p->wanted.job.upgrade_mode == UPGRADE_UNSET ||

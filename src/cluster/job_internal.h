@@ -27,7 +27,8 @@ struct job_pass {
     const char *job_id;        /* recorded; NULL: none chosen yet */
     bool deploying;            /* recorded as chosen, not yet known to Flink */
     const struct obs_job *job; /* Flink's view of it, NULL: not there or not known */
-    enum job_state state;      /* what the status shall say */
+    enum job_state state;      /* as it was seen last */
+    enum job_state told;       /* what the status shall say */
 
     const char *record_id; /* a new job id to be recorded in this pass, NULL: none */
     const char

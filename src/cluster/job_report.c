@@ -12,11 +12,42 @@
 #include "job_words.h"
 #include "status.h"
 
+#define SILENT_MS 10000 /* a JobManager that is back by then was not away */
+
+/* Its JobManager is gone or does not answer, or does not know the job. */
+static bool nobody_tells(const struct job_pass *p, struct obs_cause trouble)
+{
+    bool answers = p->s->flink->known && p->s->flink->reachable;
+
+    if (p->record_id || p->record_suspended || p->deploying || !p->job_id ||
+        p->state == JOB_UNKNOWN || job_state_terminal(p->state))
+        return false;
+    return !p->s->cluster_ready ? !answers : str_eq(trouble.reason, JOB_MISSING);
+}
+
+/* What is told of it then is what the incumbent tells (api-contract §2.2); what is decided goes by
+ * what was seen last. */
+static enum job_state state_to_tell(struct job_pass *p, struct obs_cause trouble)
+{
+    int64_t *since = &p->out.memory.silent_since;
+
+    if (!nobody_tells(p, trouble)) {
+        *since = -1;
+        return p->state;
+    }
+    if (*since < 0)
+        *since = p->s->now;
+    if (p->s->now - *since >= SILENT_MS || str_eq(trouble.reason, JOB_MISSING))
+        return JOB_RECONCILING;
+    plan_wake(&p->out.plan, *since + SILENT_MS);
+    return p->state;
+}
+
 static jv job_status(struct job_pass *p)
 {
     jv js = jv_present(p->new_status) ? p->new_status : jv_get(p->status, "jobStatus");
     const struct obs_job *job = p->record_id ? NULL : p->job;
-    const char *state = p->state == JOB_UNKNOWN ? NULL : job_state_name(p->state);
+    const char *state = p->told == JOB_UNKNOWN ? NULL : job_state_name(p->told);
     bool never_ran = p->record_suspended && !job_state_terminal(p->state);
 
     if (p->record_id) /* from here on the status is about the new one */
@@ -180,7 +211,7 @@ static jv conditions(struct job_pass *p, struct obs_cause trouble)
 static void tell(struct job_pass *p, struct obs_cause trouble, const char *error_now)
 {
     const char *was = JV_STRING(p->status, "jobStatus", "state");
-    const char *is = job_state_name(p->state);
+    const char *is = job_state_name(p->told);
     struct plan *plan = &p->out.plan;
 
     if (p->rescaled || (p->record_id && jv_present(p->recorded) && p->changed))
@@ -226,6 +257,8 @@ void report_job(struct job_pass *p)
 {
     struct obs_cause trouble = standing_trouble(p);
     const char *state, *error_now = error_form(p->a, &p->conf, error(p, trouble));
+
+    p->told = state_to_tell(p, trouble);
     jv recon = reconciliation(p, &state);
     jv status = p->status.type == JV_OBJ ? p->status : EMPTY_OBJ;
 

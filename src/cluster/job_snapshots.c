@@ -41,7 +41,7 @@ const struct snapshot_type snapshot_types[2] = {
 
 struct snapshot_notes snapshot_notes_initial(void)
 {
-    return (struct snapshot_notes){.looked = {-1, -1}};
+    return (struct snapshot_notes){.looked = {-1, -1}, .taking_since = {-1, -1}};
 }
 
 struct snapshot_notes snapshot_notes_copy(struct arena *a, const struct snapshot_notes *m)
@@ -349,7 +349,7 @@ static bool time_has_come(struct job_snapshots *s, const struct snapshot_type *t
     if (schedule.interval_ms)
         schedule.interval_ms = MAX(schedule.interval_ms, SHORTEST_MS);
     next = schedule_next(&schedule, last_periodic(s, t));
-    if (next < 0 || s->waits || one_is_due(s, t)) /* which ends this wait, too */
+    if (next < 0 || s->waits || s->partial || one_is_due(s, t)) /* which ends this wait, too */
         return false;
     if (next > s->wall)
         plan_wake(s->plan, s->now + next - s->wall);

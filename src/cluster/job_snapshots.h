@@ -36,6 +36,7 @@ struct job_snapshots {
     const struct flink_version *version; /* of an application; NULL: its cluster is another one */
     const struct snapshot_list *list;
     bool found;        /* Flink has the job */
+    bool partial;      /* not all of it runs */
     const char *waits; /* why none can be taken of it just now; NULL: it can */
     const struct outcome *outcomes;
     size_t n_outcomes;
@@ -69,6 +70,9 @@ jv job_registers(struct arena *a, jv status, const char *cr_name, const char *pa
 /** A savepoint that was asked for without a resource is under way, and a change of the job waits
  * for it. status: status.jobStatus */
 bool job_snapshot_under_way(jv status, const struct conf *conf);
+
+/** How a checkpoint of a job with these options is taken. */
+const char *checkpoint_type(const struct conf *conf);
 
 /* ---- what its files share ---- */
 

@@ -14,13 +14,16 @@
 #include "flinkop/cluster_config.h"
 #include "flinkop/flink_defaults.h"
 #include "flinkop/flink_reply.h"
+#include "flinkop/snapshot.h"
 #include "flinkop/str.h"
 #include "job_snapshots.h"
 #include "job_stop.h"
+#include "job_words.h"
 
 #define OPTION "kubernetes.operator."
 #define LOOK_MS 500
 #define RETRY_MS 5000 /* after a failure */
+#define BUSY_MS 5000
 
 /* The id that is recorded, NULL: none is under way, or it is that of an upgrade. */
 static const char *recorded_trigger(jv info)
@@ -41,13 +44,19 @@ static void set_info(struct job_snapshots *s, const struct snapshot_type *t, jv 
     s->status = jv_set(s->a, s->status, t->info, jv_dup(s->a, info));
 }
 
+const char *checkpoint_type(const struct conf *conf)
+{
+    const char *text = flink_option_text(conf, OPTION "checkpoint.type");
+
+    return str_eq(text, "INCREMENTAL") ? text : "FULL";
+}
+
 static const char *format_of(const struct job_snapshots *s, const struct snapshot_type *t)
 {
-    const char *text = flink_option_text(s->conf, t->checkpoint ? OPTION "checkpoint.type"
-                                                                : OPTION "savepoint.format.type");
+    const char *text = flink_option_text(s->conf, OPTION "savepoint.format.type");
 
     if (t->checkpoint)
-        return str_eq(text, "INCREMENTAL") ? text : "FULL";
+        return checkpoint_type(s->conf);
     return str_eq(text, "NATIVE") ? text : "CANONICAL";
 }
 
@@ -62,6 +71,15 @@ static const char *id_of(const struct job_snapshots *s, const struct snapshot_ty
                          : id;
 }
 
+/* As a resource, which somebody else has made. */
+static bool one_is_taken(const struct job_snapshots *s, const struct snapshot_type *t)
+{
+    for (size_t i = 0; i < s->list->n; i++)
+        if (s->list->items[i]->checkpoint == t->checkpoint && s->list->items[i]->in_progress)
+            return true;
+    return false;
+}
+
 /* From the answer to this status on its id stands. */
 bool snapshot_begin_directly(struct job_snapshots *s, const struct snapshot_type *t, jv nonce)
 {
@@ -74,6 +92,10 @@ bool snapshot_begin_directly(struct job_snapshots *s, const struct snapshot_type
         plan_wake(s->plan, s->memory->retry_at[t->checkpoint]);
         return false;
     }
+    if (one_is_taken(s, t)) { /* its end brings us back */
+        plan_wake(s->plan, s->now + BUSY_MS);
+        return false;
+    }
     snapshot_set_request(
         s, t->word,
         OBJ({"triggerType", STR(why)}, {"triggerNonce", nonce},
@@ -83,7 +105,7 @@ bool snapshot_begin_directly(struct job_snapshots *s, const struct snapshot_type
                       OBJ({"triggerId", STR(id)}, {"triggerTimestamp", INT(s->wall)},
                           {"triggerType", STR(why)}, {"formatType", STR(format_of(s, t))})));
     s->memory->unsent[t->checkpoint] = id;
-    s->memory->looked[t->checkpoint] = -1;
+    s->memory->looked[t->checkpoint] = s->memory->taking_since[t->checkpoint] = -1;
     return true;
 }
 
@@ -231,17 +253,21 @@ static bool refused(const struct outcome *o)
 bool snapshot_follow_directly(struct job_snapshots *s, const struct snapshot_type *t)
 {
     jv info = followed(s, t);
-    const char *trigger = recorded_trigger(info);
+    const char *trigger = recorded_trigger(info), *late;
     const struct outcome *found, *took;
 
     if (!trigger || !s->job_id)
         return false;
     found = outcome_of(s, t->find, trigger);
     took = outcome_of(s, t->take, trigger);
+    late = job_taken_for_too_long(s->a, s->conf, found, s->now,
+                                  &s->memory->taking_since[t->checkpoint]);
     if (found && found->found && !found->ok)
         failed(s, t, found->error.text);
     else if (refused(took))
         failed(s, t, took->error.text);
+    else if (late)
+        failed(s, t, late);
     else if (found && found->ok && (found->text || found->done))
         complete(s, t, found->text);
     else if ((found && found->ok && !found->found) ||

@@ -249,7 +249,7 @@ static void record_trigger(struct job_stop *s)
                          {"triggerType", STR("UPGRADE")}, {"formatType", STR(format_name(s))})));
 
     s->progress = "taking a savepoint";
-    s->memory->sent = -1;
+    s->memory->sent = s->memory->taking_since = -1;
     s->memory->partial = !job_runs_whole(s->job);
     s->new_status = jv_set(s->a, s->status, "savepointInfo", info);
 }
@@ -291,6 +291,8 @@ static void follow_savepoint(struct job_stop *s, const char *trigger)
     const struct outcome *stop = about_trigger(s, ACT_STOP_JOB, trigger),
                          *look = about_trigger(s, ACT_FIND_SAVEPOINT, trigger);
     bool forgotten = look && look->ok && !look->found;
+    const char *late =
+        job_taken_for_too_long(s->a, s->conf, look, s->now, &s->memory->taking_since);
 
     s->progress = "taking a savepoint";
     if (look && look->found && !look->ok) { /* Flink says that it failed */
@@ -304,6 +306,10 @@ static void follow_savepoint(struct job_stop *s, const char *trigger)
     }
     if (stop && !stop->ok && stop->error.http >= 400 && stop->error.http < 500) {
         savepoint_failed(s, stop->error.text);
+        return;
+    }
+    if (late) {
+        savepoint_failed(s, late);
         return;
     }
     if (forgotten && terminal(s)) {
@@ -396,7 +402,8 @@ static void stop_stateless(struct job_stop *s)
 
 struct stop_memory stop_memory_initial(void)
 {
-    return (struct stop_memory){.sent = -1, .looked = -1, .since = -1, .ended = -1};
+    return (struct stop_memory){
+        .sent = -1, .looked = -1, .since = -1, .taking_since = -1, .ended = -1};
 }
 
 struct stop_memory stop_memory_copy(struct arena *a, const struct stop_memory *m)

@@ -4,8 +4,13 @@
 #include <string.h>
 
 #include "flinkop/arena.h"
+#include "flinkop/flink_defaults.h"
 #include "flinkop/str.h"
 #include "status.h"
+
+#define CHECKPOINT_TIMEOUT_KEY "execution.checkpointing.timeout"
+#define CHECKPOINT_TIMEOUT_MS 600000 /* Flink's default */
+#define TAKEN_MS 3600000             /* nothing is waited for less long */
 
 bool job_flink_answered(const struct error *err)
 {
@@ -181,4 +186,26 @@ jv job_status_leave(struct arena *a, jv old, const char *restore)
 
     js = without_end(a, js);
     return jv_set(a, js, "upgradeSavepointPath", STR(restore));
+}
+
+const char *job_taken_for_too_long(struct arena *a, const struct conf *conf,
+                                   const struct outcome *look, int64_t now, int64_t *since)
+{
+    struct error err;
+    int64_t ms;
+
+    if (look && !(look->ok && look->found && !look->text && !look->done))
+        *since = -1;
+    else if (look && *since < 0)
+        *since = now;
+    if (*since < 0)
+        return NULL;
+    if (conf_duration(conf, CHECKPOINT_TIMEOUT_KEY, CHECKPOINT_TIMEOUT_MS, &ms, &err))
+        ms = CHECKPOINT_TIMEOUT_MS;
+    ms = MAX(2 * MIN(ms, DURATION_MAX_MS / 2), TAKEN_MS);
+    return now - *since < ms ? NULL
+                             : arena_printf(a,
+                                            "after %lld minutes Flink still says that it is being "
+                                            "taken",
+                                            (long long)(ms / 60000));
 }

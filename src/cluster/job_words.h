@@ -32,6 +32,14 @@ const char *job_restore_path(jv status);
  * an upgrade nowhere else than among all others (cluster_adopt.c). */
 const char *job_begins_with(jv recorded, jv job_status);
 
+/** What Flink has said of a savepoint or checkpoint that was asked for: that it is being taken. For
+ * so long that it will not end by itself any more, this is told as text; NULL: it may take its
+ * time. look: the last answer, or NULL; since: of the first such answer, -1: there was none. Flink
+ * itself ends each after execution.checkpointing.timeout, for which main() may have another value
+ * than conf (of the job): so there is room. */
+const char *job_taken_for_too_long(struct arena *a, const struct conf *conf,
+                                   const struct outcome *look, int64_t now, int64_t *since);
+
 /** Its state as a reason and a sentence. shortage: why jobs of its cluster do not get their slots,
  * NULL: they do. */
 struct obs_cause job_state_cause(struct arena *a, const struct obs_job *job, enum job_state state,

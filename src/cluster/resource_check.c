@@ -77,7 +77,7 @@ static void check_spec(struct problems *p, enum kube_kind kind, jv object, jv re
         struct conf conf;
 
         session_job_read(p, str_or(JV_STRING(object, "metadata", "namespace"), "default"), spec,
-                         strict, defaults, NULL, &s, &conf);
+                         strict, defaults, NULL, ABSENT, &s, &conf);
         if (jv_present(recorded) && p->n == before)
             add_text(p, session_job_change_check(p->a, recorded, spec));
     } else {

@@ -5,6 +5,7 @@
 #include "job_internal.h"
 #include "job_snapshots.h"
 #include "job_stop.h"
+#include "job_words.h"
 #include "status.h"
 
 /* Why none can be taken just now, NULL: one can. */
@@ -38,6 +39,7 @@ void look_after_job_snapshots(struct job_pass *p)
         .selector = p->s->selector,
         .list = &p->s->snapshots,
         .found = p->job != NULL,
+        .partial = !job_runs_whole(p->job),
         .waits = waits(p),
         .outcomes = p->s->outcomes,
         .n_outcomes = p->s->n_outcomes,

@@ -25,6 +25,7 @@ struct snapshot_memory snapshot_memory_initial(void)
                                     .waiting_since = -1,
                                     .retry_at = -1,
                                     .complete_since = -1,
+                                    .taking_since = -1,
                                     .deleting_since = -1};
 }
 

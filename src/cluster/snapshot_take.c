@@ -12,6 +12,7 @@
 #include "flinkop/flink_version.h"
 #include "flinkop/str.h"
 #include "job_end.h"
+#include "job_snapshots.h"
 #include "job_words.h"
 #include "snapshot_internal.h"
 #include "status.h"
@@ -111,8 +112,8 @@ static struct job_look over(const char *why)
     return (struct job_look){VIEW_OVER, why};
 }
 
-/* A FAILED job is run again if its configuration says so. */
-static bool runs_again(const struct snapshot_pass *p, jv recorded)
+/* The options of its job; of what cannot be read nothing counts. */
+static struct conf options_of_job(const struct snapshot_pass *p)
 {
     const struct flink_version *version =
         p->s->flink_version_name ? flink_version_find(p->s->flink_version_name) : NULL;
@@ -120,9 +121,22 @@ static bool runs_again(const struct snapshot_pass *p, jv recorded)
     struct error err;
 
     if (flink_defaults_for(p->a, p->s->defaults, p->meta.ns, version, &conf, &err) ||
-        conf_add_jv(&own, jv_get(recorded, "flinkConfiguration"), "", &err))
-        return false;
+        conf_add_jv(&own, p->s->cluster_options, "", &err))
+        return CONF_INIT(p->a);
     conf_merge(&conf, &own);
+    own = CONF_INIT(p->a);
+    if (conf_add_jv(&own, jv_get(recorded_spec(p->a, p->s->target), "flinkConfiguration"), "",
+                    &err))
+        return CONF_INIT(p->a);
+    conf_merge(&conf, &own);
+    return conf;
+}
+
+/* A FAILED job is run again if its configuration says so. */
+static bool runs_again(const struct snapshot_pass *p)
+{
+    struct conf conf = options_of_job(p);
+
     return job_restarts(&conf);
 }
 
@@ -130,7 +144,6 @@ static bool runs_again(const struct snapshot_pass *p, jv recorded)
 static struct job_look look_at_resource(const struct snapshot_pass *p)
 {
     jv target = p->s->target, status = jv_get(target, "status"), js = jv_get(status, "jobStatus");
-    jv recorded = recorded_spec(p->a, target);
     const char *word = JV_STRING(js, "state");
     enum job_state state = job_state_parse(str_or_empty(word));
     const char *record = JV_STRING(status, "reconciliationStatus", "state");
@@ -142,12 +155,14 @@ static struct job_look look_at_resource(const struct snapshot_pass *p)
         return over("its resource is being deleted");
     if (settled && str_eq(JV_STRING(status, "lifecycleState"), "SUSPENDED"))
         return over("the job is suspended");
-    if (settled && job_state_terminal(state) && !(state == JOB_FAILED && runs_again(p, recorded)))
+    if (settled && job_state_terminal(state) && !(state == JOB_FAILED && runs_again(p)))
         return over(arena_printf(p->a, "the job has ended as %s", word));
     if (!settled || jv_bool_or(jv_get(js, CANCEL_REQUESTED), false))
         return waits("the job is being changed");
     if (!str_empty(JV_STRING(js, "savepointInfo", "triggerId")))
         return waits("another savepoint of the job is being taken");
+    if (p->spec.checkpoint && !str_empty(JV_STRING(js, "checkpointInfo", "triggerId")))
+        return waits("another checkpoint of the job is being taken");
     return (struct job_look){VIEW_RUNS, NULL};
 }
 
@@ -242,7 +257,7 @@ static void record(struct snapshot_pass *p)
     set(p, "jobId", JV_PATH(p->s->target, "status", "jobStatus", "jobId"));
     set(p, "clusterName", STR(p->cluster));
     m->unsent = p->trigger;
-    m->looked = m->complete_since = -1;
+    m->looked = m->complete_since = m->taking_since = -1;
 }
 
 /* Its end brings us back, unless it never begins. */
@@ -301,7 +316,9 @@ static void take(struct snapshot_pass *p)
     p->out.memory.looked = p->s->now;
     plan_wake(&p->out.plan, p->s->now + LOOK_MS);
     if (p->spec.checkpoint) {
-        args.format = "FULL";
+        struct conf conf = options_of_job(p);
+
+        args.format = checkpoint_type(&conf);
         snapshot_ask(p, ACT_TAKE_CHECKPOINT, &args);
         return;
     }
@@ -310,22 +327,30 @@ static void take(struct snapshot_pass *p)
     snapshot_ask(p, ACT_TAKE_SAVEPOINT, &args);
 }
 
+/* Of the run that there is by now: what was asked for of a former one, and is not known in Flink,
+ * will not come any more. */
+static bool another_run(struct snapshot_pass *p)
+{
+    const char *id = JV_STRING(p->s->target, "status", "jobStatus", "jobId");
+
+    if (!flink_id_valid(id) || str_eq(p->job_id, id))
+        return false;
+    p->state = SNAPSHOT_PENDING;
+    set(p, "triggerId", ABSENT);
+    p->progress = "another run of the job has begun";
+    return true;
+}
+
 /* Flink has not been asked for it, or knows nothing of it any more. */
 static void take_again(struct snapshot_pass *p)
 {
+    p->out.memory.unsent = p->trigger;
     if (p->meta.deleted_ms) { /* nobody wants it any more */
         p->state = SNAPSHOT_ABANDONED;
         return;
     }
-    if (!runs(p))
-        return;
-    if (!str_eq(p->job_id, JV_STRING(p->s->target, "status", "jobStatus", "jobId"))) {
-        p->state = SNAPSHOT_PENDING; /* of the run that there is by now */
-        set(p, "triggerId", ABSENT);
-        p->progress = "another run of the job has begun";
-        return;
-    }
-    take(p);
+    if (!another_run(p) && runs(p))
+        take(p);
 }
 
 static void look_how_it_is(struct snapshot_pass *p)
@@ -382,6 +407,9 @@ void snapshot_follow(struct snapshot_pass *p)
         snapshot_outcome(p, p->spec.checkpoint ? ACT_FIND_CHECKPOINT : ACT_FIND_SAVEPOINT);
     const struct outcome *took =
         snapshot_outcome(p, p->spec.checkpoint ? ACT_TAKE_CHECKPOINT : ACT_TAKE_SAVEPOINT);
+    struct conf conf = options_of_job(p);
+    const char *late =
+        job_taken_for_too_long(p->a, &conf, look, p->s->now, &p->out.memory.taking_since);
 
     if (!p->job_id || !p->cluster) {
         take_again(p);
@@ -391,6 +419,8 @@ void snapshot_follow(struct snapshot_pass *p)
         look_failed(p, look->error.text);
     else if (refused(took))
         look_failed(p, took->error.text);
+    else if (late)
+        look_failed(p, late);
     else if (look && look->ok && look->text)
         snapshot_complete(p, look->text);
     else if (look && look->ok && look->done)

@@ -13,6 +13,7 @@
 #include "flinkop/str.h"
 #include "kube_rules.h"
 #include "spec_internal.h"
+#include "status.h"
 
 #define CLUSTER_NAME_MAX                                                     \
     45 /* KubernetesClusterDescriptor: a service name has 63, minus suffixes \
@@ -327,17 +328,52 @@ void session_job_spec_read(struct problems *p, jv spec, bool strict, struct sess
     check_job_args(p, ret->job.args);
 }
 
+/* Keys for the operator, and what it reads of how checkpoints are taken and kept. */
+static bool is_for_jobs(const char *key)
+{
+    static const char *const prefixes[] = {"kubernetes.operator.", "execution.checkpointing.",
+                                           "state.checkpoints."};
+
+    for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
+        if (str_has_prefix(key, prefixes[i]))
+            return true;
+    return false;
+}
+
+jv session_job_options(struct arena *a, jv spec)
+{
+    struct conf conf = CONF_INIT(a);
+    struct jv_list list = JV_LIST(a);
+    struct error err;
+
+    if (conf_add_jv(&conf, jv_get(spec, "flinkConfiguration"), "", &err))
+        return ABSENT;
+    flink_options_drop_system(&conf);
+    for (size_t i = 0; i < conf.n; i++)
+        if (is_for_jobs(conf.entries[i].key))
+            jv_list_put(&list, conf.entries[i].key, STR(conf.entries[i].value));
+    return list.n ? jv_list_obj(&list) : ABSENT;
+}
+
+jv session_job_options_of(struct arena *a, jv cr)
+{
+    return session_job_options(a, recorded_spec(a, cr));
+}
+
 void session_job_read(struct problems *p, const char *ns, jv spec, bool strict,
                       const struct flink_defaults *defaults, const struct flink_version *version,
-                      struct session_job_spec *ret, struct conf *ret_conf)
+                      jv options, struct session_job_spec *ret, struct conf *ret_conf)
 {
     size_t before = p->n;
+    struct conf cluster = CONF_INIT(p->a);
     struct error err;
 
     session_job_spec_read(p, spec, strict, ret);
     *ret_conf = CONF_INIT(p->a);
     if (flink_defaults_for(p->a, defaults, ns, version, ret_conf, &err))
         problem_add(p, "operator configuration", "%s", err.text);
+    if (!conf_add_jv(&cluster, options, "", &err))
+        conf_merge(ret_conf, &cluster);
     flink_options_drop_system(&ret->conf);
     conf_merge(ret_conf, &ret->conf);
     session_job_keys_check(p, &ret->conf);

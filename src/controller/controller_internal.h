@@ -63,7 +63,8 @@ struct target {
     char *summary;
     char *shortage; /* why jobs do not get their slots, NULL: they do */
     char *flink_version;
-    char *jm; /* who is asked by the probe in this turn */
+    char *job_options; /* JSON of what it says for its FlinkSessionJobs; NULL: nothing */
+    char *jm;          /* who is asked by the probe in this turn */
 };
 
 struct kind_control {
@@ -207,6 +208,12 @@ void enqueue_jobs_of(struct controller *c, const char *cluster_key);
 struct target *target_get(struct controller *c, enum kube_kind kind, const char *key);
 void target_free(struct target *t);
 void target_drop(struct controller *c, struct target *t);
+/** What the JobManager of a cluster says (t: NULL if there is no such cluster): nothing is known
+ * while none runs, or another one than was asked last. Never NULL. */
+const struct obs_flink *target_flink(struct target *t);
+/** What a session cluster says for the jobs in it, as session_job_options() gives it. t, cluster:
+ * NULL if there is none. */
+jv target_job_options(struct arena *a, const struct target *t, const struct stored *cluster);
 /** executor.jobmanager and executor.touched */
 bool target_jobmanager(void *arg, const char *ns, const char *cluster, struct flink_endpoint *ret);
 void target_touched(void *arg, const char *ns, const char *cluster, bool rescaled);

@@ -211,6 +211,18 @@ static struct plan plan_cluster(struct controller *c, struct target *t, const st
     return reconcile_cluster(a, &s);
 }
 
+/* True if they are others than before. */
+static bool keep_job_options(struct target *t, jv options)
+{
+    cleanup_arena struct arena a = {0};
+    const char *text = jv_present(options) ? json_text(&a, options) : NULL;
+
+    if (str_eq(t->job_options, text))
+        return false;
+    slab_str_replace(&t->job_options, text);
+    return true;
+}
+
 static void keep_cluster(struct controller *c, struct target *t, const struct plan *plan)
 {
     struct arena old = t->memory_arena;
@@ -219,6 +231,7 @@ static void keep_cluster(struct controller *c, struct target *t, const struct pl
          was_undecided = t->undecided || !t->planned;
     const char *summary = plan->ready ? NULL : plan->summary; /* nobody waits */
     bool news = !str_eq(t->summary, summary) || !str_eq(t->shortage, plan->shortage);
+    bool others = keep_job_options(t, plan->job_options);
 
     arena_init_small(&t->memory_arena, MEMORY_BLOCK);
     t->cluster = cluster_memory_copy(&t->memory_arena, &plan->memory);
@@ -245,7 +258,7 @@ static void keep_cluster(struct controller *c, struct target *t, const struct pl
         slab_str_replace(&t->references, plan->references);
     probe_set_pace(t->probe, plan->pace, plan->adaptive);
     watches_ask(c, t, plan->kinds);
-    if (!same_ready || had_ended != t->ended || was_undecided != t->undecided || news)
+    if (!same_ready || had_ended != t->ended || was_undecided != t->undecided || news || others)
         enqueue_jobs_of(c, t->key);
     if (had_ended != t->ended)
         enqueue_snapshots_in(c, t->key);
@@ -253,24 +266,23 @@ static void keep_cluster(struct controller *c, struct target *t, const struct pl
 
 /* Where another JobManager is asked by now than the last plan was about, the former one may still
  * run its jobs: whether it does is for the next plan to say. */
-static bool cluster_ready(const struct target *ct)
+static bool cluster_ready(struct target *ct)
 {
-    return ct->ready_jm && str_eq(ct->ready_jm, probe_result(ct->probe)->jm);
+    return ct->ready_jm && str_eq(ct->ready_jm, target_flink(ct)->jm);
 }
 
 static struct plan plan_job(struct controller *c, struct target *t, const struct stored *cr,
                             jv object, struct arena *a)
 {
-    struct obs_flink nothing_known = {0};
     const struct obs_session_job *view = cr->view;
     const char *name = str_or_empty(view->deployment_name);
     const struct stored *cluster = store_get(c->stores[KIND_FLINKDEPLOYMENT], view->meta.ns, name);
-    const struct target *ct =
-        cluster ? strmap_get(&c->kinds[KIND_FLINKDEPLOYMENT].targets, cluster->key) : NULL;
+    struct target *ct = cluster ? strmap_get(&c->kinds[KIND_FLINKDEPLOYMENT].targets, cluster->key)
+                                : NULL;
     enum presence presence = watches_presence(c, KIND_FLINKDEPLOYMENT, view->meta.ns, name);
     const char *left_out = presence == LEFT_OUT ? left_out_text(c, a, name) : NULL;
+    const struct obs_flink nothing_known = {.error = left_out};
 
-    nothing_known.error = left_out;
     const struct job_snapshot s = {
         .cr = object,
         .defaults = c->config->defaults,
@@ -288,8 +300,9 @@ static struct plan plan_job(struct controller *c, struct target *t, const struct
             str_or(left_out, arena_printf(a, "waiting for FlinkDeployment %s: %s", name,
                                           ct && ct->summary ? ct->summary : "not ready")),
         .cluster_shortage = ct ? ct->shortage : NULL,
+        .cluster_options = target_job_options(a, ct, cluster),
         .flink_version_name = ct ? ct->flink_version : NULL,
-        .flink = ct ? probe_result(ct->probe) : &nothing_known,
+        .flink = ct ? target_flink(ct) : &nothing_known,
         .snapshots = snapshots_of(a, c, KIND_FLINKSESSIONJOB, t->key),
         .outcomes = t->outcomes,
         .n_outcomes = t->n_outcomes,

@@ -181,7 +181,6 @@ static struct snapshot_plan told_left_out(struct arena *a, const struct target *
 struct snapshot_plan plan_snapshot(struct controller *c, struct target *t, const struct stored *cr,
                                    jv object, struct arena *a)
 {
-    struct obs_flink nothing_known = {0};
     const struct obs_snapshot *view = cr->view;
     bool named = view->job_kind != KIND_COUNT && view->job_name;
     const struct stored *job =
@@ -189,12 +188,11 @@ struct snapshot_plan plan_snapshot(struct controller *c, struct target *t, const
     const char *name = cluster_of(view, job);
     const struct stored *cluster =
         name ? store_get(c->stores[KIND_FLINKDEPLOYMENT], view->meta.ns, name) : NULL;
-    const struct target *ct =
-        cluster ? strmap_get(&c->kinds[KIND_FLINKDEPLOYMENT].targets, cluster->key) : NULL;
-
+    struct target *ct = cluster ? strmap_get(&c->kinds[KIND_FLINKDEPLOYMENT].targets, cluster->key)
+                                : NULL;
     const char *left_out = job_left_out(c, a, view, name);
+    const struct obs_flink nothing_known = {.error = left_out};
 
-    nothing_known.error = left_out;
     if (left_out && !view->meta.deleted_ms && !view->settled)
         return told_left_out(a, t, &view->meta, left_out);
     const struct snapshot_situation s = {
@@ -204,8 +202,11 @@ struct snapshot_plan plan_snapshot(struct controller *c, struct target *t, const
         .cluster = name,
         .cluster_exists = cluster || left_out,
         .cluster_ended = ct && ct->ended,
+        .cluster_options = view->job_kind == KIND_FLINKSESSIONJOB && !view->settled
+                               ? target_job_options(a, ct, cluster)
+                               : ABSENT,
         .flink_version_name = ct ? ct->flink_version : NULL,
-        .flink = ct ? probe_result(ct->probe) : &nothing_known,
+        .flink = ct ? target_flink(ct) : &nothing_known,
         .busy = busy_with(c, cr),
         .fresh_id = fresh_id(a),
         .outcomes = t->outcomes,

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Resources under control: their memory, their probe, and where their JobManager is. */
+#include <string.h>
+
 #include "controller_internal.h"
+#include "flinkop/cluster_spec.h"
+#include "flinkop/json.h"
 #include "flinkop/mem.h"
 #include "flinkop/slab.h"
 #include "flinkop/str.h"
@@ -52,6 +56,29 @@ static bool probe_target(void *arg, struct flink_endpoint *ret, const char **ret
         return false;
     *ret_jm = ret->instance;
     return true;
+}
+
+const struct obs_flink *target_flink(struct target *t)
+{
+    static const struct obs_flink nothing_known;
+    const struct obs_flink *told = t ? probe_result(t->probe) : &nothing_known;
+    struct flink_endpoint e;
+    const char *jm;
+
+    return told->known && probe_target(t, &e, &jm) && str_eq(jm, told->jm) ? told : &nothing_known;
+}
+
+/* What a former process has recorded counts until its first plan. */
+jv target_job_options(struct arena *a, const struct target *t, const struct stored *cluster)
+{
+    struct error err;
+    jv options;
+
+    if (!t || !t->planned)
+        return cluster ? session_job_options_of(a, stored_object(a, cluster)) : ABSENT;
+    if (!t->job_options || json_parse(a, t->job_options, strlen(t->job_options), &options, &err))
+        return ABSENT;
+    return options;
 }
 
 static void probe_changed(void *arg)
@@ -124,6 +151,7 @@ void target_free(struct target *t)
     slab_strfree(t->summary);
     slab_strfree(t->shortage);
     slab_strfree(t->flink_version);
+    slab_strfree(t->job_options);
     slab_strfree(t->jm);
     slab_strfree(t->ready_jm);
     slab_strfree(t->submits_to);

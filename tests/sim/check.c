@@ -23,7 +23,6 @@ struct check_counts check_counts;
 static struct {
     struct strmap names; /* "<uid of the FlinkDeployment>/<TaskManager>" ever registered: its pod */
     struct strmap left;  /* clusters that were deleted without all of it */
-    struct strmap asked; /* "kind/name" with a savepoint for a nonce that is not recorded yet */
     struct look {
         char cluster[64];
         int64_t when, got;     /* the last answer about TaskManagers of each… */
@@ -50,7 +49,7 @@ void check_taskmanagers(const char *cluster, int64_t when)
 
     l->when = when;
     l->got = sim.now;
-    l->settled = l->jobs;
+    l->settled = MIN(l->jobs, when); /* a later one may be the answer to another question */
 }
 
 void check_jobs(const char *cluster, int64_t when)
@@ -73,7 +72,8 @@ static bool belongs(const char *name, const struct action *act)
             return true;
     }
     if (act->kind == KIND_FLINKSTATESNAPSHOT)
-        return str_has_prefix(act->name, arena_printf(&a, "%s-savepoint-", name));
+        return str_has_prefix(act->name, arena_printf(&a, "%s-savepoint-", name)) ||
+               str_has_prefix(act->name, arena_printf(&a, "%s-checkpoint-", name));
     if (act->kind == KIND_CONFIGMAP && str_has_suffix(act->name, "-config-map"))
         return str_has_prefix(act->name, arena_printf(&a, "%s-", name));
     return act->kind == KIND_POD &&
@@ -259,60 +259,6 @@ void check_names_forgotten(void)
         }
 }
 
-/* ---- snapshots: one for each nonce ---- */
-
-static const char *snapshot_target(struct arena *a, const struct object *o)
-{
-    jv job = JV_PATH(o->at->v, "spec", "jobReference");
-
-    return arena_printf(a, "%s/%s", JV_STRING(job, "kind"), JV_STRING(job, "name"));
-}
-
-/* In the text of a status as it is, whatever runs by now; false: nothing is recorded. */
-static bool recorded_nonce(struct arena *a, jv cr, jv *ret)
-{
-    const char *text = JV_STRING(cr, "status", "reconciliationStatus", "lastReconciledSpec");
-    struct error err;
-    jv v;
-
-    if (!text || json_parse(a, text, strlen(text), &v, &err))
-        return false;
-    *ret = JV_PATH(v, "spec", "job", "savepointTriggerNonce");
-    return true;
-}
-
-/* Made for a nonce that is not recorded yet. */
-static void check_asked(const struct object *o)
-{
-    cleanup_arena struct arena a = {0};
-    const char *target = snapshot_target(&a, o);
-
-    if (!str_eq(object_label(o, "snapshot.trigger-type"), "MANUAL"))
-        return;
-    CHECK(!strmap_get(&state.asked, target), "a second savepoint of %s for one nonce: %s", target,
-          o->name);
-    strmap_put(&state.asked, target, &state);
-}
-
-/* A nonce is recorded when its savepoint has been made, and not before. */
-static void check_nonce(const struct object *o, const struct version *old, enum change what)
-{
-    cleanup_arena struct arena a = {0};
-    const char *key = arena_printf(&a, "%s/%s", kind_name(o->kind), o->name);
-    jv was, is;
-
-    if (what == REMOVED || !old) {
-        strmap_remove(&state.asked, key);
-        return;
-    }
-    if (!recorded_nonce(&a, old->v, &was) || !recorded_nonce(&a, o->at->v, &is) ||
-        jv_equal(was, is))
-        return;
-    CHECK(strmap_get(&state.asked, key), "%s has recorded a nonce, and made no savepoint for it",
-          key);
-    strmap_remove(&state.asked, key);
-}
-
 void check_changed(struct object *o, const struct version *old, enum change what, enum actor by)
 {
     if (o->kind == KIND_POD && what == CREATED) {
@@ -325,10 +271,14 @@ void check_changed(struct object *o, const struct version *old, enum change what
               o->name);
     }
     if (o->kind == KIND_FLINKSTATESNAPSHOT && what == CREATED)
-        check_asked(o);
+        check_snapshot_made(o, by);
+    if (o->kind == KIND_FLINKSTATESNAPSHOT && what == REMOVED)
+        check_snapshot_gone(o);
     if (o->kind == KIND_FLINKSESSIONJOB || o->kind == KIND_FLINKDEPLOYMENT) {
         check_recorded(o, what);
-        check_nonce(o, old, what);
+        check_handled(o, old, what);
+        if (o->kind == KIND_FLINKDEPLOYMENT && old && what == CHANGED)
+            check_restarts(o, old);
     }
 }
 
@@ -447,8 +397,7 @@ static void check_delete(int kind, const char *name)
         return;
     }
     if (o && kind == KIND_FLINKSTATESNAPSHOT) {
-        CHECK(str_eq(object_label(o, "snapshot.trigger-type"), "UPGRADE"),
-              "the operator deletes %s, which somebody has asked for", name);
+        check_snapshot_dropped(o);
         return;
     }
     CHECK(!o || (kind == KIND_DEPLOYMENT && (!cr || cr->deleted || suspended(cr))),
@@ -528,7 +477,8 @@ void check_release(void)
 {
     strmap_release(&state.names);
     strmap_release(&state.left);
-    strmap_release(&state.asked);
     memset(&state, 0, sizeof(state));
+    check_snapshots_release();
+    check_references_release();
     check_flink_release();
 }

@@ -90,6 +90,40 @@ void check_registration(const struct jm *jm, const struct tm *tm);
 /** A JobManager's process starts. */
 void check_jobmanager(const struct jm *jm, const struct object *pod);
 
+/* ---- snapshots (check_snapshots.c) ---- */
+
+/** A FlinkStateSnapshot is there. */
+void check_snapshot_made(const struct object *o, enum actor by);
+void check_snapshot_gone(const struct object *o);
+/** The operator deletes one, because of its history. */
+void check_snapshot_dropped(const struct object *o);
+/** A FlinkSessionJob or FlinkDeployment was written: which nonces count as handled. */
+void check_handled(const struct object *o, const struct version *old, enum change what);
+/** A FlinkStateSnapshot asks for it, not the status of its job. */
+bool check_is_of_resource(const char *trigger);
+/** Flink is asked to delete the files of a savepoint; false: they are gone already. */
+bool check_disposes(const char *path);
+void check_disposed(const char *path);
+/** A run of a job begins with this, NULL: with nothing. */
+void check_begins_with(const char *path);
+/** What is not as it is to be with all of them, at rest. */
+const char *check_snapshots_settled(struct arena *a);
+void check_snapshots_release(void);
+
+/* ---- what pods refer to (check_references.c) ---- */
+
+/** A JobManager's process starts. */
+void check_started(const char *cluster);
+/** The status of a FlinkDeployment was written: what it says of restarts. */
+void check_restarts(const struct object *o, const struct version *old);
+/** From here on it counts how often JobManagers start… */
+void check_note_starts(void);
+/** …and that was once for each that is to start because of other content, and for no other. */
+void check_starts(bool content);
+/** It is about to be restarted. */
+bool check_will_restart(const struct object *cr);
+void check_references_release(void);
+
 /* ---- at rest ---- */
 
 /** Everything is as specified, or a sentence about what is not (in the arena). */

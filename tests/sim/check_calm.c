@@ -363,9 +363,9 @@ static const char *taken_down(struct arena *a, const struct object *cr)
 }
 
 /* Its job has ended, and its JobManager will soon go. */
-static bool to_be_shut_down(const struct object *cr)
+static bool to_be_shut_down(const struct object *cr, jv spec)
 {
-    jv status = jv_get(cr->at->v, "status"), spec = jv_get(cr->at->v, "spec");
+    jv status = jv_get(cr->at->v, "status");
     enum job_state state = job_state_parse(str_or_empty(JV_STRING(status, "jobStatus", "state")));
 
     return job_state_terminal(state) && JV_STRING(spec, "flinkConfiguration", SIM_TTL_KEY) &&
@@ -438,7 +438,7 @@ static const char *application_settled(struct arena *a, const struct object *cr)
         return (wrong = job_to_come(a, cr)) ? wrong : ready_is(a, cr, "False");
     if (str_eq(JV_STRING(cr->at->v, "spec", "job", "state"), "suspended"))
         return taken_down(a, cr);
-    if (to_be_shut_down(cr))
+    if (to_be_shut_down(cr, spec))
         return arena_printf(a, "%s will be shut down", cr->name);
     if (to_be_rolled_back(a, cr))
         return arena_printf(a, "%s will be rolled back", cr->name);
@@ -525,31 +525,6 @@ static const char *world_settled(struct arena *a)
     return flink_runs_to_come() ? "a job is on its way" : NULL;
 }
 
-/* Each nonce of a job that runs has its savepoint, and each savepoint its end. */
-static const char *snapshots_settled(struct arena *a)
-{
-    static const char *const ends[] = {"COMPLETED", "FAILED", "ABANDONED"};
-    static const int owners[] = {KIND_FLINKDEPLOYMENT, KIND_FLINKSESSIONJOB};
-    struct object *o;
-    void *at = NULL;
-
-    while ((o = api_next(KIND_FLINKSTATESNAPSHOT, &at)))
-        if (str_index(ends, ARRAY_SIZE(ends),
-                      str_or_empty(JV_STRING(o->at->v, "status", "state"))) < 0)
-            return arena_printf(a, "%s is under way", o->name);
-    for (size_t i = 0; i < ARRAY_SIZE(owners); i++)
-        for (at = NULL; (o = api_next(owners[i], &at));) {
-            jv nonce = JV_PATH(o->at->v, "spec", "job", "savepointTriggerNonce");
-            jv was = JV_PATH(check_recorded_spec(a, o), "job", "savepointTriggerNonce");
-
-            if (!o->deleted && user_spec_works(o) && jv_present(nonce) && !jv_equal(nonce, was) &&
-                str_eq(JV_STRING(o->at->v, "status", "lifecycleState"), "STABLE") &&
-                str_eq(JV_STRING(o->at->v, "status", "jobStatus", "state"), "RUNNING"))
-                return arena_printf(a, "the savepoint that %s asks for is not made", o->name);
-        }
-    return NULL;
-}
-
 const char *check_settled(struct arena *a)
 {
     const char *wrong;
@@ -560,12 +535,16 @@ const char *check_settled(struct arena *a)
         if ((wrong = user_has_job(o) ? application_settled(a, o) : cluster_settled(a, o)))
             return wrong;
     at = NULL;
+    while ((o = api_next(KIND_FLINKDEPLOYMENT, &at)))
+        if (!o->deleted && check_will_restart(o))
+            return arena_printf(a, "%s will be restarted", o->name);
+    at = NULL;
     while ((o = api_next(KIND_FLINKSESSIONJOB, &at)))
         if ((wrong = job_settled(a, o)))
             return wrong;
     wrong = orphans(a);
     if (!wrong)
-        wrong = snapshots_settled(a);
+        wrong = check_snapshots_settled(a);
     if (!wrong)
         wrong = world_settled(a);
     if (!wrong)

@@ -362,6 +362,7 @@ void check_registration(const struct jm *jm, const struct tm *tm)
 
 void check_jobmanager(const struct jm *jm, const struct object *pod)
 {
+    check_started(jm->cluster);
     CHECK(str_eq(jm->hash, object_hash(pod)),
           "JobManager %s starts with the configuration of another specification", jm->name);
     for (struct jm *other = jm_next(NULL); other; other = jm_next(other)) {

@@ -22,6 +22,7 @@ struct reg {
 
 #define MAX_REGS 200
 #define MAX_JOBS 400
+#define MAX_ASKED 8                    /* that it remembers */
 #define FLINK_FORGETS_MS (10 * MINUTE) /* jobstore.expiration-time; an hour in real life */
 
 struct jm {
@@ -40,6 +41,12 @@ struct jm {
     bool native;             /* it makes its TaskManagers by itself… */
     int attempt, last_index; /* …with these numbers in their names */
     bool kicked;
+    struct disposal {
+        char id[FLINK_ID_LEN + 1];
+        const char *failure; /* NULL: it works */
+        int64_t done;
+    } disposals[MAX_ASKED]; /* the newest last */
+    int n_disposals;
 };
 
 struct tm {
@@ -69,8 +76,6 @@ struct reg *reg_of(const struct tm *tm);
 void flink_release(void);
 
 /* ---- jobs (flink_jobs.c) ---- */
-
-#define MAX_ASKED 8 /* that it remembers */
 
 struct fjob {
     int id; /* number */
@@ -102,12 +107,14 @@ struct fjob {
     int64_t trigger_done; /* -1: under way */
     struct sim_event *stopping;
 
-    /* Savepoints that it was asked for while it runs on, the newest last. */
+    /* Savepoints and checkpoints that it was asked for while it runs on, the newest last. */
     struct asked {
         char trigger[FLINK_ID_LEN + 1];
+        int id;
+        bool checkpoint;
         int64_t done, state; /* when it is; -1: it fails */
     } asked[MAX_ASKED];
-    int n_asked;
+    int n_asked, last_asked;
 };
 
 struct job_wish {
@@ -119,13 +126,14 @@ struct job_wish {
     int64_t base;   /* state to begin with */
 };
 
-/** Takes a savepoint of it, once for each trigger, while it runs on. */
-void job_take(struct fjob *j, const char *trigger);
+/** Takes a savepoint or a checkpoint of it, once for each trigger, while it runs on. */
+void job_take(struct fjob *j, const char *trigger, bool checkpoint);
 /** That one, NULL: it was never asked for, or is forgotten. */
 const struct asked *job_asked(const struct fjob *j, const char *trigger);
 /** The parallelism of the first vertex: what Flink's map of overrides (NULL: none) says instead. */
 int job_overridden(const char *overrides, int fallback);
-/** What a path of flink_rest.c stands for; 0 of none. */
+/** What a path of flink_rest.c stands for; 0 of none. It is to be gone on from, so it must be
+ * there. */
 int64_t state_of_path(const char *path);
 /** NULL if there is or was a job of this id, or there are too many. */
 struct fjob *job_submit(struct jm *jm, const struct job_wish *wish);

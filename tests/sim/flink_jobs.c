@@ -100,9 +100,14 @@ int64_t job_checkpoint(struct fjob *j)
     return j->checkpoint;
 }
 
-/* Its tasks run no more. */
+/* Its tasks run no more, so what is under way comes to nothing. */
 static void halt(struct fjob *j)
 {
+    for (int i = 0; i < j->n_asked; i++)
+        if (j->asked[i].done > sim.now) {
+            j->asked[i].done = sim.now;
+            j->asked[i].state = -1;
+        }
     job_checkpoint(j);
     if (j->running)
         j->at += sim.now - j->runs_since;
@@ -277,21 +282,28 @@ const struct asked *job_asked(const struct fjob *j, const char *trigger)
     return NULL;
 }
 
-void job_take(struct fjob *j, const char *trigger)
+void job_take(struct fjob *j, const char *trigger, bool checkpoint)
 {
+    const char *word = checkpoint ? "checkpoint" : "savepoint";
     struct asked *one;
 
     if (job_asked(j, trigger))
         return;
+    for (int i = 0; i < j->n_asked; i++)
+        CHECK(j->asked[i].done <= sim.now || j->asked[i].checkpoint != checkpoint ||
+                  !check_is_of_resource(j->asked[i].trigger) || !check_is_of_resource(trigger),
+              "a %s of job %.8s is asked for while one is under way", word, j->jid);
     if (j->n_asked == MAX_ASKED)
         memmove(j->asked, j->asked + 1, sizeof(j->asked[0]) * --j->n_asked);
     one = &j->asked[j->n_asked++];
     snprintf(one->trigger, sizeof(one->trigger), "%s", trigger);
+    one->id = ++j->last_asked;
+    one->checkpoint = checkpoint;
     one->done = sim.now + skewed(R_FLINK, 50, 20 * SECOND);
     one->state = j->state == JOB_RUNNING && j->running && !fault(FAULT_JOB, 0.1)
                      ? j->at + sim.now - j->runs_since
                      : -1;
-    TRACE("flink %s: a savepoint of job %.8s%s", j->jm->cluster, j->jid,
+    TRACE("flink %s: a %s of job %.8s%s", j->jm->cluster, word, j->jid,
           one->state < 0 ? " is about to fail" : "");
 }
 

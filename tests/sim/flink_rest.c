@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a JobManager's REST API says, in the shapes of tests/golden/flink/replies. */
+#include <stdio.h>
 #include <string.h>
 
+#include "check.h"
 #include "flink.h"
 #include "flinkop/mem.h"
 #include "flinkop/str.h"
@@ -119,8 +121,15 @@ static const char *path_of(struct arena *a, const struct fjob *j, int64_t state)
     return arena_printf(a, "s3://state/%s/%lld", j->jid, (long long)state);
 }
 
+/* What was asked for while the job runs on: never the same as another one. */
+static const char *path_of_asked(struct arena *a, const struct fjob *j, const struct asked *one)
+{
+    return arena_printf(a, "s3://state/%s-%.8s/%lld", j->jid, one->trigger, (long long)one->state);
+}
+
 int64_t state_of_path(const char *path)
 {
+    check_begins_with(path);
     const char *number = path ? strrchr(path, '/') : NULL;
     int64_t state = 0;
 
@@ -147,7 +156,7 @@ static jv checkpoints(struct arena *a, struct fjob *j)
                                         {"restored", snapshot(a, j, 0, j->base ? j->base : -1)})}));
 }
 
-/* How the savepoint with this trigger is; false: nobody knows of it. */
+/* How the savepoint or checkpoint with this trigger is; false: nobody knows of it. */
 static bool operation(struct arena *a, const struct fjob *j, const char *trigger, jv *ret)
 {
     const struct asked *one = job_asked(j, trigger);
@@ -156,6 +165,9 @@ static bool operation(struct arena *a, const struct fjob *j, const char *trigger
     int64_t state = stops ? j->saved : one->state;
     jv failure = OBJ({"class", STR("java.util.concurrent.CompletionException")},
                      {"stack-trace", STR("java.lang.RuntimeException: no savepoint")});
+    const char *path = stops || state < 0 ? path_of(a, j, state) : path_of_asked(a, j, one);
+    jv result = one && one->checkpoint ? OBJ({"checkpointId", INT(one->id)})
+                                       : OBJ({"location", STR(path)});
 
     if ((stops && strcmp(j->trigger, trigger) != 0) ||
         (done >= 0 && sim.now - done > FORGET_TRIGGER_MS))
@@ -163,11 +175,62 @@ static bool operation(struct arena *a, const struct fjob *j, const char *trigger
     if (done < 0)
         *ret = jv_dup(a, OBJ({"status", OBJ({"id", STR("IN_PROGRESS")})}));
     else
-        *ret =
-            jv_dup(a, OBJ({"status", OBJ({"id", STR("COMPLETED")})},
-                          {"operation", state < 0 ? OBJ({"failure-cause", failure})
-                                                  : OBJ({"location", STR(path_of(a, j, state))})}));
+        *ret = jv_dup(a, OBJ({"status", OBJ({"id", STR("COMPLETED")})},
+                             {"operation", state < 0 ? OBJ({"failure-cause", failure}) : result}));
     return true;
+}
+
+/* Where a checkpoint is: a little later than that it is (web.refresh-interval). */
+static jv checkpoint_detail(struct arena *a, const struct fjob *j, const char *id)
+{
+    int wanted = 0;
+
+    CHECK(str_to_int(id, &wanted) && wanted > 0 && wanted <= j->last_asked,
+          "there was no checkpoint %s", id);
+    for (int i = 0; i < j->n_asked; i++)
+        if (j->asked[i].id == wanted && sim.now - j->asked[i].done >= 3 * SECOND)
+            return jv_dup(a, OBJ({"id", INT(wanted)}, {"status", STR("COMPLETED")},
+                                 {"external_path", STR(path_of_asked(a, j, &j->asked[i]))}));
+    return EMPTY_OBJ;
+}
+
+/* ---- files of savepoints ---- */
+
+static jv dispose(struct jm *jm, struct arena *a, const char *path)
+{
+    struct disposal *d;
+    bool there = check_disposes(path), breaks = fault(FAULT_JOB, 0.1);
+
+    if (jm->n_disposals == MAX_ASKED)
+        memmove(jm->disposals, jm->disposals + 1, sizeof(*d) * (size_t)--jm->n_disposals);
+    d = &jm->disposals[jm->n_disposals++];
+    *d = (struct disposal){.done = sim.now + skewed(R_FLINK, 10, 5 * SECOND),
+                           .failure = breaks   ? "java.io.IOException: slow down"
+                                      : !there ? "java.io.FileNotFoundException: Cannot find "
+                                                 "checkpoint or savepoint file/directory"
+                                               : NULL};
+    snprintf(d->id, sizeof(d->id), "%016llx%016llx", (unsigned long long)rnd(R_FLINK),
+             (unsigned long long)rnd(R_FLINK));
+    if (!breaks)
+        check_disposed(path);
+    return jv_dup(a, OBJ({"request-id", STR(d->id)}));
+}
+
+/* ABSENT: nobody knows of it. */
+static jv disposal(const struct jm *jm, struct arena *a, const char *id)
+{
+    for (int i = 0; i < jm->n_disposals; i++) {
+        const struct disposal *d = &jm->disposals[i];
+        bool done = d->done <= sim.now;
+        jv failure = OBJ({"class", STR("java.util.concurrent.CompletionException")},
+                         {"stack-trace", STR(d->failure)});
+        jv operation = d->failure ? OBJ({"failure-cause", failure}) : EMPTY_OBJ;
+
+        if (!strcmp(d->id, id))
+            return jv_dup(a, OBJ({"status", OBJ({"id", STR(done ? "COMPLETED" : "IN_PROGRESS")})},
+                                 {"operation", IF(done, operation)}));
+    }
+    return ABSENT;
 }
 
 /* ---- what it needs ---- */
@@ -278,15 +341,20 @@ static int on_job(struct jm *jm, const char *method, const char *path, jv body, 
         *ret = jv_dup(a, OBJ({"request-id", STR(JV_STRING(body, "triggerId"))}));
         return 202;
     }
-    if (!strcmp(rest, "/savepoints")) {
-        job_take(j, str_or_empty(JV_STRING(body, "triggerId")));
+    if (!strcmp(method, "POST") &&
+        (!strcmp(rest, "/savepoints") || !strcmp(rest, "/checkpoints"))) {
+        job_take(j, str_or_empty(JV_STRING(body, "triggerId")), !strcmp(rest, "/checkpoints"));
         *ret = jv_dup(a, OBJ({"request-id", STR(JV_STRING(body, "triggerId"))}));
         return 202;
     }
     if (!strcmp(rest, "/resource-requirements"))
         return on_requirements(j, method, body, a, ret, ret_error);
-    if (str_has_prefix(rest, "/savepoints/")) {
-        if (operation(a, j, rest + strlen("/savepoints/"), ret))
+    if (str_has_prefix(rest, "/checkpoints/details/")) {
+        *ret = checkpoint_detail(a, j, rest + strlen("/checkpoints/details/"));
+        return 200;
+    }
+    if (str_has_prefix(rest, "/savepoints/") || str_has_prefix(rest, "/checkpoints/")) {
+        if (operation(a, j, strrchr(rest, '/') + 1, ret))
             return 200;
         *ret_error = "There is no savepoint operation with this id";
         return 404;
@@ -310,7 +378,13 @@ int flink_rest(struct jm *jm, const char *method, const char *path, jv body, str
         *ret_body = jobs(jm, a);
     else if (!strcmp(path, "/taskmanagers"))
         *ret_body = taskmanagers(jm, a);
-    else if (job)
+    else if (!strcmp(path, "/savepoint-disposal"))
+        *ret_body = dispose(jm, a, str_or_empty(JV_STRING(body, "savepoint-path")));
+    else if (str_has_prefix(path, "/savepoint-disposal/")) {
+        *ret_body = disposal(jm, a, path + strlen("/savepoint-disposal/"));
+        *ret_error = "There is no savepoint disposal with this id";
+        return jv_present(*ret_body) ? 200 : 404;
+    } else if (job)
         return on_job(jm, method, job, body, a, ret_body, ret_error);
     else
         sim_fail("the operator asks Flink %s %s", method, path);

@@ -11,6 +11,7 @@
 #include "flinkop/loop.h"
 #include "flinkop/metrics.h"
 #include "flinkop/operator_config.h"
+#include "flinkop/snapshot.h"
 #include "flinkop/str.h"
 #include "flinkop/strbuf.h"
 
@@ -99,6 +100,8 @@ struct plan __real_reconcile_cluster(struct arena *a, const struct cluster_snaps
 struct plan __wrap_reconcile_cluster(struct arena *a, const struct cluster_snapshot *s);
 struct job_plan __real_reconcile_session_job(struct arena *a, const struct job_snapshot *s);
 struct job_plan __wrap_reconcile_session_job(struct arena *a, const struct job_snapshot *s);
+struct snapshot_plan __real_reconcile_snapshot(struct arena *a, const struct snapshot_situation *s);
+struct snapshot_plan __wrap_reconcile_snapshot(struct arena *a, const struct snapshot_situation *s);
 
 struct plan __wrap_reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
 {
@@ -119,5 +122,15 @@ struct job_plan __wrap_reconcile_session_job(struct arena *a, const struct job_s
     check_pass(s->cr, s->flink, &plan.plan);
     if (sim.tracing)
         trace_plan("job", s->cr, &plan.plan);
+    return plan;
+}
+
+struct snapshot_plan __wrap_reconcile_snapshot(struct arena *a, const struct snapshot_situation *s)
+{
+    struct snapshot_plan plan = __real_reconcile_snapshot(a, s);
+
+    proc.passes++;
+    if (sim.tracing)
+        trace_plan("snapshot", s->cr, &plan.plan);
     return plan;
 }

@@ -11,7 +11,7 @@
 #include "users.h"
 
 #define CHAOS_MS (15 * MINUTE)
-#define SETTLE_MS (25 * MINUTE)
+#define SETTLE_MS (35 * MINUTE) /* a quarter for a run that may come, ten for its savepoint */
 #define QUIET_MS (3 * MINUTE)
 #define EMPTY_MS (12 * MINUTE)
 
@@ -65,6 +65,7 @@ static void run_until(const char *(*wrong)(struct arena *a), int64_t within, con
         good = text ? 0 : good + 1;
         user_help_deletions();
         user_restore_jobs();
+        user_drop_habits();
         run_for(5 * SECOND);
     }
 }
@@ -104,6 +105,21 @@ static void stay_quiet(void)
           QUIET_MS / MINUTE);
 }
 
+/* Other labels restart nothing, other content whom it shall, once. */
+static void change_references(void)
+{
+    check_note_starts();
+    user_change_references(false);
+    run_for(10 * SECOND);
+    run_until(check_settled, SETTLE_MS, "after other labels");
+    check_starts(false);
+    check_note_starts();
+    user_change_references(true);
+    run_for(10 * SECOND);
+    run_until(check_settled, SETTLE_MS, "after other content");
+    check_starts(true);
+}
+
 static void delete_all(void)
 {
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
@@ -113,6 +129,7 @@ static void delete_all(void)
         while ((o = api_next(kinds[i], &at)))
             user_delete(kinds[i], o->name, "Background");
     }
+    user_delete_references();
 }
 
 /* ---- worlds ---- */
@@ -155,12 +172,14 @@ static void chaos(void)
                                                       .mode = "last-state",
                                                       .slots = 2,
                                                       .parallelism = 3});
+    user_make_references();
     for (int i = 0; i < 4; i++)
         user_create_something();
     chaos_start();
     run_for(CHAOS_MS);
     chaos_end();
     run_until(check_settled, SETTLE_MS, "after the chaos");
+    change_references();
     stay_quiet();
     delete_all();
     run_until(check_empty, EMPTY_MS, "after deleting everything");

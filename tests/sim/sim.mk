@@ -7,7 +7,8 @@ SIM_SRCS := $(filter-out src/controller/flink_client.c src/controller/flink_tls.
 	src/kube/kube_resource.c src/kube/workqueue.c
 SIM_OBJS := $(patsubst src/%.c,$(OUT)/%.o,$(SIM_SRCS)) \
 	$(patsubst tests/%.c,$(OUT)/tests/%.o,$(wildcard tests/sim/*.c))
-SIM_WRAP := clock_mono_ms clock_wall_ms random_hex random_unit reconcile_cluster reconcile_session_job
+SIM_WRAP := clock_mono_ms clock_wall_ms random_hex random_unit reconcile_cluster reconcile_session_job \
+	reconcile_snapshot
 
 $(OUT)/sim: $(SIM_OBJS)
 	@echo "  LD    $@"

@@ -18,7 +18,6 @@ static const char *const application_names[] = {"dog", "elk"};
 static const char *const job_names[] = {"j1", "j2", "j3", "j4", "j5", "j6"};
 
 #define RESTARTS_KEY "kubernetes.operator.job.restart.failed"
-#define ROLLBACK_KEY "kubernetes.operator.deployment.rollback.enabled"
 #define HEALTH_KEY "kubernetes.operator.cluster.health-check."
 
 /* The mode of a cluster cannot change, so it goes by the name. */
@@ -87,13 +86,15 @@ void user_apply_cluster(const struct user_cluster *c)
                       {"auth", OBJ({"type", STR("None")})}, {"networkPolicy", BOOL(c->policy)});
     jv allocator = OBJ({"maxTaskManagers", c->max ? INT(c->max) : gone},
                        {"minTaskManagers", INT(c->min)}, {"spareTaskManagers", INT(c->spare)});
+    jv more = user_references_conf(&a, &c->references, gone);
+    jv configuration = OBJ({"taskmanager.numberOfTaskSlots", STR(arena_printf(&a, "%d", c->slots))},
+                           {"jobmanager.scheduler", c->adaptive ? STR("adaptive") : gone});
     bool standalone = user_is_standalone(c->name);
     jv spec =
         OBJ({"image", STR(arena_printf(&a, "flink:%s", c->tag))},
             {"flinkVersion", STR(c->invalid ? "v1_13" : version)},
-            {"flinkConfiguration",
-             OBJ({"taskmanager.numberOfTaskSlots", STR(arena_printf(&a, "%d", c->slots))},
-                 {"jobmanager.scheduler", c->adaptive ? STR("adaptive") : gone})},
+            {"flinkConfiguration", jv_merge(&a, configuration, more)},
+            {"podTemplate", user_references_template(&a, &c->references, gone)},
             {"serviceAccount", STR("flink")},
             {"jobManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})})},
             {"taskManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})},
@@ -130,11 +131,13 @@ void user_apply_application(const struct user_application *u)
          u->cancels ? STR("true") : gone},
         {SAVED_KEY, u->nonce % 2 ? STR("true") : gone},
         {RESTARTS_KEY, u->restarts ? STR("true") : gone},
-        {ROLLBACK_KEY, u->rolls_back ? STR("true") : gone},
+        {USER_ROLLBACK_KEY, u->rolls_back ? STR("true") : gone},
         {"kubernetes.operator.deployment.readiness.timeout", u->rolls_back ? STR("1 min") : gone},
         {HEALTH_KEY "enabled", u->checked ? STR("true") : gone},
         {HEALTH_KEY "restarts.threshold", u->checked ? STR("1") : gone},
         {SIM_TTL_KEY, u->ttl ? STR(arena_printf(&a, "%d s", u->ttl)) : gone});
+    jv more = jv_merge(&a, user_habits_conf(&a, &u->habits, gone),
+                       user_references_conf(&a, &u->references, gone));
     jv args = ARR(STR("--parallelism"), STR(arena_printf(&a, "%d", u->parallelism)));
     jv job = OBJ({"jarURI", STR("local:///opt/flink/usrlib/job.jar")},
                  {"entryClass", STR(u->entry_class)}, {"parallelism", INT(u->parallelism)},
@@ -142,7 +145,9 @@ void user_apply_application(const struct user_application *u)
                  {"state", STR(u->suspended ? "suspended" : "running")});
     jv spec =
         OBJ({"image", STR(arena_printf(&a, "flink:%s", u->tag))}, {"flinkVersion", STR(version)},
-            {"flinkConfiguration", configuration}, {"serviceAccount", STR("flink")},
+            {"flinkConfiguration", jv_merge(&a, configuration, more)},
+            {"podTemplate", user_references_template(&a, &u->references, gone)},
+            {"serviceAccount", STR("flink")},
             {"jobManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})})},
             {"mode", IF(standalone, STR("standalone"))},
             {"taskManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})},
@@ -159,7 +164,7 @@ void user_apply_application(const struct user_application *u)
 
 bool user_rolls_back(jv spec)
 {
-    return str_eq(JV_STRING(spec, "flinkConfiguration", ROLLBACK_KEY), "true");
+    return str_eq(JV_STRING(spec, "flinkConfiguration", USER_ROLLBACK_KEY), "true");
 }
 
 bool user_restarts(jv spec)
@@ -185,15 +190,17 @@ void user_apply_job(const struct user_job *j)
     bool there = api_get(KIND_FLINKSESSIONJOB, j->name) != NULL;
     jv gone = there ? NULLV : ABSENT;
     jv override = j->override ? STR(overrides(&a, j->override)) : gone;
-    jv spec = OBJ({"deploymentName", STR(j->cluster)},
-                  {"flinkConfiguration", OBJ({FLINK_OVERRIDES_KEY, override},
-                                             {SAVED_KEY, j->nonce % 2 ? STR("true") : gone},
-                                             {RESTARTS_KEY, j->restarts ? STR("true") : gone})},
-                  {"job", OBJ({"jarURI", STR(j->invalid ? "ftp://nowhere/job.jar" : j->jar)},
-                              {"entryClass", STR(j->entry_class)},
-                              {"parallelism", INT(j->parallelism)}, {"upgradeMode", STR(j->mode)},
-                              {"state", STR(j->suspended ? "suspended" : "running")})},
-                  {"restartNonce", j->nonce ? INT(j->nonce) : ABSENT});
+    jv configuration = OBJ({FLINK_OVERRIDES_KEY, override},
+                           {SAVED_KEY, j->nonce % 2 ? STR("true") : gone},
+                           {RESTARTS_KEY, j->restarts ? STR("true") : gone});
+    jv spec = OBJ(
+        {"deploymentName", STR(j->cluster)},
+        {"flinkConfiguration", jv_merge(&a, configuration, user_habits_conf(&a, &j->habits, gone))},
+        {"job", OBJ({"jarURI", STR(j->invalid ? "ftp://nowhere/job.jar" : j->jar)},
+                    {"entryClass", STR(j->entry_class)}, {"parallelism", INT(j->parallelism)},
+                    {"upgradeMode", STR(j->mode)},
+                    {"state", STR(j->suspended ? "suspended" : "running")})},
+        {"restartNonce", j->nonce ? INT(j->nonce) : ABSENT});
 
     apply(KIND_FLINKSESSIONJOB, j->name, spec, j->invalid,
           !strcmp(j->entry_class, "Bad") || strstr(j->jar, "missing"));
@@ -259,6 +266,7 @@ static void random_cluster(const char *name)
         .ingress = !dice(3),
         .route = !dice(3),
         .policy = !dice(3),
+        .references = user_random_references(),
     };
 
     user_apply_cluster(&c);
@@ -289,6 +297,7 @@ static void random_job(const char *name, const char *cluster)
         .suspended = !dice(6),
         .invalid = !dice(12),
         .restarts = !dice(3),
+        .habits = user_random_habits(),
     };
 
     user_apply_job(&j);
@@ -318,6 +327,8 @@ static void random_application(const char *name)
         .route = !dice(4),
         .native = !dice(3),
         .adaptive = dice(3) > 0,
+        .habits = user_random_habits(),
+        .references = user_random_references(),
     };
 
     u.rolls_back = !u.unavailable && !dice(3);
@@ -474,21 +485,6 @@ void user_rescale(void)
         sim_after(between(R_USER, 10, 3 * SECOND), take_back, sim_id(o->id));
 }
 
-void user_ask_for_savepoint(void)
-{
-    struct object *o = any_of(dice(2) ? KIND_FLINKSESSIONJOB : KIND_FLINKDEPLOYMENT);
-    struct version *v = NULL;
-    struct error err;
-
-    if (!o || !user_has_job(o))
-        return;
-    TRACE("user: wants a savepoint of %s", o->name);
-    if (!api_patch(BY_USER, o->kind, o->name, NULL,
-                   OBJ({"spec", OBJ({"job", OBJ({"savepointTriggerNonce", INT(sim.now)})})}), &v,
-                   &err))
-        version_unref(v);
-}
-
 void user_delete_something(void)
 {
     struct object *o = any_of(dice(3) ? KIND_FLINKSESSIONJOB : KIND_FLINKDEPLOYMENT);
@@ -596,16 +592,30 @@ static void leave_failed(int kind)
     }
 }
 
+/* What is recorded counts as long as what is asked for is bad, also that it is run again. */
+static bool fails_for_ever(const struct object *o)
+{
+    cleanup_arena struct arena a = {0};
+
+    return !user_spec_valid(o) && user_restarts(check_recorded_spec(&a, o));
+}
+
 void user_be_reasonable(void)
 {
     void *at = NULL;
     struct object *o;
 
+    while ((o = api_next(KIND_FLINKSESSIONJOB, &at)))
+        if (!o->deleted && fails_for_ever(o))
+            user_delete(KIND_FLINKSESSIONJOB, o->name, NULL);
+    at = NULL;
     leave_failed(KIND_FLINKDEPLOYMENT);
     leave_failed(KIND_FLINKSESSIONJOB);
+    user_drop_habits();
+    user_make_references();
     /* A job of a cluster that was never made waits for ever, which is right but never at rest. */
     while ((o = api_next(KIND_FLINKDEPLOYMENT, &at))) {
-        if (o->deleted || user_spec_works(o) || !dice(2))
+        if (o->deleted || user_spec_works(o) || (!dice(2) && !fails_for_ever(o)))
             continue;
         if (user_has_job(o))
             user_apply_application(&(struct user_application){

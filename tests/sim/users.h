@@ -11,12 +11,64 @@
 #define SIM_INVALID "sim/invalid" /* the specification is bad, and it is meant to be */
 #define SIM_BROKEN "sim/broken"   /* it is valid, but cannot work (no such image, no such JAR) */
 
+#define USER_ROLLBACK_KEY "kubernetes.operator.deployment.rollback.enabled"
 #define SIM_TTL_KEY "kubernetes.operator.jm-deployment.shutdown-ttl"
 
 bool user_spec_valid(const struct object *cr);
 /** It is an application, or a FlinkSessionJob. */
 bool user_has_job(const struct object *cr);
 bool user_spec_works(const struct object *cr);
+
+/* ---- users_snapshots.c ---- */
+
+#define USER_SHORTEST_S 20 /* between two periodic ones, and so is a configuration's shortest */
+#define USER_KEPT_KEY "kubernetes.operator.savepoint.history.max.count"
+#define USER_AGE_KEY "kubernetes.operator.savepoint.history.max.age"
+
+/* What is taken of a job while it runs, and what is kept of that; in s; 0: nothing is said. */
+struct user_habits {
+    int savepoints, checkpoints; /* the interval of each */
+    int kept, age;
+    bool direct;   /* without resources */
+    bool disposes; /* files go with the resource */
+};
+struct user_habits user_random_habits(void);
+/** As configuration; gone: what stands there for a key without a value. */
+jv user_habits_conf(struct arena *a, const struct user_habits *h, jv gone);
+/** Nothing is taken any more unless somebody asks. */
+void user_drop_habits(void);
+
+/** Another nonce, of a savepoint or a checkpoint. */
+void user_ask_for_snapshot(void);
+void user_make_snapshot(void);
+void user_delete_snapshot(void);
+
+/* ---- users_references.c ---- */
+
+/* What pods refer to: a Secret and a ConfigMap that all of them share; what is to become of a
+ * change. */
+struct user_references {
+    const char *on_change; /* NULL: nothing is said */
+    bool secret, configmap;
+};
+struct user_references user_random_references(void);
+/** As configuration, and as a pod template. */
+jv user_references_conf(struct arena *a, const struct user_references *r, jv gone);
+jv user_references_template(struct arena *a, const struct user_references *r, jv gone);
+/** Whether a spec says so of a change. */
+bool user_restarts_for_changes(jv spec);
+bool user_refers(jv spec);
+/** How often content of one of them has changed. */
+int user_contents(void);
+/** Makes those that are missing. */
+void user_make_references(void);
+void user_delete_references(void);
+/** Other content, or other labels alone, of both. */
+void user_change_references(bool content);
+/** Something of that, of one of them. */
+void user_meddle_with_references(void);
+
+/* ---- users.c ---- */
 
 struct user_cluster {
     const char *name, *tag; /* tag: of the image */
@@ -25,6 +77,7 @@ struct user_cluster {
     bool invalid;
     bool adaptive;               /* Flink's scheduler of that name */
     bool ingress, route, policy; /* how it is exposed */
+    struct user_references references;
 };
 /** Creates or changes it. */
 void user_apply_cluster(const struct user_cluster *c);
@@ -43,6 +96,8 @@ struct user_application {
     bool ingress, route;
     bool adaptive; /* Flink's scheduler of that name */
     int override;  /* parallelism instead of that one; 0: none */
+    struct user_habits habits;
+    struct user_references references;
 };
 void user_apply_application(const struct user_application *u);
 
@@ -52,6 +107,7 @@ struct user_job {
     int override; /* parallelism instead of that one; 0: none */
     bool suspended, invalid;
     bool restarts; /* a job that has failed */
+    struct user_habits habits;
 };
 /** Whether it goes back to what ran before when it does not come to run. */
 bool user_rolls_back(jv spec);
@@ -69,8 +125,6 @@ void user_change_cluster(void);
 void user_scale_something(void);
 void user_change_job(void);
 void user_rescale(void);
-/** Another savepointTriggerNonce. */
-void user_ask_for_savepoint(void);
 void user_delete_something(void);
 /** Deletes and cancels what keeps clusters from being deleted. */
 void user_help_deletions(void);

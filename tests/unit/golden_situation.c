@@ -312,6 +312,7 @@ static struct stop_memory stopped_before(struct situation *s, jv cr)
     struct stop_memory stop = stop_memory_initial();
 
     stop.job_id = JV_STRING(cr, "status", "jobStatus", "jobId");
+    stop.taking_since = jv_int64_or(JV_PATH(s->doc, "memory", "takingSince"), -1);
     if (jv_bool_or(JV_PATH(s->doc, "memory", "savepointFailed"), false)) {
         stop.retry_at = s->now + 250000;
         stop.failures = 5;
@@ -401,7 +402,8 @@ static struct exception_notes exceptions_before(struct situation *s, jv cr)
     return notes;
 }
 
-/* `memory: {snapshotRequest: {…}, snapshotRetryAt, disposing}`: what the status has no room for. */
+/* `memory: {snapshotRequest: {…}, snapshotRetryAt, takingSince, disposing}`: what the status has no
+ * room for. */
 static struct snapshot_notes snapshots_before(struct situation *s)
 {
     struct snapshot_notes notes = snapshot_notes_initial();
@@ -410,6 +412,7 @@ static struct snapshot_notes snapshots_before(struct situation *s)
     notes.put = jv_present(request);
     notes.request[0] = jv_present(request) ? json_text(s->a, request) : NULL;
     notes.retry_at[0] = jv_int64_or(jv_get(m, "snapshotRetryAt"), 0);
+    notes.taking_since[0] = jv_int64_or(jv_get(m, "takingSince"), -1);
     notes.disposing = JV_STRING(m, "disposing");
     return notes;
 }
@@ -482,6 +485,7 @@ static struct plan plan_job(struct situation *s, jv cr)
         .cluster_ended = jv_bool_or(jv_get(cluster, "ended"), false),
         .cluster_text = str_or(JV_STRING(cluster, "text"), "waiting for the cluster"),
         .cluster_shortage = JV_STRING(cluster, "shortage"),
+        .cluster_options = jv_get(cluster, "options"),
         .flink_version_name = JV_STRING(cluster, "flinkVersion"),
         .flink = &s->flink,
         .snapshots = snapshots_of(s, cr),
@@ -499,6 +503,7 @@ static struct plan plan_job(struct situation *s, jv cr)
     memory.looked_for = JV_STRING(m, "lookedFor");
     memory.lost_id = JV_STRING(m, "lostId");
     memory.lost_since = jv_int64_or(jv_get(m, "lostSince"), -1);
+    memory.silent_since = jv_int64_or(jv_get(m, "silentSince"), -1);
     memory.submit_failures = (int)jv_int64_or(jv_get(m, "submitFailures"), 0);
     memory.sure_id = JV_STRING(m, "sureId");
     memory.unsure_since = jv_int64_or(jv_get(m, "unsureSince"), 0);
@@ -536,6 +541,7 @@ static struct plan plan_snapshot(struct situation *s, jv cr)
         .cluster = JV_STRING(cluster, "name"),
         .cluster_exists = jv_present(cluster) && !jv_bool_or(jv_get(cluster, "gone"), false),
         .cluster_ended = jv_bool_or(jv_get(cluster, "ended"), false),
+        .cluster_options = jv_get(cluster, "options"),
         .flink_version_name = JV_STRING(cluster, "flinkVersion"),
         .flink = &s->flink,
         .busy = JV_STRING(s->doc, "busy"),
@@ -551,6 +557,7 @@ static struct plan plan_snapshot(struct situation *s, jv cr)
     memory.retry_at = jv_int64_or(jv_get(m, "retryAt"), -1);
     memory.waiting_since = jv_int64_or(jv_get(m, "waitingSince"), -1);
     memory.complete_since = jv_int64_or(jv_get(m, "completeSince"), -1);
+    memory.taking_since = jv_int64_or(jv_get(m, "takingSince"), -1);
     memory.deleting_since = jv_int64_or(jv_get(m, "deletingSince"), -1);
     memory.sent = memory.deleting_since;
     memory.disposal = JV_STRING(m, "disposal");

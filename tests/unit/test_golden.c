@@ -92,12 +92,13 @@ static jv plan_text(struct arena *a, const struct situation *s, const struct pla
                           {"submit", submit_text(a, act->submit)},
                           {"stop", stop_text(a, act->stop)}, {"body", body_text(a, s, act)})));
     }
-    return jv_dup(
-        a, OBJ({"plan", jv_list_arr(&list)},
-               {"nextInMs", IF(plan->next != INT64_MAX, INT(plan->next - s->now))},
-               {"gone", IF(plan->gone, BOOL(true))}, {"pace", STR(pace_names[plan->pace])},
-               {"ended", IF(plan->ended, BOOL(true))}, {"ready", IF(plan->ready, BOOL(true))},
-               {"summary", STR(plan->summary)}, {"kinds", kinds_text(a, plan->kinds)}));
+    return jv_dup(a,
+                  OBJ({"plan", jv_list_arr(&list)},
+                      {"nextInMs", IF(plan->next != INT64_MAX, INT(plan->next - s->now))},
+                      {"gone", IF(plan->gone, BOOL(true))}, {"jobOptions", plan->job_options},
+                      {"pace", STR(pace_names[plan->pace])}, {"ended", IF(plan->ended, BOOL(true))},
+                      {"ready", IF(plan->ready, BOOL(true))}, {"summary", STR(plan->summary)},
+                      {"kinds", kinds_text(a, plan->kinds)}));
 }
 
 static jv with_status(struct situation *s, const struct plan *plan, jv cr)
