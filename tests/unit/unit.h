@@ -21,7 +21,7 @@
     X(http_server_tls) \
     X(kube_config) X(kube_split) X(kube_client) X(kube_watch) X(workqueue) X(kube_events) X(kube_lease) X(kube_review) X(health) \
     X(flink_conf) X(flink_size) X(flink_golden) X(flink_defaults) X(flink_reply) X(flink_keys) \
-    X(crds) X(allocate) X(exposure) X(standalone) X(golden) X(store) X(probe) X(jars) X(admission) X(certificate)
+    X(crds) X(allocate) X(exposure) X(standalone) X(golden) X(store) X(probe) X(jars) X(admission) X(migration) X(certificate)
 /* clang-format on */
 
 struct loop;
