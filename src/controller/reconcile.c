@@ -281,6 +281,8 @@ static struct plan plan_job(struct controller *c, struct target *t, const struct
     const struct target *ct =
         cluster ? strmap_get(&c->kinds[KIND_FLINKDEPLOYMENT].targets, cluster->key) : NULL;
 
+    if (cluster && cluster->meta->released)
+        return (struct plan){.a = a, .next = INT64_MAX};
     const struct job_snapshot s = {
         .cr = object,
         .defaults = c->defaults,

@@ -145,6 +145,8 @@ struct snapshot_plan plan_snapshot(struct controller *c, struct target *t, const
     const struct target *ct =
         cluster ? strmap_get(&c->kinds[KIND_FLINKDEPLOYMENT].targets, cluster->key) : NULL;
 
+    if (cluster && cluster->meta->released)
+        return (struct snapshot_plan){.plan = {.a = a, .next = INT64_MAX}};
     const struct snapshot_situation s = {
         .cr = object,
         .defaults = c->defaults,

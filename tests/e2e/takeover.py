@@ -52,11 +52,11 @@ def folder(run):
     run.kube.kubectl("apply", "-n", run.ns, "-k", "deploy/flink-account")
 
 
-def application(run, mode, **spec):
+def application(run, upgrade_mode, **spec):
     """An application of the incumbent that counts: (its pods, its objects)."""
     without_operator(run)
     folder(run)
-    manifest = ha.counting(run, mode, "1.20", **spec)
+    manifest = ha.counting(run, upgrade_mode, "1.20", **spec)
     del manifest["spec"]["allocator"]
     incumbent.Cluster(run.kube, manifest, JOB).run()
     wait("some numbers", lambda: len(ha.numbers(run)) > 5, 60)
@@ -152,3 +152,26 @@ def standalone_session(run):
     run.kube.kubectl("scale", "-n", run.ns, "flinkdep/demo", "--replicas=2")
     wait("two TaskManagers", lambda: len(flink.get("/taskmanagers")["taskmanagers"]) == 2, UP)
     check(set(before[0].items()) <= set(uids(run).items()), "a pod was replaced")
+
+
+@test("an application by our allocator is handed back: one redeployment with its last state, then nobody touches it", full=True)
+def handed_back(run):
+    _, first = ha.start(run, "last-state")
+    at = len(ha.numbers(run))
+    run.kube.kubectl("annotate", "-n", run.ns, "flinkdep/demo", "flink-operator/release=true")
+    run.cleanup(run.kube.kubectl, "annotate", "-n", run.ns, "flinkdep/demo", "flink-operator/release-")
+    run.kube.kubectl("wait", "-n", run.ns, "flinkdep/demo", "--timeout=120s",
+                     "--for=jsonpath={.metadata.annotations.flink-operator/release}=done")
+    ha.goes_on(run, at, exactly=False)
+    equal({p["metadata"]["labels"]["type"] for p in pods(run, "taskmanager").values()}, {"flink-native-kubernetes"}, "TaskManagers")
+    cr = run.kube.get("flinkdep", run.ns, "demo")
+    equal((dig(cr, "status.jobStatus.jobId"), cr["status"]["lifecycleState"]), (first, "STABLE"), "job, lifecycle")
+    before = uids(run)
+    run.kube.patch("flinkdep", run.ns, "demo", {"spec": {"restartNonce": 1}})
+
+    def same():
+        equal(uids(run), before, "pods")
+        now = run.kube.get("flinkdep", run.ns, "demo")
+        equal(now["status"], cr["status"], "status")
+        return True
+    holds("a change is left to others", same, 5)

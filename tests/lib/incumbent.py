@@ -237,7 +237,8 @@ def session_job(kube, manifest, flink, job_id):
     pod, = kube.list("pod", ns, f"app={name},component=jobmanager")
     jar = job["jarURI"].removeprefix("local://")
     check(job["jarURI"] == JAR, "a JAR of the image")
-    kube.exec(ns, pod["metadata"]["name"], "sh", "-c", f"mkdir -p /tmp/flink-web-upload && cp {jar} /tmp/flink-web-upload/")
+    kube.exec(ns, pod["metadata"]["name"], "sh", "-c",
+              f"mkdir -p /tmp/flink-web-*/flink-web-upload && cp {jar} /tmp/flink-web-*/flink-web-upload/")
     flink.post(f"/jars/{jar.rpartition('/')[2]}/run", {
         "entryClass": job["entryClass"], "programArgsList": job["args"], "parallelism": job["parallelism"], "jobId": job_id})
     wait(f"job {manifest['metadata']['name']} runs", lambda: flink.running(job_id), 120)
