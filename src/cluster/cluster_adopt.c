@@ -91,7 +91,8 @@ static bool can_be_released(const struct cluster_pass *p)
     if (p->suspended)
         return p->down;
     return is_deployed(p) && p->up_to_date && p->jm == JM_READY &&
-           (p->flinks_own || is_standalone(p));
+           (p->flinks_own || is_standalone(p)) &&
+           (works(p) || (p->application && job_state_terminal(p->job_state)));
 }
 
 void hand_back(struct cluster_pass *p)
