@@ -2,9 +2,10 @@
 import json
 import subprocess
 
-from lib.check import check, equal
-from lib.manifests import cluster, job
-from lib.plane_scene import namespace
+from lib.check import check, dig, equal, holds, wait
+from lib.manifests import cluster, job, snapshot
+from lib.plane import SOON
+from lib.plane_scene import namespace, operator, session, submit
 from lib.suite import test
 
 PROGRAM = "build/asan/flink-operator"
@@ -63,3 +64,30 @@ def of_one_namespace(run):
     equal([r["verdict"] for r in found["resources"]], ["new"], "verdicts")
     text = "\n".join(found["notLookedAt"])
     check("forbidden" in text and "leases" in text and "mutatingwebhookconfigurations" in text, text)
+
+
+@test("what has been handed back is left alone, its jobs and their snapshots too, until the annotation is taken away")
+def left_alone(run):
+    operator(run)
+    ns = run.namespaces[0]
+    session(run)
+    submit(run)
+
+    def release(value):
+        run.kube.patch("flinkdep", ns, "demo", {"metadata": {"annotations": {"flink-operator/release": value}}})
+    release("done")
+    before = {kind: run.kube.get(kind, ns, name)["status"] for kind, name in (("flinkdep", "demo"), ("sessionjob", "first"))}
+    run.kube.patch("flinkdep", ns, "demo", {"spec": {"restartNonce": 1}})
+    run.kube.patch("sessionjob", ns, "first", {"spec": {"job": {"args": ["--name", "other"]}}})
+    run.kube.create("flinksnp", ns, snapshot(ns))
+
+    def untouched():
+        for kind, name in (("flinkdep", "demo"), ("sessionjob", "first")):
+            equal(run.kube.get(kind, ns, name)["status"], before[kind], f"status of {kind} {name}")
+        found = run.kube.get("flinksnp", ns, "backup")
+        check("status" not in found and "finalizers" not in found["metadata"], found)
+        return True
+    holds("nothing is written", untouched, 3)
+    release(None)
+    for kind, name in (("flinkdep", "demo"), ("sessionjob", "first")):
+        wait(f"{kind} {name} is looked at again", lambda k=kind, n=name: dig(run.kube.get(k, ns, n), "status.observedGeneration") == 2, SOON)
