@@ -42,6 +42,13 @@
 /* The user's, of a custom resource: "true" ends whatever its deletion waits for. */
 #define ANNOTATION_FORCE_DELETE "flink-operator/force-delete"
 
+/* The user's, of a FlinkDeployment: RELEASE_ASKED hands it back to another operator, as soon as
+ * that can take it over; then this operator writes RELEASE_DONE and leaves it alone, with its jobs.
+ */
+#define ANNOTATION_RELEASE "flink-operator/release"
+#define RELEASE_ASKED "true"
+#define RELEASE_DONE "done"
+
 /* Instead of a path: what high availability keeps (api-contract §1.6). */
 #define RESTORE_LAST_STATE "KUBERNETES_OPERATOR_LAST_STATE"
 

@@ -36,7 +36,14 @@ struct error;
     X(TOKENREVIEW,     "TokenReview",       "authentication.k8s.io/v1",     "tokenreviews")         \
     X(SUBJECTACCESSREVIEW, "SubjectAccessReview", "authorization.k8s.io/v1", "subjectaccessreviews") \
     X(WEBHOOKS,        "ValidatingWebhookConfiguration", "admissionregistration.k8s.io/v1",         \
-                       "validatingwebhookconfigurations")
+                       "validatingwebhookconfigurations")                                              \
+    /* Only read, by `migrate`. */                                                                     \
+    X(MUTATINGWEBHOOKS, "MutatingWebhookConfiguration", "admissionregistration.k8s.io/v1",          \
+                       "mutatingwebhookconfigurations")                                                \
+    X(FLINKBLUEGREEN,  "FlinkBlueGreenDeployment", "flink.apache.org/v1beta1",                      \
+                       "flinkbluegreendeployments")                                                    \
+    X(DEFINITION,      "CustomResourceDefinition", "apiextensions.k8s.io/v1",                       \
+                       "customresourcedefinitions")
 /* clang-format on */
 
 /* Member that an object gets here when its spec holds what cannot be read (json_tame): "path:

@@ -29,6 +29,7 @@ struct obs_meta {
     int64_t cr_generation;       /* ANNOTATION_GENERATION, 0 if missing */
     const char *owner_uid;       /* of the first owner reference */
     bool force_delete;           /* ANNOTATION_FORCE_DELETE */
+    bool releases, released;     /* ANNOTATION_RELEASE: it is to be handed back, and has been */
 };
 
 /* One reason why something does not work, the way Kubernetes says it. */

@@ -21,7 +21,8 @@ struct command {
     size_t n_options;
 };
 
-extern const struct command command_run, command_render, command_validate, command_options,
+extern const struct command command_run, command_migrate, command_render, command_validate,
+    command_options,
     command_version;
 
 /** Parses argv with the command's table; prints errors and --help. Returns -1 to go on, else the

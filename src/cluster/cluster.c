@@ -362,6 +362,11 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
     };
 
     obs_meta_read(a, s->cr, &p.meta);
+    if (p.meta.released) {
+        p.plan.pace = PROBE_OFF;
+        p.plan.summary = "it has been handed back to another operator";
+        return p.plan;
+    }
     judge(&p);
     /* What runs says it, not what this version of the operator would choose. */
     p.flinks_own = s->deployment ? s->deployment->flinks_allocator
@@ -402,6 +407,7 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
         look_at_exposure(&p);
     if (!p.plan.gone || refusal(&p)->reason)
         report(&p);
+    hand_back(&p);
     p.plan.kinds |= exposure_kinds(&p);
     p.plan.pace = choose_pace(&p);
     p.plan.undecided = p.undecided;

@@ -48,7 +48,8 @@ void judge_adoption(struct cluster_pass *p)
     if (!d || d->ours || d->meta.deleted_ms || !str_eq(d->meta.owner_uid, p->meta.uid) ||
         !jv_present(p->recorded))
         return;
-    p->adopted = started ? str_eq(started, made_from(p, &d->meta)) : runs_recorded(p, d);
+    p->adopted = is_deployed(p) ||
+                 (started ? str_eq(started, made_from(p, &d->meta)) : runs_recorded(p, d));
     /* Then the current spec is what it was made from, whatever the record makes of it. */
     p->as_deployed = p->adopted && !jv_present(p->failed) && of_generation(d, p->meta.generation);
 }
@@ -67,6 +68,51 @@ void keep_adopted(struct cluster_pass *p)
     if (is_standalone(p) && tms && !tms->meta.deleted_ms && tms->replicas != replicas)
         scale_taskmanagers(p, replicas);
     expose(p);
+}
+
+/* ---- and back ---- */
+
+jv spec_to_release(struct cluster_pass *p, jv spec)
+{
+    const struct obs_deployment *d = p->s->deployment;
+    bool recorded = str_eq(JV_STRING(p->recorded, "allocator", "type"), "Flink");
+
+    if (!p->meta.releases || !jv_present(p->recorded) ||
+        str_eq(JV_STRING(spec, "mode"), "standalone") || (!recorded && d && d->flinks_allocator))
+        return spec;
+    return JV_SET_PATH(p->a, spec, STR("Flink"), "allocator", "type");
+}
+
+/* What it does is done, and what runs is what another operator would have made. */
+static bool can_be_released(const struct cluster_pass *p)
+{
+    if (!p->usable || !p->held || p->recording || jv_present(p->pending) || p->undecided)
+        return false;
+    if (p->suspended)
+        return p->down;
+    return is_deployed(p) && p->up_to_date && p->jm == JM_READY &&
+           (p->flinks_own || is_standalone(p)) &&
+           (works(p) || (p->application && job_state_terminal(p->job_state)));
+}
+
+void hand_back(struct cluster_pass *p)
+{
+    struct action *act;
+
+    if (!p->meta.releases || !can_be_released(p))
+        return;
+    for (size_t i = 0; i < p->plan.n; i++)
+        if (p->plan.actions[i].type != ACT_EVENT)
+            return; /* first that */
+    plan_event(&p->plan, KIND_FLINKDEPLOYMENT, p->cr, false, "Operator", "Released",
+               "Handed back: this operator does nothing with it any more, nor with its jobs and "
+               "their snapshots, until the annotation " ANNOTATION_RELEASE " is taken away");
+    act = plan_add(&p->plan, ACT_PATCH, KIND_FLINKDEPLOYMENT, p->meta.ns, p->meta.name);
+    act->uid = p->meta.uid;
+    act->body = jv_dup(
+        p->a,
+        OBJ({"metadata", OBJ({"resourceVersion", STR(p->meta.resource_version)},
+                             {"annotations", OBJ({ANNOTATION_RELEASE, STR(RELEASE_DONE)})})}));
 }
 
 const char *job_begins_with(jv recorded, jv job_status)

@@ -110,7 +110,9 @@ void ask_for_another(struct cluster_pass *p)
 
     p->pending_conf = p->config.conf;
     p->pending_ha = p->config.ha_kubernetes;
-    p->pending = recorded ? p->recorded : spec_to_record(p->a, p->recorded, jv_get(p->cr, "spec"));
+    p->pending = recorded
+                     ? p->recorded
+                     : spec_to_record(p->a, p->recorded, spec_to_release(p, jv_get(p->cr, "spec")));
 }
 
 void look_after_health(struct cluster_pass *p)

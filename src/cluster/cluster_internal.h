@@ -271,6 +271,11 @@ void judge_adoption(struct cluster_pass *p);
 const char *made_from(const struct cluster_pass *p, const struct obs_meta *m);
 /** What the JobManager was started with where that is not the recorded spec alone, NULL: it is. */
 const char *started_from(const struct cluster_pass *p);
+/** The spec with Flink's allocator, where it is to be handed back and runs with the operator's,
+ * whose TaskManagers nobody else knows. */
+jv spec_to_release(struct cluster_pass *p, jv spec);
+/** Hands it back as soon as nothing else is planned. */
+void hand_back(struct cluster_pass *p);
 /** Everything around an adopted Deployment stays as it is, but for what is scaled and exposed. */
 void keep_adopted(struct cluster_pass *p);
 

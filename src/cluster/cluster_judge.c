@@ -52,6 +52,7 @@ void judge(struct cluster_pass *p)
     jv current = jv_get(p->cr, "spec");
 
     p->recorded = recorded_spec(p->a, p->cr);
+    current = spec_to_release(p, current);
     judge_rollback(p);
     judge_adoption(p);
     p->invalid = JV_STRING(p->cr, KUBE_UNREADABLE);

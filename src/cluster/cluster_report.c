@@ -167,7 +167,7 @@ static jv conditions(struct cluster_pass *p)
     bool stalled = p->invalid || refusal(p)->reason || p->jm == JM_ERROR || p->blocked ||
                    p->former_stuck || failed || p->job_missing || p->missing || tells_rollback(p) ||
                    str_eq(p->stop_trouble.reason, UPGRADE_FAILED);
-    struct condition list[8] = {
+    struct condition list[9] = {
         {"Ready", ok, why.reason, why.message},
         {"Reconciling", !ok && !stalled, why.reason, why.message},
         {"Stalled", stalled, why.reason, why.message},
@@ -181,6 +181,7 @@ static jv conditions(struct cluster_pass *p)
         list[n++] = p->exposed;
     n += references_condition(p, &list[n]);
     n += p->application && autoscaling_condition(p->a, p->target, &list[n]);
+    n += blue_green_condition(p->cr, &list[n]);
     return conditions_write(p->a, jv_get(p->status, "conditions"), list, n, p->meta.generation,
                             p->s->wall);
 }

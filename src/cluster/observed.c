@@ -64,6 +64,8 @@ void obs_meta_read(struct arena *a, jv object, struct obs_meta *ret)
         .cr_generation = generation,
         .owner_uid = copy(a, JV_STRING(jv_at(jv_get(m, "ownerReferences"), 0), "uid")),
         .force_delete = str_eq(JV_STRING(annotations, ANNOTATION_FORCE_DELETE), "true"),
+        .releases = str_eq(JV_STRING(annotations, ANNOTATION_RELEASE), RELEASE_ASKED),
+        .released = str_eq(JV_STRING(annotations, ANNOTATION_RELEASE), RELEASE_DONE),
     };
 }
 

@@ -118,6 +118,22 @@ bool autoscaling_condition(struct arena *a, jv spec, struct condition *ret)
     return true;
 }
 
+#define BLUE_GREEN_KIND "FlinkBlueGreenDeployment"
+
+bool blue_green_condition(jv cr, struct condition *ret)
+{
+    jv_foreach (owner, JV_PATH(cr, "metadata", "ownerReferences")) {
+        if (!str_eq(JV_STRING(*owner, "kind"), BLUE_GREEN_KIND))
+            continue;
+        *ret = (struct condition){
+            "BlueGreen", false, "NotSupported",
+            "this operator does nothing with a " BLUE_GREEN_KIND
+            " yet: its two clusters go on as they are, and what is changed there reaches neither"};
+        return true;
+    }
+    return false;
+}
+
 const char *error_text(struct arena *a, const char *type, const char *reason, const char *message)
 {
     return json_text(

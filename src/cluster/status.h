@@ -34,6 +34,9 @@ jv conditions_write(struct arena *a, jv old, const struct condition *c, size_t n
 /** Tells who asks for the autoscaler that there is none; false: nobody does. */
 bool autoscaling_condition(struct arena *a, jv spec, struct condition *ret);
 
+/** Tells what is one of the two clusters of a FlinkBlueGreenDeployment; false: it is none. */
+bool blue_green_condition(jv cr, struct condition *ret);
+
 /* ---- errors ---- */
 
 #define ERROR_PREFIX "org.apache.flink.kubernetes.operator.exception."

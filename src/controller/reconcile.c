@@ -283,6 +283,8 @@ static struct plan plan_job(struct controller *c, struct target *t, const struct
     const char *left_out = presence == LEFT_OUT ? left_out_text(c, a, name) : NULL;
     const struct obs_flink nothing_known = {.error = left_out};
 
+    if (cluster && cluster->meta->released)
+        return (struct plan){.a = a, .next = INT64_MAX};
     const struct job_snapshot s = {
         .cr = object,
         .defaults = c->config->defaults,

@@ -61,7 +61,7 @@ static bool probe_target(void *arg, struct flink_endpoint *ret, const char **ret
 const struct obs_flink *target_flink(struct target *t)
 {
     static const struct obs_flink nothing_known;
-    const struct obs_flink *told = t ? probe_result(t->probe) : &nothing_known;
+    const struct obs_flink *told = probe_result(t->probe);
     struct flink_endpoint e;
     const char *jm;
 

@@ -132,6 +132,9 @@ class Kube:
     def patch(self, kind, ns, name, body):
         return self.json("PATCH", self.path(kind, ns, name), body, content="application/merge-patch+json")
 
+    def patch_status(self, kind, ns, name, body):
+        return self.json("PATCH", self.path(kind, ns, name) + "/status", body, content="application/merge-patch+json")
+
     def delete(self, kind, ns, name, now=False):
         """Asks for it; does not wait. That it is gone already is fine. now: without a grace period."""
         try:

@@ -22,7 +22,7 @@
     X(kube_config) X(kube_split) X(kube_client) X(kube_watch) X(workqueue) X(kube_events) X(kube_lease) X(kube_review) X(health) \
     X(flink_conf) X(flink_size) X(flink_golden) X(flink_defaults) X(flink_reply) X(flink_keys) \
     X(operator_config) X(options) \
-    X(crds) X(allocate) X(exposure) X(standalone) X(golden) X(store) X(probe) X(jars) X(address) X(flink_tls) X(admission) X(rules) X(certificate)
+    X(crds) X(allocate) X(exposure) X(standalone) X(golden) X(store) X(probe) X(jars) X(address) X(flink_tls) X(admission) X(rules) X(migration) X(certificate)
 /* clang-format on */
 
 struct loop;
