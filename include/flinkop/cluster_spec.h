@@ -174,9 +174,10 @@ jv spec_to_record(struct arena *a, jv recorded, jv current);
 /** Whether it asks for the autoscaler, which is not done here. */
 bool spec_autoscales(struct arena *a, jv spec);
 /* What becomes of what that has done elsewhere. */
-#define AUTOSCALER_FROZEN                                                                  \
-    AUTOSCALER_KEY " is true, and this operator does not scale by itself yet: the " \
-    "parallelism that vertices have (" FLINK_OVERRIDES_KEY                                 \
+#define AUTOSCALER_FROZEN                                            \
+    AUTOSCALER_KEY                                                   \
+    " is true, and this operator does not scale by itself yet: the " \
+    "parallelism that vertices have (" FLINK_OVERRIDES_KEY           \
     ") stays until the spec names another one there, or asks for the autoscaler no more"
 /** Its FLINK_OVERRIDES_KEY, NULL: none. */
 const char *spec_overrides(struct arena *a, jv spec);

@@ -454,7 +454,7 @@ struct job_snapshot {
     bool cluster_busy;            /* as many jobs as may at a time are on their way to it */
     bool cluster_rescales;        /* its jobs can get another parallelism while they run */
     struct state_settings cluster_keeps;
-    jv cluster_options;           /* of session_job_options(); ABSENT: none */
+    jv cluster_options; /* of session_job_options(); ABSENT: none */
     const char *flink_version_name;
     const struct obs_flink *flink; /* never NULL; known = false if there is no cluster */
     struct snapshot_list snapshots;

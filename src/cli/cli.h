@@ -22,8 +22,7 @@ struct command {
 };
 
 extern const struct command command_run, command_migrate, command_render, command_validate,
-    command_options,
-    command_version;
+    command_options, command_version;
 
 /** Parses argv with the command's table; prints errors and --help. Returns -1 to go on, else the
  * exit code. */

@@ -4,9 +4,9 @@
 
 #include "cli.h"
 
-static const struct command *const commands[] = {&command_run,      &command_migrate,
-                                                 &command_render,   &command_validate,
-                                                 &command_options,  &command_version};
+static const struct command *const commands[] = {&command_run,     &command_migrate,
+                                                 &command_render,  &command_validate,
+                                                 &command_options, &command_version};
 
 static void help(FILE *out)
 {

@@ -109,8 +109,6 @@ static void judge_cluster(struct arena *a, jv cr, jv deployment, const struct fl
     if (v->what == TAKEOVER_REPLACED)
         note(v, a, "what runs is not marked as what the status records");
     note(v, a, allocator_note(&p, live));
-    if (spec_autoscales(a, jv_get(cr, "spec")))
-        note(v, a, AUTOSCALER_FROZEN);
 }
 
 static enum takeover job_takeover(struct arena *a, jv cr, jv recorded)
@@ -147,8 +145,6 @@ static void judge_session_job(struct arena *a, jv cr, const struct flink_default
     note(v, a, str_or(lost, problems_text(&problems)));
     if (v->what == TAKEOVER_CHANGED)
         note(v, a, spec_diff_text(a, "FlinkSessionJobSpec", recorded, jv_get(cr, "spec")));
-    if (spec_autoscales(a, jv_get(cr, "spec")))
-        note(v, a, AUTOSCALER_FROZEN);
 }
 
 static void judge_snapshot(struct arena *a, jv cr, const struct flink_defaults *d,
@@ -190,7 +186,7 @@ void takeover_judge(struct arena *a, jv cr, jv deployment, const struct flink_de
              "go on by themselves, and no change of this one reaches them; to have changes, apply "
              "them to the active one");
     if (res && ret->what != TAKEOVER_NOT_DONE)
-        jv_foreach (warning, resource_warnings(a, res->id, cr))
+        jv_foreach (warning, resource_warnings(a, res->id, cr, defaults))
             note(ret, a, jv_string(*warning));
 }
 

@@ -209,7 +209,6 @@ void add_option_warnings(struct jv_list *list, jv spec)
 {
     struct arena *a = list->a;
     struct conf own = CONF_INIT(a);
-    bool autoscales = spec_autoscales(a, spec);
     struct error err;
 
     if (conf_add_jv(&own, jv_get(spec, "flinkConfiguration"), "", &err))
@@ -219,7 +218,7 @@ void add_option_warnings(struct jv_list *list, jv spec)
         const char *why = flink_option_is_ours(key) ? without_effect(a, flink_option_named(key))
                                                     : NULL;
 
-        if (why && !(autoscales && str_eq(key, AUTOSCALER_KEY)))
+        if (why && !str_eq(key, AUTOSCALER_KEY)) /* a sentence of its own, if it is true */
             jv_list_add(list, STR(arena_printf(a, "spec.flinkConfiguration.%s: %s",
                                                str_clean(a, key, 100), why)));
     }
@@ -254,7 +253,7 @@ static void add_session_job_advice(struct jv_list *list, const char *ns, jv obje
     struct conf conf;
 
     ignored->a = list->a;
-    session_job_read(ignored, ns, jv_get(object, "spec"), false, defaults, NULL, &s, &conf);
+    session_job_read(ignored, ns, jv_get(object, "spec"), false, defaults, NULL, ABSENT, &s, &conf);
     if (!ignored->n)
         session_job_advice(list, &s.job, &conf, &not_known);
 }

@@ -103,7 +103,6 @@ jv spec_compared_form(struct arena *a, jv spec)
 
 /* ---- what the incumbent's autoscaler has left ---- */
 
-
 static const char *configured(struct arena *a, jv spec, const char *key)
 {
     struct conf conf = CONF_INIT(a);

@@ -107,7 +107,7 @@ START_TEST(what_cannot_be_taken_is_told)
     ck_assert(says(&v, "lastReconciledSpec: cannot be read"));
     v = verdict(&s, JV_SET_PATH(&a, cr, STR("1"), "spec", "flinkConfiguration",
                                 "kubernetes.operator.reconcile.interval"));
-    ck_assert(says(&v, "has no effect here"));
+    ck_assert(says(&v, "kubernetes.operator.reconcile.interval: has no effect with this"));
     v = verdict(&s,
                 JV_SET_PATH(&a, cr, STR("2026-01-01T00:00:00Z"), "metadata", "deletionTimestamp"));
     ck_assert_str_eq(takeover_name(v.what), "deleted");
