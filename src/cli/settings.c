@@ -49,7 +49,7 @@ static void take(struct settings *s, struct operator_config *c)
     s->now = c;
     str_replace(&s->error, NULL);
     metric_set(&successful, 1);
-    metric_set(&success_time, (double)(clock_wall_ms() / 1000));
+    metric_set(&success_time, (double)clock_wall_ms() / 1000);
     for (size_t i = 0; c->remarks[i]; i++)
         log_warn("configuration: without effect", KV("option", c->remarks[i]));
 }

@@ -57,8 +57,6 @@ static void hurry(struct controller *c, enum kube_kind kind, const struct stored
 /* What refers to it, and to nothing that is worked on here. */
 static void presence_changed(struct controller *c, enum kube_kind kind, const char *key)
 {
-    if (c->listing) /* its end queues everything */
-        return;
     if (kind == KIND_ANY_FLINKDEPLOYMENT) {
         enqueue_jobs_of(c, key);
         enqueue_snapshots_in(c, key);
