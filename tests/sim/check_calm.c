@@ -525,6 +525,23 @@ static const char *world_settled(struct arena *a)
     return flink_runs_to_come() ? "a job is on its way" : NULL;
 }
 
+/* It waits for a job that the user's own limit keeps from running, which its cluster tells. */
+static bool waits_for_slots(const struct object *snapshot)
+{
+    const struct object *job =
+        api_get(KIND_FLINKSESSIONJOB,
+                str_or_empty(JV_STRING(snapshot->at->v, "spec", "jobReference", "name")));
+    const struct object *cr =
+        job ? api_get(KIND_FLINKDEPLOYMENT,
+                      str_or_empty(JV_STRING(job->at->v, "spec", "deploymentName")))
+            : NULL;
+
+    jv_foreach (c, cr ? JV_PATH(cr->at->v, "status", "conditions") : ABSENT)
+        if (str_eq(JV_STRING(*c, "reason"), "MaxTaskManagers"))
+            return str_eq(JV_STRING(snapshot->at->v, "status", "state"), "TRIGGER_PENDING");
+    return false;
+}
+
 /* Each nonce of a job that runs has its savepoint, and each savepoint its end. */
 static const char *snapshots_settled(struct arena *a)
 {
@@ -535,7 +552,8 @@ static const char *snapshots_settled(struct arena *a)
 
     while ((o = api_next(KIND_FLINKSTATESNAPSHOT, &at)))
         if (str_index(ends, ARRAY_SIZE(ends),
-                      str_or_empty(JV_STRING(o->at->v, "status", "state"))) < 0)
+                      str_or_empty(JV_STRING(o->at->v, "status", "state"))) < 0 &&
+            !waits_for_slots(o))
             return arena_printf(a, "%s is under way", o->name);
     for (size_t i = 0; i < ARRAY_SIZE(owners); i++)
         for (at = NULL; (o = api_next(owners[i], &at));) {
