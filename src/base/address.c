@@ -173,13 +173,20 @@ static const struct {
     {"::/96", 12},           /* IPv4-compatible, RFC 4291 */
 };
 
-static bool has(const char *net, const struct ip *ip)
+static struct ip_net known_net(const char *text)
 {
-    struct ip_net parsed;
+    struct ip_net net = {.bits = 0};
 
-    if (ip_net_parse(net, &parsed, NULL))
-        BUG("%s is no network", net);
-    return ip_net_has(&parsed, ip);
+    if (ip_net_parse(text, &net, NULL))
+        BUG("%s is no network", text);
+    return net;
+}
+
+static bool has(const char *text, const struct ip *ip)
+{
+    struct ip_net net = known_net(text);
+
+    return ip_net_has(&net, ip);
 }
 
 const struct ip_kind *ip_kind(const struct ip *ip)
@@ -221,10 +228,9 @@ static bool is_host(const char *s)
 static const struct ip_kind *never(const struct ip_net *net)
 {
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-        struct ip_net kind;
+        struct ip_net kind = known_net(kinds[i].net);
 
-        if (kinds[i].reach == IP_NEVER && !ip_net_parse(kinds[i].net, &kind, NULL) &&
-            net->bits >= kind.bits && ip_net_has(&kind, &net->base))
+        if (kinds[i].reach == IP_NEVER && net->bits >= kind.bits && ip_net_has(&kind, &net->base))
             return &kinds[i];
     }
     return NULL;

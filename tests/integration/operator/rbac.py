@@ -131,17 +131,19 @@ def rolls_out(run):
 def changes_what_exposes_it(run):
     ns = run.namespaces[0]
     change(run, ingress={"template": "other.example.com"} if "ingress" in run.exposed["spec"] else None,
-           exposure={"timeout": "1m"})
+           exposure={"timeout": "1m"},
+           **({"jobManager": {"podDisruptionBudget": {"maxUnavailable": 1}}} if "jobManager" in run.exposed["spec"] else {}))
     for probe, kind, name in (
             (lambda o: dig(o, "spec.rules.0.host") == "other.example.com", "ingress", "demo"),
             (lambda o: "edge" in str(o["spec"]), "networkpolicy", "demo-ui"),
+            (lambda o: dig(o, "spec.maxUnavailable") == 1, "budget", "demo-jobmanager"),
             (lambda o: annotations(o)["haproxy.router.openshift.io/timeout"] == "1m", "route", "demo-ui")):
         if (kind, name) in run.exposed["objects"]:
             wait(f"the changed {kind}", lambda kind=kind, name=name, probe=probe: probe(run.kube.get(kind, ns, name)), SOON, 0.05)
 
 
 def removes_what_exposes_it(run):
-    change(run, ingress=None, exposure=None)
+    change(run, ingress=None, exposure=None, jobManager={"podDisruptionBudget": None})
     for kind, name in run.exposed["objects"]:
         gone(run, kind, name)
 
