@@ -525,7 +525,9 @@ static const char *world_settled(struct arena *a)
     return flink_runs_to_come() ? "a job is on its way" : NULL;
 }
 
-/* Each nonce of a job that runs has its savepoint, and each savepoint its end. */
+/* Each nonce of a job that runs has its savepoint, and each savepoint its end. One that is to be
+ * suspended, whose cluster does not work any more, says that it runs for as long as nobody can ask.
+ */
 static const char *snapshots_settled(struct arena *a)
 {
     static const char *const ends[] = {"COMPLETED", "FAILED", "ABANDONED"};
@@ -543,6 +545,7 @@ static const char *snapshots_settled(struct arena *a)
             jv was = JV_PATH(check_recorded_spec(a, o), "job", "savepointTriggerNonce");
 
             if (!o->deleted && user_spec_works(o) && jv_present(nonce) && !jv_equal(nonce, was) &&
+                !str_eq(JV_STRING(o->at->v, "spec", "job", "state"), "suspended") &&
                 str_eq(JV_STRING(o->at->v, "status", "lifecycleState"), "STABLE") &&
                 str_eq(JV_STRING(o->at->v, "status", "jobStatus", "state"), "RUNNING"))
                 return arena_printf(a, "the savepoint that %s asks for is not made", o->name);
