@@ -214,6 +214,8 @@ const struct obs_flink *target_flink(struct target *t);
 /** What a session cluster says for the jobs in it, as session_job_options() gives it. t, cluster:
  * NULL if there is none. */
 jv target_job_options(struct arena *a, const struct target *t, const struct stored *cluster);
+/** Keeps what its last plan says of that; true if it is another than before. */
+bool target_keep_job_options(struct target *t, jv options);
 /** executor.jobmanager and executor.touched */
 bool target_jobmanager(void *arg, const char *ns, const char *cluster, struct flink_endpoint *ret);
 void target_touched(void *arg, const char *ns, const char *cluster, bool rescaled);

@@ -211,18 +211,6 @@ static struct plan plan_cluster(struct controller *c, struct target *t, const st
     return reconcile_cluster(a, &s);
 }
 
-/* True if they are others than before. */
-static bool keep_job_options(struct target *t, jv options)
-{
-    cleanup_arena struct arena a = {0};
-    const char *text = jv_present(options) ? json_text(&a, options) : NULL;
-
-    if (str_eq(t->job_options, text))
-        return false;
-    slab_str_replace(&t->job_options, text);
-    return true;
-}
-
 static void keep_cluster(struct controller *c, struct target *t, const struct plan *plan)
 {
     struct arena old = t->memory_arena;
@@ -231,7 +219,7 @@ static void keep_cluster(struct controller *c, struct target *t, const struct pl
          was_undecided = t->undecided || !t->planned;
     const char *summary = plan->ready ? NULL : plan->summary; /* nobody waits */
     bool news = !str_eq(t->summary, summary) || !str_eq(t->shortage, plan->shortage);
-    bool others = keep_job_options(t, plan->job_options);
+    bool others = target_keep_job_options(t, plan->job_options);
 
     arena_init_small(&t->memory_arena, MEMORY_BLOCK);
     t->cluster = cluster_memory_copy(&t->memory_arena, &plan->memory);

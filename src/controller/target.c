@@ -81,6 +81,17 @@ jv target_job_options(struct arena *a, const struct target *t, const struct stor
     return options;
 }
 
+bool target_keep_job_options(struct target *t, jv options)
+{
+    cleanup_arena struct arena a = {0};
+    const char *text = jv_present(options) ? json_text(&a, options) : NULL;
+
+    if (str_eq(t->job_options, text))
+        return false;
+    slab_str_replace(&t->job_options, text);
+    return true;
+}
+
 static void probe_changed(void *arg)
 {
     struct target *t = arg;

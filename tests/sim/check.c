@@ -117,7 +117,8 @@ jv check_spec_in(struct arena *a, jv status)
 
 bool check_rolled_back(const struct object *cr)
 {
-    return str_has_prefix(JV_STRING(cr->at->v, "status", "reconciliationStatus", "state"), "ROLL");
+    return str_has_prefix(
+        str_or_empty(JV_STRING(cr->at->v, "status", "reconciliationStatus", "state")), "ROLL");
 }
 
 jv check_recorded_spec(struct arena *a, const struct object *cr)
