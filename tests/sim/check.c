@@ -71,6 +71,8 @@ static bool belongs(const char *name, const struct action *act)
         if (i == 5 ? str_has_prefix(act->name, text) : !strcmp(act->name, text))
             return true;
     }
+    if (act->type == ACT_READ_REFERENCE)
+        return act->kind == KIND_SECRET || act->kind == KIND_ANY_CONFIGMAP;
     if (act->kind == KIND_FLINKSTATESNAPSHOT)
         return str_has_prefix(act->name, arena_printf(&a, "%s-savepoint-", name)) ||
                str_has_prefix(act->name, arena_printf(&a, "%s-checkpoint-", name));
