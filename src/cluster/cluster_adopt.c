@@ -115,11 +115,22 @@ void hand_back(struct cluster_pass *p)
                              {"annotations", OBJ({ANNOTATION_RELEASE, STR(RELEASE_DONE)})})}));
 }
 
-const char *job_begins_with(jv recorded, jv job_status)
+/* With the first status that we write, what a job begins with stands there. */
+static bool is_written_by_us(jv status)
 {
+    jv_foreach (c, jv_get(status, "conditions"))
+        if (str_eq(JV_STRING(*c, "type"), "Ready")) /* the incumbent has none */
+            return true;
+    return false;
+}
+
+const char *job_begins_with(jv recorded, jv status)
+{
+    jv job_status = jv_get(status, "jobStatus");
     const char *path = job_restore_path(job_status);
 
-    if (path || !str_eq(JV_STRING(recorded, "job", "upgradeMode"), "savepoint"))
+    if (path || !str_eq(JV_STRING(recorded, "job", "upgradeMode"), "savepoint") ||
+        is_written_by_us(status))
         return path;
     path = JV_STRING(job_status, "savepointInfo", "lastSavepoint", "location");
     return str_empty(path) ? NULL : path;

@@ -116,7 +116,7 @@ void judge_job(struct cluster_pass *p)
     bool suspend, was_suspended;
 
     p->job_id = recorded_id(js);
-    p->restore_path = job_begins_with(p->recorded, js);
+    p->restore_path = job_begins_with(p->recorded, p->status);
     p->job_state = job_state_parse(str_or_empty(JV_STRING(js, "state")));
     p->never_ran = str_eq(JV_STRING(p->recorded, "job", "state"), SUSPENDED);
     p->over = is_over(p);

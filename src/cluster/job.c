@@ -157,7 +157,7 @@ static void learn(struct job_pass *p)
 
 static const char *recorded_restore(const struct job_pass *p)
 {
-    return job_begins_with(p->recorded, jv_get(p->status, "jobStatus"));
+    return job_begins_with(p->recorded, p->status);
 }
 
 /* Of a job that has never run: what the spec says by now, unless it is the state of a former run.

@@ -58,6 +58,8 @@ static jv job_status(struct job_pass *p)
         js = job_untriggered(p->a, job_status_begin(p->a, js, p->record_id));
     if (p->record_id || p->record_suspended)
         js = job_status_leave(p->a, js, p->record_restore);
+    else /* of a former release of the incumbent */
+        js = jv_set(p->a, js, "upgradeSavepointPath", STR(job_begins_with(p->recorded, p->status)));
     return job_status_write(p->a, js, job, state, p->s->wall);
 }
 

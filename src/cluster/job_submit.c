@@ -66,7 +66,7 @@ void submit_job(struct job_pass *p)
     *args = (struct submit_args){
         .jar_uri = j->jar_uri,
         .entry_class = j->entry_class,
-        .savepoint_path = job_begins_with(p->recorded, jv_get(p->status, "jobStatus")),
+        .savepoint_path = job_begins_with(p->recorded, p->status),
         .args = j->args.type == JV_ARR ? j->args : ABSENT,
         .parallelism = j->parallelism.set ? (int)j->parallelism.v : 0,
         .allow_non_restored_state = j->allow_non_restored_state.v,

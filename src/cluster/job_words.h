@@ -28,9 +28,10 @@ bool job_redeploys(jv recorded, jv spec);
 /** The path that the recorded run begins with, NULL: none. status: status.jobStatus */
 const char *job_restore_path(jv status);
 
-/** The same of one that the incumbent may have recorded: its former releases named the savepoint of
- * an upgrade nowhere else than among all others (cluster_adopt.c). */
-const char *job_begins_with(jv recorded, jv job_status);
+/** The same where the status may still be the incumbent's: its former releases named the savepoint
+ * of an upgrade nowhere else than among all others (cluster_adopt.c). In a status of ours the last
+ * one of these may be of any time, and what runs has not begun with it. */
+const char *job_begins_with(jv recorded, jv status);
 
 /** What Flink has said of a savepoint or checkpoint that was asked for: that it is being taken. For
  * so long that it will not end by itself any more, this is told as text; NULL: it may take its
