@@ -155,9 +155,13 @@ bool object_name_valid(const char *name);
  */
 jv deployment_spec_restart_part(struct arena *a, jv spec);
 char *deployment_spec_hash(struct arena *a, jv spec);
+/** The hash by which former versions of this operator marked what they made: of numbers and
+ * quantities as they are written. It goes on counting for what runs. */
+char *deployment_spec_hash_as_written(struct arena *a, jv spec);
 /** That of an application, which gets a new JobManager for each run of its job: the id of the run
- * and what it starts from (NULL: nothing) count, too. */
-char *application_hash(struct arena *a, jv spec, const char *job_id, const char *restore_path);
+ * and what it starts from (NULL: nothing) count, too. spec_hash: one of those above. */
+char *application_hash(struct arena *a, const char *spec_hash, const char *job_id,
+                       const char *restore_path);
 /** Nothing but FLINK_OVERRIDES_KEY differs. */
 bool deployment_only_rescales(struct arena *a, jv before, jv after);
 /** The hash of any part of a spec: nulls and the order of members do not count. */

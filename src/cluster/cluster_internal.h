@@ -32,6 +32,7 @@ struct cluster_pass {
     struct cluster_config config;
     bool usable; /* config can be built: there is something to work with */
 
+    bool as_written;  /* what runs is marked as former versions did it: see spec_hash() */
     bool adopted;     /* what runs is the incumbent's, and is what is recorded… */
     bool as_deployed; /* …and its spec has not been touched since */
 
@@ -259,6 +260,9 @@ bool rescale(struct cluster_pass *p);
 const char *started_hash(const struct cluster_pass *p);
 /** The status with what judge_hashes needs. */
 jv rescale_status(struct cluster_pass *p, jv status);
+
+/** The hash of a spec for this pass. */
+const char *spec_hash(const struct cluster_pass *p, jv spec); /* cluster_judge.c */
 
 /* ---- cluster_adopt.c: what the incumbent has deployed ---- */
 

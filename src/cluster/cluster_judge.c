@@ -5,6 +5,7 @@
  */
 #include "cluster_internal.h"
 #include "flinkop/arena.h"
+#include "flinkop/flink_reply.h"
 #include "flinkop/flink_version.h"
 #include "flinkop/resource_check.h"
 #include "flinkop/str.h"
@@ -47,6 +48,32 @@ const char *judge_recorded(struct cluster_pass *p)
     return invalid;
 }
 
+/* What a former version of this operator has made stays as it is, and so does what it is compared
+ * with: the pass goes by the hash of that version. */
+static bool is_marked_as_written(const struct cluster_pass *p)
+{
+    const struct obs_deployment *d = p->s->deployment;
+    const struct obs_meta *configmap = p->s->configmap;
+    jv js = jv_get(p->status, "jobStatus");
+    const char *hash, *id = JV_STRING(js, "jobId");
+
+    if (!d || !d->ours || !jv_present(p->recorded))
+        return false;
+    hash = deployment_spec_hash_as_written(p->a, p->recorded);
+    if (str_eq(d->meta.spec_hash, JV_STRING(p->status, STARTED_HASH)))
+        return configmap && str_eq(configmap->config_hash, hash);
+    if (jv_present(jv_get(p->recorded, "job")))
+        hash = application_hash(p->a, hash, flink_id_valid(id) ? id : NULL,
+                                job_begins_with(p->recorded, p->status));
+    return str_eq(d->meta.spec_hash, hash);
+}
+
+const char *spec_hash(const struct cluster_pass *p, jv spec)
+{
+    return p->as_written ? deployment_spec_hash_as_written(p->a, spec)
+                         : deployment_spec_hash(p->a, spec);
+}
+
 void judge(struct cluster_pass *p)
 {
     jv current = jv_get(p->cr, "spec");
@@ -55,6 +82,7 @@ void judge(struct cluster_pass *p)
     current = spec_to_release(p, current);
     judge_rollback(p);
     judge_adoption(p);
+    p->as_written = is_marked_as_written(p);
     p->invalid = JV_STRING(p->cr, KUBE_UNREADABLE);
     if (!p->invalid)
         p->invalid = judge_spec(p, spec_to_record(p->a, p->recorded, current), false);
@@ -78,10 +106,9 @@ void judge(struct cluster_pass *p)
     p->rolled_back = !p->invalid && asks_for_failed(p, current);
     if (p->invalid || p->rolled_back)
         (void)judge_recorded(p); /* it was valid once */
-    p->target_hash = deployment_spec_hash(p->a, p->target);
-    p->recording =
-        !jv_present(p->recorded) ||
-        (!p->as_deployed && !str_eq(p->target_hash, deployment_spec_hash(p->a, p->recorded)));
+    p->target_hash = spec_hash(p, p->target);
+    p->recording = !jv_present(p->recorded) ||
+                   (!p->as_deployed && !str_eq(p->target_hash, spec_hash(p, p->recorded)));
     p->application = p->usable && p->spec.application;
     if (p->application)
         judge_job(p);

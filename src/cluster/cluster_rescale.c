@@ -24,9 +24,10 @@ void judge_hashes(struct cluster_pass *p)
 {
     const char *started = started_from(p);
 
-    p->target_hash = started ? started
-                             : application_hash(p->a, p->target, p->job_id, p->restore_path);
-    p->config_hash = started ? deployment_spec_hash(p->a, p->target) : NULL;
+    p->target_hash =
+        started ? started
+                : application_hash(p->a, spec_hash(p, p->target), p->job_id, p->restore_path);
+    p->config_hash = started ? spec_hash(p, p->target) : NULL;
 }
 
 jv rescale_status(struct cluster_pass *p, jv status)
@@ -43,7 +44,8 @@ jv rescale_status(struct cluster_pass *p, jv status)
         return jv_set(p->a, status, STARTED_HASH, STR(p->target_hash));
     if (!p->record_id)
         return jv_set(p->a, status, STARTED_HASH, STR(started));
-    const char *run = application_hash(p->a, p->target, p->record_id, p->record_restore);
+    const char *run =
+        application_hash(p->a, spec_hash(p, p->target), p->record_id, p->record_restore);
 
     if (!started && !p->taken_back && !str_eq(run, p->target_hash))
         return status;

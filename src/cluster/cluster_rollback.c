@@ -72,7 +72,7 @@ bool asks_for_failed(struct cluster_pass *p, jv current)
     if (!jv_present(p->failed) || str_eq(JV_STRING(current, "job", "state"), "suspended"))
         return false;
     asked = spec_to_record(p->a, p->failed, current);
-    return str_eq(deployment_spec_hash(p->a, asked), deployment_spec_hash(p->a, p->failed));
+    return str_eq(spec_hash(p, asked), spec_hash(p, p->failed));
 }
 
 /* The stable one, if going back to it can be thought of; ABSENT: it cannot. */
@@ -89,7 +89,7 @@ static jv way_back(struct cluster_pass *p)
     stable = JV_SET_PATH(p->a, stable, STR(mode), "job", "upgradeMode");
     /* A state that the user has chosen is not left again. */
     if (job_redeploys(p->recorded, stable) ||
-        str_eq(deployment_spec_hash(p->a, stable), deployment_spec_hash(p->a, p->recorded)))
+        str_eq(spec_hash(p, stable), spec_hash(p, p->recorded)))
         return ABSENT;
     return stable;
 }

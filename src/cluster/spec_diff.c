@@ -114,7 +114,7 @@ static jv without_replicas(struct arena *a, jv spec, bool reactive)
 
 static jv restart_part(struct arena *a, jv spec, const char *const keys[], size_t n)
 {
-    jv part = drop(a, without_nulls(a, spec_compared_form(a, spec)), keys, n);
+    jv part = drop(a, without_nulls(a, spec), keys, n);
     jv configuration = jv_get(part, "flinkConfiguration");
     struct conf conf = CONF_INIT(a);
     struct error err;
@@ -145,7 +145,7 @@ static jv restart_part(struct arena *a, jv spec, const char *const keys[], size_
 
 jv deployment_spec_restart_part(struct arena *a, jv spec)
 {
-    return restart_part(a, spec, in_place, ARRAY_SIZE(in_place));
+    return restart_part(a, spec_compared_form(a, spec), in_place, ARRAY_SIZE(in_place));
 }
 
 static jv without_overrides(struct arena *a, jv part)
@@ -171,7 +171,7 @@ bool deployment_only_rescales(struct arena *a, jv before, jv after)
 
 jv session_job_restart_part(struct arena *a, jv spec)
 {
-    return restart_part(a, spec, NULL, 0);
+    return restart_part(a, spec_compared_form(a, spec), NULL, 0);
 }
 
 bool session_job_only_rescales(struct arena *a, jv before, jv after)
@@ -239,10 +239,16 @@ char *deployment_spec_hash(struct arena *a, jv spec)
     return json_hash(a, sorted(a, deployment_spec_restart_part(a, spec)));
 }
 
-char *application_hash(struct arena *a, jv spec, const char *job_id, const char *restore_path)
+char *deployment_spec_hash_as_written(struct arena *a, jv spec)
 {
-    return json_hash(a, OBJ({"spec", STR(deployment_spec_hash(a, spec))}, {"job", STR(job_id)},
-                            {"restore", STR(restore_path)}));
+    return json_hash(a, sorted(a, restart_part(a, spec, in_place, ARRAY_SIZE(in_place))));
+}
+
+char *application_hash(struct arena *a, const char *spec_hash, const char *job_id,
+                       const char *restore_path)
+{
+    return json_hash(
+        a, OBJ({"spec", STR(spec_hash)}, {"job", STR(job_id)}, {"restore", STR(restore_path)}));
 }
 
 char *spec_part_hash(struct arena *a, jv part)
@@ -303,6 +309,8 @@ const char *spec_diff_text(struct arena *a, const char *type, jv before, jv afte
 
     diff_walk(&d, "", without_nulls(a, spec_compared_form(a, before)),
               without_nulls(a, spec_compared_form(a, after)));
+    if (!d.n) /* nothing but the form */
+        diff_walk(&d, "", without_nulls(a, before), without_nulls(a, after));
     if (d.n > DIFF_MAX)
         d.text = arena_printf(a, "%s, and %zu more", d.text, d.n - DIFF_MAX);
     return arena_printf(a, "%s[%s]", type, d.text);

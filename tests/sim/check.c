@@ -135,7 +135,7 @@ const char *check_hash(struct arena *a, const struct object *cr, jv spec)
     if (!jv_present(spec))
         return NULL;
     return jv_present(jv_get(spec, "job"))
-               ? application_hash(a, spec, JV_STRING(job, "jobId"),
+               ? application_hash(a, deployment_spec_hash(a, spec), JV_STRING(job, "jobId"),
                                   JV_STRING(job, "upgradeSavepointPath"))
                : deployment_spec_hash(a, spec);
 }

@@ -120,7 +120,8 @@ static void read_outcomes(struct situation *s)
     }
 }
 
-static jv expand(struct arena *a, jv object, const char *hash)
+/* Marks are "current", or "as-written": by a former version. */
+static jv expand(struct arena *a, jv object, const char *hash, const char *former)
 {
     static const char *const recorded[] = {"status", "reconciliationStatus", "lastReconciledSpec",
                                            NULL};
@@ -136,10 +137,12 @@ static jv expand(struct arena *a, jv object, const char *hash)
                                                  {"firstDeployment", BOOL(true)})}))));
     if (str_eq(jv_string(jv_path(object, annotation)), "current"))
         object = jv_set_path(a, object, annotation, STR(hash));
+    if (str_eq(jv_string(jv_path(object, annotation)), "as-written"))
+        object = jv_set_path(a, object, annotation, STR(former));
     return object;
 }
 
-static char *recorded_hash(struct arena *a, jv cr)
+static char *recorded_hash(struct arena *a, jv cr, char *(*spec_hash)(struct arena *, jv))
 {
     jv recon = JV_PATH(cr, "status", "reconciliationStatus");
     const char *text = str_has_prefix(str_or_empty(JV_STRING(recon, "state")), "ROLL")
@@ -153,7 +156,7 @@ static char *recorded_hash(struct arena *a, jv cr)
         return arena_strdup(a, started);
     if (text && *text == '{')
         ck_assert_msg(!json_parse(a, text, strlen(text), &recorded, &err), "%s", err.text);
-    return application_hash(a, jv_get(recorded, "spec"), JV_STRING(js, "jobId"),
+    return application_hash(a, spec_hash(a, jv_get(recorded, "spec")), JV_STRING(js, "jobId"),
                             JV_STRING(js, "upgradeSavepointPath"));
 }
 
@@ -161,13 +164,14 @@ jv situation_expand(struct arena *a, jv doc)
 {
     jv objects = jv_get(doc, "objects");
     jv cr = jv_at(objects, 0);
-    char *hash = jv_present(JV_PATH(cr, "spec", "job"))
-                     ? recorded_hash(a, cr)
-                     : deployment_spec_hash(a, jv_get(cr, "spec"));
+    bool application = jv_present(JV_PATH(cr, "spec", "job"));
+    char *hash = application ? recorded_hash(a, cr, deployment_spec_hash)
+                             : deployment_spec_hash(a, jv_get(cr, "spec"));
+    char *former = application ? recorded_hash(a, cr, deployment_spec_hash_as_written) : NULL;
     struct jv_list list = JV_LIST(a);
 
     jv_foreach (o, objects)
-        jv_list_add(&list, expand(a, *o, hash));
+        jv_list_add(&list, expand(a, *o, hash, former));
     return jv_set(a, doc, "objects", jv_list_arr(&list));
 }
 
