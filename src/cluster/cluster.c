@@ -413,8 +413,6 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
     p.plan.undecided = p.undecided;
     p.plan.ready = p.serves && p.up_to_date && !p.former && !p.meta.deleted_ms && !p.application;
     p.plan.rescales = p.plan.ready && can_be_rescaled(&p);
-    if (p.usable)
-        p.plan.keeps = state_settings_of(&p.config.conf);
     p.plan.summary = p.application ? "it is an application cluster, which runs its own job only"
                                    : describe(&p).message;
     p.plan.shortage = p.alloc.problem.reason ? p.alloc.problem.message : NULL;
@@ -426,6 +424,7 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
                                             p.alloc.desired,    p.alloc.slots_total,
                                             p.alloc.slots_free, p.alloc.slots_needed};
     if (p.usable) {
+        p.plan.keeps = state_settings_of(&p.config.conf);
         p.plan.rest_port = p.config.rest_port;
         p.plan.rest_tls = p.config.rest_tls;
         p.plan.flink_version = p.spec.version_name;

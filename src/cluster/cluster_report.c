@@ -505,6 +505,9 @@ void report(struct cluster_pass *p)
                                   {"clusterInfo", EMPTY_OBJ}, {"jobStatus", EMPTY_OBJ})));
     if (p->application)
         status = jv_set(p->a, status, "jobStatus", cluster_job_status(p));
+    else if (jv_present(jv_get(p->recorded, "job"))) /* nothing of it can be used */
+        status = JV_SET_PATH(p->a, status, STR(job_begins_with(p->recorded, p->status)),
+                             "jobStatus", "upgradeSavepointPath");
     status = jv_set(p->a, status, "taskManager", taskmanagers(p));
     if (p->starts_job)
         status = jv_set(p->a, status, STARTED_JOB, STR(p->job_id));
