@@ -23,7 +23,7 @@ char *cli_defaults_text(const char *dir, const char **ret_name, size_t *ret_len,
         if (text || err->code != ERR_NOT_FOUND)
             return text;
     }
-    *ret_name = names[0];
+    *ret_name = NULL;
     *ret_len = 0;
     return xstrdup("");
 }

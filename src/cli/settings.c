@@ -26,7 +26,8 @@ static struct metric success_time =
 struct settings {
     const char *dir, *namespaces;
     struct operator_config *now;
-    char *text; /* the file as it was last seen, right or not; NULL: it could not be read */
+    char *text;     /* the file as it was last seen, right or not; NULL: it could not be read */
+    bool from_file; /* what counts */
     char *error;
     struct timer *timer;
     void (*changed)(void *arg);
@@ -70,7 +71,8 @@ struct settings *settings_read(const char *dir, const char *namespaces, struct e
         return NULL;
     }
     s = xcalloc(1, sizeof(*s));
-    *s = (struct settings){.dir = dir, .namespaces = namespaces, .text = text};
+    *s = (struct settings){
+        .dir = dir, .namespaces = namespaces, .text = text, .from_file = name != NULL};
     take(s, c);
     return s;
 }
@@ -122,12 +124,27 @@ static void tell(const struct settings *s, const struct operator_config *c)
         log_warn("configuration: counts from the next start of the operator", KV("option", key));
 }
 
+/* Where there was a file, none is no empty one: its ConfigMap is being made anew, perhaps. Without
+ * its label selector the operator would act on what is another one's. */
+static char *text_now(const struct settings *s, const char **ret_name, size_t *ret_len,
+                      struct error *err)
+{
+    char *text = cli_defaults_text(s->dir, ret_name, ret_len, err);
+
+    if (!text || *ret_name || !s->from_file)
+        return text;
+    free(text);
+    error_set(err, ERR_NOT_FOUND, "%s: there is no config.yaml and no flink-conf.yaml any more",
+              s->dir);
+    return NULL;
+}
+
 static void look(struct settings *s)
 {
     struct error err = {0};
     const char *name;
     size_t len;
-    char *text = cli_defaults_text(s->dir, &name, &len, &err);
+    char *text = text_now(s, &name, &len, &err);
     bool same = text && str_eq(text, s->text);
 
     free(s->text);
@@ -144,6 +161,7 @@ static void look(struct settings *s)
     }
     tell(s, c);
     take(s, c);
+    s->from_file = name != NULL;
     s->changed(s->arg);
 }
 

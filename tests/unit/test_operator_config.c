@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The operator's own configuration, as a whole: read, refused, compared; and label selectors. */
+#include <stdio.h>
 #include <string.h>
 
+#include "../../src/cli/settings.h"
 #include "flinkop/flink_defaults.h"
 #include "flinkop/label_selector.h"
+#include "flinkop/loop.h"
+#include "flinkop/mem.h"
+#include "flinkop/metrics.h"
 #include "flinkop/operator_config.h"
 #include "flinkop/str.h"
 #include "unit.h"
@@ -278,6 +283,58 @@ START_TEST(a_selector_has_a_largest_size)
 }
 END_TEST
 
+/* ---- the file while the operator runs ---- */
+
+#define OFTEN OPTION "dynamic.config.check.interval: 100 ms\n"
+
+static void stop(void *arg)
+{
+    loop_stop(arg);
+}
+
+static void counted(void *arg)
+{
+    int *n = arg;
+
+    ++*n;
+}
+
+START_TEST(a_file_that_is_gone_takes_nothing_away)
+{
+    char dir[SCRATCH_ROOM];
+    struct loop *loop = loop_new();
+    struct timer *timer = timer_new(loop, stop, loop);
+    struct error err = {0};
+    int changes = 0;
+
+    scratch_make(dir);
+    cleanup_free char *path = xasprintf("%s/config.yaml", dir);
+
+    scratch_write(dir, "config.yaml", OFTEN OPTION "label.selector: team=a\n");
+    struct settings *s = settings_read(dir, NULL, &err);
+
+    ck_assert_msg(s != NULL, "%s", err.text);
+    settings_follow(s, loop, counted, &changes);
+    ck_assert_int_eq(remove(path), 0);
+    timer_start(timer, 250);
+    loop_run(loop);
+    ck_assert_int_eq(changes, 0);
+    ck_assert_str_eq(settings_now(s)->selector_text, "team=a");
+    ck_assert(strstr(str_or_empty(settings_error(s)), "no config.yaml and no flink-conf.yaml"));
+    scratch_write(dir, "config.yaml", OFTEN);
+    timer_start(timer, 250);
+    loop_run(loop);
+    ck_assert_int_eq(changes, 1);
+    ck_assert_ptr_null(settings_now(s)->selector_text);
+    ck_assert_ptr_null(settings_error(s));
+    settings_free(s);
+    timer_free(timer);
+    loop_free(loop);
+    metrics_release();
+    scratch_remove(dir);
+}
+END_TEST
+
 void suite_operator_config(TCase *tc)
 {
     T(nothing_is_configured);
@@ -288,4 +345,5 @@ void suite_operator_config(TCase *tc)
     tcase_add_loop_test(tc, selectors_match, 0, ARRAY_SIZE(matching));
     tcase_add_loop_test(tc, broken_selectors_are_refused_where_they_break, 0, ARRAY_SIZE(broken));
     T(a_selector_has_a_largest_size);
+    T(a_file_that_is_gone_takes_nothing_away);
 }
