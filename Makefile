@@ -103,7 +103,7 @@ include tests/sim/sim.mk
 
 unit:
 	$(Q)$(MAKE) --no-print-directory BUILD=asan build/asan/unit-tests
-	$(Q)tests/run-unit build/asan/unit-tests
+	$(Q)tests/unit/run build/asan/unit-tests
 
 hostile:
 	$(Q)$(MAKE) --no-print-directory BUILD=asan build/asan/flink-operator

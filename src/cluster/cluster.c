@@ -350,6 +350,36 @@ static enum probe_pace choose_pace(const struct cluster_pass *p)
     return moving || (p->has_alloc && p->alloc.slots_needed) ? PROBE_ACTIVE : PROBE_IDLE;
 }
 
+/* What the controller acts on beside the actions. */
+static void tell_controller(struct cluster_pass *p)
+{
+    p->plan.kinds |= exposure_kinds(p);
+    p->plan.pace = choose_pace(p);
+    p->plan.undecided = p->undecided;
+    p->plan.ready = p->serves && p->up_to_date && !p->former && !p->meta.deleted_ms &&
+                    !p->application;
+    p->plan.rescales = p->plan.ready && can_be_rescaled(p);
+    if (p->usable)
+        p->plan.keeps = state_settings_of(&p->config.conf);
+    p->plan.summary = p->application ? "it is an application cluster, which runs its own job only"
+                                     : describe(p).message;
+    p->plan.shortage = p->alloc.problem.reason ? p->alloc.problem.message : NULL;
+    p->plan.job_options = p->application
+                              ? ABSENT
+                              : session_job_options(p->a, p->recording || !jv_present(p->recorded)
+                                                              ? p->target
+                                                              : p->recorded);
+    p->plan.counts = (struct cluster_counts){p->alloc.live,       p->alloc.starting,
+                                             p->alloc.desired,    p->alloc.slots_total,
+                                             p->alloc.slots_free, p->alloc.slots_needed};
+    if (p->usable) {
+        p->plan.rest_port = p->config.rest_port;
+        p->plan.rest_tls = p->config.rest_tls;
+        p->plan.flink_version = p->spec.version_name;
+        p->plan.adaptive = str_eq(conf_lookup(&p->config.conf, "jobmanager.scheduler"), "adaptive");
+    }
+}
+
 struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
 {
     struct cluster_pass p = {
@@ -408,28 +438,6 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
     if (!p.plan.gone || refusal(&p)->reason)
         report(&p);
     hand_back(&p);
-    p.plan.kinds |= exposure_kinds(&p);
-    p.plan.pace = choose_pace(&p);
-    p.plan.undecided = p.undecided;
-    p.plan.ready = p.serves && p.up_to_date && !p.former && !p.meta.deleted_ms && !p.application;
-    p.plan.rescales = p.plan.ready && can_be_rescaled(&p);
-    if (p.usable)
-        p.plan.keeps = state_settings_of(&p.config.conf);
-    p.plan.summary = p.application ? "it is an application cluster, which runs its own job only"
-                                   : describe(&p).message;
-    p.plan.shortage = p.alloc.problem.reason ? p.alloc.problem.message : NULL;
-    p.plan.job_options =
-        p.application ? ABSENT
-                      : session_job_options(a, p.recording || !jv_present(p.recorded) ? p.target
-                                                                                      : p.recorded);
-    p.plan.counts = (struct cluster_counts){p.alloc.live,       p.alloc.starting,
-                                            p.alloc.desired,    p.alloc.slots_total,
-                                            p.alloc.slots_free, p.alloc.slots_needed};
-    if (p.usable) {
-        p.plan.rest_port = p.config.rest_port;
-        p.plan.rest_tls = p.config.rest_tls;
-        p.plan.flink_version = p.spec.version_name;
-        p.plan.adaptive = str_eq(conf_lookup(&p.config.conf, "jobmanager.scheduler"), "adaptive");
-    }
+    tell_controller(&p);
     return p.plan;
 }

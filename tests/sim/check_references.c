@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "flink.h"
 #include "flinkop/mem.h"
 #include "flinkop/str.h"
 #include "flinkop/strmap.h"
@@ -100,6 +101,10 @@ static bool keeps_state(const struct object *cr)
     while ((o = api_next(KIND_FLINKSESSIONJOB, &at)))
         if (str_eq(JV_STRING(o->at->v, "spec", "deploymentName"), cr->name))
             return true;
+    for (struct jm *jm = jm_next(NULL); jm; jm = jm_next(jm))
+        for (int i = 0; i < jm->n_jobs && !strcmp(jm->cluster, cr->name); i++)
+            if (!job_state_terminal(jm->jobs[i]->state))
+                return true;
     return false;
 }
 

@@ -8,6 +8,7 @@
 #include "flinkop/kube_config.h"
 #include "flinkop/log.h"
 #include "flinkop/mem.h"
+#include "flinkop/str.h"
 #include "flinkop/strbuf.h"
 
 static char *double_quotes(const char *text)
@@ -91,10 +92,15 @@ char *open_kubeconfig(const char *url)
                      url);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     SRunner *runner = NULL;
 
+    if (argc > 1 && str_eq(argv[1], "--list")) {
+#define PRINT_SUITE(name) puts(#name);
+        SUITES(PRINT_SUITE)
+        return EXIT_SUCCESS;
+    }
     log_setup(LOG_ERROR, LOG_TEXT);
 #define ADD_SUITE(name)                   \
     {                                     \
