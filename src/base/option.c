@@ -155,6 +155,8 @@ void options_help(FILE *out, const struct option_spec *table, size_t n)
         fprintf(out, "\n        %s", o->help);
         if (!str_empty(o->deflt) && o->type != OPT_BOOL)
             fprintf(out, " (default %s)", o->deflt);
+        if (str_eq(o->deflt, "true") && o->type == OPT_BOOL)
+            fprintf(out, " (default true; --%s=false)", o->name);
         if (o->env)
             fprintf(out, " [$%s]", o->env);
         fputc('\n', out);

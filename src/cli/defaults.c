@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "defaults.h"
 
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
 #include "flinkop/arena.h"
 #include "flinkop/error.h"
 #include "flinkop/file.h"
 #include "flinkop/flink_defaults.h"
 #include "flinkop/mem.h"
+#include "flinkop/operator_config.h"
 #include "flinkop/str.h"
 
 #define FILE_MAX (1024 * 1024) /* as large as a ConfigMap can be */
@@ -28,16 +34,34 @@ char *cli_defaults_text(const char *dir, const char **ret_name, size_t *ret_len,
     return xstrdup("");
 }
 
+/* The whole, as the operator reads it at its start. */
+static int check(const char *dir, const char *name, const char *text, size_t len, struct error *err)
+{
+    struct operator_config *c = operator_config_read(name, text, len, NULL, err);
+
+    if (!c)
+        return -1;
+    for (size_t i = 0; c->remarks[i]; i++)
+        fprintf(stderr, "%s/%s: warning: %s\n", dir, name, c->remarks[i]);
+    operator_config_let_go(c);
+    return 0;
+}
+
 const struct flink_defaults *cli_defaults(struct arena *a, const char *dir, struct error *err)
 {
     const struct flink_defaults *d;
     const char *name;
     size_t len;
+
+    if (!str_empty(dir) && access(dir, R_OK | X_OK)) {
+        error_set(err, ERR_INTERNAL, "cannot open %s: %s", dir, strerror(errno));
+        return NULL;
+    }
     cleanup_free char *text = cli_defaults_text(dir, &name, &len, err);
 
     if (!text)
         return NULL;
-    if (flink_defaults_read(a, name, text, len, &d, err)) {
+    if (check(dir, name, text, len, err) || flink_defaults_read(a, name, text, len, &d, err)) {
         error_wrap(err, "%s", dir);
         return NULL;
     }

@@ -54,19 +54,20 @@ static const struct look {
     enum kube_kind kind;
     bool everywhere;      /* in all namespaces, or it has none */
     bool optional;        /* that it is not served, or not shown to us, is told and no more */
+    bool served;          /* those that the operator's label selector takes */
     const char *selector; /* labels */
     const char *field;
 } looks[] = {
-    {KIND_DEFINITION, true, true, NULL, "metadata.name=flinkdeployments.flink.apache.org"},
-    {KIND_LEASE, true, true, NULL, NULL},
-    {KIND_WEBHOOKS, true, true, NULL, NULL},
-    {KIND_MUTATINGWEBHOOKS, true, true, NULL, NULL},
-    {KIND_DEPLOYMENT, true, true, NULL, NULL},
-    {KIND_DEPLOYMENT, false, false, "component=jobmanager", NULL},
-    {KIND_FLINKDEPLOYMENT, false, false, NULL, NULL},
-    {KIND_FLINKSESSIONJOB, false, false, NULL, NULL},
-    {KIND_FLINKSTATESNAPSHOT, false, true, NULL, NULL},
-    {KIND_FLINKBLUEGREEN, false, true, NULL, NULL},
+    {KIND_DEFINITION, true, true, false, NULL, "metadata.name=flinkdeployments.flink.apache.org"},
+    {KIND_LEASE, true, true, false, NULL, NULL},
+    {KIND_WEBHOOKS, true, true, false, NULL, NULL},
+    {KIND_MUTATINGWEBHOOKS, true, true, false, NULL, NULL},
+    {KIND_DEPLOYMENT, true, true, false, NULL, NULL},
+    {KIND_DEPLOYMENT, false, false, false, "component=jobmanager", NULL},
+    {KIND_FLINKDEPLOYMENT, false, false, true, NULL, NULL},
+    {KIND_FLINKSESSIONJOB, false, false, true, NULL, NULL},
+    {KIND_FLINKSTATESNAPSHOT, false, true, true, NULL, NULL},
+    {KIND_FLINKBLUEGREEN, false, true, false, NULL, NULL},
 };
 
 struct migration {
@@ -75,6 +76,7 @@ struct migration {
     struct kube_client *kube;
     const struct flink_defaults *defaults;
     const char *const *namespaces; /* empty: all */
+    const char *selector;          /* of the operator, NULL: none */
     size_t at, ns;                 /* which list is under way, of which namespace */
     struct arena page;
     struct strmap jobmanagers; /* "namespace/name" → jv *, in the arena */
@@ -191,7 +193,7 @@ static void send(struct migration *m, const char *continue_token)
                                   .ns = look->everywhere ? NULL : m->namespaces[m->ns],
                                   .limit = PAGE,
                                   .continue_token = continue_token,
-                                  .label_selector = look->selector,
+                                  .label_selector = look->served ? m->selector : look->selector,
                                   .field_selector = look->field,
                                   .max_body = (size_t)256 << 20},
               got, m);
@@ -231,6 +233,13 @@ static const char *const *namespaces(struct arena *a, const char *text,
     if (str_empty(text) || str_eq(text, "JOSDK_ALL_NAMESPACES"))
         text = "";
     return (const char *const *)str_split(a, text, ',', NULL);
+}
+
+static const char *selector(const struct flink_defaults *d)
+{
+    const char *text = flink_defaults_option(d, "kubernetes.operator.label.selector");
+
+    return str_empty(text) ? NULL : text;
 }
 
 static int look_at_all(struct migration *m, const struct options *o, struct error *err)
@@ -274,8 +283,10 @@ static int run(int argc, char **argv)
     mem_init();
     m.obstacles = m.unseen = m.resources = JV_LIST(&m.a);
     m.defaults = cli_defaults(&m.a, o.conf_dir, &err);
-    if (m.defaults)
+    if (m.defaults) {
         m.namespaces = namespaces(&m.a, o.namespaces, m.defaults);
+        m.selector = selector(m.defaults);
+    }
     rc = EXIT_INTERNAL;
     if (!m.defaults || look_at_all(&m, &o, &err)) {
         cli_error("%s", err.text);

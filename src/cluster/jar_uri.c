@@ -112,10 +112,14 @@ void jar_uri_check_application(struct problems *p, const char *path, const char 
         problem_add(p, path, "must name a .jar of the image, local:///path/to/job.jar, found %s",
                     shown(p, uri));
     else if (!v->fetches_jars && (!file || (!flinks && !strstr(file, "/usrlib/"))))
-        problem_add(p, path,
-                    "Flink %d.%d runs only JARs that are in %sthe image "
-                    "(1.19 and later fetch others), found %s",
-                    v->major, v->minor, flinks ? "" : "/opt/flink/usrlib of ", shown(p, uri));
+        problem_add(
+            p, path,
+            "Flink %d.%d runs only JARs that are in %sthe image (1.19 and later fetch others"
+            "%s), found %s",
+            v->major, v->minor, flinks ? "" : "/opt/flink/usrlib of ",
+            file ? "; in mode native, with spec.allocator.type: Flink, it runs any of the image"
+                 : "",
+            shown(p, uri));
 }
 
 void jar_uri_check(struct problems *p, const char *path, const char *uri, const char *allowed)

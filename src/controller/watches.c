@@ -2,13 +2,13 @@
 /*
  * What is watched. Cluster objects are found by their labels; of Services and ConfigMaps only the
  * metadata matters. Kinds that expose clusters, and the Secrets and ConfigMaps that pods refer to
- * (of them, too, only the metadata: their content is never asked for), are watched in a namespace
- * only while a cluster in it asks for one: the list that such a watch begins with also tells
- * whether the API server has the kind at all, and one that it does not have is looked for again at
- * the watch's back-off (every 30 to 60 s), so that a definition that comes later is found. Who may
- * not watch what pods refer to asks again every 10 min, and when another cluster asks for it.
- * FlinkStateSnapshots are always watched, and looked for in the same way: who upgrades the operator
- * may apply their definition later.
+ * (of them, too, only the metadata; content is read apart, ACT_READ_REFERENCE), are watched in a
+ * namespace only while a cluster in it asks for one: the list that such a watch begins with also
+ * tells whether the API server has the kind at all, and one that it does not have is looked for
+ * again at the watch's back-off (every 30 to 60 s), so that a definition that comes later is found.
+ * Who may not watch what pods refer to asks again every 10 min, and when another cluster asks for
+ * it. FlinkStateSnapshots are always watched, and looked for in the same way: who upgrades the
+ * operator may apply their definition later.
  *
  * A label selector counts for all three kinds of custom resources. While there is one,
  * FlinkDeployments and FlinkSessionJobs are watched a second time without it, only the metadata:

@@ -15,8 +15,8 @@ OWN = "flink-operator-demo"  # a label: this object of the cluster's is there be
 FLINK = "1.20"
 CRDS = {f"customresourcedefinition.apiextensions.k8s.io/{name}.flink.apache.org"
         for name in ("flinkdeployments", "flinksessionjobs", "flinkstatesnapshots")}
-OTHERS = {f"namespace/{NAMESPACE}", f"namespace/{HOME}", "clusterrole.rbac.authorization.k8s.io/flink-operator",
-          "clusterrolebinding.rbac.authorization.k8s.io/flink-operator"}
+OTHERS = {f"namespace/{NAMESPACE}", f"namespace/{HOME}", "clusterrole.rbac.authorization.k8s.io/flink-operator-cluster-wide",
+          "clusterrolebinding.rbac.authorization.k8s.io/flink-operator-cluster-wide"}
 OPERATORS = {"flink-operator", "flink-kubernetes-operator"}  # this one, Apache's
 
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "flinkop/option.h"
@@ -95,9 +96,28 @@ START_TEST(bad_options_say_what_would_be_right)
 }
 END_TEST
 
+START_TEST(help_says_how_to_turn_off_what_is_on)
+{
+    static const struct option_spec on[] = {
+        {"quiet", NULL, NULL, OPT_BOOL, .deflt = "true", .help = "Say less"},
+        {"verbose", NULL, NULL, OPT_BOOL, .help = "Say more"},
+    };
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+
+    options_help(out, on, ARRAY_SIZE(on));
+    fclose(out);
+    ck_assert_str_eq(text, "  --quiet\n        Say less (default true; --quiet=false)\n"
+                           "  --verbose\n        Say more\n");
+    free(text);
+}
+END_TEST
+
 void suite_option(TCase *tc)
 {
     T(flags_beat_the_environment_beats_defaults);
     T(an_option_that_is_a_word_may_be_there_several_times);
     T(bad_options_say_what_would_be_right);
+    T(help_says_how_to_turn_off_what_is_on);
 }
