@@ -183,7 +183,7 @@ static bool read_spec(struct arena *a, jv cr, bool job, bool strict, struct clus
 
     p->a = a;
     if (job)
-        session_job_read(p, NS, jv_get(cr, "spec"), strict, NULL, NULL, &j, &conf);
+        session_job_read(p, NS, jv_get(cr, "spec"), strict, NULL, NULL, ABSENT, &j, &conf);
     else
         cluster_config_read(p, NS, name, jv_get(cr, "spec"), strict, NULL, s, c);
     must_be_told(p, "spec", "metadata");
