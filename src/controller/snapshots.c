@@ -208,7 +208,8 @@ struct snapshot_plan plan_snapshot(struct controller *c, struct target *t, const
                                ? target_job_options(a, ct, cluster)
                                : ABSENT,
         .flink_version_name = ct ? ct->flink_version : NULL,
-        .flink = ct ? target_flink(ct) : &nothing_known,
+        /* What a job needs that is left out cannot be seen: nothing is disposed of. */
+        .flink = ct && !left_out ? target_flink(ct) : &nothing_known,
         .busy = busy_with(c, cr),
         .fresh_id = fresh_id(a),
         .outcomes = t->outcomes,
