@@ -26,7 +26,7 @@ static bool nobody_tells(const struct job_pass *p, struct obs_cause trouble)
 }
 
 /* What is told of it then is what the incumbent tells (api-contract §2.2); what is decided goes by
- * what was seen last. */
+ * what Flink tells, and by whether the job has ended. */
 static enum job_state state_to_tell(struct job_pass *p, struct obs_cause trouble)
 {
     int64_t *since = &p->out.memory.silent_since;
