@@ -234,7 +234,7 @@ class JobManager:
         with self.lock:
             self.schedule()
             for job in [j for j in self.jobs.values() if j["state"] not in ENDED]:
-                if job["state"] == "RESTARTING" and self.now() - job["thrown"] >= RESTART_MS:
+                if job["state"] == "RESTARTING" and self.now() - job.get("thrown", self.now()) >= RESTART_MS:
                     job.update(state="RUNNING", attempt=job.get("attempt", 0) + 1)
                 elif job["cancelled"] and time.time() - job["cancelled"] >= CANCEL_S:
                     self.end(job["id"], "CANCELED")
