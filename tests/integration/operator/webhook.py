@@ -208,10 +208,15 @@ def rotation(run):
         time.sleep(0.1)
     check(overlapped, "old and new authority were never in the caBundle together")
 
+    def shown():
+        return [op.log().count("webhook: certificate secret=") for op in (first, second)]
+
     def another(what):
-        before = hook.secret()["data"]["tls.crt"] if hook.secret() else None
+        before, told = hook.secret()["data"]["tls.crt"] if hook.secret() else None, shown()
         what()
         wait("another certificate", lambda: dig(hook.secret() or {}, "data", {}).get("tls.crt") not in (None, before, broken), SOON, 0.1)
+        # The authorities of two certificates are trusted, not of three.
+        wait("both show it", lambda: all(n > was for n, was in zip(shown(), told)), SOON, 0.1)
     broken = base64.b64encode(b"nonsense").decode()
     another(lambda: run.kube.patch("secret", hook.ns, SECRET, {"data": {"tls.crt": broken, "tls.key": broken}}))
     another(lambda: run.kube.delete("secret", hook.ns, SECRET))
