@@ -93,7 +93,7 @@ def bad(ns):
     ]
 
 
-@test("each rule of the definitions refuses in its words; what was there before can be written to, mended and deleted")
+@test("each rule of the definitions refuses in its words; what was there before can be written to, mended and deleted", full=True)
 def definitions(run):
     ns = namespace(run)
     for kind, body, words in bad(ns):

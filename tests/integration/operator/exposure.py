@@ -254,7 +254,7 @@ def route(run):
     log_has_no(op, "forbidden", "cannot watch")
 
 
-@test("a NetworkPolicy: every field; removed when not asked for; all of it goes with the cluster")
+@test("a NetworkPolicy: every field; removed when not asked for; all of it goes with the cluster", full=True)
 def policy(run):
     routes(run, True)
     op = operator(run, env={"OPERATOR_NAMESPACE": "flink-operator"})

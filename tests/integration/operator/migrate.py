@@ -66,7 +66,7 @@ def of_one_namespace(run):
     check("forbidden" in text and "leases" in text and "mutatingwebhookconfigurations" in text, text)
 
 
-@test("what has been handed back is left alone, its jobs and their snapshots too, until the annotation is taken away")
+@test("what has been handed back is left alone, its jobs and their snapshots too, until the annotation is taken away", full=True)
 def left_alone(run):
     operator(run)
     ns = run.namespaces[0]

@@ -108,7 +108,7 @@ def start(run):
     op.stop()
 
 
-@test("watched namespaces: one is added and served, another is taken away: nothing of it is written or deleted; and back")
+@test("watched namespaces: one is added and served, another is taken away: nothing of it is written or deleted; and back", full=True)
 def namespaces(run):
     a, b = namespace(run, "-a"), namespace(run, "-b")
     configure(run, {"watched.namespaces": a, **MOVE})
