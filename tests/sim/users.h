@@ -60,6 +60,8 @@ bool user_restarts_for_changes(jv spec);
 bool user_refers(jv spec);
 /** How often content of one of them has changed. */
 int user_contents(void);
+/** When the last of these was, in ms of the simulator; a watch that is late brings it later. */
+int64_t user_contents_at(void);
 /** Makes those that are missing. */
 void user_make_references(void);
 void user_delete_references(void);

@@ -52,7 +52,13 @@ bool user_refers(jv spec)
 
 /* ---- as objects ---- */
 
-static int contents; /* changes of content, of all of them */
+static int contents;       /* changes of content, of all of them */
+static int64_t changed_at; /* ms, when that was last */
+
+int64_t user_contents_at(void)
+{
+    return changed_at;
+}
 
 int user_contents(void)
 {
@@ -100,6 +106,8 @@ static void write(const struct referred *r, bool content)
     if (!o && !content)
         return;
     contents += content;
+    if (content)
+        changed_at = sim.now;
     TRACE("user: %s %s of %s", o ? "changes" : "makes", content ? "the content" : "labels",
           r->name);
     if (o ? api_patch(BY_USER, r->kind, r->name, NULL, body, &v, &err)
