@@ -34,7 +34,7 @@ static bool runs_recorded(const struct cluster_pass *p, const struct obs_deploym
 {
     const char *state = JV_STRING(p->status, "reconciliationStatus", "state");
 
-    if (!state || is_deployed(p)) /* its first release told no state */
+    if (!state) /* its first release told none */
         return true;
     return str_eq(state, "UPGRADING") &&
            of_generation(d, jv_int64_or(jv_get(p->status, "observedGeneration"), 0));

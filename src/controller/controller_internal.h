@@ -208,8 +208,8 @@ void enqueue_jobs_of(struct controller *c, const char *cluster_key);
 struct target *target_get(struct controller *c, enum kube_kind kind, const char *key);
 void target_free(struct target *t);
 void target_drop(struct controller *c, struct target *t);
-/** What the JobManager of a cluster says (t: NULL if there is no such cluster): nothing is known
- * while none runs, or another one than was asked last. Never NULL. */
+/** What the JobManager of a cluster says: nothing is known while none runs, or another one than was
+ * asked last. Never NULL. */
 const struct obs_flink *target_flink(struct target *t);
 /** What a session cluster says for the jobs in it, as session_job_options() gives it. t, cluster:
  * NULL if there is none. */

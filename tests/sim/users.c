@@ -361,7 +361,7 @@ bool user_has_job(const struct object *cr)
     return jv_present(JV_PATH(cr->at->v, "spec", "job"));
 }
 
-static struct object *any_of(int kind)
+struct object *user_any_of(int kind)
 {
     struct object *o, *found = NULL;
     void *at = NULL;
@@ -375,7 +375,7 @@ static struct object *any_of(int kind)
 
 void user_change_cluster(void)
 {
-    struct object *o = any_of(KIND_FLINKDEPLOYMENT);
+    struct object *o = user_any_of(KIND_FLINKDEPLOYMENT);
 
     if (o && user_has_job(o))
         random_application(o->name);
@@ -385,7 +385,7 @@ void user_change_cluster(void)
 
 void user_scale_something(void)
 {
-    struct object *o = any_of(KIND_FLINKDEPLOYMENT);
+    struct object *o = user_any_of(KIND_FLINKDEPLOYMENT);
     int n = 1 + dice(6);
     struct version *v = NULL;
     struct error err;
@@ -432,7 +432,7 @@ static void move_job(const struct object *o, const char *home)
 void user_change_job(void)
 {
     cleanup_arena struct arena a = {0};
-    struct object *o = any_of(dice(3) ? KIND_FLINKSESSIONJOB : KIND_FLINKDEPLOYMENT);
+    struct object *o = user_any_of(dice(3) ? KIND_FLINKSESSIONJOB : KIND_FLINKDEPLOYMENT);
     const char *home = o ? home_of(&a, o) : NULL;
     bool suspended = o && str_eq(JV_STRING(o->at->v, "spec", "job", "state"), "suspended");
 
@@ -474,7 +474,7 @@ static void take_back(void *id)
 void user_rescale(void)
 {
     cleanup_arena struct arena a = {0};
-    struct object *o = any_of(dice(2) ? KIND_FLINKSESSIONJOB : KIND_FLINKDEPLOYMENT);
+    struct object *o = user_any_of(dice(2) ? KIND_FLINKSESSIONJOB : KIND_FLINKDEPLOYMENT);
     const char *ha = o ? JV_STRING(o->at->v, "spec", "flinkConfiguration", "high-availability.type")
                        : NULL;
 
@@ -487,7 +487,7 @@ void user_rescale(void)
 
 void user_delete_something(void)
 {
-    struct object *o = any_of(dice(3) ? KIND_FLINKSESSIONJOB : KIND_FLINKDEPLOYMENT);
+    struct object *o = user_any_of(dice(3) ? KIND_FLINKSESSIONJOB : KIND_FLINKDEPLOYMENT);
 
     if (o)
         user_delete(o->kind, o->name, dice(5) ? "Background" : "Foreground");

@@ -17,6 +17,8 @@
 bool user_spec_valid(const struct object *cr);
 /** It is an application, or a FlinkSessionJob. */
 bool user_has_job(const struct object *cr);
+/** Each of a kind with the same chance; NULL: there is none. */
+struct object *user_any_of(int kind);
 bool user_spec_works(const struct object *cr);
 
 /* ---- users_snapshots.c ---- */

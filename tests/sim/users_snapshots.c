@@ -97,21 +97,9 @@ void user_drop_habits(void)
     }
 }
 
-static struct object *any_of(int kind)
-{
-    struct object *o, *found = NULL;
-    void *at = NULL;
-    int n = 0;
-
-    while ((o = api_next(kind, &at)))
-        if (!dice(++n))
-            found = o;
-    return found;
-}
-
 static struct object *any_with_job(void)
 {
-    struct object *o = any_of(dice(2) ? KIND_FLINKSESSIONJOB : KIND_FLINKDEPLOYMENT);
+    struct object *o = user_any_of(dice(2) ? KIND_FLINKSESSIONJOB : KIND_FLINKDEPLOYMENT);
 
     return o && user_has_job(o) ? o : NULL;
 }
@@ -157,7 +145,7 @@ void user_make_snapshot(void)
 
 void user_delete_snapshot(void)
 {
-    const struct object *o = any_of(KIND_FLINKSTATESNAPSHOT);
+    const struct object *o = user_any_of(KIND_FLINKSTATESNAPSHOT);
 
     if (o)
         user_delete(KIND_FLINKSTATESNAPSHOT, o->name, NULL);

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "flinkop/file.h"
 #include "flinkop/flink_conf.h"
 #include "flinkop/flink_memory.h"
 #include "flinkop/mem.h"
@@ -16,11 +15,8 @@
 
 static char *read_file(struct arena *a, const char *path)
 {
-    struct error err = {0};
-    cleanup_free char *text = file_read(path, 4 << 20, NULL, &err);
+    cleanup_free char *text = file_text(path);
 
-    if (!text)
-        ck_abort_msg("%s", err.text);
     return arena_strdup(a, text);
 }
 

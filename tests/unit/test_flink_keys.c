@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "flinkop/desired.h"
-#include "flinkop/file.h"
 #include "flinkop/flink_keys.h"
 #include "flinkop/flink_version.h"
 #include "flinkop/mem.h"
@@ -19,19 +18,9 @@
 #define RECORDED "tests/golden/flink/keys.tsv"
 #define README "src/README.md"
 
-static char *read_all(const char *path)
-{
-    struct error err = {0};
-    size_t len = 0;
-    char *text = file_read(path, 1 << 20, &len, &err);
-
-    ck_assert_msg(text != NULL, "%s: %s", path, err.text);
-    return text;
-}
-
 START_TEST(every_key_of_flink_is_in_the_table)
 {
-    cleanup_free char *text = read_all(RECORDED);
+    cleanup_free char *text = file_text(RECORDED);
     int n = 0;
 
     for (char *rest = text, *line; (line = strsep(&rest, "\n"));) {
@@ -47,7 +36,7 @@ END_TEST
 
 START_TEST(the_table_of_the_readme_is_this_one)
 {
-    cleanup_free char *text = read_all(README);
+    cleanup_free char *text = file_text(README);
     cleanup_strbuf struct strbuf table = STRBUF_INIT(1 << 16);
     size_t n;
     const struct flink_key *keys = flink_keys(&n);

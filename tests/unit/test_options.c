@@ -9,7 +9,6 @@
 #include "../../src/cluster/status.h"
 #include "flinkop/cluster_config.h"
 #include "flinkop/desired.h"
-#include "flinkop/file.h"
 #include "flinkop/flink_defaults.h"
 #include "flinkop/mem.h"
 #include "flinkop/str.h"
@@ -19,16 +18,6 @@
 #define CONTRACT "tests/golden/flink/options.tsv"
 #define README "deploy/README.md"
 #define OPTION "kubernetes.operator."
-
-static char *read_all(const char *path)
-{
-    struct error err = {0};
-    size_t len = 0;
-    char *text = file_read(path, 4 << 20, &len, &err);
-
-    ck_assert_msg(text != NULL, "%s: %s", path, err.text);
-    return text;
-}
 
 /* What tests write of a key: they have the beginning that many share as a constant. */
 static const char *telling_part(struct arena *a, const char *key)
@@ -55,7 +44,7 @@ static void check_evidence(const struct flink_option *o, const char *test)
                   o->key);
     if (str_empty(test))
         return;
-    cleanup_free char *text = read_all(arena_printf(&a, "tests/%s", test));
+    cleanup_free char *text = file_text(arena_printf(&a, "tests/%s", test));
 
     ck_assert_msg(strstr(text, telling_part(&a, o->key)) != NULL, "tests/%s does not have %s", test,
                   o->key);
@@ -85,7 +74,7 @@ static void check_row(char *line, size_t *ret_honoured)
 
 START_TEST(every_option_of_the_contract_has_a_row_and_what_is_honoured_a_test)
 {
-    cleanup_free char *text = read_all(CONTRACT);
+    cleanup_free char *text = file_text(CONTRACT);
     size_t n, honoured = 0, all = 0;
     const struct flink_option *options = flink_options(&n);
 
@@ -103,7 +92,7 @@ END_TEST
 
 START_TEST(the_table_of_the_readme_is_this_one)
 {
-    cleanup_free char *text = read_all(README);
+    cleanup_free char *text = file_text(README);
     cleanup_strbuf struct strbuf table = STRBUF_INIT(1 << 18);
 
     flink_options_write(&table, true);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "flinkop/file.h"
 #include "flinkop/kube_config.h"
 #include "flinkop/log.h"
 #include "flinkop/mem.h"
@@ -52,6 +53,15 @@ void scratch_make(char dir[SCRATCH_ROOM])
 {
     snprintf(dir, SCRATCH_ROOM, "/tmp/flinkop-unit-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(dir));
+}
+
+char *file_text(const char *path)
+{
+    struct error err = {0};
+    char *text = file_read(path, 1 << 20, NULL, &err);
+
+    ck_assert_msg(text != NULL, "%s: %s", path, err.text);
+    return text;
 }
 
 void scratch_write(const char *dir, const char *name, const char *text)

@@ -37,6 +37,8 @@ SUITES(DECLARE_SUITE)
 jv json(struct arena *a, const char *text);
 /** Fails unless v as compact JSON is `expected` (with ' for "). */
 void assert_json(jv v, const char *expected);
+/** What this file, below the project's own folder, has in it; to be freed. */
+char *file_text(const char *path);
 /** A folder of the test's own, its files, and its end. */
 #define SCRATCH_ROOM 64
 void scratch_make(char dir[SCRATCH_ROOM]);
