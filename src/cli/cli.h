@@ -9,7 +9,7 @@
 #include "flinkop/option.h"
 
 struct arena;
-struct flink_defaults;
+struct operator_config;
 
 /* Exit codes: what a script can tell apart. */
 enum { EXIT_OK = 0, EXIT_INVALID = 1, EXIT_USAGE = 2, EXIT_INTERNAL = 3 };
@@ -40,13 +40,13 @@ struct manifest {
 
 /* What commands that work on files without a cluster begin with. */
 struct cli_input {
-    const struct flink_defaults *defaults;
+    struct operator_config *config; /* held */
     struct manifest *list;
     size_t n;
 };
 /** Reads options into `options` (of which `conf_dir` is a member), the operator's
  * configuration and all documents of the files ("-": standard input; Lists are taken apart) into
- * the arena. Prints errors. Returns -1 to go on, else the exit code. */
+ * the arena. Prints errors. Returns -1 to go on, else the exit code, and ret holds nothing. */
 int cli_read(const struct command *c, int argc, char **argv, void *options, const char **conf_dir,
              struct arena *a, struct cli_input *ret);
 

@@ -6,10 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "flinkop/arena.h"
 #include "flinkop/error.h"
 #include "flinkop/file.h"
-#include "flinkop/flink_defaults.h"
 #include "flinkop/mem.h"
 #include "flinkop/operator_config.h"
 #include "flinkop/str.h"
@@ -34,22 +32,9 @@ char *cli_defaults_text(const char *dir, const char **ret_name, size_t *ret_len,
     return xstrdup("");
 }
 
-/* The whole, as the operator reads it at its start. */
-static int check(const char *dir, const char *name, const char *text, size_t len, struct error *err)
+struct operator_config *cli_config(const char *dir, const char *namespaces, struct error *err)
 {
-    struct operator_config *c = operator_config_read(name, text, len, NULL, err);
-
-    if (!c)
-        return -1;
-    for (size_t i = 0; c->remarks[i]; i++)
-        fprintf(stderr, "%s/%s: warning: %s\n", dir, name, c->remarks[i]);
-    operator_config_let_go(c);
-    return 0;
-}
-
-const struct flink_defaults *cli_defaults(struct arena *a, const char *dir, struct error *err)
-{
-    const struct flink_defaults *d;
+    struct operator_config *c;
     const char *name;
     size_t len;
 
@@ -61,9 +46,10 @@ const struct flink_defaults *cli_defaults(struct arena *a, const char *dir, stru
 
     if (!text)
         return NULL;
-    if (check(dir, name, text, len, err) || flink_defaults_read(a, name, text, len, &d, err)) {
+    c = operator_config_read(name, text, len, namespaces, err);
+    if (!c && !str_empty(dir))
         error_wrap(err, "%s", dir);
-        return NULL;
-    }
-    return d;
+    for (size_t i = 0; c && c->remarks[i]; i++)
+        fprintf(stderr, "%s/%s: warning: %s\n", dir, name, c->remarks[i]);
+    return c;
 }

@@ -10,6 +10,7 @@
 #include "flinkop/json_map.h"
 #include "flinkop/kube_resource.h"
 #include "flinkop/mem.h"
+#include "flinkop/operator_config.h"
 #include "flinkop/str.h"
 #include "flinkop/strbuf.h"
 #include "flinkop/strmap.h"
@@ -174,8 +175,9 @@ int cli_read(const struct command *c, int argc, char **argv, void *options, cons
         cli_error("%s needs a file: -f FILE (- is standard input)", c->name);
         return EXIT_USAGE;
     }
-    ret->defaults = cli_defaults(a, *conf_dir, &err);
-    if (!ret->defaults || read_manifests(a, args, n_args, &ret->list, &ret->n, &err)) {
+    ret->config = cli_config(*conf_dir, NULL, &err);
+    if (!ret->config || read_manifests(a, args, n_args, &ret->list, &ret->n, &err)) {
+        operator_config_let_go(ret->config);
         cli_error("%s", err.text);
         return err.code == ERR_PARSE || err.code == ERR_INVALID ? EXIT_INVALID : EXIT_INTERNAL;
     }

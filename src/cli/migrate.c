@@ -11,7 +11,6 @@
 #include "flinkop/arena.h"
 #include "flinkop/clock.h"
 #include "flinkop/desired.h"
-#include "flinkop/flink_defaults.h"
 #include "flinkop/json.h"
 #include "flinkop/kube_client.h"
 #include "flinkop/kube_config.h"
@@ -19,6 +18,7 @@
 #include "flinkop/loop.h"
 #include "flinkop/mem.h"
 #include "flinkop/migration.h"
+#include "flinkop/operator_config.h"
 #include "flinkop/str.h"
 #include "flinkop/strmap.h"
 
@@ -74,10 +74,8 @@ struct migration {
     struct arena a;
     struct loop *loop;
     struct kube_client *kube;
-    const struct flink_defaults *defaults;
-    const char *const *namespaces; /* empty: all */
-    const char *selector;          /* of the operator, NULL: none */
-    size_t at, ns;                 /* which list is under way, of which namespace */
+    struct operator_config *config; /* held */
+    size_t at, ns;                  /* which list is under way, of which namespace */
     struct arena page;
     struct strmap jobmanagers; /* "namespace/name" → jv *, in the arena */
     struct jv_list obstacles, unseen, resources;
@@ -95,7 +93,7 @@ static void add_resource(struct migration *m, jv object)
     struct takeover_verdict v;
     const jv *jm = strmap_get(&m->jobmanagers, arena_printf(&m->page, "%s/%s", ns, name));
 
-    takeover_judge(&m->page, object, jm ? *jm : ABSENT, m->defaults, &v);
+    takeover_judge(&m->page, object, jm ? *jm : ABSENT, m->config->defaults, &v);
     m->refused += v.what == TAKEOVER_REFUSED;
     jv_list_add(&m->resources,
                 jv_dup(&m->a, OBJ({"kind", STR(JV_STRING(object, "kind"))}, {"namespace", STR(ns)},
@@ -138,7 +136,9 @@ static void add_item(struct migration *m, const struct look *look, jv item)
 
 static void next(struct migration *m)
 {
-    if (!looks[m->at].everywhere && m->namespaces[0] && m->namespaces[m->ns + 1]) {
+    const char *const *namespaces = m->config->namespaces;
+
+    if (!looks[m->at].everywhere && namespaces[0] && namespaces[m->ns + 1]) {
         m->ns++;
     } else {
         m->at++;
@@ -190,10 +190,11 @@ static void send(struct migration *m, const char *continue_token)
     kube_send(m->kube,
               &(struct kube_call){.verb = KUBE_LIST,
                                   .kind = look->kind,
-                                  .ns = look->everywhere ? NULL : m->namespaces[m->ns],
+                                  .ns = look->everywhere ? NULL : m->config->namespaces[m->ns],
                                   .limit = PAGE,
                                   .continue_token = continue_token,
-                                  .label_selector = look->served ? m->selector : look->selector,
+                                  .label_selector = look->served ? m->config->selector_text
+                                                                 : look->selector,
                                   .field_selector = look->field,
                                   .max_body = (size_t)256 << 20},
               got, m);
@@ -223,23 +224,6 @@ static void print_json(struct migration *m)
     puts(json_text(&m->a, OBJ({"obstacles", jv_list_arr(&m->obstacles)},
                               {"notLookedAt", jv_list_arr(&m->unseen)},
                               {"resources", jv_list_arr(&m->resources)})));
-}
-
-static const char *const *namespaces(struct arena *a, const char *text,
-                                     const struct flink_defaults *d)
-{
-    if (str_empty(text))
-        text = flink_defaults_option(d, "kubernetes.operator.watched.namespaces");
-    if (str_empty(text) || str_eq(text, "JOSDK_ALL_NAMESPACES"))
-        text = "";
-    return (const char *const *)str_split(a, text, ',', NULL);
-}
-
-static const char *selector(const struct flink_defaults *d)
-{
-    const char *text = flink_defaults_option(d, "kubernetes.operator.label.selector");
-
-    return str_empty(text) ? NULL : text;
 }
 
 static int look_at_all(struct migration *m, const struct options *o, struct error *err)
@@ -282,18 +266,15 @@ static int run(int argc, char **argv)
     log_setup(LOG_ERROR, LOG_TEXT);
     mem_init();
     m.obstacles = m.unseen = m.resources = JV_LIST(&m.a);
-    m.defaults = cli_defaults(&m.a, o.conf_dir, &err);
-    if (m.defaults) {
-        m.namespaces = namespaces(&m.a, o.namespaces, m.defaults);
-        m.selector = selector(m.defaults);
-    }
+    m.config = cli_config(o.conf_dir, o.namespaces, &err);
     rc = EXIT_INTERNAL;
-    if (!m.defaults || look_at_all(&m, &o, &err)) {
+    if (!m.config || look_at_all(&m, &o, &err)) {
         cli_error("%s", err.text);
     } else {
         (o.output ? print_json : print_text)(&m);
         rc = m.obstacles.n || m.refused ? EXIT_INVALID : EXIT_OK;
     }
+    operator_config_let_go(m.config);
     strmap_release(&m.jobmanagers);
     arena_free(&m.page);
     arena_free(&m.a);

@@ -3,10 +3,10 @@
 #include <stdio.h>
 
 #include "cli.h"
-#include "defaults.h"
 #include "flinkop/arena.h"
 #include "flinkop/desired.h"
 #include "flinkop/exposure.h"
+#include "flinkop/operator_config.h"
 #include "flinkop/str.h"
 #include "flinkop/strbuf.h"
 #include "flinkop/yaml.h"
@@ -125,10 +125,11 @@ static int run(int argc, char **argv)
         if (p.n || !str_eq(JV_STRING(in.list[i].object, "kind"), "FlinkDeployment"))
             continue;
         rendered++;
-        ok &= render(&a, &in.list[i], in.defaults, &o);
+        ok &= render(&a, &in.list[i], in.config->defaults, &o);
     }
     if (ok && !rendered)
         cli_error("render: no FlinkDeployment in what was given");
+    operator_config_let_go(in.config);
     return ok && rendered ? EXIT_OK : EXIT_INVALID;
 }
 

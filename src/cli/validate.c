@@ -3,9 +3,9 @@
 #include <stdio.h>
 
 #include "cli.h"
-#include "defaults.h"
 #include "flinkop/arena.h"
 #include "flinkop/kube_resource.h"
+#include "flinkop/operator_config.h"
 #include "flinkop/resource_check.h"
 #include "flinkop/str.h"
 
@@ -84,7 +84,7 @@ static int run(int argc, char **argv)
     for (size_t i = 0; i < in.n; i++) {
         struct problems p = PROBLEMS_INIT(&a);
 
-        if (!check(&p, &in.list[i], in.defaults)) {
+        if (!check(&p, &in.list[i], in.config->defaults)) {
             tell_unserved(&in.list[i]);
             continue;
         }
@@ -92,9 +92,10 @@ static int run(int argc, char **argv)
         bad += p.n > 0;
         print_problems(&p, &in.list[i]);
         if (!p.n)
-            print_warnings(&a, &in.list[i], in.defaults);
+            print_warnings(&a, &in.list[i], in.config->defaults);
     }
     fprintf(stderr, "%zu checked, %zu with problems\n", checked, bad);
+    operator_config_let_go(in.config);
     return bad || !checked ? EXIT_INVALID : EXIT_OK;
 }
 
