@@ -132,16 +132,20 @@ class Application:
     def keep(self, job, snapshot):
         """A checkpoint is complete when it is kept."""
         if self.ha:
+            job["taking"] = True
             self.later(0, self.write, job, snapshot)
         else:
             self.jm.completed(job, snapshot)
 
     def write(self, job, snapshot):
-        if self.jm.stopped or job["state"] != "RUNNING":
-            return
-        former = {k: None for k in self.kept(self.job_map) if k.startswith("checkpointID-")}
-        if self.patch(self.job_map, data={**former, f"checkpointID-{snapshot.id:019}": snapshot.path}):
-            self.jm.completed(job, snapshot)
+        try:
+            if self.jm.stopped or job["state"] != "RUNNING":
+                return
+            former = {k: None for k in self.kept(self.job_map) if k.startswith("checkpointID-")}
+            if self.patch(self.job_map, data={**former, f"checkpointID-{snapshot.id:019}": snapshot.path}):
+                self.jm.completed(job, snapshot)
+        finally:
+            job["taking"] = False
 
     def ended(self, job_id):
         if self.ha:

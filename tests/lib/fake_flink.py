@@ -238,7 +238,7 @@ class JobManager:
                     job.update(state="RUNNING", attempt=job.get("attempt", 0) + 1)
                 elif job["cancelled"] and time.time() - job["cancelled"] >= CANCEL_S:
                     self.end(job["id"], "CANCELED")
-                elif job["run"].runs_since and not job["cancelled"] and time.time() >= job["due"]:
+                elif job["run"].runs_since and not job["cancelled"] and not job.get("taking") and time.time() >= job["due"]:
                     job["due"] = time.time() + CHECKPOINT_S
                     self.checkpoint(job)
             for trigger in self.triggers.values():
@@ -256,6 +256,7 @@ class JobManager:
         return made
 
     def checkpoint(self, job):
+        """One at a time, however long it takes to keep it."""
         made = self.snapshot(job, "file:/flink/checkpoints/{id}/chk-{n}", False)
         if self.application:
             self.application.keep(job, made)
