@@ -47,17 +47,17 @@ struct kube_watch_spec {
 };
 
 struct kube_watch_sink {
-    /* Any callback may stop the watch. */
-    /** A list starts (also a second one, after 410). */
+    /* Any callback but the first may stop the watch. */
+    /** A list is about to be asked for, also once more after a failure, or after 410. It will show
+     * all that was written until now. */
     void (*list_begin)(void *arg);
     /** The object exists in this form. initial: it comes from a list, whose items mostly lack
      * apiVersion and kind. It lives until return. */
     void (*object)(void *arg, jv object, bool initial);
     /** It was deleted; the object is its last form. */
     void (*deleted)(void *arg, jv object);
-    /** The list is complete: the receiver is in step from here on. resource_version: of which the
-     * list is; what the receiver itself has written later was not in it. */
-    void (*list_end)(void *arg, const char *resource_version);
+    /** The list is complete: the receiver is in step from here on. */
+    void (*list_end)(void *arg);
     /** Told once per change: true when it cannot list or watch (err says why), false when it can
      * again; and once more when ERR_NOT_FOUND comes or goes: the server does not have the kind. */
     void (*trouble)(void *arg, bool in_trouble, const struct error *err);

@@ -158,7 +158,7 @@ static void on_looked_up(void *arg, const struct kube_reply *reply)
 
     op->kube = NULL;
     jv_foreach (item, items)
-        store_write_through(store_of(op), *item, loop_now(op->e->x->loop));
+        store_write_through(store_of(op), *item);
     if (reply->err->code == ERR_NONE && items.type == JV_ARR && !jv_len(items) &&
         str_has_suffix(str_or_empty(JV_STRING(reply->object, "kind")), "List"))
         store_forget(store_of(op), op->act->ns, op->act->name, op->act->uid);
@@ -188,7 +188,7 @@ static void on_written(void *arg, const struct kube_reply *reply)
 
     op->kube = NULL;
     if (err.code == ERR_NONE && st && JV_STRING(reply->object, "metadata", "resourceVersion"))
-        store_write_through(st, reply->object, loop_now(op->e->x->loop));
+        store_write_through(st, reply->object);
     if (op->act->type == ACT_CREATE && err.code == ERR_EXISTS) {
         op->outcome.found = true;
         look_up(op, on_looked_up);

@@ -17,7 +17,6 @@
 #include "flinkop/strmap.h"
 #include "store_text.h"
 
-#define SURE_MS 5000 /* how long a version older than our own write is not believed */
 #define TEXT_MAX (4 * 1024 * 1024)
 #define KEEP_ROOM (64 * 1024) /* of a buffer between two uses */
 #define GRAVES 512
@@ -26,7 +25,7 @@
 struct entry {
     struct stored s;
     struct arena arena; /* all that s points to */
-    int64_t sure_until; /* it is our own write: an older version is not believed until then */
+    uint64_t written;   /* it is our own write: lists that had begun by then may be older */
     uint64_t mark;
     size_t position; /* in the group of its index */
 };
@@ -359,14 +358,14 @@ const struct stored *store_next(const struct store *st, void **cursor)
 /* ---- writing ---- */
 
 /* What is written while a list is under way is as good as given by it. */
-static void put(struct store *st, const char *key, jv object, struct entry *old, int64_t sure_until)
+static void put(struct store *st, const char *key, jv object, struct entry *old, uint64_t written)
 {
     struct entry *e = slab_calloc(sizeof(*e));
 
     fill(st, e, key, object);
     st->bytes += entry_bytes(e);
     e->mark = st->mark;
-    e->sure_until = sure_until;
+    e->written = written;
     if (old)
         group_remove(st, old);
     strmap_put(&st->entries, key, e);
@@ -434,7 +433,7 @@ static void exhume(struct store *st, const char *uid)
             st->graves[i] = 0;
 }
 
-void store_observe(struct store *st, jv object, int64_t now)
+void store_observe(struct store *st, jv object, uint64_t list)
 {
     const char *version = str_or_empty(JV_STRING(object, "metadata", "resourceVersion"));
     char key[512];
@@ -447,8 +446,10 @@ void store_observe(struct store *st, jv object, int64_t now)
         const char *known = old->s.meta->resource_version;
 
         old->mark = st->mark;
-        /* Later than that it may be true: a control plane that was restored from a backup. */
-        if (str_eq(version, known) || (now < old->sure_until && is_older(version, known)))
+        /* A stream goes forward, however late it is, and reaches our own write. A list shows what
+         * is true when it is asked for: an older version in one that was asked for after our write
+         * is a control plane that was restored from a backup. */
+        if (str_eq(version, known) || (list <= old->written && is_older(version, known)))
             return;
     }
     if (!old)
@@ -489,7 +490,7 @@ static bool is_final(jv object)
            jv_int64_or(jv_get(m, "deletionGracePeriodSeconds"), 0) == 0;
 }
 
-void store_write_through(struct store *st, jv object, int64_t now)
+void store_write_through(struct store *st, jv object)
 {
     const char *version = JV_STRING(object, "metadata", "resourceVersion");
     const char *uid = str_or_empty(JV_STRING(object, "metadata", "uid"));
@@ -508,7 +509,7 @@ void store_write_through(struct store *st, jv object, int64_t now)
     if (old && (str_eq(version, old->s.meta->resource_version) ||
                 is_older(version, old->s.meta->resource_version)))
         return; /* nothing changed by it, or the watch was faster */
-    put(st, key, object, old, now + SURE_MS);
+    put(st, key, object, old, st->mark);
 }
 
 void store_forget(struct store *st, const char *ns, const char *name, const char *uid)
@@ -524,16 +525,14 @@ uint64_t store_list_begin(struct store *st)
     return ++st->mark;
 }
 
-void store_list_end(struct store *st, uint64_t mark, const char *ns, const char *resource_version,
-                    int64_t now)
+void store_list_end(struct store *st, uint64_t mark, const char *ns)
 {
     struct strmap_entry *at;
 
     strmap_foreach (at, &st->entries) {
         struct entry *e = at->value;
 
-        if (e->mark < mark && (!ns || str_eq(ns, e->s.meta->ns)) &&
-            !(now < e->sure_until && is_older(resource_version, e->s.meta->resource_version)))
+        if (e->mark < mark && (!ns || str_eq(ns, e->s.meta->ns)))
             drop(st, e);
     }
 }

@@ -59,17 +59,17 @@ size_t store_bytes(const struct store *st);
 /** `void *at = NULL; const struct stored *s; while ((s = store_next(st, &at)))` */
 const struct stored *store_next(const struct store *st, void **cursor);
 
-/** From a watch or list. */
-void store_observe(struct store *st, jv object, int64_t now);
+/** From a watch (list: 0), or from a list, as store_list_begin() has it. An older version than the
+ * known one is not believed, but for that of a list that began after our last write of it. */
+void store_observe(struct store *st, jv object, uint64_t list);
 /** From the answer to a write of ours. */
-void store_write_through(struct store *st, jv object, int64_t now);
+void store_write_through(struct store *st, jv object);
 /** It is gone; ignored if another object has that name by now. uid may be NULL. */
 void store_forget(struct store *st, const char *ns, const char *name, const char *uid);
 
-/** Mark and sweep around a list of one namespace (NULL: all). What we have written ourselves after
- * resource_version, of which the list is, stays: it could not be in it. NULL: nothing stays. */
+/** Mark and sweep around a list of one namespace (NULL: all): begins when it is asked for; what was
+ * written since cannot be in it, and stays. */
 uint64_t store_list_begin(struct store *st);
-void store_list_end(struct store *st, uint64_t mark, const char *ns, const char *resource_version,
-                    int64_t now);
+void store_list_end(struct store *st, uint64_t mark, const char *ns);
 
 #endif

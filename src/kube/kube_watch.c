@@ -275,7 +275,7 @@ static void page_end(struct kube_watch *w)
     w->synced = true;
     w->lists++;
     if (w->sink.list_end)
-        w->sink.list_end(w->sink.arg, str_or_empty(w->resource_version));
+        w->sink.list_end(w->sink.arg);
     if (!w->stopped)
         start(w);
 }
@@ -365,8 +365,6 @@ static void on_head(void *arg, const struct http_response *head)
         w->in_list = true;
         if (w->lists)
             metric_add(&relists, 1, kube_resource(w->spec.kind)->kind, str_or_empty(w->ns));
-        if (w->sink.list_begin)
-            w->sink.list_begin(w->sink.arg);
     }
     leave(w);
 }
@@ -483,6 +481,8 @@ static void start(struct kube_watch *w)
     req.on_data = on_data;
     req.on_done = on_done;
     req.arg = w;
+    if (w->listing && !w->continue_token && w->sink.list_begin)
+        w->sink.list_begin(w->sink.arg);
     w->http = kube_http_send(w->client, POOL_WATCHES, str_or_empty(w->spec.ns), &req);
 }
 

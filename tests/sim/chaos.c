@@ -58,6 +58,11 @@ static void stall(void)
     watch_stall(skewed(R_FAULT, 200, 60 * SECOND));
 }
 
+static void lag(void)
+{
+    watch_lag(skewed(R_FAULT, 200, 40 * SECOND), between(R_FAULT, 5 * SECOND, 120 * SECOND));
+}
+
 static void quota_ends(void *arg)
 {
     (void)arg;
@@ -186,6 +191,7 @@ static const struct row {
     {FAULT_CRASH, 60, operator_crash},
     {FAULT_WATCH, 30, watch_break},
     {FAULT_WATCH, 20, stall},
+    {FAULT_WATCH, 10, lag},
     {FAULT_QUOTA, 240, quota},
     {FAULT_POD, 60, crash},
     {FAULT_POD, 200, evict},

@@ -27,10 +27,10 @@ struct kube_watch {
     bool synced, watching; /* watching: changes are queued */
     struct item *first, **last;
     int64_t stalled_until, last_due;
+    int64_t slow_until, lag; /* how late each event comes, until then */
     struct sim_event *event;
     struct version **list; /* of the list under way */
     size_t n, given;
-    int64_t list_version;
 };
 
 static struct kube_watch *watches;
@@ -87,7 +87,7 @@ static void tell(struct kube_watch *w, struct version *v, bool gone)
     struct item *i = xmalloc(sizeof(*i));
     int64_t due = sim.now + skewed(R_LATENCY, 1, 60);
 
-    due = MAX(due, w->stalled_until);
+    due = MAX(due, w->stalled_until) + (sim.now < w->slow_until ? w->lag : 0);
     w->last_due = MAX(w->last_due, due);
     *i = (struct item){NULL, version_ref(v), gone, w->last_due};
     *w->last = i;
@@ -119,11 +119,8 @@ static void list_page(void *arg)
 {
     struct kube_watch *w = arg;
     size_t page = (size_t)between(R_LATENCY, 1, 20), until = MIN(w->n, w->given + page);
-    char version[32];
 
     w->event = NULL;
-    if (!w->given)
-        w->sink.list_begin(w->sink.arg);
     while (w->given < until)
         give(w, w->list[w->given++]);
     if (w->given < w->n) {
@@ -133,8 +130,7 @@ static void list_page(void *arg)
     free(TAKE_PTR(w->list));
     w->n = w->given = 0;
     w->synced = true;
-    snprintf(version, sizeof(version), "%lld", (long long)w->list_version);
-    w->sink.list_end(w->sink.arg, version);
+    w->sink.list_end(w->sink.arg);
     schedule(w);
 }
 
@@ -147,8 +143,8 @@ static void list(void *arg)
     size_t room = 0;
 
     w->event = NULL;
+    w->sink.list_begin(w->sink.arg);
     w->n = w->given = 0;
-    w->list_version = api_version();
     while ((o = api_next(w->kind, &at))) {
         if (w->n == room) {
             room = room ? room * 2 : 16;
@@ -219,7 +215,7 @@ struct kube_watch_info kube_watch_info(const struct kube_watch *w)
 bool watches_stalled(void)
 {
     for (const struct kube_watch *w = watches; w; w = w->next)
-        if (w->stalled_until > sim.now)
+        if (w->stalled_until > sim.now || w->slow_until + w->lag > sim.now)
             return true;
     return false;
 }
@@ -258,4 +254,16 @@ void watch_stall(int64_t ms)
         return;
     TRACE("fault: the watch of %ss stalls for %lld ms", kind_name(w->kind), (long long)ms);
     w->stalled_until = MAX(w->stalled_until, sim.now + ms);
+}
+
+void watch_lag(int64_t lag, int64_t ms)
+{
+    struct kube_watch *w = any_watch();
+
+    if (!w)
+        return;
+    TRACE("fault: the watch of %ss is %lld ms late for %lld ms", kind_name(w->kind), (long long)lag,
+          (long long)ms);
+    w->lag = lag;
+    w->slow_until = sim.now + ms;
 }

@@ -58,12 +58,11 @@ static void deleted(void *arg, jv o)
     w.events++;
 }
 
-static void list_end(void *arg, const char *resource_version)
+static void list_end(void *arg)
 {
     struct strmap_entry *e;
 
     (void)arg;
-    (void)resource_version;
     strmap_foreach (e, &w.objects) {
         struct seen *s = e->value;
 
