@@ -350,6 +350,11 @@ class JobManager:
             return self.recorded("disposal-unknown.404")
         return self.recorded("disposal-done" if self.disposals[trigger] else "disposal-again-failed")
 
+    def metrics(self, job):
+        restarts = job.get("attempt", 0)
+        values = {"numberOfCompletedCheckpoints": len(job["run"].snapshots), "numRestarts": restarts, "fullRestarts": restarts}
+        return Reply(200, [{**metric, "value": str(values[metric["id"]])} for metric in self.shaped("running-metrics")])
+
     def tasks(self, job):
         state = TASKS.get(job["state"], "scheduled")
         return "scheduled" if state == "running" and not job["slots"] else state
@@ -445,6 +450,8 @@ class JobManager:
             return self.operation(job, request.path.rsplit("/", 1)[1])
         if kind.startswith("GET /jobs/*/checkpoints/details/"):
             return self.checkpoint_details(job, request.path.rsplit("/", 1)[1])
+        if kind == "GET /jobs/*/metrics":
+            return self.metrics(job)
         if kind == "GET /jobs/*/exceptions":
             return self.exceptions(job)
         if kind == "GET /jobs/*/resource-requirements":
