@@ -130,18 +130,19 @@ class Application:
         return last[-1][1] if last else self.path
 
     def keep(self, job, snapshot):
-        """A checkpoint is complete when it is kept."""
+        """A checkpoint is complete when it is kept; there is no other one before."""
         if self.ha:
+            job["writing"] = True
             self.later(0, self.write, job, snapshot)
         else:
             self.jm.completed(job, snapshot)
 
     def write(self, job, snapshot):
-        if self.jm.stopped or job["state"] != "RUNNING":
-            return
-        former = {k: None for k in self.kept(self.job_map) if k.startswith("checkpointID-")}
-        if self.patch(self.job_map, data={**former, f"checkpointID-{snapshot.id:019}": snapshot.path}):
-            self.jm.completed(job, snapshot)
+        if not self.jm.stopped and job["state"] == "RUNNING":
+            former = {k: None for k in self.kept(self.job_map) if k.startswith("checkpointID-")}
+            if self.patch(self.job_map, data={**former, f"checkpointID-{snapshot.id:019}": snapshot.path}):
+                self.jm.completed(job, snapshot)
+        job["writing"] = False
 
     def ended(self, job_id):
         if self.ha:

@@ -190,7 +190,8 @@ class JobManager:
     def run(self, job_id, name, parallelism, path=None, retained=True):
         run = Run(job_id, self.uid, path, self.cluster.states[path] if path else 0)
         self.jobs[job_id] = {"id": job_id, "name": name, "parallelism": parallelism, "state": "RUNNING", "slots": {},
-                             "start": self.now(), "end": -1, "run": run, "retained": retained, "cancelled": None, "due": 0.0}
+                             "start": self.now(), "end": -1, "run": run, "retained": retained, "cancelled": None, "due": 0.0,
+                             "writing": False}
         self.cluster.runs.append(run)
         self.cluster.accepted.append((time.time(), self.uid, job_id))
 
@@ -238,7 +239,7 @@ class JobManager:
                     job.update(state="RUNNING", attempt=job.get("attempt", 0) + 1)
                 elif job["cancelled"] and time.time() - job["cancelled"] >= CANCEL_S:
                     self.end(job["id"], "CANCELED")
-                elif job["run"].runs_since and not job["cancelled"] and time.time() >= job["due"]:
+                elif job["run"].runs_since and not job["cancelled"] and not job["writing"] and time.time() >= job["due"]:
                     job["due"] = time.time() + CHECKPOINT_S
                     self.checkpoint(job)
             for trigger in self.triggers.values():
