@@ -250,7 +250,7 @@ def without_image(pod):
 
 class Rollback(Scenario):
     """A change with which nothing runs: what ran before runs again, from where it was."""
-    conf = {"kubernetes.operator.deployment.rollback.enabled": "true", "kubernetes.operator.deployment.readiness.timeout": "8 s"}
+    conf = {"kubernetes.operator.deployment.rollback.enabled": "true", "kubernetes.operator.deployment.readiness.timeout": "15 s"}
     patience = 2
 
     def __init__(self, mode):
