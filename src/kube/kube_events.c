@@ -63,6 +63,7 @@ struct entry {
     int count;   /* on the server */
     int pending; /* occurrences not told yet … */
     int told;    /* … and how many of them the call under way tells */
+    bool unsure; /* it may be on the server although nobody said so */
     enum entry_step step;
     int tries;
     struct kube_request *request;
@@ -224,31 +225,50 @@ static char *count_body(struct arena *a, const struct entry *n, int count)
                             {"message", STR(n->message)}));
 }
 
+/* Made by a call whose answer was lost: what it counts has been told. */
+static bool is_made_now(const struct entry *n, jv object)
+{
+    const char *first = JV_STRING(object, "firstTimestamp");
+    int64_t at;
+
+    return n->unsure && first && rfc3339_parse(first, &at) && at / 1000 == n->first / 1000;
+}
+
 static void delivered(struct entry *n, const struct kube_reply *reply)
 {
     n->tries = 0;
     if (n->step == STEP_LOOK) {
         n->count = (int)MIN(MAX(jv_int64_or(jv_get(reply->object, "count"), 1), 0), 1000000000);
+        if (is_made_now(n, reply->object))
+            n->pending -= MIN(n->count, n->pending);
     } else {
         n->count += n->told;
         n->pending -= n->told;
     }
+    n->unsure = false;
     n->step = STEP_COUNT;
     if (n->pending)
         enqueue(n);
 }
 
-/* An Event of ours from before a restart exists; or ours has expired on the server. */
+static void begin_anew(struct entry *n)
+{
+    n->step = STEP_CREATE;
+    n->unsure = false;
+    n->first = n->last;
+}
+
+/* An Event of ours from before a restart exists, or that of a call whose answer was lost; or ours
+ * has expired on the server. */
 static bool find_other_step(struct entry *n, enum errc code)
 {
     if (n->step == STEP_CREATE && code == ERR_EXISTS)
         n->step = STEP_LOOK;
     else if (n->step != STEP_CREATE && code == ERR_NOT_FOUND)
-        n->step = STEP_CREATE;
+        begin_anew(n);
     else
         return false;
     n->count = 0;
-    n->first = n->last;
     return ++n->tries < MAX_TRIES;
 }
 
@@ -263,6 +283,7 @@ static void failed(struct entry *n, const struct error *err)
     if (error_is_transient(err) && n->tries + 1 < MAX_TRIES) {
         if (!n->retry)
             n->retry = timer_new(e->loop, on_retry, n);
+        n->unsure |= n->step == STEP_CREATE;
         timer_start(n->retry, MAX(retry_ms[n->tries], (int64_t)err->retry_after_ms));
         n->tries++;
         return;
@@ -272,6 +293,7 @@ static void failed(struct entry *n, const struct error *err)
         e->refused = err->code == ERR_FORBIDDEN;
         log_warn("event not delivered", KV("error", err->text));
     }
+    n->unsure = false;
     n->pending = 0;
     n->tries = 0;
 }

@@ -92,8 +92,8 @@ class Batch:
     def each(self, what, probe):
         """Until probe(member) holds for all that are still good; who is late is told."""
         due = [m for m in self.members if m.index not in self.bad]
-        end, last = time.monotonic() + SECONDS, {}
-        while due and time.monotonic() < end:
+        begun, last = time.monotonic(), {}
+        while due and time.monotonic() < begun + SECONDS * max(m.scenario.patience for m in due):
             for m in list(due):
                 try:
                     if probe(m):

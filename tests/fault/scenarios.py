@@ -4,7 +4,7 @@ import time
 
 from lib.check import check, dig, equal
 from lib.manifests import application, cluster, job, snapshot
-from lib.plane_scene import is_ready
+from lib.plane_scene import condition, is_ready
 
 STATE = "file:/flink"
 CONF = {"execution.checkpointing.interval": "1 s", "execution.checkpointing.dir": STATE + "/checkpoints",
@@ -14,6 +14,8 @@ HA = {"high-availability.type": "kubernetes", "high-availability.storageDir": ST
 
 class Scenario:
     """mode: how the job is upgraded; None: it is not."""
+    conf = {}  # of the cluster, beside what the mode needs
+    patience = 1  # how many times as long as others it may take
 
     def __init__(self, app, mode):
         self.application, self.mode = app, mode
@@ -25,9 +27,10 @@ class Scenario:
         kube, ns, name = batch.run.kube, batch.ns, f"c{m.index}"
         batch.flink(m).savepoints = STATE + "/savepoints"
         if self.application:
-            kube.create("flinkdep", ns, application(ns, name, conf={**CONF, **HA}, job={"upgradeMode": self.mode}, idle="1s"))
+            kube.create("flinkdep", ns, application(ns, name, conf={**CONF, **HA, **self.conf},
+                                                       job={"upgradeMode": self.mode}, idle="1s"))
             return
-        kube.create("flinkdep", ns, cluster(ns, name, idle="1s", conf=CONF if self.stateful else None))
+        kube.create("flinkdep", ns, cluster(ns, name, idle="1s", conf={**(CONF if self.stateful else {}), **self.conf}))
         kube.create("sessionjob", ns, job(ns, f"j{m.index}", name, upgradeMode=self.mode or "stateless"))
 
     def cr(self, batch, m):
@@ -140,8 +143,14 @@ class Rotation(Scenario):
         return super().good(batch, m)
 
 
+FINAL = [("status", status) for status in (401, 403, 404, 422)]  # an event that is refused so is not tried again
+
+
 class Thrown(Nonce):
-    """A job that an exception throws back: told once."""
+    """A job that an exception throws back: told once, or not at all where that was refused."""
+
+    def may_be_lost(self, m):
+        return m.call == "create events" and m.fault in FINAL and m.fired
 
     def change(self, batch, m):
         batch.flink(m).jobmanager.throw(batch.flink(m).runs[-1].id)
@@ -152,14 +161,15 @@ class Thrown(Nonce):
                    if e["reason"] == "JobException" and e["involvedObject"]["name"] == name)
 
     def changed(self, batch, m):
-        check(self.told(batch, m), "it is not told")
+        check(self.told(batch, m) or self.may_be_lost(m), "it is not told")
         return self.ready(batch, m)
 
     def good(self, batch, m):
         flink = batch.flink(m)
         equal(flink.wrong, [], "what JobManagers had to see")
         equal([r.state for r in flink.runs], ["RUNNING"], "runs")
-        equal(self.told(batch, m), 1, "times that it was told")
+        times = self.told(batch, m)
+        check(times == 1 or (times == 0 and self.may_be_lost(m)), lambda: f"it was told {times} times")
         return True
 
 
@@ -169,6 +179,7 @@ PERIODIC = "kubernetes.operator.periodic.savepoint.interval"
 class Periodic(Nonce):
     """Periodic savepoints until there were more than are to be kept; then the interval is taken away."""
     KEPT, ENOUGH = 2, 4
+    patience = 2
 
     def change(self, batch, m):
         self.configure(batch, m, "2 s")
@@ -224,7 +235,92 @@ class Disposal(Nonce):
         return True
 
 
+NO_IMAGE = "flink:none"
+
+
+def without_image(pod):
+    """What the kubelet says of a pod whose image cannot be had."""
+    if pod["spec"]["containers"][0]["image"] != NO_IMAGE:
+        return None
+    waiting = {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}
+    return {"phase": "Pending", "containerStatuses": [
+        {"name": c["name"], "image": c["image"], "imageID": "", "restartCount": 0, "ready": False, "started": False,
+         "state": waiting} for c in pod["spec"]["containers"]]}
+
+
+class Rollback(Scenario):
+    """A change with which nothing runs: what ran before runs again, from where it was."""
+    conf = {"kubernetes.operator.deployment.rollback.enabled": "true", "kubernetes.operator.deployment.readiness.timeout": "15 s"}
+    patience = 2
+
+    def __init__(self, mode):
+        super().__init__(True, mode)
+
+    def create(self, batch, m):
+        batch.run.kubelet.policy = without_image
+        super().create(batch, m)
+
+    def saved(self, batch, m):
+        return super().saved(batch, m) and dig(self.cr(batch, m), "status.reconciliationStatus.lastStableSpec")
+
+    def change(self, batch, m):
+        batch.run.kube.patch("flinkdep", batch.ns, f"c{m.index}", {"spec": {"image": NO_IMAGE}})
+
+    def changed(self, batch, m):
+        """Its job runs, and the status says that this is not what was asked for."""
+        cr = self.cr(batch, m)
+        status, ready = cr["status"], condition(cr)
+        equal((dig(status, "reconciliationStatus.state"), dig(status, "jobStatus.state")), ("ROLLED_BACK", "RUNNING"), "what runs")
+        equal((ready.get("status"), ready.get("observedGeneration")), ("False", cr["metadata"]["generation"]), "Ready")
+        return True
+
+    def good(self, batch, m):
+        image = batch.get("deployment", f"c{m.index}")["spec"]["template"]["spec"]["containers"][0]["image"]
+        check(image != NO_IMAGE, image)
+        return super().good(batch, m)
+
+
+class Failed(Scenario):
+    """A job that fails for good, and is to be run again."""
+    conf = {"kubernetes.operator.job.restart.failed": "true"}
+    ends = "FAILED"
+
+    def __init__(self, app):
+        super().__init__(app, "last-state")
+
+    def change(self, batch, m):
+        batch.flink(m).jobmanager.end(batch.flink(m).runs[-1].id, self.ends)
+
+    def good_change(self, first, second, told):
+        equal(first.state, self.ends, "the end of the first run")
+        super().good_change(first, second, told)
+
+
+HEALTH = "kubernetes.operator.cluster.health-check."
+
+
+class Unwell(Failed):
+    """A job that restarts more often than it may: its JobManager goes, and it goes on in another one."""
+    conf = {HEALTH + "enabled": "true", HEALTH + "restarts.threshold": "0"}
+    ends = "KILLED"
+    patience = 2  # it is looked at four times a minute
+
+    def __init__(self):
+        super().__init__(True)
+
+    def saved(self, batch, m):
+        return super().saved(batch, m) and dig(self.cr(batch, m), "status.clusterInfo.ClusterHealthInfo")
+
+    def change(self, batch, m):
+        batch.flink(m).jobmanager.throw(batch.flink(m).runs[-1].id)
+
+
 SCENARIOS = {
+    "application, rollback, last-state": Rollback("last-state"),
+    "application, rollback, savepoint": Rollback("savepoint"),
+    "application, failed": Failed(True),
+    "session job, failed": Failed(False),
+    "application, unwell": Unwell(),
     "application, rotation": Rotation(),
     "application, exception": Thrown(True),
     "session job, exception": Thrown(False),

@@ -130,9 +130,9 @@ class Application:
         return last[-1][1] if last else self.path
 
     def keep(self, job, snapshot):
-        """A checkpoint is complete when it is kept."""
+        """A checkpoint is complete when it is kept; there is no other one before."""
         if self.ha:
-            job["taking"] = True
+            job["writing"] = True
             self.later(0, self.write, job, snapshot)
         else:
             self.jm.completed(job, snapshot)
@@ -145,7 +145,7 @@ class Application:
             if self.patch(self.job_map, data={**former, f"checkpointID-{snapshot.id:019}": snapshot.path}):
                 self.jm.completed(job, snapshot)
         finally:
-            job["taking"] = False
+            job["writing"] = False
 
     def ended(self, job_id):
         if self.ha:

@@ -190,7 +190,8 @@ class JobManager:
     def run(self, job_id, name, parallelism, path=None, retained=True):
         run = Run(job_id, self.uid, path, self.cluster.states[path] if path else 0)
         self.jobs[job_id] = {"id": job_id, "name": name, "parallelism": parallelism, "state": "RUNNING", "slots": {},
-                             "start": self.now(), "end": -1, "run": run, "retained": retained, "cancelled": None, "due": 0.0}
+                             "start": self.now(), "end": -1, "run": run, "retained": retained, "cancelled": None, "due": 0.0,
+                             "writing": False}
         self.cluster.runs.append(run)
         self.cluster.accepted.append((time.time(), self.uid, job_id))
 
@@ -238,7 +239,7 @@ class JobManager:
                     job.update(state="RUNNING", attempt=job.get("attempt", 0) + 1)
                 elif job["cancelled"] and time.time() - job["cancelled"] >= CANCEL_S:
                     self.end(job["id"], "CANCELED")
-                elif job["run"].runs_since and not job["cancelled"] and not job.get("taking") and time.time() >= job["due"]:
+                elif job["run"].runs_since and not job["cancelled"] and not job["writing"] and time.time() >= job["due"]:
                     job["due"] = time.time() + CHECKPOINT_S
                     self.checkpoint(job)
             for trigger in self.triggers.values():
@@ -351,6 +352,11 @@ class JobManager:
             return self.recorded("disposal-unknown.404")
         return self.recorded("disposal-done" if self.disposals[trigger] else "disposal-again-failed")
 
+    def metrics(self, job):
+        restarts = job.get("attempt", 0)
+        values = {"numberOfCompletedCheckpoints": len(job["run"].snapshots), "numRestarts": restarts, "fullRestarts": restarts}
+        return Reply(200, [{**metric, "value": str(values[metric["id"]])} for metric in self.shaped("running-metrics")])
+
     def tasks(self, job):
         state = TASKS.get(job["state"], "scheduled")
         return "scheduled" if state == "running" and not job["slots"] else state
@@ -446,6 +452,8 @@ class JobManager:
             return self.operation(job, request.path.rsplit("/", 1)[1])
         if kind.startswith("GET /jobs/*/checkpoints/details/"):
             return self.checkpoint_details(job, request.path.rsplit("/", 1)[1])
+        if kind == "GET /jobs/*/metrics":
+            return self.metrics(job)
         if kind == "GET /jobs/*/exceptions":
             return self.exceptions(job)
         if kind == "GET /jobs/*/resource-requirements":

@@ -262,6 +262,32 @@ void check_names_forgotten(void)
         }
 }
 
+#define READINESS_MS MINUTE /* what users ask for, who want to be rolled back */
+
+/* A spec has its time to come to run, and is not left for one of another version, or for another
+ * state than its user has chosen. */
+static void check_rollback(const struct object *o, const struct version *old)
+{
+    cleanup_arena struct arena a = {0};
+    jv was = JV_PATH(old->v, "status", "reconciliationStatus");
+    jv is = JV_PATH(o->at->v, "status", "reconciliationStatus"), failed, stable;
+    int64_t since = jv_int64_or(jv_get(was, "reconciliationTimestamp"), 0);
+
+    /* What it was rolled back to may be restarted for a reference. */
+    if (!str_eq(JV_STRING(is, "state"), "ROLLING_BACK") ||
+        str_has_prefix(str_or_empty(JV_STRING(was, "state")), "ROLL"))
+        return;
+    CHECK(sim_wall() - since >= READINESS_MS, "%s is rolled back after %lld ms", o->name,
+          (long long)(sim_wall() - since));
+    stable = check_spec_in(&a, jv_get(o->at->v, "status"));
+    failed = check_spec_in(&a, jv_get(old->v, "status"));
+    CHECK(str_eq(JV_STRING(stable, "flinkVersion"), JV_STRING(failed, "flinkVersion")),
+          "%s is rolled back to another version", o->name);
+    CHECK(jv_equal(JV_PATH(stable, "job", "savepointRedeployNonce"),
+                   JV_PATH(failed, "job", "savepointRedeployNonce")),
+          "%s is rolled back from the state that its user has chosen", o->name);
+}
+
 void check_changed(struct object *o, const struct version *old, enum change what, enum actor by)
 {
     if (o->kind == KIND_POD && what == CREATED) {
@@ -280,8 +306,10 @@ void check_changed(struct object *o, const struct version *old, enum change what
     if (o->kind == KIND_FLINKSESSIONJOB || o->kind == KIND_FLINKDEPLOYMENT) {
         check_recorded(o, what);
         check_handled(o, old, what);
-        if (o->kind == KIND_FLINKDEPLOYMENT && old && what == CHANGED)
+        if (o->kind == KIND_FLINKDEPLOYMENT && old && what == CHANGED) {
             check_restarts(o, old);
+            check_rollback(o, old);
+        }
     }
 }
 
@@ -457,6 +485,8 @@ void check_write(enum kube_verb verb, int kind, const char *name, const char *su
 void check_event(const struct kube_event *event)
 {
     CHECK(!str_empty(event->reason) && event->message, "an event without a reason");
+    if (str_eq(event->reason, "JobException"))
+        check_exception(event);
     if (!str_eq(event->reason, "CleanupFailed"))
         return;
     if (event->kind == KIND_FLINKSESSIONJOB)
@@ -483,5 +513,6 @@ void check_release(void)
     memset(&state, 0, sizeof(state));
     check_snapshots_release();
     check_references_release();
+    check_exceptions_release();
     check_flink_release();
 }

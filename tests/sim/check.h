@@ -124,6 +124,21 @@ void check_starts(bool content);
 bool check_will_restart(const struct object *cr);
 void check_references_release(void);
 
+/* ---- what throws jobs back (check_exceptions.c) ---- */
+
+#define CHECK_THROWN "on purpose, number " /* in its text, before its number */
+/** A job is thrown back: the number of the exception. */
+int check_thrown(const struct fjob *j);
+/** Another operator, which knows only what is recorded. */
+void check_exceptions_life(void);
+/** An event that tells one. */
+void check_exception(const struct kube_event *event);
+/** Every streaming job that runs is thrown back now… */
+void check_note_exceptions(void);
+/** …and each of these has been told, and that is recorded. */
+void check_exceptions_told(void);
+void check_exceptions_release(void);
+
 /* ---- at rest ---- */
 
 /** Everything is as specified, or a sentence about what is not (in the arena). */

@@ -536,7 +536,7 @@ const char *check_settled(struct arena *a)
             return wrong;
     at = NULL;
     while ((o = api_next(KIND_FLINKDEPLOYMENT, &at)))
-        if (!o->deleted && check_will_restart(o))
+        if (!o->deleted && check_will_restart(o) && !cannot_be_saved(o, o->name))
             return arena_printf(a, "%s will be restarted", o->name);
     at = NULL;
     while ((o = api_next(KIND_FLINKSESSIONJOB, &at)))

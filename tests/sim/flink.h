@@ -23,6 +23,7 @@ struct reg {
 #define MAX_REGS 200
 #define MAX_JOBS 400
 #define MAX_ASKED 8                    /* that it remembers */
+#define MAX_THROWN 4                   /* exceptions of a job that are told */
 #define FLINK_FORGETS_MS (10 * MINUTE) /* jobstore.expiration-time; an hour in real life */
 
 struct jm {
@@ -96,6 +97,12 @@ struct fjob {
     int64_t started, ended, work; /* work: ms until a bounded job is through, -1: endless */
     int64_t failed;               /* when it was restarted last… */
     int restarts;                 /* …and how often */
+    int64_t modified;             /* when its state, or that of its tasks, changed last */
+    struct {
+        int number;
+        int64_t at;
+    } thrown[MAX_THROWN]; /* the newest exceptions, the newest first */
+    int n_thrown;
     struct sim_event *event;
 
     /* Its state is how long it has run, through all of its runs, in ms. */

@@ -46,6 +46,15 @@ static void set_state(struct fjob *j, enum job_state state)
     TRACE("flink %s: job %.8s %s -> %s", j->jm->cluster, j->jid, job_state_name(j->state),
           job_state_name(state));
     j->state = state;
+    j->modified = sim.now;
+}
+
+static void thrown(struct fjob *j)
+{
+    memmove(j->thrown + 1, j->thrown, (MAX_THROWN - 1) * sizeof(j->thrown[0]));
+    j->thrown[0].number = check_thrown(j);
+    j->thrown[0].at = sim.now;
+    j->n_thrown = MIN(j->n_thrown + 1, MAX_THROWN);
 }
 
 /* ---- slots ---- */
@@ -181,6 +190,7 @@ static void runs(void *arg)
     j->event = NULL;
     j->deploying = false;
     j->running = true;
+    j->modified = sim.now;
     j->runs_since = sim.now;
     TRACE("flink %s: job %.8s runs", j->jm->cluster, j->jid);
     if (j->work >= 0)
@@ -209,6 +219,7 @@ void job_fail(struct fjob *j, bool for_good)
 {
     if (j->state != JOB_RUNNING && j->state != JOB_CREATED)
         return;
+    thrown(j);
     if (for_good) {
         end(j, JOB_FAILED);
         return;
@@ -330,6 +341,7 @@ static void schedule(struct fjob *j)
         return;
     }
     j->deploying = true;
+    j->modified = sim.now;
     next(j, skewed(R_FLINK, 30, 2 * SECOND), runs);
 }
 
@@ -410,6 +422,7 @@ struct fjob *job_submit(struct jm *jm, const struct job_wish *wish)
           j->batch ? ", batch" : "");
     if (wish->stillborn) {
         j->ended = sim.now;
+        thrown(j);
         set_state(j, JOB_FAILED);
         return j;
     }

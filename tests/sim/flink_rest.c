@@ -56,7 +56,7 @@ static jv overview_of(struct arena *a, const struct fjob *j)
                          {"state", STR(job_state_name(j->state))},
                          {"start-time", INT(SIM_EPOCH + j->started)},
                          {"end-time", INT(j->ended ? SIM_EPOCH + j->ended : -1)},
-                         {"last-modification", INT(SIM_EPOCH + j->started)},
+                         {"last-modification", INT(SIM_EPOCH + MAX(j->started, j->modified))},
                          {"tasks", jv_list_obj(&tasks)}));
 }
 
@@ -101,15 +101,21 @@ static jv detail(struct arena *a, const struct fjob *j)
                                                {"nodes", EMPTY_ARR})})));
 }
 
-static jv exceptions(struct arena *a)
+static jv exceptions(struct arena *a, const struct fjob *j)
 {
-    return jv_dup(a,
-                  OBJ({"exceptionHistory",
-                       OBJ({"entries", ARR(OBJ({"exceptionName", STR("java.lang.RuntimeException")},
-                                               {"stacktrace", STR("java.lang.RuntimeException: on "
-                                                                  "purpose\n\tat Main.main")},
-                                               {"timestamp", INT(SIM_EPOCH)}))},
-                           {"truncated", BOOL(false)})}));
+    struct jv_list list = JV_LIST(a);
+
+    for (int i = 0; i < j->n_thrown; i++) {
+        const char *stack =
+            arena_printf(a, "java.lang.RuntimeException: " CHECK_THROWN "%d\n\tat Main.main",
+                         j->thrown[i].number);
+
+        jv_list_add(&list, jv_dup(a, OBJ({"exceptionName", STR("java.lang.RuntimeException")},
+                                         {"stacktrace", STR(stack)},
+                                         {"timestamp", INT(SIM_EPOCH + j->thrown[i].at)})));
+    }
+    return jv_dup(a, OBJ({"exceptionHistory",
+                          OBJ({"entries", jv_list_arr(&list)}, {"truncated", BOOL(false)})}));
 }
 
 /* ---- state ---- */
@@ -359,7 +365,7 @@ static int on_job(struct jm *jm, const char *method, const char *path, jv body, 
         *ret_error = "There is no savepoint operation with this id";
         return 404;
     }
-    *ret = str_has_prefix(rest, "/exceptions")    ? exceptions(a)
+    *ret = str_has_prefix(rest, "/exceptions")    ? exceptions(a, j)
            : str_has_prefix(rest, "/metrics")     ? metrics(a, j)
            : str_has_prefix(rest, "/checkpoints") ? checkpoints(a, j)
                                                   : detail(a, j);

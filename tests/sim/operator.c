@@ -37,6 +37,7 @@ void operator_start(void)
     if (!proc.config)
         sim_fail("%s", err.text);
     check_operator_started();
+    check_exceptions_life();
     check_names_forgotten();
     proc.loop = loop_new();
     proc.controller = controller_new(&(struct controller_options){

@@ -120,6 +120,15 @@ static void change_references(void)
     check_starts(true);
 }
 
+/* What throws a job back while nothing disturbs is told, and by no operator again. */
+static void throw_exceptions(void)
+{
+    check_note_exceptions();
+    run_for(30 * SECOND);
+    run_until(check_settled, SETTLE_MS, "after exceptions");
+    check_exceptions_told();
+}
+
 static void delete_all(void)
 {
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
@@ -180,6 +189,7 @@ static void chaos(void)
     chaos_end();
     run_until(check_settled, SETTLE_MS, "after the chaos");
     change_references();
+    throw_exceptions();
     stay_quiet();
     delete_all();
     run_until(check_empty, EMPTY_MS, "after deleting everything");

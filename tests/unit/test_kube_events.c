@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "fake_server.h"
+#include "flinkop/clock.h"
 #include "flinkop/kube_client.h"
 #include "flinkop/kube_config.h"
 #include "flinkop/kube_events.h"
@@ -28,6 +29,8 @@ static struct {
     char name[128];    /* of the last Event made */
     int answers[8];    /* statuses for the first requests, then 200 */
     int next;
+    int made;                /* what the Event counts that is there already; 0: 41, of long ago */
+    char first[RFC3339_MAX]; /* when the last one that was to be made has happened */
     char dir[SCRATCH_ROOM];
 } t;
 
@@ -41,6 +44,7 @@ static void serve(void *arg, struct fake_conn *c, const struct fake_request *r)
 {
     struct error err = {0};
     jv body = ABSENT;
+    char event[128];
     int status = t.next < (int)ARRAY_SIZE(t.answers) ? t.answers[t.next++] : 0;
 
     (void)arg;
@@ -54,6 +58,7 @@ static void serve(void *arg, struct fake_conn *c, const struct fake_request *r)
     if (!strcmp(r->method, "POST")) {
         ck_assert(str_has_prefix(r->target, "/api/v1/namespaces/ns/events?"));
         snprintf(t.name, sizeof(t.name), "%s", JV_STRING(body, "metadata", "name"));
+        snprintf(t.first, sizeof(t.first), "%s", JV_STRING(body, "firstTimestamp"));
         ck_assert_str_eq(JV_STRING(body, "involvedObject", "kind"), "FlinkDeployment");
         ck_assert_str_eq(JV_STRING(body, "involvedObject", "uid"), "u1");
         ck_assert_str_eq(JV_STRING(body, "source", "component"), "Operator");
@@ -61,11 +66,13 @@ static void serve(void *arg, struct fake_conn *c, const struct fake_request *r)
         ck_assert(str_has_prefix(r->target, "/api/v1/namespaces/ns/events/operator."));
     }
     timer_start(t.quiet, 60); /* the end of a test: nothing came for a while */
+    snprintf(event, sizeof(event), "{\"kind\":\"Event\",\"count\":%d,\"firstTimestamp\":\"%s\"}",
+             t.made ? t.made : 41, t.made ? t.first : "2026-01-01T00:00:00Z");
     fake_answer(c, status ? status : 200, "Content-Type: application/json\r\n",
                 status == 409 ? "{\"kind\":\"Status\",\"reason\":\"AlreadyExists\"}"
                 : status == 403
                     ? "{\"kind\":\"Status\",\"reason\":\"Forbidden\",\"message\":\"no\"}"
-                    : "{\"kind\":\"Event\",\"count\":41}");
+                    : event);
 }
 
 static void setup(void)
@@ -216,6 +223,38 @@ START_TEST(failures_are_tried_again)
 }
 END_TEST
 
+/* The answer was lost, and not what it answered. */
+START_TEST(what_was_made_already_is_not_counted_twice)
+{
+    t.answers[0] = 500;
+    t.answers[1] = 409;
+    t.made = 1;
+    emit("hello");
+    timer_start(t.quiet, 2500);
+    loop_run(t.loop);
+    ck_assert_str_eq(t.log.buf, "POST hello x1; ");
+    timer_start(t.quiet, 2500);
+    loop_run(t.loop);
+    ck_assert_str_eq(settle(), "POST hello x1; POST hello x1; PATCH hello x?; ");
+    emit("hello");
+    ck_assert_str_eq(settle(), "POST hello x1; POST hello x1; PATCH hello x?; PATCH hello x2; ");
+}
+END_TEST
+
+START_TEST(what_came_after_what_was_made_already_is_counted)
+{
+    t.answers[0] = 500;
+    t.answers[1] = 409;
+    t.made = 1;
+    emit("hello");
+    settle();
+    emit("hello");
+    timer_start(t.quiet, 2500);
+    loop_run(t.loop);
+    ck_assert_str_eq(settle(), "POST hello x1; POST hello x2; PATCH hello x?; PATCH hello x2; ");
+}
+END_TEST
+
 START_TEST(messages_are_cut)
 {
     char message[5000];
@@ -263,6 +302,8 @@ void suite_kube_events(TCase *tc)
     T(many_messages_of_one_reason_are_combined);
     T(refusals_are_let_go);
     T(failures_are_tried_again);
+    T(what_was_made_already_is_not_counted_twice);
+    T(what_came_after_what_was_made_already_is_counted);
     T(messages_are_cut);
     T(events_may_be_given_up_any_time);
     T(what_is_remembered_has_a_cap);
