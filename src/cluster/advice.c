@@ -66,10 +66,21 @@ static void check_account(struct jv_list *ret, const struct cluster_config *c)
                           what));
 }
 
+/* As Flink has it: a JobManager runs main() with the arguments that it was started with. */
+static void check_state(struct jv_list *ret, const struct cluster_config *c)
+{
+    if (c->spec->application && c->spec->job.upgrade_mode == UPGRADE_SAVEPOINT && !c->ha)
+        add(ret, "spec.job.upgradeMode: savepoint without high availability: a change takes the "
+                 "job's state along, but a JobManager that is replaced (its node is drained, it "
+                 "crashes) begins the job anew, from the savepoint of the last change or from "
+                 "nothing; " HA_TYPE_KEY ": kubernetes keeps its last checkpoint");
+}
+
 void deployment_advice(struct jv_list *ret, const struct cluster_config *c)
 {
     check_image(ret, c);
     check_account(ret, c);
+    check_state(ret, c);
 }
 
 struct state_settings state_settings_of(const struct conf *conf)

@@ -32,9 +32,10 @@ struct cluster_pass {
     struct cluster_config config;
     bool usable; /* config can be built: there is something to work with */
 
-    bool as_written;  /* what runs is marked as former versions did it: see spec_hash() */
-    bool adopted;     /* what runs is the incumbent's, and is what is recorded… */
-    bool as_deployed; /* …and its spec has not been touched since */
+    const char *recorded_hash; /* spec_hash() of what is recorded; NULL: nothing is */
+    bool as_written;           /* what runs is marked as former versions did it: see spec_hash() */
+    bool adopted;              /* what runs is the incumbent's, and is what is recorded… */
+    bool as_deployed;          /* …and its spec has not been touched since */
 
     /* ---- the job of an application ---- */
     bool application;

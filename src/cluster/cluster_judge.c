@@ -48,24 +48,38 @@ const char *judge_recorded(struct cluster_pass *p)
     return invalid;
 }
 
-/* What a former version of this operator has made stays as it is, and so does what it is compared
- * with: the pass goes by the hash of that version. */
-static bool is_marked_as_written(const struct cluster_pass *p)
+/* The JobManager was made from the spec of this hash, or has its configuration where what it was
+ * started with is another one. */
+static bool is_marked_with(const struct cluster_pass *p, const char *hash)
 {
-    const struct obs_deployment *d = p->s->deployment;
-    const struct obs_meta *configmap = p->s->configmap;
-    jv js = jv_get(p->status, "jobStatus");
-    const char *hash, *id = JV_STRING(js, "jobId");
+    const struct obs_meta *d = &p->s->deployment->meta, *configmap = p->s->configmap;
+    const char *id = JV_STRING(p->status, "jobStatus", "jobId");
 
-    if (!d || !d->ours || !jv_present(p->recorded))
-        return false;
-    hash = deployment_spec_hash_as_written(p->a, p->recorded);
-    if (str_eq(d->meta.spec_hash, JV_STRING(p->status, STARTED_HASH)))
+    if (str_eq(d->spec_hash, JV_STRING(p->status, STARTED_HASH)))
         return configmap && str_eq(configmap->config_hash, hash);
     if (jv_present(jv_get(p->recorded, "job")))
         hash = application_hash(p->a, hash, flink_id_valid(id) ? id : NULL,
                                 job_begins_with(p->recorded, p->status));
-    return str_eq(d->meta.spec_hash, hash);
+    return str_eq(d->spec_hash, hash);
+}
+
+/* What a former version of this operator has made stays as it is, and so does what it is compared
+ * with: the pass goes by the hash of that version. Where both versions mark it alike it is by that
+ * of this one, to which another form of the same spec is no change. */
+static void judge_marks(struct cluster_pass *p)
+{
+    const struct obs_deployment *d = p->s->deployment;
+    char *former;
+
+    if (!jv_present(p->recorded))
+        return;
+    p->recorded_hash = deployment_spec_hash(p->a, p->recorded);
+    if (!d || !d->ours || is_marked_with(p, p->recorded_hash))
+        return;
+    former = deployment_spec_hash_as_written(p->a, p->recorded);
+    p->as_written = is_marked_with(p, former);
+    if (p->as_written)
+        p->recorded_hash = former;
 }
 
 const char *spec_hash(const struct cluster_pass *p, jv spec)
@@ -82,7 +96,7 @@ void judge(struct cluster_pass *p)
     current = spec_to_release(p, current);
     judge_rollback(p);
     judge_adoption(p);
-    p->as_written = is_marked_as_written(p);
+    judge_marks(p);
     p->invalid = JV_STRING(p->cr, KUBE_UNREADABLE);
     if (!p->invalid)
         p->invalid = judge_spec(p, spec_to_record(p->a, p->recorded, current), false);
@@ -108,7 +122,7 @@ void judge(struct cluster_pass *p)
         (void)judge_recorded(p); /* it was valid once */
     p->target_hash = spec_hash(p, p->target);
     p->recording = !jv_present(p->recorded) ||
-                   (!p->as_deployed && !str_eq(p->target_hash, spec_hash(p, p->recorded)));
+                   (!p->as_deployed && !str_eq(p->target_hash, p->recorded_hash));
     p->application = p->usable && p->spec.application;
     if (p->application)
         judge_job(p);

@@ -399,7 +399,7 @@ static bool tells_already(const struct cluster_pass *p, const struct condition *
 /* More than a wish to suspend or to resume. */
 static bool spec_changes(struct cluster_pass *p)
 {
-    return !str_eq(spec_hash(p, p->target), spec_hash(p, p->recorded));
+    return !str_eq(spec_hash(p, p->target), p->recorded_hash);
 }
 
 /* What had its JobManager, and gets it again. */

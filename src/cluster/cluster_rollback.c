@@ -88,8 +88,7 @@ static jv way_back(struct cluster_pass *p)
         return ABSENT;
     stable = JV_SET_PATH(p->a, stable, STR(mode), "job", "upgradeMode");
     /* A state that the user has chosen is not left again. */
-    if (job_redeploys(p->recorded, stable) ||
-        str_eq(spec_hash(p, stable), spec_hash(p, p->recorded)))
+    if (job_redeploys(p->recorded, stable) || str_eq(spec_hash(p, stable), p->recorded_hash))
         return ABSENT;
     return stable;
 }

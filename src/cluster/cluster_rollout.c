@@ -5,7 +5,7 @@
  * make Flink erase its recovery data. Nothing new starts while an old pod object exists, so two
  * versions never meet.
  */
-#include "cluster_internal.h"
+#include "application.h"
 #include "flinkop/arena.h"
 #include "flinkop/str.h"
 #include "status.h"
@@ -323,6 +323,14 @@ static bool stays_missing(const struct cluster_pass *p)
     return !p->s->deployment && !operator_flag(p, RECOVERY_KEY, true) && is_deployed(p);
 }
 
+/* The JobManager that knew the state which the change is to take along has gone. Another one would
+ * run main() anew, and the change would take the state of that. */
+static bool would_lose_state(const struct cluster_pass *p)
+{
+    return p->application && jv_present(p->pending) && !p->s->deployment && !p->config.ha &&
+           is_deployed(p) && !wants_stateless(p, p->pending);
+}
+
 void roll_out(struct cluster_pass *p)
 {
     const struct obs_deployment *d = p->s->deployment;
@@ -331,6 +339,8 @@ void roll_out(struct cluster_pass *p)
      * after all and only it can tell of its state. */
     if (jv_present(p->pending) && p->never_ran && !(d && current(p, &d->meta) && d->replicas) &&
         !ha_has_begun(p))
+        return;
+    if (would_lose_state(p))
         return;
     if (p->suspended || p->over)
         take_down(p);

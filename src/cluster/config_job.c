@@ -44,17 +44,17 @@ static void check_ha(struct problems *p, const struct cluster_config *c)
 
 #define CHECKPOINT_DIR "execution.checkpointing.dir"
 
-/* A job whose state is kept (api-contract §2.15, 11 and 12). Without high availability a JobManager
- * that restarts would begin it again from the last upgrade. */
+/* A job whose state is kept (api-contract §2.15, 11 and 12). Without high availability nothing but
+ * a JobManager that runs knows a last state. */
 static void check_state(struct problems *p, const struct cluster_config *c)
 {
     int mode = c->spec->job.upgrade_mode;
 
     if (mode != UPGRADE_LAST_STATE && mode != UPGRADE_SAVEPOINT)
         return;
-    if (!c->ha)
+    if (mode == UPGRADE_LAST_STATE && !c->ha)
         problem_add(p, "spec.job.upgradeMode",
-                    "last-state and savepoint need " HA_TYPE_KEY ": kubernetes (and a "
+                    "last-state needs " HA_TYPE_KEY ": kubernetes (and a "
                     "serviceAccount that may keep ConfigMaps), or zookeeper");
     if (!conf_lookup(&c->conf, CHECKPOINT_DIR))
         problem_add(p, "spec.job.upgradeMode", "needs flinkConfiguration." CHECKPOINT_DIR);
