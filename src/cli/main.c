@@ -18,21 +18,28 @@ static void help(FILE *out)
     fputs("\nflink-operator COMMAND --help tells more.\n", out);
 }
 
+static int run(const char *name, int argc, char **argv)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+        if (!strcmp(commands[i]->name, name))
+            return commands[i]->run(argc, argv);
+    cli_error("unknown command \"%s\"; see flink-operator --help", name);
+    return EXIT_USAGE;
+}
+
 int main(int argc, char **argv)
 {
+    static char help_flag[] = "--help";
+
     if (argc < 2) {
         help(stderr);
         return EXIT_USAGE;
     }
+    if (!strcmp(argv[1], "help") && argc > 2)
+        return run(argv[2], 1, (char *[]){help_flag});
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
         help(stdout);
         return EXIT_OK;
     }
-    const char *name = !strcmp(argv[1], "--version") ? "version" : argv[1];
-
-    for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-        if (!strcmp(commands[i]->name, name))
-            return commands[i]->run(argc - 2, argv + 2);
-    cli_error("unknown command \"%s\"; see flink-operator --help", argv[1]);
-    return EXIT_USAGE;
+    return run(!strcmp(argv[1], "--version") ? "version" : argv[1], argc - 2, argv + 2);
 }
