@@ -17,7 +17,7 @@ CALLS = {
         "patch flinkdeployments/status": 6, "create events": 2, "patch deployments": 2, "delete pods": 2, "list configmaps": 2,
         "apply configmaps": 2, "apply deployments": 2},
     "application, rollback, savepoint": {
-        "patch flinkdeployments/status": 6, "create flinkstatesnapshots": 1, "patch deployments": 3, "apply deployments": 2,
+        "patch flinkdeployments/status": 6, "create flinkstatesnapshots": 1, "patch deployments": 1, "apply deployments": 1,
         "delete configmaps": 2},
     "application, failed": {
         "patch flinkdeployments/status": 4, "create events": 1, "patch deployments": 1, "delete pods": 1, "delete configmaps": 1,

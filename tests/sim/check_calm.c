@@ -312,6 +312,12 @@ static bool tried_as_asked(struct arena *a, const struct object *cr)
     return jv_equal(jv_get(asked, "flinkConfiguration"), jv_get(recorded, "flinkConfiguration"));
 }
 
+static const char *job_still_tried(struct arena *a, const struct object *cr)
+{
+    return tried_as_asked(a, cr) ? NULL
+                                 : arena_printf(a, "%s is still tried as it was before", cr->name);
+}
+
 static const char *job_settled(struct arena *a, const struct object *cr)
 {
     const char *name = JV_STRING(cr->at->v, "spec", "deploymentName");
@@ -323,14 +329,18 @@ static const char *job_settled(struct arena *a, const struct object *cr)
         return arena_printf(a, "%s is still being deleted", cr->name);
     if (!user_spec_valid(cr))
         return ready_is(a, cr, "False"); /* it runs as recorded, or not at all */
+    /* A cluster that is to become what cannot work runs on as it was. */
+    if (cluster && !user_spec_works(cluster) && jm_of(name) && strstr(error, "404") &&
+        (wrong = job_still_tried(a, cr)))
+        return wrong;
     if (!cluster || !user_spec_works(cluster))
         return observed(a, cr);
     if (cannot_be_saved(cr, name))
         return ready_is(a, cr, "False");
     if (suspended)
         return ready_is(a, cr, "True");
-    if (!user_spec_works(cr) && !tried_as_asked(a, cr))
-        return arena_printf(a, "%s is still tried as it was before", cr->name);
+    if (!user_spec_works(cr) && (wrong = job_still_tried(a, cr)))
+        return wrong;
     if (!user_spec_works(cr)) /* it has been tried, and the status says what came of it */
         return strstr(error, "on purpose") || strstr(error, "404")
                    ? ready_is(a, cr, "False")

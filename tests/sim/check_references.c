@@ -97,6 +97,7 @@ void check_note_starts(void)
 /* A session cluster whose jobs would lose their state says so, and is not restarted. */
 static bool keeps_state(const struct object *cr)
 {
+    cleanup_arena struct arena a = {0};
     struct object *o;
     void *at = NULL;
 
@@ -104,7 +105,8 @@ static bool keeps_state(const struct object *cr)
                 "it is not restarted with that: without"))
         return false;
     while ((o = api_next(KIND_FLINKSESSIONJOB, &at)))
-        if (str_eq(JV_STRING(o->at->v, "spec", "deploymentName"), cr->name))
+        if (str_eq(JV_STRING(o->at->v, "spec", "deploymentName"), cr->name) ||
+            str_eq(JV_STRING(check_recorded_spec(&a, o), "deploymentName"), cr->name))
             return true;
     for (struct jm *jm = jm_next(NULL); jm; jm = jm_next(jm))
         for (int i = 0; i < jm->n_jobs && !strcmp(jm->cluster, cr->name); i++)
