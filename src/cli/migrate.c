@@ -284,8 +284,10 @@ static int run(int argc, char **argv)
 const struct command command_migrate = {
     .name = "migrate",
     .args = "",
-    .help = "Tell what would become of the resources of another operator; exit code 1 while that "
-            "operator, or something of it, is in the way, or a spec would be refused.",
+    .help = "Tell what would become of the resources of another operator. Exit code 0: all of them "
+            "are taken over; 1: that operator, or something of it, is in the way, or a spec would "
+            "be refused; 2: wrong usage; 3: what has to be known could not be read. What may be "
+            "left out (\"not looked at\") does not count.",
     .run = run,
     .options = table,
     .n_options = ARRAY_SIZE(table),

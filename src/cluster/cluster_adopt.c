@@ -115,8 +115,7 @@ void hand_back(struct cluster_pass *p)
                              {"annotations", OBJ({ANNOTATION_RELEASE, STR(RELEASE_DONE)})})}));
 }
 
-/* With the first status that we write, what a job begins with stands there. */
-static bool is_written_by_us(jv status)
+bool status_is_ours(jv status)
 {
     jv_foreach (c, jv_get(status, "conditions"))
         if (str_eq(JV_STRING(*c, "type"), "Ready")) /* the incumbent has none */
@@ -130,7 +129,7 @@ const char *job_begins_with(jv recorded, jv status)
     const char *path = job_restore_path(job_status);
 
     if (path || !str_eq(JV_STRING(recorded, "job", "upgradeMode"), "savepoint") ||
-        is_written_by_us(status))
+        status_is_ours(status)) /* then it stands there */
         return path;
     path = JV_STRING(job_status, "savepointInfo", "lastSavepoint", "location");
     return str_empty(path) ? NULL : path;

@@ -32,6 +32,8 @@ const char *job_restore_path(jv status);
  * of an upgrade nowhere else than among all others (cluster_adopt.c). In a status of ours the last
  * one of these may be of any time, and what runs has not begun with it. */
 const char *job_begins_with(jv recorded, jv status);
+/** This operator has written this status, not only the incumbent. */
+bool status_is_ours(jv status);
 
 /** What Flink has said of a savepoint or checkpoint that was asked for: that it is being taken. For
  * so long that it will not end by itself any more, this is told as text; NULL: it may take its

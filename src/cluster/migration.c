@@ -9,6 +9,7 @@
 #include "flinkop/resource_check.h"
 #include "flinkop/snapshot.h"
 #include "flinkop/str.h"
+#include "job_words.h"
 #include "status.h"
 
 static const struct {
@@ -111,6 +112,16 @@ static void judge_cluster(struct arena *a, jv cr, jv deployment, const struct fl
     note(v, a, allocator_note(&p, live));
 }
 
+/* launch.sh shows Flink the JARs of the image; the incumbent's JobManagers have no such script. */
+static const char *jar_note(jv cr)
+{
+    if (status_is_ours(jv_get(cr, "status")) ||
+        !str_has_prefix(str_or_empty(JV_STRING(cr, "spec", "job", "jarURI")), "local://"))
+        return NULL;
+    return "its JAR is of the image (local://), which a JobManager that another operator has started "
+           "does not show: before the job is changed, change spec.restartNonce of its cluster";
+}
+
 static enum takeover job_takeover(struct arena *a, jv cr, jv recorded)
 {
     jv spec = jv_get(cr, "spec");
@@ -145,6 +156,8 @@ static void judge_session_job(struct arena *a, jv cr, const struct flink_default
     note(v, a, str_or(lost, problems_text(&problems)));
     if (v->what == TAKEOVER_CHANGED)
         note(v, a, spec_diff_text(a, "FlinkSessionJobSpec", recorded, jv_get(cr, "spec")));
+    if (v->what != TAKEOVER_REFUSED && v->what != TAKEOVER_DELETED)
+        note(v, a, jar_note(cr));
 }
 
 static void judge_snapshot(struct arena *a, jv cr, const struct flink_defaults *d,

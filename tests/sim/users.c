@@ -112,7 +112,9 @@ void user_apply_application(const struct user_application *u)
     cleanup_arena struct arena a = {0};
     const char *version = strcmp(u->tag, "1.18") ? "v1_20" : "v1_18";
     bool there = api_get(KIND_FLINKDEPLOYMENT, u->name) != NULL;
-    bool stateful = strcmp(u->mode, "stateless") != 0;
+    /* Without high availability a JobManager that is replaced begins anew: what is refused. Mode
+     * savepoint is taken, and may lose state by that, so nobody here asks for it. */
+    bool bad = strcmp(u->mode, "stateless") != 0 && u->unavailable;
     bool standalone = user_is_standalone(u->name), wide = !strcmp(u->entry_class, "Wide");
     jv gone = there ? NULLV : ABSENT;
     jv exposure =
@@ -141,7 +143,7 @@ void user_apply_application(const struct user_application *u)
     jv args = ARR(STR("--parallelism"), STR(arena_printf(&a, "%d", u->parallelism)));
     jv job = OBJ({"jarURI", STR("local:///opt/flink/usrlib/job.jar")},
                  {"entryClass", STR(u->entry_class)}, {"parallelism", INT(u->parallelism)},
-                 {"args", args}, {"upgradeMode", STR(u->mode)},
+                 {"args", args}, {"upgradeMode", STR(bad ? "last-state" : u->mode)},
                  {"state", STR(u->suspended ? "suspended" : "running")});
     jv spec =
         OBJ({"image", STR(arena_printf(&a, "flink:%s", u->tag))}, {"flinkVersion", STR(version)},
@@ -157,8 +159,7 @@ void user_apply_application(const struct user_application *u)
             {"allocator", IF(!standalone, OBJ({"type", STR(u->native ? "Flink" : "Operator")}))},
             {"restartNonce", u->nonce ? INT(u->nonce) : ABSENT});
 
-    /* Without high availability nothing would keep the state. */
-    apply(KIND_FLINKDEPLOYMENT, u->name, spec, stateful && u->unavailable,
+    apply(KIND_FLINKDEPLOYMENT, u->name, spec, bad,
           !strcmp(u->tag, "bad") || !strcmp(u->entry_class, "Bad"));
 }
 
