@@ -14,7 +14,7 @@
 #include "status.h"
 
 #define RETRY_MIN_MS 1000
-#define RETRY_MAX_MS 60000
+#define RETRY_MAX_MS 300000
 #define ASKING "asking the API server whether it takes what is asked for"
 
 /* The change ends a JobManager, or one that is about to come, for another one. */
@@ -70,9 +70,8 @@ static struct cast cast_of(struct cluster_pass *p)
     if (p->config.allocator == ALLOCATOR_OPERATOR) {
         c.tm_pod = desired_taskmanager(
             p->a, &in, arena_printf(p->a, "%s-taskmanager-dry-run", p->meta.name), &owner);
-        c.jm_pod =
-            jobmanager_pod(p->a, deployment, c.tm_pod,
-                           arena_printf(p->a, "%s-jobmanager-dry-run", p->meta.name));
+        c.jm_pod = jobmanager_pod(p->a, deployment, c.tm_pod,
+                                  arena_printf(p->a, "%s-jobmanager-dry-run", p->meta.name));
     }
     return c;
 }
@@ -124,11 +123,8 @@ static void ask(struct cluster_pass *p)
 static bool is_beside_the_point(const struct error *err)
 {
     static const char *const texts[] = {
-        "exceeded quota",
-        "cannot create resource",
-        "cannot patch resource",
-        "blockOwnerDeletion",
-        "does not support dry run",
+        "exceeded quota",     "cannot create resource",   "cannot patch resource",
+        "blockOwnerDeletion", "does not support dry run",
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++)

@@ -171,9 +171,9 @@ static jv conditions(struct cluster_pass *p)
     struct obs_cause why = describe(p);
     bool ok = ready(p);
     bool failed = p->application && !p->recording && !p->runs_again && p->job_state == JOB_FAILED;
-    bool stalled = (p->invalid && !p->asking) || refusal(p)->reason || p->jm == JM_ERROR || p->blocked ||
-                   p->former_stuck || failed || p->job_missing || p->missing || tells_rollback(p) ||
-                   str_eq(p->stop_trouble.reason, UPGRADE_FAILED);
+    bool stalled = (p->invalid && !p->asking) || refusal(p)->reason || p->jm == JM_ERROR ||
+                   p->blocked || p->former_stuck || failed || p->job_missing || p->missing ||
+                   tells_rollback(p) || str_eq(p->stop_trouble.reason, UPGRADE_FAILED);
     struct condition list[9] = {
         {"Ready", ok, why.reason, why.message},
         {"Reconciling", !ok && !stalled, why.reason, why.message},
@@ -502,10 +502,9 @@ void report(struct cluster_pass *p)
 {
     struct conf defaults = flink_defaults_conf(p->s->defaults);
     bool silent = asks_silently(p);
-    const char *state, *error_now = silent ? JV_STRING(p->status, "error")
-                                           : error_form(p->a,
-                                                        p->usable ? &p->config.conf : &defaults,
-                                                        error(p));
+    const char *state,
+        *error_now = silent ? JV_STRING(p->status, "error")
+                            : error_form(p->a, p->usable ? &p->config.conf : &defaults, error(p));
     jv recon, status;
 
     /* The finalizer's patch changes the resourceVersion that a status patch would carry, unless it
@@ -515,14 +514,13 @@ void report(struct cluster_pass *p)
     if (p->undecided && !p->meta.deleted_ms && (p->adopted || jv_equal(p->target, p->recorded)))
         return;
     recon = reconciliation(p, &state);
-    status =
-        jv_merge(p->a, p->status.type == JV_OBJ ? p->status : EMPTY_OBJ,
-                 jv_dup(p->a, OBJ({"jobManagerDeploymentStatus", STR(jm_status_name(p->jm))},
-                                  {"lifecycleState", STR(lifecycle(p, state, recon, error_now))},
-                                  {"observedGeneration",
-                                   silent ? jv_get(p->status, "observedGeneration")
-                                          : INT(p->meta.generation)},
-                                  {"clusterInfo", EMPTY_OBJ}, {"jobStatus", EMPTY_OBJ})));
+    status = jv_merge(
+        p->a, p->status.type == JV_OBJ ? p->status : EMPTY_OBJ,
+        jv_dup(p->a, OBJ({"jobManagerDeploymentStatus", STR(jm_status_name(p->jm))},
+                         {"lifecycleState", STR(lifecycle(p, state, recon, error_now))},
+                         {"observedGeneration", silent ? jv_get(p->status, "observedGeneration")
+                                                       : INT(p->meta.generation)},
+                         {"clusterInfo", EMPTY_OBJ}, {"jobStatus", EMPTY_OBJ})));
     if (p->application)
         status = jv_set(p->a, status, "jobStatus", cluster_job_status(p));
     else if (jv_present(jv_get(p->recorded, "job"))) /* nothing of it can be used */
