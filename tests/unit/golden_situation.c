@@ -142,6 +142,19 @@ static jv expand(struct arena *a, jv object, const char *hash, const char *forme
     return object;
 }
 
+/* Where the case is about a rehearsal, what runs is what is recorded. */
+static jv spec_that_runs(struct arena *a, jv doc, jv cr)
+{
+    const char *text = JV_STRING(cr, "status", "reconciliationStatus", "lastReconciledSpec");
+    jv recorded;
+    struct error err;
+
+    if (!jv_present(jv_get(doc, "rehearsal")))
+        return jv_get(cr, "spec");
+    ck_assert_msg(!json_parse(a, text, strlen(text), &recorded, &err), "%s", err.text);
+    return jv_get(recorded, "spec");
+}
+
 static char *recorded_hash(struct arena *a, jv cr, char *(*spec_hash)(struct arena *, jv))
 {
     jv recon = JV_PATH(cr, "status", "reconciliationStatus");
@@ -166,7 +179,7 @@ jv situation_expand(struct arena *a, jv doc)
     jv cr = jv_at(objects, 0);
     bool application = jv_present(JV_PATH(cr, "spec", "job"));
     char *hash = application ? recorded_hash(a, cr, deployment_spec_hash)
-                             : deployment_spec_hash(a, jv_get(cr, "spec"));
+                             : deployment_spec_hash(a, spec_that_runs(a, doc, cr));
     char *former = application ? recorded_hash(a, cr, deployment_spec_hash_as_written) : NULL;
     struct jv_list list = JV_LIST(a);
 
