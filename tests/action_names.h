@@ -8,6 +8,7 @@
 static const char *const action_names[] = {
     [ACT_APPLY] = "apply",
     [ACT_CREATE] = "create",
+    [ACT_REHEARSE] = "rehearse",
     [ACT_DELETE] = "delete",
     [ACT_PATCH] = "patch",
     [ACT_STATUS] = "status",

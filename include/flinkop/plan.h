@@ -31,6 +31,7 @@ struct obs_snapshot;
 enum action_type {
     ACT_APPLY,      /* server-side apply of body */
     ACT_CREATE,     /* create body; that it exists already is a success */
+    ACT_REHEARSE,   /* a dry run: of a pod to create body, of anything else to apply it */
     ACT_DELETE,     /* with uid as precondition; that it is gone already is a success */
     ACT_PATCH,      /* merge patch body on the object */
     ACT_STATUS,     /* merge patch body on the resource's status */
@@ -257,6 +258,16 @@ struct refusal {
     const char *name;
 };
 
+/* Notes about whether the API server would take what a change brings. */
+struct rehearsal_notes {
+    const char *of;           /* the hash of that; NULL: there is none */
+    bool taken;               /* it would, or cannot be asked */
+    struct obs_cause refused; /* what it said against it; reason NULL: nothing */
+    const char *trouble;      /* why it could not be asked last, NULL: it could */
+    int failures;             /* in a row */
+    int64_t retry_at;         /* monotonic ms, not before */
+};
+
 /* What Flink's high availability keeps of a job. */
 enum ha_kept { HA_UNKNOWN, HA_NOTHING, HA_JOB, HA_CHECKPOINT };
 
@@ -303,6 +314,7 @@ struct cluster_memory {
     struct refusal refused;
     struct refusal unexposed; /* of an object that exposes it: the cluster itself works */
     struct refusal kept;      /* of a pod that was to be taken away */
+    struct rehearsal_notes rehearsal;
     struct ha_notes ha;
     struct stop_memory stop; /* of the job of an application */
     struct stop_memory end;  /* where it has left its state when it ended */

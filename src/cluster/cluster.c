@@ -53,6 +53,9 @@ struct cluster_memory cluster_memory_copy(struct arena *a, const struct cluster_
     copy.refused = refusal_copy(a, &m->refused);
     copy.unexposed = refusal_copy(a, &m->unexposed);
     copy.kept = refusal_copy(a, &m->kept);
+    copy.rehearsal.of = m->rehearsal.of ? arena_strdup(a, m->rehearsal.of) : NULL;
+    copy.rehearsal.refused = obs_cause_copy(a, m->rehearsal.refused);
+    copy.rehearsal.trouble = m->rehearsal.trouble ? arena_strdup(a, m->rehearsal.trouble) : NULL;
     copy.retries = arena_new_array(a, const char *, m->n_retries + 1);
     for (size_t i = 0; i < m->n_retries; i++)
         copy.retries[i] = arena_strdup(a, m->retries[i]);

@@ -25,6 +25,9 @@ struct cluster_pass {
     jv target;   /* spec to work towards: the current one, or the recorded one if that is bad */
     const char *invalid; /* why the current spec is not taken; NULL: it is */
     bool lost;           /* …or nothing may be done at all (record_lost) */
+    bool only_judged;    /* nothing is planned, so nobody is asked */
+    const char *refused; /* …or the API server would not take it: the reason */
+    bool asking;         /* …or that is still being asked */
     bool unsupported_version;
     const char *target_hash;     /* of what the JobManager is, or was, started with */
     const char *config_hash;     /* of target, where that is another spec; else NULL */
@@ -171,6 +174,12 @@ void look_at_names(struct cluster_pass *p);                        /* cluster_al
 void allocate_taskmanagers(struct cluster_pass *p);                /* cluster_allocate.c */
 void count_taskmanagers(struct cluster_pass *p);                   /* cluster_allocate.c */
 void report(struct cluster_pass *p);                               /* cluster_report.c */
+
+/* ---- cluster_rehearse.c ---- */
+
+/** Asks the API server about what a change brings, before anything ends for it: p->invalid while
+ * that is not known, or when it would be refused. */
+void rehearse(struct cluster_pass *p);
 
 /* ---- the JobManager's place (cluster_room.c) ---- */
 

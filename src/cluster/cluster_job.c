@@ -363,6 +363,8 @@ static void follow(struct cluster_pass *p)
     if (jv_present(p->pending)) {
         struct leavings left;
 
+        if (p->asking) /* what it is to end for is not known yet */
+            return;
         if (rescale(p))
             return;
         if (p->job_state == JOB_RUNNING && waits_for_snapshot(p))

@@ -118,6 +118,8 @@ void judge(struct cluster_pass *p)
         return;
     }
     p->rolled_back = !p->invalid && asks_for_failed(p, current);
+    if (!p->invalid && !p->rolled_back)
+        rehearse(p);
     if (p->invalid || p->rolled_back)
         (void)judge_recorded(p); /* it was valid once */
     p->target_hash = spec_hash(p, p->target);

@@ -95,6 +95,14 @@ static struct condition taskmanagers_condition(struct cluster_pass *p)
     "Missing JobManager deployment: somebody has deleted it, and it is not made again because " RECOVERY_KEY \
     " is false; to have it again, leave that out or change the spec"
 
+/* Why what is asked for is not taken. */
+static const char *invalid_reason(const struct cluster_pass *p)
+{
+    if (p->unsupported_version)
+        return "UnsupportedFlinkVersion";
+    return p->asking ? "RollingOut" : str_or(p->refused, "ValidationError");
+}
+
 struct obs_cause describe(struct cluster_pass *p)
 {
     const struct obs_cause *refused = refusal(p);
@@ -105,8 +113,7 @@ struct obs_cause describe(struct cluster_pass *p)
         return (struct obs_cause){p->blocked ? "DeletionBlocked" : "Deleting",
                                   str_or(p->blocked, str_or(p->progress, "deleting"))};
     if (p->invalid)
-        return (struct obs_cause){
-            p->unsupported_version ? "UnsupportedFlinkVersion" : "ValidationError", p->invalid};
+        return (struct obs_cause){invalid_reason(p), p->invalid};
     if (refused->reason)
         return *refused;
     if (p->missing)
@@ -164,9 +171,9 @@ static jv conditions(struct cluster_pass *p)
     struct obs_cause why = describe(p);
     bool ok = ready(p);
     bool failed = p->application && !p->recording && !p->runs_again && p->job_state == JOB_FAILED;
-    bool stalled = p->invalid || refusal(p)->reason || p->jm == JM_ERROR || p->blocked ||
-                   p->former_stuck || failed || p->job_missing || p->missing || tells_rollback(p) ||
-                   str_eq(p->stop_trouble.reason, UPGRADE_FAILED);
+    bool stalled = (p->invalid && !p->asking) || refusal(p)->reason || p->jm == JM_ERROR ||
+                   p->blocked || p->former_stuck || failed || p->job_missing || p->missing ||
+                   tells_rollback(p) || str_eq(p->stop_trouble.reason, UPGRADE_FAILED);
     struct condition list[9] = {
         {"Ready", ok, why.reason, why.message},
         {"Reconciling", !ok && !stalled, why.reason, why.message},
@@ -193,7 +200,9 @@ static const char *error(struct cluster_pass *p)
 {
     const struct obs_cause *refused = refusal(p);
 
-    if (p->invalid)
+    if (p->refused)
+        return error_text(p->a, ERROR_PREFIX "ReconciliationException", p->refused, p->invalid);
+    if (p->invalid && !p->asking)
         return error_text(p->a, ERROR_PREFIX "ValidationException", NULL, p->invalid);
     if (refused->reason)
         return error_text(p->a, ERROR_PREFIX "ReconciliationException", refused->reason,
@@ -386,6 +395,12 @@ static jv allocator(struct cluster_pass *p)
                       {"message", STR(r->problem.message ? r->problem.message : note)}));
 }
 
+/* An answer comes in a moment: until then nothing is said of what is asked for. */
+static bool asks_silently(const struct cluster_pass *p)
+{
+    return p->asking && !p->plan.memory.rehearsal.trouble;
+}
+
 /* ---- events: what is new against the status as it was ---- */
 
 static bool tells_already(const struct cluster_pass *p, const struct condition *c)
@@ -449,9 +464,8 @@ static void tell(struct cluster_pass *p, const char *error_now)
                    arena_printf(p->a, "TaskManagers are left to Flink's own allocator: %s",
                                 p->config.allocator_note));
     if (error_now && !str_eq(error_now, before)) {
-        if (p->invalid)
-            plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "Operator",
-                       p->unsupported_version ? "UnsupportedFlinkVersion" : "ValidationError",
+        if (p->invalid && !p->asking)
+            plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "Operator", invalid_reason(p),
                        p->invalid);
         else if (refusal(p)->reason)
             plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "Operator", refusal(p)->reason,
@@ -469,7 +483,8 @@ static void tell(struct cluster_pass *p, const char *error_now)
             plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "JobManagerDeployment",
                        p->cause.reason, p->cause.message);
     }
-    tell_without_effect(plan, KIND_FLINKDEPLOYMENT, cr);
+    if (!asks_silently(p))
+        tell_without_effect(plan, KIND_FLINKDEPLOYMENT, cr);
     if (p->blocked && !strstr(json_text(p->a, jv_get(p->status, "conditions")), p->blocked))
         plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "Operator", "CleanupFailed", p->blocked);
     if (p->exposed_trouble && !tells_already(p, &p->exposed))
@@ -486,8 +501,10 @@ static void tell(struct cluster_pass *p, const char *error_now)
 void report(struct cluster_pass *p)
 {
     struct conf defaults = flink_defaults_conf(p->s->defaults);
+    bool silent = asks_silently(p);
     const char *state,
-        *error_now = error_form(p->a, p->usable ? &p->config.conf : &defaults, error(p));
+        *error_now = silent ? JV_STRING(p->status, "error")
+                            : error_form(p->a, p->usable ? &p->config.conf : &defaults, error(p));
     jv recon, status;
 
     /* The finalizer's patch changes the resourceVersion that a status patch would carry, unless it
@@ -497,12 +514,13 @@ void report(struct cluster_pass *p)
     if (p->undecided && !p->meta.deleted_ms && (p->adopted || jv_equal(p->target, p->recorded)))
         return;
     recon = reconciliation(p, &state);
-    status =
-        jv_merge(p->a, p->status.type == JV_OBJ ? p->status : EMPTY_OBJ,
-                 jv_dup(p->a, OBJ({"jobManagerDeploymentStatus", STR(jm_status_name(p->jm))},
-                                  {"lifecycleState", STR(lifecycle(p, state, recon, error_now))},
-                                  {"observedGeneration", INT(p->meta.generation)},
-                                  {"clusterInfo", EMPTY_OBJ}, {"jobStatus", EMPTY_OBJ})));
+    status = jv_merge(
+        p->a, p->status.type == JV_OBJ ? p->status : EMPTY_OBJ,
+        jv_dup(p->a, OBJ({"jobManagerDeploymentStatus", STR(jm_status_name(p->jm))},
+                         {"lifecycleState", STR(lifecycle(p, state, recon, error_now))},
+                         {"observedGeneration", silent ? jv_get(p->status, "observedGeneration")
+                                                       : INT(p->meta.generation)},
+                         {"clusterInfo", EMPTY_OBJ}, {"jobStatus", EMPTY_OBJ})));
     if (p->application)
         status = jv_set(p->a, status, "jobStatus", cluster_job_status(p));
     else if (jv_present(jv_get(p->recorded, "job"))) /* nothing of it can be used */
@@ -517,7 +535,8 @@ void report(struct cluster_pass *p)
     status = jv_set(p->a, status, "reconciliationStatus", recon);
     status = jv_set(p->a, status, "allocator", allocator(p));
     status = jv_set(p->a, status, "endpoints", endpoints(p));
-    status = jv_set(p->a, status, "conditions", conditions(p));
+    if (!silent)
+        status = jv_set(p->a, status, "conditions", conditions(p));
     if (p->jm == JM_READY && p->up_to_date) {
         status = jv_set(p->a, status, "runningImage", STR(p->s->deployment->image));
         status = jv_set(p->a, status, "runningSpecHash", STR(p->target_hash));

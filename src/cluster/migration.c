@@ -96,6 +96,7 @@ static void judge_cluster(struct arena *a, jv cr, jv deployment, const struct fl
     struct cluster_pass p = {.a = a,
                              .s = &s,
                              .cr = cr,
+                             .only_judged = true,
                              .status = jv_get(cr, "status"),
                              .plan = {.a = a, .next = INT64_MAX, .memory = memory}};
 

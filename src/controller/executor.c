@@ -22,6 +22,7 @@ static const struct {
 } verbs[] = {
     [ACT_APPLY] = {"apply", "applied"},
     [ACT_CREATE] = {"create", "created"},
+    [ACT_REHEARSE] = {"rehearse", "rehearsed"},
     [ACT_DELETE] = {"delete", "deleted"},
     [ACT_PATCH] = {"patch", "patched"},
     [ACT_STATUS] = {"patch status", "status patched"},
@@ -76,6 +77,7 @@ static bool made_after_all(const struct op *op)
 bool op_is_look(const struct op *op)
 {
     switch (op->act->type) {
+    case ACT_REHEARSE:
     case ACT_READ_STATE:
     case ACT_READ_HEALTH:
     case ACT_READ_EXCEPTIONS:
@@ -225,6 +227,30 @@ static void write_object(struct op *op, enum kube_verb verb, const char *subreso
                                  .body = json_text(&op->e->a, op->act->body)});
 }
 
+static void on_rehearsed(void *arg, const struct kube_reply *reply)
+{
+    struct op *op = arg;
+
+    op->kube = NULL;
+    op_end(op, reply->err);
+}
+
+/* Nothing of it is stored: there is no such object. */
+static void rehearse(struct op *op)
+{
+    const struct action *act = op->act;
+
+    op->kube =
+        kube_send(op->e->x->kube,
+                  &(struct kube_call){.verb = act->kind == KIND_POD ? KUBE_CREATE : KUBE_APPLY,
+                                      .kind = act->kind,
+                                      .ns = act->ns,
+                                      .name = act->name,
+                                      .query = "dryRun=All",
+                                      .body = json_text(&op->e->a, act->body)},
+                  on_rehearsed, op);
+}
+
 void op_delete(struct op *op)
 {
     send(op, &(struct kube_call){.verb = KUBE_DELETE,
@@ -306,6 +332,9 @@ static void start(struct op *op)
         break;
     case ACT_CREATE:
         write_object(op, KUBE_CREATE, NULL);
+        break;
+    case ACT_REHEARSE:
+        rehearse(op);
         break;
     case ACT_PATCH:
         write_object(op, KUBE_MERGE_PATCH, NULL);

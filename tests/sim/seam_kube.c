@@ -18,6 +18,7 @@
 #include "flinkop/mem.h"
 #include "flinkop/str.h"
 #include "operator.h"
+#include "users.h"
 
 #define TIMEOUT_MS 15000
 
@@ -35,6 +36,7 @@ struct kube_request {
     kube_done_fn done;
     void *arg;
     struct sim_event *event;
+    bool dry;        /* nothing comes of it */
     bool travelling; /* not yet there */
     bool dropped;    /* nobody waits for the answer */
     bool silent;     /* the answer gets lost */
@@ -129,6 +131,23 @@ static struct version *list_kept(struct kube_request *r)
     return api_list(KIND_HA, LABEL_APP, cluster);
 }
 
+/* Rules of the API server that its model does not have. */
+static bool may_not_be(struct kube_request *r)
+{
+    if (r->verb == KUBE_CREATE && r->kind == KIND_POD && quota_exhausted) {
+        r->err.http = 403;
+        error_set(&r->err, ERR_FORBIDDEN,
+                  "pods \"%s\" is forbidden: exceeded quota: compute, requested: "
+                  "pods=1, used: pods=10, limited: pods=10",
+                  r->name);
+    } else if ((r->verb == KUBE_CREATE || r->verb == KUBE_APPLY) && user_is_refused(r->body)) {
+        r->err.http = 422;
+        error_set(&r->err, ERR_INVALID, "%s \"%s\" is invalid: schedulerName: Invalid value",
+                  kind_name(r->kind), r->name);
+    }
+    return r->err.code != ERR_NONE;
+}
+
 static int carry_out(struct kube_request *r)
 {
     enum actor by = BY_OPERATOR;
@@ -138,18 +157,15 @@ static int carry_out(struct kube_request *r)
         return 0;
     }
 
+    if (may_not_be(r))
+        return -1;
+    if (r->dry)
+        return 0;
     if (!r->version || !api_get(r->kind, r->name) ||
         str_eq(r->version, object_version(api_get(r->kind, r->name))))
         check_write(r->verb, r->kind, r->name, r->subresource, r->body, &r->context);
     switch (r->verb) {
     case KUBE_CREATE:
-        if (r->kind == KIND_POD && quota_exhausted) {
-            r->err.http = 403;
-            return error_set(&r->err, ERR_FORBIDDEN,
-                             "pods \"%s\" is forbidden: exceeded quota: compute, requested: "
-                             "pods=1, used: pods=10, limited: pods=10",
-                             r->name);
-        }
         return api_create(by, r->kind, r->body, &r->answer, &r->err);
     case KUBE_APPLY:
         return api_apply(by, r->kind, r->name, r->body, &r->answer, &r->err);
@@ -203,6 +219,8 @@ static void count(const struct kube_request *r)
 {
     struct kube_counts *c = &kube_counts;
 
+    if (r->dry)
+        return;
     switch (r->verb) {
     case KUBE_LIST:
         break;
@@ -263,6 +281,7 @@ struct kube_request *kube_send(struct kube_client *c, const struct kube_call *ca
     r->body = ABSENT;
     if (call->body && json_parse(&r->a, call->body, strlen(call->body), &r->body, &err))
         sim_fail("%s: %s", what(r), err.text);
+    r->dry = call->query && strstr(call->query, "dryRun=All");
     r->context = check_send(call->verb, r->kind, r->name);
     count(r);
     if (fault(FAULT_SLOW, 0.03))

@@ -41,6 +41,29 @@ bool user_spec_works(const struct object *cr)
     return user_spec_valid(cr) && !jv_present(annotation(cr, SIM_BROKEN));
 }
 
+#define REFUSED "refused" /* no scheduler has this name, and the API server knows that */
+
+bool user_is_refused(jv body)
+{
+    jv spec = jv_get(body, "spec"), template = JV_PATH(spec, "template", "spec");
+
+    return str_eq(JV_STRING(jv_present(template) ? template : spec, "schedulerName"), REFUSED);
+}
+
+bool user_asks_for_refused(jv spec)
+{
+    return user_is_refused(JV_PATH(spec, "jobManager", "podTemplate"));
+}
+
+/* spec.jobManager */
+static jv jobmanager(struct arena *a, bool refused, jv gone)
+{
+    jv template = OBJ({"spec", OBJ({"schedulerName", STR(REFUSED)})});
+
+    return jv_dup(a, OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})},
+                         {"podTemplate", refused ? template : gone}));
+}
+
 /* ---- applying ---- */
 
 static void apply(int kind, const char *name, jv spec, bool invalid, bool broken)
@@ -95,8 +118,7 @@ void user_apply_cluster(const struct user_cluster *c)
             {"flinkVersion", STR(c->invalid ? "v1_13" : version)},
             {"flinkConfiguration", jv_merge(&a, configuration, more)},
             {"podTemplate", user_references_template(&a, &c->references, gone)},
-            {"serviceAccount", STR("flink")},
-            {"jobManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})})},
+            {"serviceAccount", STR("flink")}, {"jobManager", jobmanager(&a, c->refused, gone)},
             {"taskManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})},
                                 {"replicas", standalone && c->replicas ? INT(c->replicas) : gone})},
             {"mode", IF(standalone, STR("standalone"))}, {"ingress", c->ingress ? ingress : gone},
@@ -104,7 +126,7 @@ void user_apply_cluster(const struct user_cluster *c)
             {"allocator", IF(!standalone, allocator)},
             {"restartNonce", c->nonce ? INT(c->nonce) : ABSENT});
 
-    apply(KIND_FLINKDEPLOYMENT, c->name, spec, c->invalid, !strcmp(c->tag, "bad"));
+    apply(KIND_FLINKDEPLOYMENT, c->name, spec, c->invalid || c->refused, !strcmp(c->tag, "bad"));
 }
 
 void user_apply_application(const struct user_application *u)
@@ -149,8 +171,7 @@ void user_apply_application(const struct user_application *u)
         OBJ({"image", STR(arena_printf(&a, "flink:%s", u->tag))}, {"flinkVersion", STR(version)},
             {"flinkConfiguration", jv_merge(&a, configuration, more)},
             {"podTemplate", user_references_template(&a, &u->references, gone)},
-            {"serviceAccount", STR("flink")},
-            {"jobManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})})},
+            {"serviceAccount", STR("flink")}, {"jobManager", jobmanager(&a, u->refused, gone)},
             {"mode", IF(standalone, STR("standalone"))},
             {"taskManager", OBJ({"resource", OBJ({"memory", STR("1g")}, {"cpu", INT(1)})},
                                 {"replicas", standalone && wide ? INT(2 * u->parallelism) : gone})},
@@ -159,7 +180,7 @@ void user_apply_application(const struct user_application *u)
             {"allocator", IF(!standalone, OBJ({"type", STR(u->native ? "Flink" : "Operator")}))},
             {"restartNonce", u->nonce ? INT(u->nonce) : ABSENT});
 
-    apply(KIND_FLINKDEPLOYMENT, u->name, spec, bad,
+    apply(KIND_FLINKDEPLOYMENT, u->name, spec, bad || u->refused,
           !strcmp(u->tag, "bad") || !strcmp(u->entry_class, "Bad"));
 }
 
@@ -250,6 +271,15 @@ static const char *any_cluster(void)
     return cluster_names[dice(ARRAY_SIZE(cluster_names))];
 }
 
+/* Something of it is there to be kept. */
+static bool runs(const char *name)
+{
+    cleanup_arena struct arena a = {0};
+    const struct object *cr = api_get(KIND_FLINKDEPLOYMENT, name);
+
+    return cr && jv_present(check_recorded_spec(&a, cr)) && api_get(KIND_DEPLOYMENT, name);
+}
+
 static void random_cluster(const char *name)
 {
     static const char *const tags[] = {"1.20", "1.20.1", "1.18", "bad"};
@@ -264,6 +294,7 @@ static void random_cluster(const char *name)
         .adaptive = dice(3) > 0,
         .nonce = dice(3) ? 0 : 1 + dice(1000),
         .invalid = !dice(10),
+        .refused = runs(name) && !dice(8),
         .ingress = !dice(3),
         .route = !dice(3),
         .policy = !dice(3),
@@ -318,6 +349,7 @@ static void random_application(const char *name)
         .parallelism = 1 + dice(5),
         .nonce = dice(3) ? 0 : 1 + dice(1000),
         .suspended = !dice(6),
+        .refused = runs(name) && !dice(8),
         .unavailable = !dice(8),
         .cancels = !dice(4),
         .restarts = !dice(3),
@@ -593,12 +625,14 @@ static void leave_failed(int kind)
     }
 }
 
-/* What is recorded counts as long as what is asked for is bad, also that it is run again. */
+/* What is recorded counts as long as what is asked for is bad, also that it is run again. And what
+ * was asked for while nothing was there is recorded, although it is refused. */
 static bool fails_for_ever(const struct object *o)
 {
     cleanup_arena struct arena a = {0};
+    jv recorded = check_recorded_spec(&a, o);
 
-    return !user_spec_valid(o) && user_restarts(check_recorded_spec(&a, o));
+    return !user_spec_valid(o) && (user_restarts(recorded) || user_asks_for_refused(recorded));
 }
 
 void user_be_reasonable(void)

@@ -15,6 +15,9 @@
 #define SIM_TTL_KEY "kubernetes.operator.jm-deployment.shutdown-ttl"
 
 bool user_spec_valid(const struct object *cr);
+/** Of what the operator makes, and of a spec: the API server would not take it. */
+bool user_is_refused(jv body);
+bool user_asks_for_refused(jv spec);
 /** It is an application, or a FlinkSessionJob. */
 bool user_has_job(const struct object *cr);
 /** Each of a kind with the same chance; NULL: there is none. */
@@ -79,6 +82,7 @@ struct user_cluster {
     int slots, max, min, spare, nonce;
     int replicas; /* in mode standalone; 0: not said */
     bool invalid;
+    bool refused;                /* by the API server, while there is something to be kept */
     bool adaptive;               /* Flink's scheduler of that name */
     bool ingress, route, policy; /* how it is exposed */
     struct user_references references;
@@ -90,6 +94,7 @@ struct user_application {
     const char *name, *tag, *entry_class, *mode;
     int slots, parallelism, nonce;
     int max_age;                 /* of the checkpoint to go on from, in s; 0: any */
+    bool refused;                /* as of a cluster */
     bool suspended, unavailable; /* unavailable: without high availability */
     bool cancels;                /* the job, to go on from its last state */
     bool restarts;               /* a job that has failed */

@@ -142,6 +142,19 @@ static jv expand(struct arena *a, jv object, const char *hash, const char *forme
     return object;
 }
 
+/* Where the case is about a rehearsal, what runs is what is recorded. */
+static jv spec_that_runs(struct arena *a, jv doc, jv cr)
+{
+    const char *text = JV_STRING(cr, "status", "reconciliationStatus", "lastReconciledSpec");
+    jv recorded;
+    struct error err;
+
+    if (!jv_present(jv_get(doc, "rehearsal")))
+        return jv_get(cr, "spec");
+    ck_assert_msg(!json_parse(a, text, strlen(text), &recorded, &err), "%s", err.text);
+    return jv_get(recorded, "spec");
+}
+
 static char *recorded_hash(struct arena *a, jv cr, char *(*spec_hash)(struct arena *, jv))
 {
     jv recon = JV_PATH(cr, "status", "reconciliationStatus");
@@ -166,7 +179,7 @@ jv situation_expand(struct arena *a, jv doc)
     jv cr = jv_at(objects, 0);
     bool application = jv_present(JV_PATH(cr, "spec", "job"));
     char *hash = application ? recorded_hash(a, cr, deployment_spec_hash)
-                             : deployment_spec_hash(a, jv_get(cr, "spec"));
+                             : deployment_spec_hash(a, spec_that_runs(a, doc, cr));
     char *former = application ? recorded_hash(a, cr, deployment_spec_hash_as_written) : NULL;
     struct jv_list list = JV_LIST(a);
 
@@ -295,6 +308,28 @@ const struct flink_defaults *situation_defaults(struct situation *s)
     return d;
 }
 
+/* What a change brings has been taken by the API server in a dry run before, unless the case is
+ * about that: `rehearsal: asks` is the pass that asks, `rehearsal: asked` the one after it. */
+static struct plan reconcile_rehearsed(struct situation *s, const struct cluster_snapshot *snap)
+{
+    const char *about = str_or_empty(JV_STRING(s->doc, "rehearsal"));
+    struct cluster_snapshot then = *snap;
+    struct cluster_memory memory = *snap->memory;
+    struct rehearsal_notes notes;
+
+    then.n_outcomes = strcmp(about, "asked") ? snap->n_outcomes : 0;
+    struct plan plan = reconcile_cluster(s->a, &then);
+
+    notes = plan.memory.rehearsal;
+    if (!notes.of || !strcmp(about, "asks"))
+        return plan;
+    memory.rehearsal = notes;
+    memory.rehearsal.taken |= strcmp(about, "asked") != 0;
+    then.memory = &memory;
+    then.n_outcomes = snap->n_outcomes;
+    return reconcile_cluster(s->a, &then);
+}
+
 /* An answer about high availability that counts is one that was asked for in this situation. */
 static struct ha_notes asked_before(struct situation *s, const struct cluster_snapshot *now)
 {
@@ -306,7 +341,7 @@ static struct ha_notes asked_before(struct situation *s, const struct cluster_sn
     for (size_t i = 0; i < s->n_outcomes; i++)
         if (s->outcomes[i].type != ACT_READ_HA)
             others[before.n_outcomes++] = s->outcomes[i];
-    return before.n_outcomes < s->n_outcomes ? reconcile_cluster(s->a, &before).memory.ha
+    return before.n_outcomes < s->n_outcomes ? reconcile_rehearsed(s, &before).memory.ha
                                              : now->memory->ha;
 }
 
@@ -452,7 +487,7 @@ static struct plan plan_cluster(struct situation *s, jv cr)
     if (s->carried) {
         snap.memory = s->carried;
         snap.n_outcomes = 0;
-        return reconcile_cluster(s->a, &snap);
+        return reconcile_rehearsed(s, &snap);
     }
     /* Waiting times need a first look: the case says how long ago that was. */
     int64_t before = jv_int64_or(jv_get(s->doc, "firstLook"), 0);
@@ -467,10 +502,10 @@ static struct plan plan_cluster(struct situation *s, jv cr)
     memory.exceptions = exceptions_before(s, cr);
     memory.references.put = jv_bool_or(JV_PATH(s->doc, "memory", "referencesPut"), false);
     if (before) {
-        memory = reconcile_cluster(s->a, &snap).memory;
+        memory = reconcile_rehearsed(s, &snap).memory;
         snap.now += before;
     }
-    plan = reconcile_cluster(s->a, &snap);
+    plan = reconcile_rehearsed(s, &snap);
     return plan;
 }
 
