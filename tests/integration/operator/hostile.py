@@ -114,6 +114,38 @@ def unknown_member(run):
     nothing_left(run)
 
 
+# What only the API server knows to be wrong: a template of the JobManager's pod, and words of what it says.
+REFUSED = [({"restartPolicy": "Never"}, "spec.template.spec.restartPolicy"),
+           ({"nodeSelektor": {"disk": "ssd"}}, ".spec.template.spec.nodeSelektor"),
+           ({"securityContext": {"fsGroup": -1}}, "spec.template.spec.securityContext.fsGroup"),
+           ({"priorityClassName": "none"}, "no PriorityClass with name none")]  # which only pods are refused for
+
+
+@test("a change that only the API server knows to be wrong is told in its words and ends nothing; the next one is made")
+def refused_change(run):
+    operator(run)
+    ns, flink = run.namespaces[0], session(run)
+    before = flink.jobmanager.uid
+
+    def patch(spec):
+        run.kube.patch("flinkdep", ns, "demo", {"spec": {"jobManager": {"podTemplate": spec and {"spec": spec}}}})
+    for spec, words in REFUSED:
+        patch(spec)
+
+        def told(words=words):
+            cr = run.kube.get("flinkdep", ns, "demo")
+            c = condition(cr, "Stalled")
+            check(c.get("status") == "True" and words in c["message"] and words in dig(cr, "status.error", ""), f"Stalled: {c}")
+            return True
+        wait("the status tells", told, SOON)
+        patch(None)
+        cluster_ready(run)
+        equal(flink.jobmanager.uid, before, "the JobManager's pod")
+    patch({"terminationGracePeriodSeconds": 7})
+    wait("another JobManager", lambda: flink.jobmanager and flink.jobmanager.uid != before, SOON)
+    cluster_ready(run)
+
+
 def change(run, kind, name, spec):
     """Replaces the spec, as `kubectl replace` does it; false when the API server does not let it pass."""
     ns = run.namespaces[0]
