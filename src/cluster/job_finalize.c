@@ -101,6 +101,8 @@ void finalize_job(struct job_pass *p)
         p->out.plan.gone = true;
         return;
     }
+    if (!p->job && !p->deploying) /* nobody would know of that one any more */
+        (void)take_own_job(p);
     if (p->meta.force_delete) {
         if (!ended(p))
             leave(p);

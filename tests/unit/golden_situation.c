@@ -120,17 +120,20 @@ static void read_outcomes(struct situation *s)
     }
 }
 
-/* What a Deployment was made for, going by its arguments, if that is the spec as it is. */
-static const char *started_hash(struct arena *a, jv deployment, jv spec)
+/* What the Deployment was made for, going by its arguments, if that is the spec as it is. */
+static const char *started_hash(struct arena *a, jv objects)
 {
-    struct obs_deployment d;
+    struct obs_deployment d = {0};
 
-    obs_deployment_read(a, deployment, &d);
-    return application_hash(a, deployment_spec_hash(a, spec), d.job_id, d.job_path);
+    jv_foreach (o, objects)
+        if (str_eq(JV_STRING(*o, "kind"), "Deployment"))
+            obs_deployment_read(a, *o, &d);
+    return application_hash(a, deployment_spec_hash(a, jv_get(jv_at(objects, 0), "spec")), d.job_id,
+                            d.job_path);
 }
 
 /* Marks are "current", "as-written": by a former version, or "as-started". */
-static jv expand(struct arena *a, jv object, jv spec, const char *hash, const char *former)
+static jv expand(struct arena *a, jv object, jv objects, const char *hash, const char *former)
 {
     static const char *const recorded[] = {"status", "reconciliationStatus", "lastReconciledSpec",
                                            NULL};
@@ -149,7 +152,7 @@ static jv expand(struct arena *a, jv object, jv spec, const char *hash, const ch
     if (str_eq(jv_string(jv_path(object, annotation)), "as-written"))
         object = jv_set_path(a, object, annotation, STR(former));
     if (str_eq(jv_string(jv_path(object, annotation)), "as-started"))
-        object = jv_set_path(a, object, annotation, STR(started_hash(a, object, spec)));
+        object = jv_set_path(a, object, annotation, STR(started_hash(a, objects)));
     return object;
 }
 
@@ -182,7 +185,7 @@ jv situation_expand(struct arena *a, jv doc)
     struct jv_list list = JV_LIST(a);
 
     jv_foreach (o, objects)
-        jv_list_add(&list, expand(a, *o, jv_get(cr, "spec"), hash, former));
+        jv_list_add(&list, expand(a, *o, objects, hash, former));
     return jv_set(a, doc, "objects", jv_list_arr(&list));
 }
 
