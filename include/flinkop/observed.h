@@ -62,6 +62,8 @@ struct obs_deployment {
     bool ours;              /* made by this operator (it has our annotation) */
     bool flinks_allocator;  /* Flink's own allocator makes its TaskManagers */
     const char *halted;     /* ANNOTATION_HALTED, NULL: none */
+    const char *job_id;     /* as desired_jobmanager() tells it to an application; NULL: none… */
+    const char *job_path;   /* …with what it begins from a path */
     struct obs_cause cause; /* ReplicaFailure: quota, service account, admission */
 };
 

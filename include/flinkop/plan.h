@@ -473,7 +473,7 @@ struct job_snapshot {
     const struct outcome *outcomes;
     size_t n_outcomes;
     const struct job_memory *memory;
-    const char *fresh_job_id; /* 32 random hex digits for the case that one is needed */
+    const char *fresh_job_id; /* of own_job_id(), for the case that one is needed */
     int64_t now, wall;
 };
 
@@ -484,6 +484,10 @@ struct job_plan {
 };
 
 struct job_plan reconcile_session_job(struct arena *a, const struct job_snapshot *s);
+
+/** An id for a job of the FlinkSessionJob of this uid, from 32 random hex digits: its jobs are
+ * known by it in Flink. */
+const char *own_job_id(struct arena *a, const char *uid, const char *random);
 
 /* ---- for both ---- */
 

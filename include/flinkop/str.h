@@ -54,6 +54,8 @@ char **str_split(struct arena *a, const char *s, char sep, size_t *ret_n);
  * character boundary with "..." when it was longer. For text of others that goes into our status.
  */
 char *str_clean(struct arena *a, const char *s, size_t max);
+/** s with line breaks and tabs as \n, \r, \t: a value of a user's within a sentence of ours. */
+const char *str_line(struct arena *a, const char *s);
 /** Length of the valid UTF-8 sequence at s, 0 if it is not one. */
 size_t utf8_len(const char *s, size_t avail);
 

@@ -160,6 +160,22 @@ char *str_clean(struct arena *a, const char *s, size_t max)
     return out;
 }
 
+const char *str_line(struct arena *a, const char *s)
+{
+    static const char breaks[] = "\n\r\t", letters[] = "nrt";
+    char *out = arena_alloc(a, 2 * strlen(s) + 1), *to = out;
+
+    for (; *s; s++) {
+        const char *at = strchr(breaks, *s);
+
+        if (at)
+            *to++ = '\\';
+        *to++ = at ? letters[at - breaks] : *s;
+    }
+    *to = 0;
+    return out;
+}
+
 int str_index(const char *const table[], size_t n, const char *s)
 {
     for (size_t i = 0; s && i < n; i++)

@@ -170,7 +170,7 @@ static bool saves(struct cluster_pass *p)
                           !str_eq(p->restore_path, RESTORE_LAST_STATE);
 
         if (path_known)
-            tell_unsaved(p, arena_printf(p->a, JOB_WAS_TO_BEGIN, p->restore_path));
+            tell_unsaved(p, arena_printf(p->a, JOB_WAS_TO_BEGIN, str_line(p->a, p->restore_path)));
         else if (state_is_kept(p))
             tell_unsaved(p, ": it does not run");
         return false;

@@ -28,6 +28,7 @@ struct cluster_pass {
     bool only_judged;    /* nothing is planned, so nobody is asked */
     const char *refused; /* …or the API server would not take it: the reason */
     bool asking;         /* …or that is still being asked */
+    bool recorded_again; /* the status did not tell of what runs, or of something else */
     bool unsupported_version;
     const char *target_hash;     /* of what the JobManager is, or was, started with */
     const char *config_hash;     /* of target, where that is another spec; else NULL */
@@ -273,6 +274,10 @@ jv rescale_status(struct cluster_pass *p, jv status);
 
 /** The hash of a spec for this pass. */
 const char *spec_hash(const struct cluster_pass *p, jv spec); /* cluster_judge.c */
+
+/** Mends p->status and p->recorded where they do not tell what runs and that itself does; what it
+ * says against them if not. current: the spec. */
+enum started judge_record(struct cluster_pass *p, jv current); /* cluster_record.c */
 
 /* ---- cluster_adopt.c: what the incumbent has deployed ---- */
 

@@ -91,8 +91,10 @@ const char *spec_hash(const struct cluster_pass *p, jv spec)
 void judge(struct cluster_pass *p)
 {
     jv current = jv_get(p->cr, "spec");
+    enum started started;
 
     p->recorded = recorded_spec(p->a, p->cr);
+    started = judge_record(p, current);
     current = spec_to_release(p, current);
     judge_rollback(p);
     judge_adoption(p);
@@ -101,11 +103,14 @@ void judge(struct cluster_pass *p)
     if (!p->invalid)
         p->invalid = judge_spec(p, spec_to_record(p->a, p->recorded, current), false);
     /* The incumbent does not give every application's job an id. */
-    const char *lost =
-        jv_present(jv_get(current, "job")) ? record_lost(p->a, p->cr, p->recorded, false) : NULL;
+    const char *lost = jv_present(jv_get(current, "job"))
+                           ? record_lost(p->a, p->status, p->recorded, false, started)
+                           : NULL;
 
     p->lost = lost != NULL;
     p->invalid = str_or(lost, p->invalid);
+    if (lost)
+        p->recorded = ABSENT;
     p->unsupported_version = p->spec.version && !p->spec.version->supported;
     /* What else is wrong with it may come from that. */
     if (jv_present(p->recorded) && !p->unsupported_version && !JV_STRING(p->cr, KUBE_UNREADABLE))

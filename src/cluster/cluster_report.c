@@ -438,6 +438,10 @@ static void tell(struct cluster_pass *p, const char *error_now)
 
     if (p->application)
         tell_job(p);
+    if (p->recorded_again)
+        plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "Operator", "StatusRestored",
+                   "The status did not tell of the job that runs: it is recorded again, as its "
+                   "Deployment tells it");
     if (is_recovered(p))
         plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "Job", "RecoverDeployment",
                    "Recovering lost deployment");

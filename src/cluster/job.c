@@ -82,8 +82,9 @@ static const char *want(struct job_pass *p, jv spec)
 /* A spec that is not valid changes nothing: the recorded one goes on counting. */
 static void judge(struct job_pass *p)
 {
-    p->recorded = recorded_spec(p->a, p->cr);
-    const char *lost = record_lost(p->a, p->cr, p->recorded, true);
+    own_job_recorded(p);
+    p->recorded = recorded_spec(p->a, jv_set(p->a, p->cr, "status", p->status));
+    const char *lost = record_lost(p->a, p->status, p->recorded, true, STARTED_AS_RECORDED);
 
     p->target = spec_to_record(p->a, p->recorded, p->spec);
     p->invalid = want(p, p->spec);
@@ -305,6 +306,8 @@ static void lost(struct job_pass *p)
         job_action(p, ACT_FIND_JOB);
         return;
     }
+    if (take_own_job(p))
+        return;
     p->trouble = (struct obs_cause){JOB_MISSING, JOB_NOT_FOUND};
     if (!p->stateless && !p->redeploy)
         return; /* nobody knows its state */

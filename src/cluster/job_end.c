@@ -88,9 +88,10 @@ const char *job_failed_text(struct arena *a, const char *cause, const struct res
 void job_tell_restart(struct plan *plan, enum kube_kind kind, jv cr, const char *path,
                       const struct restart_notes *m)
 {
-    const char *from = !path                              ? "from nothing"
-                       : str_eq(path, RESTORE_LAST_STATE) ? "from what high availability keeps"
-                                                          : arena_printf(plan->a, "from %s", path);
+    const char *from = !path ? "from nothing"
+                       : str_eq(path, RESTORE_LAST_STATE)
+                           ? "from what high availability keeps"
+                           : arena_printf(plan->a, "from %s", str_line(plan->a, path));
 
     plan_event(plan, kind, cr, false, "Job", "RestartFailedJob",
                arena_printf(plan->a, "The job has failed and is run again %s%s", from,

@@ -54,7 +54,8 @@ static bool saves(struct job_pass *p)
         return false;
     if (!job_can_be_saved(js, p->job, ran)) {
         if (!str_empty(restore) && !job_ended_itself(p->state))
-            tell_failed(p, arena_printf(p->a, JOB_NOT_SAVED JOB_WAS_TO_BEGIN, restore));
+            tell_failed(
+                p, arena_printf(p->a, JOB_NOT_SAVED JOB_WAS_TO_BEGIN, str_line(p->a, restore)));
         return false;
     }
     if (m->saving_since < 0)
@@ -101,6 +102,8 @@ void finalize_job(struct job_pass *p)
         p->out.plan.gone = true;
         return;
     }
+    if (!p->job && !p->deploying) /* nobody would know of that one any more */
+        (void)take_own_job(p);
     if (p->meta.force_delete) {
         if (!ended(p))
             leave(p);

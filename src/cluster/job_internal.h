@@ -59,8 +59,12 @@ void learn_submission(struct job_pass *p, const struct outcome *o); /* job_submi
 void take_on_job(struct job_pass *p); /* job_finalize.c */
 /** As job_tell_exceptions(): of its job, with this jobStatus. */
 jv job_exceptions(struct job_pass *p, jv status); /* job_exceptions.c */
-void finalize_job(struct job_pass *p);            /* job_finalize.c */
-void report_job(struct job_pass *p);              /* job_report.c */
+/** Has p->status name the job of this resource that runs, where it names none or another's. */
+void own_job_recorded(struct job_pass *p); /* job_own.c */
+/** The same where the one that it names is not there; false: no other runs. */
+bool take_own_job(struct job_pass *p); /* job_own.c */
+void finalize_job(struct job_pass *p); /* job_finalize.c */
+void report_job(struct job_pass *p);   /* job_report.c */
 /** Takes what its nonces and its intervals ask for. */
 void look_after_job_snapshots(struct job_pass *p); /* session_snapshots.c */
 

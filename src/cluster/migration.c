@@ -147,7 +147,7 @@ static void judge_session_job(struct arena *a, jv cr, const struct flink_default
 {
     struct problems problems = PROBLEMS_INIT(a);
     jv recorded = recorded_spec(a, cr);
-    const char *lost = record_lost(a, cr, recorded, true);
+    const char *lost = record_lost(a, jv_get(cr, "status"), recorded, true, STARTED_AS_RECORDED);
 
     resource_check(&problems, KIND_FLINKSESSIONJOB, cr, recorded, false, d);
     if (jv_present(JV_PATH(cr, "metadata", "deletionTimestamp")))

@@ -233,6 +233,56 @@ void obs_pod_read(struct arena *a, jv object, struct obs_pod *ret)
 
 /* ---- deployments ---- */
 
+static bool is_one_of(const char *const words[], const char *s, size_t len)
+{
+    for (; *words; words++)
+        if (strlen(*words) == len && !memcmp(*words, s, len))
+            return true;
+    return false;
+}
+
+/* Kubernetes reads $$ as $. */
+static const char *as_kubernetes_reads(struct arena *a, const char *arg)
+{
+    char *text = arena_strdup(a, arg), *to = text;
+
+    for (; *arg; arg++) {
+        *to++ = *arg;
+        arg += arg[0] == '$' && arg[1] == '$';
+    }
+    *to = 0;
+    return text;
+}
+
+/* The value of an option of the JobManager, as "--option", "value" or "key=value"; NULL: none. What
+ * comes after the second "--" is the job's own. */
+static const char *jobmanager_option(struct arena *a, jv args, const char *const names[])
+{
+    int ends = 0;
+
+    for (size_t i = 0; i < jv_len(args) && ends < 2; i++) {
+        const char *arg = str_or_empty(jv_string(jv_at(args, i)));
+        size_t len = strcspn(arg, "=");
+        const char *value = arg[len] ? arg + len + 1 : jv_string(jv_at(args, i + 1));
+
+        ends += str_eq(arg, "--");
+        if (value && is_one_of(names, arg, len))
+            return as_kubernetes_reads(a, value);
+    }
+    return NULL;
+}
+
+/* desired_jobmanager.c: add_job(), add_flinks_job() */
+static void job_read(struct arena *a, jv args, struct obs_deployment *ret)
+{
+    static const char *const id[] = {"--job-id", "$internal.pipeline.job-id", NULL},
+                             *const path[] = {"--fromSavepoint", "execution.state-recovery.path",
+                                              "execution.savepoint.path", NULL};
+
+    ret->job_id = jobmanager_option(a, args, id);
+    ret->job_path = jobmanager_option(a, args, path);
+}
+
 void obs_deployment_read(struct arena *a, jv object, struct obs_deployment *ret)
 {
     jv spec = jv_get(object, "spec"), status = jv_get(object, "status");
@@ -252,8 +302,10 @@ void obs_deployment_read(struct arena *a, jv object, struct obs_deployment *ret)
             : str_eq(JV_STRING(object, "metadata", "labels", LABEL_TYPE), TYPE_NATIVE);
     ret->halted = copy(a, JV_STRING(object, "metadata", "annotations", ANNOTATION_HALTED));
     jv_foreach (c, JV_PATH(spec, "template", "spec", "containers"))
-        if (str_eq(JV_STRING(*c, "name"), MAIN_CONTAINER))
+        if (str_eq(JV_STRING(*c, "name"), MAIN_CONTAINER)) {
             ret->image = copy(a, JV_STRING(*c, "image"));
+            job_read(a, jv_get(*c, "args"), ret);
+        }
     if (str_eq(JV_STRING(failure, "status"), "True"))
         ret->cause = (struct obs_cause){copy(a, str_or(JV_STRING(failure, "reason"), "Failed")),
                                         copy_message(a, JV_STRING(failure, "message"))};

@@ -34,8 +34,9 @@ static void let_go(struct snapshot_pass *p)
 
 static void leave_behind(struct snapshot_pass *p, const char *why)
 {
-    snapshot_event(p, true, "CleanupFailed",
-                   arena_printf(p->a, "the savepoint is left behind at %s: %s", p->path, why));
+    snapshot_event(
+        p, true, "CleanupFailed",
+        arena_printf(p->a, "the savepoint is left behind at %s: %s", str_line(p->a, p->path), why));
     let_go(p);
 }
 
@@ -98,8 +99,9 @@ static bool disposed(struct snapshot_pass *p)
     if (!strstr(look->error.text, NOT_THERE))
         return false;
     if (m->disposals < 2) /* else the first request, of which nothing was heard, has done it */
-        snapshot_event(p, false, "Cleanup",
-                       arena_printf(p->a, "there is no savepoint at %s any more", p->path));
+        snapshot_event(
+            p, false, "Cleanup",
+            arena_printf(p->a, "there is no savepoint at %s any more", str_line(p->a, p->path)));
     return true;
 }
 

@@ -86,9 +86,10 @@ static struct obs_cause summary(struct snapshot_pass *p, const char *error_now)
         return (struct obs_cause){"Deleting", str_or(p->progress, "deleting")};
     switch (p->state) {
     case SNAPSHOT_COMPLETED:
-        return (struct obs_cause){
-            "Completed", p->path ? arena_printf(p->a, "the %s is at %s", snapshot_word(p), p->path)
-                                 : "Flink does not tell its path"};
+        return (struct obs_cause){"Completed",
+                                  p->path ? arena_printf(p->a, "the %s is at %s", snapshot_word(p),
+                                                         str_line(p->a, p->path))
+                                          : "Flink does not tell its path"};
     case SNAPSHOT_FAILED:
         return (struct obs_cause){"Failed", str_or(told, "it failed")};
     case SNAPSHOT_ABANDONED:

@@ -45,10 +45,9 @@ static bool begun_anew(jv record, jv job)
            !jv_present(jv_get(record, "lastStableSpec")) && !jv_present(jv_get(job, "startTime"));
 }
 
-const char *record_lost(struct arena *a, jv cr, jv recorded, bool has_id)
+const char *record_lost(struct arena *a, jv status, jv recorded, bool has_id, enum started started)
 {
-    jv status = jv_get(cr, "status"), record = jv_get(status, "reconciliationStatus"),
-       id = JV_PATH(status, "jobStatus", "jobId");
+    jv record = jv_get(status, "reconciliationStatus"), id = JV_PATH(status, "jobStatus", "jobId");
     bool named = flink_id_valid(jv_string(id));
     bool runs = (str_eq(JV_STRING(record, "state"), "DEPLOYED") ||
                  str_eq(JV_STRING(record, "state"), "ROLLED_BACK")) &&
@@ -57,10 +56,13 @@ const char *record_lost(struct arena *a, jv cr, jv recorded, bool has_id)
 
     if (!jv_present(recorded) && jv_present(jv_get(record, "lastReconciledSpec")))
         wrong = RECORD ": cannot be read";
-    else if (!jv_present(recorded) && named && !begun_anew(record, jv_get(status, "jobStatus")))
+    else if (!jv_present(recorded) && (named || started != STARTED_AS_RECORDED) &&
+             !begun_anew(record, jv_get(status, "jobStatus")))
         wrong = RECORD ": is missing";
     else if (jv_present(recorded) && has_id && !named && (runs || jv_present(id)))
         wrong = "status.jobStatus.jobId: is not the id of a job";
+    else if (jv_present(recorded) && started != STARTED_AS_RECORDED)
+        wrong = "status.jobStatus.jobId: is not the id of the job that was started";
     if (!wrong)
         return NULL;
     return arena_printf(
@@ -68,7 +70,10 @@ const char *record_lost(struct arena *a, jv cr, jv recorded, bool has_id)
         "%s, and nothing else tells what runs; it goes on, and nothing is done. Put "
         "that back, or %sdelete the resource and create it anew, with the job's state "
         "as spec.job.initialSavepointPath",
-        wrong, has_id && !named ? "cancel the job in Flink, " : "");
+        wrong,
+        has_id && !named           ? "cancel the job in Flink, "
+        : started == STARTED_BY_US ? "the spec that it was started with, or "
+                                   : "");
 }
 
 const char *record_text(struct arena *a, jv spec, bool first_deployment)

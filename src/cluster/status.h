@@ -13,10 +13,16 @@
 jv recorded_spec(struct arena *a, jv cr);
 /** The same of the one that was seen to run last, in status.reconciliationStatus.lastStableSpec. */
 jv stable_spec(struct arena *a, jv cr);
+/* What the Deployment of an application says against the record. */
+enum started {
+    STARTED_AS_RECORDED, /* nothing, or there is none */
+    STARTED_BY_OTHERS,   /* it has been made, and nothing is recorded */
+    STARTED_BY_US,       /* it was made from something else */
+};
 /** Why nothing may be done with a job: it has run, or may have, and the record of how cannot be
  * read, so that another run would be a second one, or one without its state. NULL: that is not so.
  * recorded: of recorded_spec; has_id: what runs has been given an id. */
-const char *record_lost(struct arena *a, jv cr, jv recorded, bool has_id);
+const char *record_lost(struct arena *a, jv status, jv recorded, bool has_id, enum started started);
 /** The text to record. */
 const char *record_text(struct arena *a, jv spec, bool first_deployment);
 

@@ -297,7 +297,7 @@ static struct plan plan_job(struct controller *c, struct target *t, const struct
         .outcomes = t->outcomes,
         .n_outcomes = t->n_outcomes,
         .memory = &t->job,
-        .fresh_job_id = fresh_id(a),
+        .fresh_job_id = own_job_id(a, JV_STRING(object, "metadata", "uid"), fresh_id(a)),
         .now = loop_now(c->loop),
         .wall = clock_wall_ms(),
     };

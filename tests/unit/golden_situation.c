@@ -120,8 +120,20 @@ static void read_outcomes(struct situation *s)
     }
 }
 
-/* Marks are "current", or "as-written": by a former version. */
-static jv expand(struct arena *a, jv object, const char *hash, const char *former)
+/* What the Deployment was made for, going by its arguments, if that is the spec as it is. */
+static const char *started_hash(struct arena *a, jv objects)
+{
+    struct obs_deployment d = {0};
+
+    jv_foreach (o, objects)
+        if (str_eq(JV_STRING(*o, "kind"), "Deployment"))
+            obs_deployment_read(a, *o, &d);
+    return application_hash(a, deployment_spec_hash(a, jv_get(jv_at(objects, 0), "spec")), d.job_id,
+                            d.job_path);
+}
+
+/* Marks are "current", "as-written": by a former version, or "as-started". */
+static jv expand(struct arena *a, jv object, jv objects, const char *hash, const char *former)
 {
     static const char *const recorded[] = {"status", "reconciliationStatus", "lastReconciledSpec",
                                            NULL};
@@ -139,6 +151,8 @@ static jv expand(struct arena *a, jv object, const char *hash, const char *forme
         object = jv_set_path(a, object, annotation, STR(hash));
     if (str_eq(jv_string(jv_path(object, annotation)), "as-written"))
         object = jv_set_path(a, object, annotation, STR(former));
+    if (str_eq(jv_string(jv_path(object, annotation)), "as-started"))
+        object = jv_set_path(a, object, annotation, STR(started_hash(a, objects)));
     return object;
 }
 
@@ -184,7 +198,7 @@ jv situation_expand(struct arena *a, jv doc)
     struct jv_list list = JV_LIST(a);
 
     jv_foreach (o, objects)
-        jv_list_add(&list, expand(a, *o, hash, former));
+        jv_list_add(&list, expand(a, *o, objects, hash, former));
     return jv_set(a, doc, "objects", jv_list_arr(&list));
 }
 

@@ -331,6 +331,42 @@ def no_way_to_make_room(run):
     job_ready(run)
 
 
+@test("a status that somebody wipes, or gives another id, takes down nothing that runs, and doubles nothing", full=True)
+def wiped_status(run):
+    op = operator(run)
+    ns = run.namespaces[0]
+    flink = run.flinks.cluster(f"{ns}/demo")
+    conf = {"execution.checkpointing.interval": "1 s", "execution.checkpointing.dir": "file:/flink/checkpoints",
+            "high-availability.type": "kubernetes", "high-availability.storageDir": "file:/flink/ha"}
+    run.kube.create("flinkdep", ns, application(ns, conf=conf, job={"upgradeMode": "last-state"}, idle="1s"))
+    cluster_ready(run)
+    jm, ident = sorted(pods(run, "jobmanager")), flink.runs[-1].id
+
+    def again():
+        equal(dig(run.kube.get("flinkdep", ns, "demo"), "status.jobStatus.jobId"), ident, "the id that is recorded")
+        return cluster_ready(run, seconds=0)
+    for what, status in (("wiped", None), ("without the job", {"jobStatus": None}), ("another id", {"jobStatus": {"jobId": "a" * 32}}),
+                         ("no id", {"jobStatus": {"jobId": "../../x"}})):
+        run.kube.patch_status("flinkdep", ns, "demo", {"status": status})
+        time.sleep(1)
+        wait(f"{what}: right again", again, SOON, 0.1)
+    equal((sorted(pods(run, "jobmanager")), len(flink.runs)), (jm, 1), "JobManager pods, runs")
+    session(run, "other")
+    found = submit(run, "job", deployment="other")
+    for id in (None, "a" * 32):
+        run.kube.patch_status("sessionjob", ns, "job", {"status": {"jobStatus": id and {"jobId": id}}})
+        wait("its id", lambda: dig(run.kube.get("sessionjob", ns, "job"), "status.jobStatus.jobId") == found, SOON, 0.1)
+    op.stop()  # and what was in memory is gone
+    run.kube.patch_status("sessionjob", ns, "job", {"status": None})
+    operator(run)
+    wait("that it is told", lambda: "lastReconciledSpec: is missing" in state(run.kube.get("sessionjob", ns, "job")), SOON, 0.1)
+    time.sleep(2)
+    jobs = run.flinks.cluster(f"{ns}/other").jobmanager.jobs
+    equal([(j, x["state"]) for j, x in jobs.items()], [(found, "RUNNING")], "jobs")
+    delete(run, "sessionjob", "job")
+    equal([x["state"] for x in jobs.values()], ["CANCELED"], "jobs when it is deleted")
+
+
 @test("an application is changed while no operator runs: the next one takes the savepoint that is asked for", full=True)
 def changed_while_away(run):
     op = operator(run)
