@@ -21,6 +21,9 @@ const char *jar_allowed_schemes(const struct conf *c);
  * other URIs. */
 const char *jar_uri_image_id(struct arena *a, const char *uri);
 
+/** What is wrong with what stands before its path, NULL if nothing; then it is not to be shown:
+ * that may be a password. */
+const char *jar_uri_refusal(const char *uri);
 /** For messages: without its query, which may be a credential (presigned URLs). */
 const char *jar_uri_shown(struct arena *a, const char *uri);
 

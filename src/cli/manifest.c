@@ -147,7 +147,7 @@ static int read_manifests(struct arena *a, const char *const *files, int n_files
     for (int i = 0; i < n_files; i++) {
         const char *name = strcmp(files[i], "-") ? files[i] : "(standard input)";
         size_t len, n = 0;
-        cleanup_free char *text = file_read(files[i], FILE_MAX, &len, err);
+        cleanup_free char *text = file_read_any(files[i], FILE_MAX, &len, err);
         struct yaml_doc *docs;
 
         if (!text)

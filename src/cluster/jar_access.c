@@ -103,12 +103,15 @@ static bool has_word(struct arena *a, const char *list, const char *word, size_t
 int jar_redirect_check(struct arena *a, const char *from, const char *to, int n,
                        const char *schemes, struct error *err)
 {
+    const char *refusal = jar_uri_refusal(to);
     const char *colon = strstr(to, "://"), *shown = str_clean(a, jar_uri_shown(a, to), 300);
     size_t len = colon ? (size_t)(colon - to) : 0;
     bool secure = len == 5 && !strncasecmp(to, "https", 5);
 
     if (n > JAR_MAX_REDIRECTS)
         return error_set(err, ERR_INVALID, "redirected more than %d times", JAR_MAX_REDIRECTS);
+    if (refusal)
+        return error_set(err, ERR_INVALID, "redirected to a URL that %s", refusal);
     if (!secure && !(len == 4 && !strncasecmp(to, "http", 4)))
         return error_set(err, ERR_INVALID, "redirected to %s", shown);
     if (!secure && !strncasecmp(from, "https://", 8))

@@ -63,24 +63,26 @@ static bool has_blanks(const char *uri)
     return false;
 }
 
-/* "user:password@" before the host. */
-static bool has_credentials(const char *uri)
+const char *jar_uri_refusal(const char *uri)
 {
-    const char *authority = strstr(uri, "://");
-    const char *at = authority ? strchr(authority + 3, '@') : NULL;
+    const char *colon = strstr(uri, "://"), *authority = colon ? colon + 3 : "";
+    size_t n = strcspn(authority, "/?#");
+    bool http = !strncasecmp(uri, "http://", 7) || !strncasecmp(uri, "https://", 8);
 
-    return at && at < authority + 3 + strcspn(authority + 3, "/?#");
+    if (memchr(authority, '@', n))
+        return "must not hold a user name or password: they would be in the status and in logs";
+    if (http && !n) /* curl takes http:///user:password@host for http://user:password@host */
+        return "must name a host right after ://";
+    return NULL;
 }
 
 /* Its scheme; NULL: it is none, and that is a problem. */
 static const char *check_uri(struct problems *p, const char *path, const char *uri)
 {
-    const char *scheme = scheme_of(p->a, uri);
+    const char *scheme = scheme_of(p->a, uri), *refusal = jar_uri_refusal(uri);
 
-    if (has_credentials(uri)) /* not shown: it may be a password */
-        problem_add(
-            p, path,
-            "must not hold a user name or password: they would be in the status and in logs");
+    if (refusal)
+        problem_add(p, path, "%s", refusal);
     else if (has_blanks(uri))
         problem_add(
             p, path,

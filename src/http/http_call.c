@@ -328,7 +328,7 @@ static int set_url(struct http_call *call, const struct http_request *req, struc
 {
     CURLU *url = curl_url();
     char *scheme = NULL, *host = NULL, *port = NULL, *text = NULL;
-    CURLUcode code = curl_url_set(url, CURLUPART_URL, req->url, 0);
+    CURLUcode code = curl_url_set(url, CURLUPART_URL, req->url, CURLU_DISALLOW_USER);
     int rc = 0;
 
     if (!code)

@@ -39,7 +39,7 @@ static int read_file(struct files *f, const char *path, bool must_exist, struct 
 {
     struct error why = {0};
     size_t len;
-    cleanup_free char *text = file_read(path, FILE_MAX, &len, &why);
+    cleanup_free char *text = file_read_any(path, FILE_MAX, &len, &why);
     jv v;
 
     if (!text && why.code == ERR_NOT_FOUND && !must_exist)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  *            ┌── look ──► somebody's, and it changes ──┐
- *   waiting ─┴─────────── nobody's, or ran out ──► take ──► leading ── renew every 2 s ──► …
+ *   waiting ─┴────────── given back, or ran out ──► take ──► leading ── renew every 2 s ──► …
  *                                                              │
  *                              10 s without success, or somebody else's ──► lost
  *
@@ -29,6 +29,7 @@
 #define DEADLINE_MS 10000
 #define RENEW_MS 2000
 #define RELEASE_MS 2000
+#define RELEASED_S 1     /* leaseDurationSeconds of a record that is given back, as client-go's */
 #define LEASE_MAX_S 3600 /* of a record that others wrote */
 
 static struct metric master =
@@ -97,6 +98,13 @@ static bool is_ours(const struct kube_lease *l)
     return str_eq(l->holder, l->identity);
 }
 
+/* As its holder gave it back. One that a user has emptied keeps its holder's time: that one goes on
+ * writing until its next renewal. */
+static bool is_given_back(const struct kube_lease *l)
+{
+    return str_empty(l->holder) && l->lasts_ms == RELEASED_S * 1000;
+}
+
 static void remember(struct kube_lease *l, jv lease)
 {
     cleanup_arena struct arena a = {0};
@@ -136,7 +144,7 @@ static void again(struct kube_lease *l)
         ms = (int64_t)((double)ms / 2 * (1 - random_unit() / 5)); /* not all at once */
         int64_t left = l->changed + l->lasts_ms - clock_boot_ms();
 
-        if (!str_empty(l->holder) && left > 0)
+        if (left > 0)
             ms = MIN(ms, left);
     }
     timer_start(l->timer, ms);
@@ -241,11 +249,11 @@ static jv record(struct kube_lease *l, struct arena *a, const char *holder)
     bool same = is_ours(l) || !*holder;
 
     rfc3339_format_micro(clock_wall_ms(), now);
-    return jv_dup(a,
-                  OBJ({"holderIdentity", STR(holder)},
-                      {"leaseDurationSeconds", INT(*holder ? l->times.duration / 1000 : 1)},
-                      {"acquireTime", STR(same && l->since ? l->since : now)},
-                      {"renewTime", STR(now)}, {"leaseTransitions", INT(l->transitions + !same)}));
+    return jv_dup(
+        a, OBJ({"holderIdentity", STR(holder)},
+               {"leaseDurationSeconds", INT(*holder ? l->times.duration / 1000 : RELEASED_S)},
+               {"acquireTime", STR(same && l->since ? l->since : now)}, {"renewTime", STR(now)},
+               {"leaseTransitions", INT(l->transitions + !same)}));
 }
 
 /* Takes it, or renews it. */
@@ -279,7 +287,7 @@ static void on_looked(void *arg, const struct kube_reply *reply)
         lose(l, "somebody else has it");
         return;
     }
-    if (is_ours(l) || str_empty(l->holder) || clock_boot_ms() - l->changed >= l->lasts_ms)
+    if (is_ours(l) || is_given_back(l) || clock_boot_ms() - l->changed >= l->lasts_ms)
         take(l);
     else
         again(l);

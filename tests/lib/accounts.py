@@ -35,8 +35,8 @@ class Accounts:
     """What a set-up with a bed, self.bed, and its cluster, self.kube, becomes by them."""
 
     def audit_arguments(self, folder):
-        """The API server's, for an audit log in that folder."""
-        folder = os.path.join(folder, "audit")
+        """The API server's, for an audit log in that folder; each bed has its own."""
+        folder = os.path.join(folder, "audit", self.bed.name)
         shutil.rmtree(folder, ignore_errors=True)
         os.makedirs(folder)
         with open(os.path.join(folder, "policy.yaml"), "w", encoding="utf-8") as f:

@@ -350,6 +350,12 @@ START_TEST(redirects_stay_within_what_is_allowed)
         {"https://a/x", "gopher://b", "https", "redirected to gopher://b", 1},
         {"https://a/x", "//b/y", "https", "redirected to //b/y", 1},
         {"https://a/x", "", "https", "redirected to ", 1},
+        {"https://a/x", "https://me:s3cr3t@b/y", "https",
+         "redirected to a URL that must not hold a user name or password", 1},
+        {"https://a/x", "gopher://me:s3cr3t@b/y", "https",
+         "redirected to a URL that must not hold a user name or password", 1},
+        {"https://a/x", "https:///me:s3cr3t@b/y", "https",
+         "redirected to a URL that must name a host", 1},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {

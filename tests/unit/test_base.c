@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "flinkop/clock.h"
 #include "flinkop/file.h"
@@ -262,6 +263,23 @@ START_TEST(files_are_read_whole_with_a_cap)
 }
 END_TEST
 
+START_TEST(what_is_no_file_holds_nobody_up)
+{
+    char dir[SCRATCH_ROOM];
+    struct error err = {0};
+
+    scratch_make(dir);
+    cleanup_free char *fifo = xasprintf("%s/fifo", dir);
+
+    ck_assert_int_eq(mkfifo(fifo, 0600), 0);
+    ck_assert_ptr_null(file_read(fifo, 10, NULL, &err));
+    assert_error(&err, ERR_INVALID, "fifo is not a regular file");
+    ck_assert_ptr_null(file_read(dir, 10, NULL, &err));
+    assert_error(&err, ERR_INVALID, "is not a regular file");
+    scratch_remove(dir);
+}
+END_TEST
+
 void suite_base(TCase *tc)
 {
     T(arena_keeps_what_it_gave);
@@ -276,4 +294,5 @@ void suite_base(TCase *tc)
     T(rfc3339_goes_both_ways);
     T(sha256_is_the_standard_one);
     T(files_are_read_whole_with_a_cap);
+    T(what_is_no_file_holds_nobody_up);
 }

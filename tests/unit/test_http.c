@@ -270,6 +270,8 @@ START_TEST(what_cannot_be_sent_is_refused_at_once)
         {"GET", "file:///etc/passwd", {0}, "bad URL"},
         {"GET", "http://", {0}, "bad URL"},
         {"GET", "http://a b/", {0}, "bad URL"},
+        {"GET", "http://u:p@127.0.0.1/", {0}, "bad URL"},
+        {"GET", "http:///u:p@127.0.0.1/", {0}, "bad URL"},
         {"GET", "http://h/a\nb", {0}, "bad URL"},
         {"GET", NULL, {0}, "no URL"},
         {"get", "http://h/", {0}, "bad HTTP method"},

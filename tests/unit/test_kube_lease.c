@@ -242,6 +242,24 @@ START_TEST(one_that_was_given_back_is_taken_at_once)
 }
 END_TEST
 
+START_TEST(one_that_a_user_empties_is_taken_when_its_time_has_passed)
+{
+    given("{'holderIdentity':'other','leaseDurationSeconds':3,'leaseTransitions':4}");
+    begin();
+    run_for(200);
+    t.spec = jv_set(&t.a, t.spec, "holderIdentity", STR(""));
+    t.version++;
+    int64_t emptied = clock_boot_ms();
+
+    loop_run(t.loop);
+    int64_t took = clock_boot_ms() - emptied;
+
+    ck_assert_int_eq(t.acquired, 1);
+    ck_assert_msg(took >= 3000 && took < 5500, "%lld ms", (long long)took);
+    assert_record("me", 5);
+}
+END_TEST
+
 START_TEST(it_is_given_back)
 {
     begin();
@@ -292,7 +310,7 @@ END_TEST
 
 START_TEST(of_two_who_take_it_one_has_it)
 {
-    given("{'holderIdentity':'','leaseDurationSeconds':15}");
+    given("{'holderIdentity':'','leaseDurationSeconds':1}");
     begin();
     run_for(0);
     t.spec = json(&t.a, "{'holderIdentity':'other','leaseDurationSeconds':15}");
@@ -393,6 +411,7 @@ void suite_kube_lease(TCase *tc)
     T(it_is_renewed_and_stays_of_the_same_time);
     T(one_that_changes_is_left_and_one_that_does_not_is_taken);
     T(one_that_was_given_back_is_taken_at_once);
+    T(one_that_a_user_empties_is_taken_when_its_time_has_passed);
     T(it_is_given_back);
     T(it_is_given_back_while_it_is_being_renewed);
     T(who_never_had_it_gives_nothing_back);
