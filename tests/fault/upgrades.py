@@ -7,7 +7,8 @@ from lib.suite import test
 # Calls of a change and of the deletion, and how many of each are worth breaking.
 APPLICATION = {"patch flinkdeployments/status": 6, "create events": 2, "patch deployments": 1, "delete pods": 2,
                "list configmaps": 4, "apply configmaps": 1, "apply deployments": 1, "apply services": 2, "create pods": 1,
-               "delete deployments": 1, "delete configmaps": 2, "patch flinkdeployments": 1}
+               "delete deployments": 1, "delete configmaps": 2, "patch flinkdeployments": 1,
+               "dry-run apply deployments": 1, "dry-run create pods": 1}
 SESSION = {"patch flinkdeployments/status": 3, "patch flinksessionjobs/status": 6, "create events": 2, "delete pods": 1,
            "patch flinksessionjobs": 1, "delete deployments": 1, "patch flinkdeployments": 1}
 REGISTERED = {"create flinkstatesnapshots": 1, "patch flinkstatesnapshots": 3, "patch flinkstatesnapshots/status": 1}

@@ -61,6 +61,7 @@ class Call:
         else:
             apply = "apply-patch" in headers.get("content-type", "")
             self.verb = {"POST": "create", "PATCH": "apply" if apply else "patch", "DELETE": "delete"}.get(method, method)
+            self.verb = f"dry-run {self.verb}" if query.get("dryRun") else self.verb
         if method == "POST":
             self.name = self.member("metadata", "name")
 
