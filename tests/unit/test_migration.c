@@ -114,8 +114,9 @@ START_TEST(what_cannot_be_taken_is_told)
     v = verdict(&s, jv_set(&a, cr, "kind", STR("FlinkBlueGreenDeployment")));
     ck_assert_str_eq(takeover_name(v.what), "not-done");
     ck_assert(says(&v, "blue/green is not done by this operator yet"));
-    v = verdict(&s, jv_set(&a, cr, "status", ABSENT));
-    ck_assert_str_eq(takeover_name(v.what), "replaced");
+    v = verdict(&s, jv_set(&a, cr, "status", ABSENT)); /* nobody knows its job */
+    ck_assert_str_eq(takeover_name(v.what), "refused");
+    ck_assert(says(&v, "lastReconciledSpec: is missing"));
 }
 END_TEST
 
