@@ -479,8 +479,10 @@ static void check_recording(const char *name, jv body)
 {
     cleanup_arena struct arena a = {0};
     const struct object *cr = api_get(KIND_FLINKDEPLOYMENT, name);
-    jv next = check_spec_in(&a, jv_get(body, "status"));
     jv was = cr ? check_recorded_spec(&a, cr) : ABSENT;
+    jv next = cr ? check_spec_in(&a, jv_merge(&a, jv_get(cr->at->v, "status"), /* a patch of it */
+                                              jv_get(body, "status")))
+                 : ABSENT;
 
     if (jv_present(was) && user_asks_for_refused(next) && !user_asks_for_refused(was) &&
         !suspended(cr) && !str_eq(JV_STRING(cr->at->v, "spec", "job", "state"), "suspended"))
