@@ -186,7 +186,9 @@ const char *job_unwell(struct cluster_pass *p)
     const char *asker =
         arena_printf(p->a, "%s %s", str_or_empty(p->job_id), str_or_empty(p->jm_instance));
 
-    if (!health_is_checked(p) || !p->job || !p->up_to_date || job_state_terminal(p->job_state)) {
+    /* Not before the record says that another one comes: its write may fail. */
+    if (!health_is_checked(p) || !p->job || !p->up_to_date || job_upgrading(p) ||
+        job_state_terminal(p->job_state)) {
         *m = health_notes_initial();
         return NULL;
     }

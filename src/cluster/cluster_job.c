@@ -305,7 +305,6 @@ static void record_pending(struct cluster_pass *p, struct leavings left)
     ha_forget(p);
     record(p, p->pending, left);
     p->plan.memory.stop = stop_memory_initial(); /* the next run may have the same id */
-    p->plan.memory.health = health_notes_initial();
     job_restart_forget(&p->plan.memory.restart);
     if (!p->runs_again)
         p->plan.memory.restart.failures = 0;
