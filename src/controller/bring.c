@@ -40,7 +40,8 @@ struct bringing {
     int redirects;
     struct jar_access access; /* to the host of url */
     struct address_list allowed;
-    struct kube_request *service; /* being looked at */
+    struct kube_request *service;  /* being looked at */
+    struct kube_share_guest place; /* among the downloads of all */
     struct http_call *download;
     struct flink_call *flink; /* list, deletion or upload */
     bool looking;             /* whether it has to be uploaded */
@@ -61,6 +62,7 @@ static void drop_download(struct bringing *b)
 {
     http_drop(b->download);
     b->download = NULL;
+    kube_share_leave(&b->x->download_share, &b->place);
 }
 
 static void tell_failure(void *arg)
@@ -290,6 +292,7 @@ static void download_done(void *arg, const struct http_response *res, const stru
         error_wrap(&b->download_error,
                    "kubernetes.operator.user.artifacts.disallow-restricted-hosts");
     b->download_ended = true;
+    kube_share_leave(&b->x->download_share, &b->place);
     if (b->download_error.code == ERR_NONE) {
         upload_go_on(b);
         return;
@@ -395,6 +398,20 @@ static int read_allowed(struct bringing *b)
     return -1;
 }
 
+static void begin(void *arg)
+{
+    download(arg);
+}
+
+/* Not before who has left is done: this one may fail, and leave, at once. */
+static void on_place(void *arg)
+{
+    struct bringing *b = arg;
+
+    loop_defer(b->x->loop, b, begin, b);
+}
+
+/* Servers that are slow, or mean, hold up the JARs of their own namespace. */
 static void fetch(struct bringing *b)
 {
     jar_leave(&b->jar);
@@ -402,7 +419,9 @@ static void fetch(struct bringing *b)
     b->redirects = 0;
     b->download_ended = b->download_waits = b->upload_waits = false;
     strbuf_reset(&b->buffer);
-    download(b);
+    b->place = (struct kube_share_guest){.enter = on_place, .arg = b};
+    if (kube_share_ask(&b->x->download_share, &b->place, b->e->ns))
+        download(b);
 }
 
 struct bringing *bring_start(struct executor *x, const struct flink_endpoint *e,
@@ -430,7 +449,7 @@ void bring_free(struct bringing *b)
         return;
     loop_undefer(b->x->loop, b);
     kube_drop(b->service);
-    http_drop(b->download);
+    drop_download(b);
     flink_drop(b->flink);
     jar_leave(&b->old);
     jar_leave(&b->jar);

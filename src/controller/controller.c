@@ -24,6 +24,7 @@
 #include "jars.h"
 
 #define BACKOFF_MAX_MS 60000
+#define DOWNLOADS 64 /* at a time; of one namespace half of them: kube_share.h */
 
 /* ---- what a change concerns ---- */
 
@@ -153,7 +154,7 @@ struct controller *controller_new(const struct controller_options *o)
         .events = kube_events_new(o->kube),
         .downloads =
             http_client_new(o->loop, &(struct http_client_options){.user_agent = "flink-operator",
-                                                                   .max_connections = 64,
+                                                                   .max_connections = DOWNLOADS,
                                                                    .max_host_connections = 8}),
         .jars = jar_pool_new(o->loop),
         .stores = c->stores,
@@ -161,6 +162,7 @@ struct controller *controller_new(const struct controller_options *o)
         .touched = target_touched,
         .arg = c,
     };
+    kube_share_init(&c->executor.download_share, DOWNLOADS);
     set_limits(c);
     probe_pool_init(&c->probes);
     metrics_on_scrape(controller_scrape, c);
@@ -218,6 +220,7 @@ void controller_free(struct controller *c)
     for (size_t i = 0; i < KIND_COUNT; i++)
         store_free(c->stores[i]);
     kube_events_free(c->executor.events);
+    kube_share_release(&c->executor.download_share);
     http_client_free(c->executor.downloads);
     jar_pool_free(c->executor.jars);
     flink_client_free(c->flink);

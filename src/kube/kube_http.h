@@ -9,7 +9,7 @@
 #include "flinkop/address.h"
 #include "flinkop/http.h"
 #include "flinkop/kube_client.h"
-#include "kube_share.h"
+#include "flinkop/kube_share.h"
 
 /* Traffic classes with connections of their own, so that none starves another. */
 enum kube_pool { POOL_CALLS, POOL_WATCHES, POOL_PROXIED, POOL_LEASE, POOL_REVIEWS, POOL_COUNT };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "kube_share.h"
+#include "flinkop/kube_share.h"
 
 #include <stdlib.h>
 #include <string.h>

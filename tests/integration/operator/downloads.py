@@ -204,6 +204,39 @@ def brought(flink):
     return sorted(jar.split("_", 1)[1] for jar in flink.jobmanager.jars if not jar.startswith("usrlib"))
 
 
+@test("slow servers of one namespace: JARs of others do not wait for them", full=True, timeout=120)
+def slow_servers(run):
+    slow, other = namespace(run), namespace(run, "-other")
+    with_conf(run, allowed_schemes='"https,http"', disallow_restricted_hosts="false")
+    held, servers = [], [run.plane.netns.listen(f"10.250.210.{i + 1}", 9003) for i in range(10)]
+    ended = threading.Event()
+
+    def serve(server):
+        """It begins to answer, and that is all."""
+        server.settimeout(0.2)
+        while not ended.is_set():
+            try:
+                connection, _ = server.accept()
+            except (socket.timeout, OSError):
+                continue
+            held.append(connection)
+            connection.sendall(f'HTTP/1.1 200 OK\r\nETag: "{len(held)}"\r\nContent-Length: 100000\r\n\r\n'.encode())
+    for server in servers:
+        threading.Thread(target=serve, args=(server,), daemon=True).start()
+    run.cleanup(ended.set)
+    Server(run, NEAR, tagged("1"))
+    session(run, ns=other)
+    for i in range(20):
+        session(run, f"c{i}", slots=4)
+        for k in range(4):
+            host = f"10.250.210.{(i * 4 + k) % len(servers) + 1}"
+            run.kube.create("sessionjob", slow, job(slow, f"j{i}-{k}", f"c{i}", jar=f"http://{host}:9003/{i}-{k}.jar"))
+    wait("half of the connections are taken", lambda: len(held) == 32, 2 * SOON)
+    run.kube.create("sessionjob", other, job(other, "good", jar=f"http://{NEAR[0]}:{NEAR[1]}/x.jar"))
+    wait("the other one's job runs", lambda: is_ready(run.kube.get("sessionjob", other, "good")), SOON, 0.1)
+    equal(len(held), 32, "downloads of the slow ones")
+
+
 @test("fifty jobs of one JAR bring it once, also those of the next operator; another content is another JAR; the oldest goes")
 def once(run):
     op = with_conf(run, allowed_schemes='"https,http"', disallow_restricted_hosts="false")

@@ -5,8 +5,8 @@
  * the other half those namespaces get some that have fewer than a quarter of all. The rest waits in
  * line, in the order in which it came.
  */
-#ifndef KUBE_SHARE_H
-#define KUBE_SHARE_H
+#ifndef FLINKOP_KUBE_SHARE_H
+#define FLINKOP_KUBE_SHARE_H
 
 #include <stdbool.h>
 #include <stddef.h>
