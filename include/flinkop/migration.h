@@ -22,6 +22,7 @@ enum takeover {
     TAKEOVER_SUSPENDED, /* nothing runs, and that stays so */
     TAKEOVER_NEW,       /* nothing was ever deployed: it is now */
     TAKEOVER_OURS,      /* it is this operator's already */
+    TAKEOVER_RELEASED,  /* it has been handed back, and is left alone */
     TAKEOVER_DELETED,   /* its deletion goes on */
     TAKEOVER_REFUSED,   /* the spec is not taken; what runs goes on */
     TAKEOVER_NOT_DONE,  /* a kind that this operator does nothing with */

@@ -22,6 +22,10 @@ static const struct {
     [TAKEOVER_SUSPENDED] = {"suspended", "stays suspended"},
     [TAKEOVER_NEW] = {"new", "was never deployed, and is now"},
     [TAKEOVER_OURS] = {"ours", "is this operator's already"},
+    [TAKEOVER_RELEASED] =
+        {"released",
+         "has been handed back, and is left alone until its annotation " ANNOTATION_RELEASE
+         " is taken away"},
     [TAKEOVER_DELETED] = {"deleted", "its deletion goes on"},
     [TAKEOVER_REFUSED] = {"refused", "its spec is not taken, and what runs goes on"},
     [TAKEOVER_NOT_DONE] = {"not-done", "is left alone"},
@@ -51,6 +55,8 @@ static enum takeover cluster_takeover(const struct cluster_pass *p, const struct
 
     if (p->meta.deleted_ms)
         return TAKEOVER_DELETED;
+    if (p->meta.released)
+        return TAKEOVER_RELEASED;
     if (p->invalid)
         return TAKEOVER_REFUSED;
     if (!jv_present(p->recorded))

@@ -111,6 +111,9 @@ START_TEST(what_cannot_be_taken_is_told)
     v = verdict(&s,
                 JV_SET_PATH(&a, cr, STR("2026-01-01T00:00:00Z"), "metadata", "deletionTimestamp"));
     ck_assert_str_eq(takeover_name(v.what), "deleted");
+    v = verdict(
+        &s, JV_SET_PATH(&a, cr, STR("done"), "metadata", "annotations", "flink-operator/release"));
+    ck_assert_str_eq(takeover_name(v.what), "released");
     v = verdict(&s, jv_set(&a, cr, "kind", STR("FlinkBlueGreenDeployment")));
     ck_assert_str_eq(takeover_name(v.what), "not-done");
     ck_assert(says(&v, "blue/green is not done by this operator yet"));
