@@ -56,8 +56,8 @@ struct kube_watch_sink {
     void (*object)(void *arg, jv object, bool initial);
     /** It was deleted; the object is its last form. */
     void (*deleted)(void *arg, jv object);
-    /** The list is complete: the receiver is in step from here on. */
-    void (*list_end)(void *arg);
+    /** The list is complete, and of that version: the receiver is in step from here on. */
+    void (*list_end)(void *arg, const char *resource_version);
     /** Told once per change: true when it cannot list or watch (err says why), false when it can
      * again; and once more when ERR_NOT_FOUND comes or goes: the server does not have the kind. */
     void (*trouble)(void *arg, bool in_trouble, const struct error *err);

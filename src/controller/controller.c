@@ -152,10 +152,10 @@ struct controller *controller_new(const struct controller_options *o)
         .kube = o->kube,
         .flink = c->flink,
         .events = kube_events_new(o->kube),
-        .downloads =
-            http_client_new(o->loop, &(struct http_client_options){.user_agent = "flink-operator",
-                                                                   .max_connections = DOWNLOADS,
-                                                                   .max_host_connections = 8}),
+        .downloads = http_client_new(
+            o->loop, &(struct http_client_options){.user_agent = "flink-operator",
+                                                   .max_connections = DOWNLOADS,
+                                                   .max_host_connections = DOWNLOADS}),
         .jars = jar_pool_new(o->loop),
         .stores = c->stores,
         .jobmanager = target_jobmanager,

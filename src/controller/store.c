@@ -24,10 +24,10 @@
 
 struct entry {
     struct stored s;
-    struct arena arena; /* all that s points to */
-    uint64_t written;   /* it is our own write: lists that had begun by then may be older */
-    uint64_t mark;
-    size_t position; /* in the group of its index */
+    struct arena arena;    /* all that s points to */
+    uint64_t written;      /* it is our own write: lists that had begun by then may be older */
+    uint64_t mark, listed; /* the last list when it was seen; the last one that had it */
+    size_t position;       /* in the group of its index */
 };
 
 struct group {
@@ -446,6 +446,7 @@ void store_observe(struct store *st, jv object, uint64_t list)
         const char *known = old->s.meta->resource_version;
 
         old->mark = st->mark;
+        old->listed = MAX(old->listed, list);
         /* A stream goes forward, however late it is, and reaches our own write. A list shows what
          * is true when it is asked for: an older version in one that was asked for after our write
          * is a control plane that was restored from a backup. */
@@ -455,6 +456,7 @@ void store_observe(struct store *st, jv object, uint64_t list)
     if (!old)
         exhume(st, str_or_empty(JV_STRING(object, "metadata", "uid")));
     put(st, key, object, old, 0);
+    ((struct entry *)strmap_get(&st->entries, key))->listed = list;
 }
 
 size_t store_burials(const struct store *st)
@@ -525,14 +527,18 @@ uint64_t store_list_begin(struct store *st)
     return ++st->mark;
 }
 
-void store_list_end(struct store *st, uint64_t mark, const char *ns)
+void store_list_end(struct store *st, uint64_t mark, const char *ns, const char *resource_version)
 {
     struct strmap_entry *at;
 
     strmap_foreach (at, &st->entries) {
         struct entry *e = at->value;
 
-        if (e->mark < mark && (!ns || str_eq(ns, e->s.meta->ns)))
+        /* Written since it was asked for, and older than the list: it has come and gone. */
+        bool gone = e->written >= mark && e->listed < mark &&
+                    is_older(e->s.meta->resource_version, resource_version);
+
+        if ((gone || e->mark < mark) && (!ns || str_eq(ns, e->s.meta->ns)))
             drop(st, e);
     }
 }

@@ -67,9 +67,10 @@ void store_write_through(struct store *st, jv object);
 /** It is gone; ignored if another object has that name by now. uid may be NULL. */
 void store_forget(struct store *st, const char *ns, const char *name, const char *uid);
 
-/** Mark and sweep around a list of one namespace (NULL: all): begins when it is asked for; what was
- * written since cannot be in it, and stays. */
+/** Mark and sweep around a list of one namespace (NULL: all): begins when it is asked for, and ends
+ * with the version that it is of. What was written later than that cannot be in it, and stays.
+ * NULL: nothing stays that was there when it began. */
 uint64_t store_list_begin(struct store *st);
-void store_list_end(struct store *st, uint64_t mark, const char *ns);
+void store_list_end(struct store *st, uint64_t mark, const char *ns, const char *resource_version);
 
 #endif

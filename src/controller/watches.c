@@ -215,11 +215,11 @@ static void on_deleted(void *arg, jv object)
                  JV_STRING(object, "metadata", "uid"));
 }
 
-static void on_list_end(void *arg)
+static void on_list_end(void *arg, const char *resource_version)
 {
     struct watcher *w = arg;
 
-    store_list_end(w->store, w->mark, w->ns);
+    store_list_end(w->store, w->mark, w->ns, resource_version);
     if (on_demand(w))
         tell_askers(w);
     look_whether_in_step(w->scope);
@@ -289,7 +289,7 @@ static void watch_stop(struct watcher *w)
 /* Nothing of it stays in its store. */
 static void forget_all(struct watcher *w)
 {
-    store_list_end(w->store, store_list_begin(w->store), w->ns);
+    store_list_end(w->store, store_list_begin(w->store), w->ns, NULL);
 }
 
 void watches_ask(struct controller *c, struct target *t, unsigned kinds)
@@ -487,7 +487,7 @@ void watches_forget(struct controller *c, const char *key)
     for (size_t i = 0; i < ARRAY_SIZE(watched); i++) {
         struct store *st = c->stores[watched[i].kind];
 
-        store_list_end(st, store_list_begin(st), ns);
+        store_list_end(st, store_list_begin(st), ns, NULL);
     }
 }
 

@@ -275,7 +275,7 @@ static void page_end(struct kube_watch *w)
     w->synced = true;
     w->lists++;
     if (w->sink.list_end)
-        w->sink.list_end(w->sink.arg);
+        w->sink.list_end(w->sink.arg, str_or_empty(w->resource_version));
     if (!w->stopped)
         start(w);
 }

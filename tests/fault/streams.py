@@ -109,7 +109,7 @@ def late_by_a_second(run):
     late_events(run, 1)
 
 
-@test("the same with twelve seconds: later than our own writes and all that follows from them", full=True)
+@test("the same with twelve seconds: later than our own writes and all that follows from them", full=True, timeout=900)
 def late_by_seconds(run):
     late_events(run, 12)
 

@@ -404,6 +404,11 @@ int api_delete(enum actor by, int kind, const char *name, const char *uid, const
 
 /* ---- life ---- */
 
+int64_t api_version(void)
+{
+    return api.version;
+}
+
 void api_reset(void)
 {
     api_release();

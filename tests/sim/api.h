@@ -38,6 +38,8 @@ struct object {
 
 enum actor { BY_OPERATOR, BY_USER, BY_SYSTEM };
 
+/** The last version that was given. */
+int64_t api_version(void);
 void api_reset(void);
 void api_release(void);
 

@@ -31,6 +31,7 @@ struct kube_watch {
     struct sim_event *event;
     struct version **list; /* of the list under way */
     size_t n, given;
+    int64_t list_version;
 };
 
 static struct kube_watch *watches;
@@ -119,6 +120,7 @@ static void list_page(void *arg)
 {
     struct kube_watch *w = arg;
     size_t page = (size_t)between(R_LATENCY, 1, 20), until = MIN(w->n, w->given + page);
+    char version[32];
 
     w->event = NULL;
     while (w->given < until)
@@ -130,7 +132,8 @@ static void list_page(void *arg)
     free(TAKE_PTR(w->list));
     w->n = w->given = 0;
     w->synced = true;
-    w->sink.list_end(w->sink.arg);
+    snprintf(version, sizeof(version), "%lld", (long long)w->list_version);
+    w->sink.list_end(w->sink.arg, version);
     schedule(w);
 }
 
@@ -143,8 +146,8 @@ static void list(void *arg)
     size_t room = 0;
 
     w->event = NULL;
-    w->sink.list_begin(w->sink.arg);
     w->n = w->given = 0;
+    w->list_version = api_version();
     while ((o = api_next(w->kind, &at))) {
         if (w->n == room) {
             room = room ? room * 2 : 16;
@@ -156,6 +159,15 @@ static void list(void *arg)
         w->list = xcalloc(1, sizeof(struct version *));
     w->watching = true;
     w->event = sim_after(skewed(R_LATENCY, 1, 100), list_page, w);
+}
+
+/* It is on its way to the server for as long. */
+static void ask_for_list(void *arg)
+{
+    struct kube_watch *w = arg;
+
+    w->sink.list_begin(w->sink.arg);
+    w->event = sim_after(skewed(R_LATENCY, 1, 100), list, w);
 }
 
 /* ---- life ---- */
@@ -172,7 +184,7 @@ struct kube_watch *kube_watch_start(struct kube_client *c, const struct kube_wat
         w->next->link = &w->next;
     watches = w;
     w->last = &w->first;
-    w->event = sim_after(skewed(R_LATENCY, 1, 200), list, w);
+    w->event = sim_after(skewed(R_LATENCY, 1, 100), ask_for_list, w);
     return w;
 }
 
@@ -243,7 +255,7 @@ void watch_break(void)
     sim_cancel(TAKE_PTR(w->event));
     queue_clear(w);
     w->watching = false;
-    w->event = sim_after(skewed(R_FAULT, 1, 30 * SECOND), list, w);
+    w->event = sim_after(skewed(R_FAULT, 1, 30 * SECOND), ask_for_list, w);
 }
 
 void watch_stall(int64_t ms)

@@ -128,11 +128,10 @@ static void deleted(void *arg, jv o)
     note("-%s", JV_STRING(o, "metadata", "name"));
 }
 
-static void list_end(void *arg)
+static void list_end(void *arg, const char *resource_version)
 {
     (void)arg;
-    snprintf(t.list_version, sizeof(t.list_version), "%s",
-             kube_watch_info(t.watch).resource_version);
+    snprintf(t.list_version, sizeof(t.list_version), "%s", resource_version);
     note("end");
 }
 

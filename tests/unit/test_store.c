@@ -112,7 +112,7 @@ START_TEST(a_watch_never_goes_back_behind_our_own_write)
     uint64_t list = store_list_begin(st);
 
     store_observe(st, pod("a", "u1", "1"), list);
-    store_list_end(st, list, NULL);
+    store_list_end(st, list, NULL, NULL);
     store_write_through(st, pod("a", "u1", "5"));
     for (const char *const *late = (const char *const[]){"2", "3", "4", NULL}; *late; late++) {
         store_observe(st, pod("a", "u1", *late), 0);
@@ -128,7 +128,7 @@ START_TEST(a_list_that_was_asked_for_before_our_write_is_not_believed)
 
     store_write_through(st, pod("a", "u1", "500"));
     store_observe(st, pod("a", "u1", "499"), list);
-    store_list_end(st, list, NULL);
+    store_list_end(st, list, NULL, NULL);
     ck_assert_str_eq(version_of("a"), "500");
 }
 END_TEST
@@ -141,7 +141,7 @@ START_TEST(a_control_plane_restored_from_a_backup_is_believed_when_it_is_listed)
     uint64_t list = store_list_begin(st);
 
     store_observe(st, pod("a", "u1", "499"), list);
-    store_list_end(st, list, NULL);
+    store_list_end(st, list, NULL, NULL);
     ck_assert_str_eq(version_of("a"), "499");
     ck_assert_ptr_null(version_of("b"));
     store_observe(st, pod("a", "u1", "500"), 0);
@@ -201,27 +201,32 @@ START_TEST(a_list_sweeps_what_it_does_not_show)
     uint64_t mark = store_list_begin(st);
     store_observe(st, pod("b", "u2", "2"), 0);
     store_write_through(st, pod("c", "u3", "9")); /* made meanwhile */
-    store_list_end(st, mark, "ns");
+    store_list_end(st, mark, "ns", NULL);
     ck_assert_ptr_null(version_of("a"));
     ck_assert_str_eq(version_of("b"), "2");
     ck_assert_str_eq(version_of("c"), "9");
     mark = store_list_begin(st);
-    store_list_end(st, mark, "elsewhere");
+    store_list_end(st, mark, "elsewhere", NULL);
     ck_assert_uint_eq(store_count(st), 2);
-    store_list_end(st, mark, NULL);
+    store_list_end(st, mark, NULL, NULL);
     ck_assert_uint_eq(store_count(st), 0);
 }
 END_TEST
 
-START_TEST(a_list_does_not_sweep_what_was_written_after_it_was_asked_for)
+START_TEST(a_list_does_not_sweep_what_was_written_after_it)
 {
     uint64_t list = store_list_begin(st);
 
     store_write_through(st, pod("a", "u1", "9"));
-    store_list_end(st, list, "ns");
-    ck_assert_str_eq(version_of("a"), "9");
-    store_list_end(st, store_list_begin(st), "ns"); /* it has gone since */
-    ck_assert_ptr_null(version_of("a"));
+    store_write_through(st, pod("b", "u2", "11"));
+    store_write_through(st, pod("c", "u3", "7"));
+    store_observe(st, pod("c", "u3", "7"), list);
+    store_list_end(st, list, "ns", "10");
+    ck_assert_ptr_null(version_of("a")); /* made and deleted while the list was on its way */
+    ck_assert_str_eq(version_of("b"), "11");
+    ck_assert_str_eq(version_of("c"), "7");
+    store_list_end(st, store_list_begin(st), "ns", NULL); /* it has gone since */
+    ck_assert_uint_eq(store_count(st), 0);
 }
 END_TEST
 
@@ -312,7 +317,7 @@ START_TEST(the_memory_of_objects_is_counted)
     ck_assert_uint_eq(store_bytes(st), 2 * one);
     store_forget(st, "ns", "a", NULL);
     ck_assert_uint_eq(store_bytes(st), one);
-    store_list_end(st, store_list_begin(st), NULL);
+    store_list_end(st, store_list_begin(st), NULL, NULL);
     ck_assert_uint_eq(store_bytes(st), 0);
 }
 END_TEST
@@ -354,7 +359,7 @@ void suite_store(TCase *tc)
     T(names_that_went_lately_are_known);
     T(taking_the_last_finalizer_off_ends_it);
     T(a_list_sweeps_what_it_does_not_show);
-    T(a_list_does_not_sweep_what_was_written_after_it_was_asked_for);
+    T(a_list_does_not_sweep_what_was_written_after_it);
     T(text_of_custom_resources_comes_back_as_it_was);
     T(what_high_availability_keeps_is_not_stored);
     T(the_memory_of_objects_is_counted);

@@ -58,11 +58,12 @@ static void deleted(void *arg, jv o)
     w.events++;
 }
 
-static void list_end(void *arg)
+static void list_end(void *arg, const char *resource_version)
 {
     struct strmap_entry *e;
 
     (void)arg;
+    (void)resource_version;
     strmap_foreach (e, &w.objects) {
         struct seen *s = e->value;
 
