@@ -40,8 +40,8 @@ struct bringing {
     int redirects;
     struct jar_access access; /* to the host of url */
     struct address_list allowed;
-    struct kube_request *service;  /* being looked at */
-    struct kube_share_guest place; /* among the downloads of all */
+    struct kube_request *service; /* being looked at */
+    struct ns_share_guest place;  /* among the downloads of all */
     struct http_call *download;
     struct flink_call *flink; /* list, deletion or upload */
     bool looking;             /* whether it has to be uploaded */
@@ -62,7 +62,7 @@ static void drop_download(struct bringing *b)
 {
     http_drop(b->download);
     b->download = NULL;
-    kube_share_leave(&b->x->download_share, &b->place);
+    ns_share_leave(&b->x->download_share, &b->place);
 }
 
 static void tell_failure(void *arg)
@@ -292,7 +292,7 @@ static void download_done(void *arg, const struct http_response *res, const stru
         error_wrap(&b->download_error,
                    "kubernetes.operator.user.artifacts.disallow-restricted-hosts");
     b->download_ended = true;
-    kube_share_leave(&b->x->download_share, &b->place);
+    ns_share_leave(&b->x->download_share, &b->place);
     if (b->download_error.code == ERR_NONE) {
         upload_go_on(b);
         return;
@@ -419,8 +419,8 @@ static void fetch(struct bringing *b)
     b->redirects = 0;
     b->download_ended = b->download_waits = b->upload_waits = false;
     strbuf_reset(&b->buffer);
-    b->place = (struct kube_share_guest){.enter = on_place, .arg = b};
-    if (kube_share_ask(&b->x->download_share, &b->place, b->e->ns))
+    b->place = (struct ns_share_guest){.enter = on_place, .arg = b};
+    if (ns_share_ask(&b->x->download_share, &b->place, b->e->ns))
         download(b);
 }
 

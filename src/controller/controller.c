@@ -24,7 +24,7 @@
 #include "jars.h"
 
 #define BACKOFF_MAX_MS 60000
-#define DOWNLOADS 64 /* at a time; of one namespace half of them: kube_share.h */
+#define DOWNLOADS 64 /* at a time; of one namespace half of them: ns_share.h */
 
 /* ---- what a change concerns ---- */
 
@@ -162,7 +162,7 @@ struct controller *controller_new(const struct controller_options *o)
         .touched = target_touched,
         .arg = c,
     };
-    kube_share_init(&c->executor.download_share, DOWNLOADS);
+    ns_share_init(&c->executor.download_share, DOWNLOADS);
     set_limits(c);
     probe_pool_init(&c->probes);
     metrics_on_scrape(controller_scrape, c);
@@ -220,7 +220,7 @@ void controller_free(struct controller *c)
     for (size_t i = 0; i < KIND_COUNT; i++)
         store_free(c->stores[i]);
     kube_events_free(c->executor.events);
-    kube_share_release(&c->executor.download_share);
+    ns_share_release(&c->executor.download_share);
     http_client_free(c->executor.downloads);
     jar_pool_free(c->executor.jars);
     flink_client_free(c->flink);

@@ -7,7 +7,7 @@
 #define CONTROLLER_EXECUTOR_H
 
 #include "flink_client.h"
-#include "flinkop/kube_share.h"
+#include "flinkop/ns_share.h"
 #include "flinkop/plan.h"
 
 struct execution;
@@ -21,7 +21,7 @@ struct executor {
     struct flink_client *flink;
     struct kube_events *events;
     struct http_client *downloads;
-    struct kube_share download_share; /* who may download */
+    struct ns_share download_share; /* who may download */
     struct jar_pool *jars;
     int64_t submission_ms; /* of the call that runs a job */
     struct store **stores; /* by kind, NULL where there is none */

@@ -27,7 +27,7 @@ static const struct {
     int connections, stall_ms;
 } pools[POOL_COUNT] = {
     /* clang-format off */
-    [POOL_CALLS] = {64, 4000}, /* of one namespace 32 at most: kube_share.h */
+    [POOL_CALLS] = {64, 4000}, /* of one namespace 32 at most: ns_share.h */
     [POOL_WATCHES] = {WATCHES_MAX},
     [POOL_PROXIED] = {256}, /* long requests to the API server: they do not count there */
     [POOL_LEASE] = {2, 4000},
@@ -82,7 +82,7 @@ struct kube_client *kube_client_new(struct loop *loop, struct kube_config *confi
                                                 .max_connections = pools[i].connections,
                                                 .max_host_connections = pools[i].connections,
                                                 .stall_ms = pools[i].stall_ms});
-    kube_share_init(&c->share, (size_t)pools[POOL_CALLS].connections);
+    ns_share_init(&c->share, (size_t)pools[POOL_CALLS].connections);
     return c;
 }
 
@@ -90,7 +90,7 @@ void kube_client_free(struct kube_client *c)
 {
     if (!c)
         return;
-    kube_share_close(&c->share);
+    ns_share_close(&c->share);
     for (struct kube_request *r = c->requests, *next; r; r = next) {
         next = r->next;
         kube_drop(r);
@@ -99,7 +99,7 @@ void kube_client_free(struct kube_client *c)
         kube_http_drop(c->calls);
     for (int i = 0; i < POOL_COUNT; i++)
         http_client_free(c->pool[i]);
-    kube_share_release(&c->share);
+    ns_share_release(&c->share);
     free(c->host);
     free(c);
 }

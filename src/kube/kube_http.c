@@ -33,7 +33,7 @@ struct kube_http {
     struct kube_client *client;
     struct kube_http *next, **link;
     enum kube_pool pool;
-    struct kube_share_guest place;
+    struct ns_share_guest place;
     struct http_call *call;
     struct http_request req; /* the caller's, its pointers ours */
     struct http_header headers[MAX_HEADERS + 1];
@@ -77,7 +77,7 @@ static void http_end(struct kube_http *h)
 {
     h->done = true;
     http_unlink(h);
-    kube_share_leave(&h->client->share, &h->place);
+    ns_share_leave(&h->client->share, &h->place);
 }
 
 void kube_http_drop(struct kube_http *h)
@@ -259,13 +259,13 @@ struct kube_http *kube_http_send(struct kube_client *c, enum kube_pool pool, con
         h->headers[n++].value = xstrdup(from->value);
     }
     h->deadline = loop_now(c->loop) + req->timeout_ms;
-    h->place = (struct kube_share_guest){.enter = enter, .arg = h};
+    h->place = (struct ns_share_guest){.enter = enter, .arg = h};
     h->next = c->calls;
     h->link = &c->calls;
     if (h->next)
         h->next->link = &h->next;
     c->calls = h;
-    if (pool != POOL_CALLS || kube_share_ask(&c->share, &h->place, ns))
+    if (pool != POOL_CALLS || ns_share_ask(&c->share, &h->place, ns))
         start(h);
     return h;
 }

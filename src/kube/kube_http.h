@@ -9,7 +9,7 @@
 #include "flinkop/address.h"
 #include "flinkop/http.h"
 #include "flinkop/kube_client.h"
-#include "flinkop/kube_share.h"
+#include "flinkop/ns_share.h"
 
 /* Traffic classes with connections of their own, so that none starves another. */
 enum kube_pool { POOL_CALLS, POOL_WATCHES, POOL_PROXIED, POOL_LEASE, POOL_REVIEWS, POOL_COUNT };
@@ -21,7 +21,7 @@ struct kube_client {
     struct kube_config *config;
     char *host; /* "host:port" of the API server, for metrics */
     struct http_client *pool[POOL_COUNT];
-    struct kube_share share; /* of POOL_CALLS */
+    struct ns_share share; /* of POOL_CALLS */
     const struct http_fence *fence;
     struct kube_http *calls;
     struct kube_request *requests;

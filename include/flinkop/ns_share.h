@@ -5,39 +5,39 @@
  * the other half those namespaces get some that have fewer than a quarter of all. The rest waits in
  * line, in the order in which it came.
  */
-#ifndef FLINKOP_KUBE_SHARE_H
-#define FLINKOP_KUBE_SHARE_H
+#ifndef FLINKOP_NS_SHARE_H
+#define FLINKOP_NS_SHARE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "flinkop/strmap.h"
 
-struct kube_share_ns;
+struct ns_share_ns;
 
-struct kube_share_guest {
-    struct kube_share_guest *next, **link; /* in the line; link NULL: it does not wait */
-    struct kube_share_ns *ns;              /* NULL: it has no place, and does not wait for one */
-    void (*enter)(void *arg);              /* its turn has come */
+struct ns_share_guest {
+    struct ns_share_guest *next, **link; /* in the line; link NULL: it does not wait */
+    struct ns_share_ns *ns;              /* NULL: it has no place, and does not wait for one */
+    void (*enter)(void *arg);            /* its turn has come */
     void *arg;
 };
 
-struct kube_share {
+struct ns_share {
     size_t most, taken;
     struct strmap namespaces; /* that have a place, or wait for one */
-    struct kube_share_guest *first, **last;
+    struct ns_share_guest *first, **last;
 };
 
-void kube_share_init(struct kube_share *s, size_t most);
+void ns_share_init(struct ns_share *s, size_t most);
 /** Nobody may wait or have a place any more. */
-void kube_share_release(struct kube_share *s);
+void ns_share_release(struct ns_share *s);
 /** From here on nobody who waits is let in. */
-void kube_share_close(struct kube_share *s);
+void ns_share_close(struct ns_share *s);
 /** True: it has a place. False: it waits, and enter(arg) is called when it has one. ns "": for what
  * is in no namespace. */
-bool kube_share_ask(struct kube_share *s, struct kube_share_guest *g, const char *ns);
+bool ns_share_ask(struct ns_share *s, struct ns_share_guest *g, const char *ns);
 /** Gives a place back, or waits no longer; whoever may is let in before this returns. One that has
  * never asked is allowed. */
-void kube_share_leave(struct kube_share *s, struct kube_share_guest *g);
+void ns_share_leave(struct ns_share *s, struct ns_share_guest *g);
 
 #endif

@@ -1,41 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "flinkop/kube_share.h"
+#include "flinkop/ns_share.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "flinkop/mem.h"
 
-struct kube_share_ns {
+struct ns_share_ns {
     size_t taken, guests; /* those that have a place; and with those that wait */
     char name[];
 };
 
-void kube_share_init(struct kube_share *s, size_t most)
+void ns_share_init(struct ns_share *s, size_t most)
 {
-    *s = (struct kube_share){.most = most};
+    *s = (struct ns_share){.most = most};
     s->last = &s->first;
 }
 
-void kube_share_release(struct kube_share *s)
+void ns_share_release(struct ns_share *s)
 {
     BUG_ON(s->namespaces.count);
     strmap_release(&s->namespaces);
 }
 
-void kube_share_close(struct kube_share *s)
+void ns_share_close(struct ns_share *s)
 {
     s->most = 0;
 }
 
-static bool may_enter(const struct kube_share *s, const struct kube_share_ns *ns)
+static bool may_enter(const struct ns_share *s, const struct ns_share_ns *ns)
 {
     return s->taken < s->most && (s->taken < s->most / 2 || ns->taken < s->most / 4);
 }
 
-static struct kube_share_ns *share_of(struct kube_share *s, const char *name)
+static struct ns_share_ns *share_of(struct ns_share *s, const char *name)
 {
-    struct kube_share_ns *ns = strmap_get(&s->namespaces, name);
+    struct ns_share_ns *ns = strmap_get(&s->namespaces, name);
 
     if (ns)
         return ns;
@@ -47,20 +47,20 @@ static struct kube_share_ns *share_of(struct kube_share *s, const char *name)
     return ns;
 }
 
-static void line_remove(struct kube_share *s, struct kube_share_guest *g)
+static void line_remove(struct ns_share *s, struct ns_share_guest *g)
 {
     *g->link = g->next;
     *(g->next ? &g->next->link : &s->last) = g->link;
     g->link = NULL;
 }
 
-static void take(struct kube_share *s, struct kube_share_guest *g)
+static void take(struct ns_share *s, struct ns_share_guest *g)
 {
     s->taken++;
     g->ns->taken++;
 }
 
-bool kube_share_ask(struct kube_share *s, struct kube_share_guest *g, const char *ns)
+bool ns_share_ask(struct ns_share *s, struct ns_share_guest *g, const char *ns)
 {
     g->ns = share_of(s, ns);
     g->ns->guests++;
@@ -75,9 +75,9 @@ bool kube_share_ask(struct kube_share *s, struct kube_share_guest *g, const char
     return false;
 }
 
-static void let_in(struct kube_share *s)
+static void let_in(struct ns_share *s)
 {
-    for (struct kube_share_guest *g = s->first, *next; g && s->taken < s->most; g = next) {
+    for (struct ns_share_guest *g = s->first, *next; g && s->taken < s->most; g = next) {
         next = g->next;
         if (!may_enter(s, g->ns))
             continue;
@@ -87,9 +87,9 @@ static void let_in(struct kube_share *s)
     }
 }
 
-void kube_share_leave(struct kube_share *s, struct kube_share_guest *g)
+void ns_share_leave(struct ns_share *s, struct ns_share_guest *g)
 {
-    struct kube_share_ns *ns = g->ns;
+    struct ns_share_ns *ns = g->ns;
     bool waited = g->link != NULL;
 
     if (!ns)
