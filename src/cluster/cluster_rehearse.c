@@ -65,7 +65,8 @@ static struct cast cast_of(struct cluster_pass *p)
     deployment = desired_jobmanager(p->a, &in);
     if (p->s->deployment->ours) /* else it is not changed, but replaced */
         c.deployment = deployment;
-    if (p->config.allocator == ALLOCATOR_NONE)
+    if (p->config.allocator == ALLOCATOR_NONE &&
+        (!p->s->tm_deployment || p->s->tm_deployment->ours))
         c.taskmanagers = desired_taskmanagers(p->a, &in, &owner);
     if (p->config.allocator == ALLOCATOR_OPERATOR) {
         c.tm_pod = desired_taskmanager(
