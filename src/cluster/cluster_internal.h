@@ -178,8 +178,8 @@ void report(struct cluster_pass *p);                               /* cluster_re
 
 /* ---- cluster_rehearse.c ---- */
 
-/** Asks the API server about what a change brings, before anything ends for it: p->invalid while
- * that is not known, or when it would be refused. */
+/** Asks the API server about p->target, of p->target_hash, before anything ends for it: p->invalid
+ * while that is not known, or when it would be refused. */
 void rehearse(struct cluster_pass *p);
 
 /* ---- the JobManager's place (cluster_room.c) ---- */

@@ -123,11 +123,14 @@ void judge(struct cluster_pass *p)
         return;
     }
     p->rolled_back = !p->invalid && asks_for_failed(p, current);
-    if (!p->invalid && !p->rolled_back)
+    if (!p->invalid && !p->rolled_back) {
+        p->target_hash = spec_hash(p, p->target);
         rehearse(p);
-    if (p->invalid || p->rolled_back)
+    }
+    if (p->invalid || p->rolled_back) {
         (void)judge_recorded(p); /* it was valid once */
-    p->target_hash = spec_hash(p, p->target);
+        p->target_hash = spec_hash(p, p->target);
+    }
     p->recording = !jv_present(p->recorded) ||
                    (!p->as_deployed && !str_eq(p->target_hash, p->recorded_hash));
     p->application = p->usable && p->spec.application;

@@ -27,7 +27,7 @@ static bool replaces(const struct cluster_pass *p)
 
     return d && !d->meta.deleted_ms && !p->meta.deleted_ms && jv_present(p->recorded) &&
            has_finalizer(p->cr, FINALIZER_CLUSTER) && !p->as_deployed && !stays_down && !was_down &&
-           !str_eq(spec_hash(p, p->target), spec_hash(p, p->recorded));
+           !str_eq(p->target_hash, p->recorded_hash);
 }
 
 /* ---- what is asked about ---- */
@@ -173,15 +173,13 @@ static void learn(struct cluster_pass *p, struct rehearsal_notes *m)
 void rehearse(struct cluster_pass *p)
 {
     struct rehearsal_notes *m = &p->plan.memory.rehearsal;
-    const char *hash;
 
     if (p->only_judged || !replaces(p)) {
         *m = (struct rehearsal_notes){0};
         return;
     }
-    hash = spec_hash(p, p->target);
-    if (!str_eq(m->of, hash))
-        *m = (struct rehearsal_notes){.of = hash};
+    if (!str_eq(m->of, p->target_hash))
+        *m = (struct rehearsal_notes){.of = p->target_hash};
     else
         learn(p, m);
     if (!m->taken && p->s->now >= m->retry_at)

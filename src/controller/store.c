@@ -24,10 +24,11 @@
 
 struct entry {
     struct stored s;
-    struct arena arena;    /* all that s points to */
-    uint64_t written;      /* it is our own write: lists that had begun by then may be older */
-    uint64_t mark, listed; /* the last list when it was seen; the last one that had it */
-    size_t position;       /* in the group of its index */
+    struct arena arena; /* all that s points to */
+    uint64_t written;   /* it is our own write: lists that had begun by then may be older */
+    uint64_t mark;      /* the last list when it was seen */
+    uint64_t listed;    /* the last one that had it as it is, where we have written it */
+    size_t position;    /* in the group of its index */
 };
 
 struct group {
@@ -456,7 +457,6 @@ void store_observe(struct store *st, jv object, uint64_t list)
     if (!old)
         exhume(st, str_or_empty(JV_STRING(object, "metadata", "uid")));
     put(st, key, object, old, 0);
-    ((struct entry *)strmap_get(&st->entries, key))->listed = list;
 }
 
 size_t store_burials(const struct store *st)

@@ -41,7 +41,8 @@ extern bool quota_exhausted;
 
 /** Tells the watches. */
 void watches_tell(int kind, struct version *v, bool gone);
-/** A watch of any kind loses its place and lists again, or stalls for so long. */
+/** A watch of any kind loses its place and lists again, stalls for so long, or is so late for so
+ * long. */
 void watch_break(void);
 void watch_stall(int64_t ms);
 void watch_lag(int64_t lag, int64_t ms);

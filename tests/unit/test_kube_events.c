@@ -129,6 +129,13 @@ static const char *settle(void)
     return t.log.buf;
 }
 
+/* Of what has failed once. */
+static void wait_for_retry(void)
+{
+    timer_start(t.quiet, 2500);
+    loop_run(t.loop);
+}
+
 START_TEST(an_event_is_made_once_and_then_counted)
 {
     emit("hello");
@@ -216,8 +223,7 @@ START_TEST(failures_are_tried_again)
     settle();
     emit("hello"); /* does not hurry the retry */
     ck_assert_str_eq(settle(), "POST hello x1; ");
-    timer_start(t.quiet, 2500);
-    loop_run(t.loop);
+    wait_for_retry();
     settle();
     ck_assert_str_eq(t.log.buf, "POST hello x1; POST hello x2; ");
 }
@@ -230,11 +236,9 @@ START_TEST(what_was_made_already_is_not_counted_twice)
     t.answers[1] = 409;
     t.made = 1;
     emit("hello");
-    timer_start(t.quiet, 2500);
-    loop_run(t.loop);
+    wait_for_retry();
     ck_assert_str_eq(t.log.buf, "POST hello x1; ");
-    timer_start(t.quiet, 2500);
-    loop_run(t.loop);
+    wait_for_retry();
     ck_assert_str_eq(settle(), "POST hello x1; POST hello x1; PATCH hello x?; ");
     emit("hello");
     ck_assert_str_eq(settle(), "POST hello x1; POST hello x1; PATCH hello x?; PATCH hello x2; ");
@@ -249,8 +253,7 @@ START_TEST(what_came_after_what_was_made_already_is_counted)
     emit("hello");
     settle();
     emit("hello");
-    timer_start(t.quiet, 2500);
-    loop_run(t.loop);
+    wait_for_retry();
     ck_assert_str_eq(settle(), "POST hello x1; POST hello x2; PATCH hello x?; PATCH hello x2; ");
 }
 END_TEST

@@ -179,6 +179,16 @@ static void assert_record(const char *holder, int transitions)
     ck_assert_int_eq(jv_int64_or(jv_get(t.spec, "leaseTransitions"), -1), transitions);
 }
 
+/* It has just been taken: so many ms after that moment. */
+static void assert_taken_after(int64_t moment, int64_t least, int64_t most)
+{
+    int64_t took = clock_boot_ms() - moment;
+
+    ck_assert_int_eq(t.acquired, 1);
+    ck_assert_msg(took >= least && took < most, "%lld ms", (long long)took);
+    assert_record("me", 5);
+}
+
 START_TEST(the_first_one_makes_it)
 {
     begin();
@@ -224,11 +234,7 @@ START_TEST(one_that_changes_is_left_and_one_that_does_not_is_taken)
     ck_assert_int_eq(t.acquired, 0);
     ck_assert_int_eq(t.writes, 0);
     loop_run(t.loop);
-    int64_t took = clock_boot_ms() - changed;
-
-    ck_assert_int_eq(t.acquired, 1);
-    ck_assert_msg(took >= 2000 && took < 3500, "%lld ms", (long long)took);
-    assert_record("me", 5);
+    assert_taken_after(changed, 2000, 3500);
 }
 END_TEST
 
@@ -252,11 +258,7 @@ START_TEST(one_that_a_user_empties_is_taken_when_its_time_has_passed)
     int64_t emptied = clock_boot_ms();
 
     loop_run(t.loop);
-    int64_t took = clock_boot_ms() - emptied;
-
-    ck_assert_int_eq(t.acquired, 1);
-    ck_assert_msg(took >= 3000 && took < 5500, "%lld ms", (long long)took);
-    assert_record("me", 5);
+    assert_taken_after(emptied, 3000, 5500);
 }
 END_TEST
 
