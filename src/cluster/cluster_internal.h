@@ -181,6 +181,9 @@ void report(struct cluster_pass *p);                               /* cluster_re
 /** Asks the API server about p->target, of p->target_hash, before anything ends for it: p->invalid
  * while that is not known, or when it would be refused. */
 void rehearse(struct cluster_pass *p);
+/** The first answer comes in a moment: until then nothing ends, and nothing is said of what is
+ * asked for. After trouble with asking, what is recorded is looked after as always. */
+bool answer_comes(const struct cluster_pass *p);
 
 /* ---- the JobManager's place (cluster_room.c) ---- */
 

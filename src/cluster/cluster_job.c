@@ -362,7 +362,7 @@ static void follow(struct cluster_pass *p)
     if (jv_present(p->pending)) {
         struct leavings left;
 
-        if (p->asking) /* what it is to end for is not known yet */
+        if (answer_comes(p)) /* what it is to end for is not known yet */
             return;
         if (rescale(p))
             return;

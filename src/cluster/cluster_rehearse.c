@@ -194,3 +194,8 @@ void rehearse(struct cluster_pass *p)
                  : m->trouble ? arena_printf(p->a, ASKING ": %s", m->trouble)
                               : ASKING;
 }
+
+bool answer_comes(const struct cluster_pass *p)
+{
+    return p->asking && !p->plan.memory.rehearsal.trouble;
+}

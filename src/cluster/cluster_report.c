@@ -395,12 +395,6 @@ static jv allocator(struct cluster_pass *p)
                       {"message", STR(r->problem.message ? r->problem.message : note)}));
 }
 
-/* An answer comes in a moment: until then nothing is said of what is asked for. */
-static bool asks_silently(const struct cluster_pass *p)
-{
-    return p->asking && !p->plan.memory.rehearsal.trouble;
-}
-
 /* ---- events: what is new against the status as it was ---- */
 
 static bool tells_already(const struct cluster_pass *p, const struct condition *c)
@@ -487,7 +481,7 @@ static void tell(struct cluster_pass *p, const char *error_now)
             plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "JobManagerDeployment",
                        p->cause.reason, p->cause.message);
     }
-    if (!asks_silently(p))
+    if (!answer_comes(p))
         tell_without_effect(plan, KIND_FLINKDEPLOYMENT, cr);
     if (p->blocked && !strstr(json_text(p->a, jv_get(p->status, "conditions")), p->blocked))
         plan_event(plan, KIND_FLINKDEPLOYMENT, cr, true, "Operator", "CleanupFailed", p->blocked);
@@ -505,7 +499,7 @@ static void tell(struct cluster_pass *p, const char *error_now)
 void report(struct cluster_pass *p)
 {
     struct conf defaults = flink_defaults_conf(p->s->defaults);
-    bool silent = asks_silently(p);
+    bool silent = answer_comes(p);
     const char *state,
         *error_now = silent ? JV_STRING(p->status, "error")
                             : error_form(p->a, p->usable ? &p->config.conf : &defaults, error(p));

@@ -3,7 +3,7 @@
  *                     page, page, … complete                    normal end: at once
  *        start ──► LIST ─────────────────────────► WATCH ◄──────────────────────────┐
  *                   ▲ ▲                            │ │ └──────────────────────────┘
- *                   │ └── 410, too far behind ─────┘ │ broken, refused, stalled
+ *                   │ └─ 410, too old, silent ─────┘ │ broken, refused, stalled
  *                   └──────────── BACKOFF ◄──────────┘ (resumes LIST or WATCH)
  *
  * Everything that can fail ends in fail(), which decides by the error whether the resourceVersion
@@ -43,6 +43,7 @@
  * holds the connection and says nothing by HTTP/2's pings. */
 #define WATCH_IDLE_MS 150000
 #define SHORT_WATCH_MS 1000 /* an end sooner than this without an event is a failure */
+#define SILENT_MAX 2        /* streams in a row that fell silent, before a new list */
 #define HOLLOW_MAX 5        /* streams in a row that began and gave nothing, before a new list */
 #define HOLLOW_TROUBLE 3    /* … before the receiver is told */
 #define GONE_AGAIN_MS 10000 /* a 410 lists again at once unless the last one was this near */
@@ -77,7 +78,8 @@ struct kube_watch {
 
     struct timer *timer;
     int64_t backoff_ms, failed_at, gone_at, started_at, last_byte;
-    int hollow; /* streams in a row that began well and failed without an event */
+    int hollow;   /* streams in a row that began well and failed without an event */
+    int silences; /* streams in a row that fell silent, since the last event */
     bool had_event;
     int busy;     /* callbacks of the sink that run */
     bool stopped; /* freed as soon as busy is 0 */
@@ -341,10 +343,16 @@ static void watch_ended(struct kube_watch *w)
 }
 
 /* Where nothing happens a server may have no bookmark to send: silence is a reason to ask, and no
- * failure until that is not answered. */
+ * failure until that is not answered. But a server whose etcd was restored from a backup takes a
+ * version that it has yet to come to, and says nothing until then: twice, and all is listed. */
 static void watch_silent(struct kube_watch *w)
 {
     log_debug("watch silent", KV("kind", kube_resource(w->spec.kind)->kind));
+    w->silences = w->had_event ? 1 : w->silences + 1;
+    if (w->silences >= SILENT_MAX) {
+        w->silences = 0;
+        relist(w);
+    }
     start(w);
 }
 

@@ -371,13 +371,28 @@ END_TEST
 
 START_TEST(a_server_with_nothing_to_say_is_no_trouble)
 {
-    static const struct step silent = {"resourceVersion=10", .refuse = "limit", .then = HANG};
+    static const struct step silent = {"resourceVersion=10", .refuse = "limit", .then = HANG},
+                             again = {"?limit=500", .body = LIST("10", "", ITEM("a", "1"))};
     const struct step steps[] = {
-        FIRST_LIST, silent, silent, silent,
-        silent,     silent, silent, {"resourceVersion=10", .body = BOOKMARK("11")}};
+        FIRST_LIST, silent, silent, again,
+        silent,     silent, again,  {"resourceVersion=10", .body = BOOKMARK("11")}};
 
     run_spec((struct kube_watch_spec){.time_scale = 0.002}, steps, ARRAY_SIZE(steps));
-    ASSERT_TOLD(t.log.buf, "begin a=1* end ");
+    ASSERT_TOLD(t.log.buf, "begin a=1* end begin a=1* end begin a=1* end ");
+}
+END_TEST
+
+START_TEST(a_version_that_a_restored_server_has_yet_to_come_to_is_given_up)
+{
+    const struct step steps[] = {
+        FIRST_LIST,
+        {"resourceVersion=10", .body = EVENT("ADDED", "b", "90", "1"), .then = HANG},
+        {"resourceVersion=90", .then = HANG},
+        {"?limit=500", "watch", .body = LIST("12", "", ITEM("a", "1"))},
+        {"resourceVersion=12", .body = EVENT("ADDED", "c", "13", "1")}};
+
+    run_spec((struct kube_watch_spec){.time_scale = 0.002}, steps, ARRAY_SIZE(steps));
+    ASSERT_TOLD(t.log.buf, "begin a=1* end b=1 begin a=1* end c=1 ");
 }
 END_TEST
 
@@ -577,6 +592,7 @@ void suite_kube_watch(TCase *tc)
     T(streams_that_never_give_anything_end_in_a_new_list);
     T(a_stalled_watch_is_found);
     T(a_server_with_nothing_to_say_is_no_trouble);
+    T(a_version_that_a_restored_server_has_yet_to_come_to_is_given_up);
     T(a_stalled_list_is_found);
     T(malformed_lists_are_trouble_not_a_crash);
     T(a_line_has_a_cap);
