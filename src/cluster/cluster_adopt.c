@@ -86,7 +86,8 @@ jv spec_to_release(struct cluster_pass *p, jv spec)
 /* What it does is done, and what runs is what another operator would have made. */
 static bool can_be_released(const struct cluster_pass *p)
 {
-    if (!p->usable || !p->held || p->recording || jv_present(p->pending) || p->undecided)
+    if (!p->usable || !p->held || p->recording || p->asking || jv_present(p->pending) ||
+        p->undecided)
         return false;
     if (p->suspended)
         return p->down;
