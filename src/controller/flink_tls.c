@@ -156,8 +156,8 @@ static void explain_trust(const struct material *m, const char *ns, const char *
         : m->has_ca
             ? xasprintf("the authority in %s/ca.crt", m->folder)
             : xasprintf("one of the system's authorities (there is no %s/ca.crt)", m->folder);
-    cleanup_free char *text = xasprintf("Flink's certificate has to be of %s, for %s-rest or "
-                                        "%s-rest.%s (also .svc behind that)",
+    cleanup_free char *text = xasprintf("Flink's certificate has to be valid now, of %s, for "
+                                        "%s-rest or %s-rest.%s (also .svc behind that)",
                                         authority, cluster, cluster, ns);
 
     add(err, text);

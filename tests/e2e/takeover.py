@@ -3,13 +3,15 @@ import os
 import shutil
 
 import ha
+import upgrades
 from lib import incumbent
 from lib.check import check, dig, equal, holds, wait
-from lib.manifests import cluster, job
+from lib.manifests import cluster, hold, job
 from lib.operator import NAMESPACE, REPLICAS
 from lib.suite import test
 from applications import running
-from scene import UP, cluster_ready, condition, job_running, pods, state
+from scene import UP, cluster_ready, condition, job_running, jobmanager, pods, state
+from web import Web
 from world import need_bed
 
 JOB = "00000000000000000000000000c0ffee"
@@ -138,6 +140,29 @@ def native_session(run):
     wait("another JobManager", lambda: pods(run, "jobmanager") and not set(pods(run, "jobmanager")) & set(before[0]), UP)
     job_running(run, cluster_ready(run), "first")
     equal({p["metadata"]["labels"]["type"] for p in pods(run, "taskmanager").values()}, {OURS}, "TaskManagers")
+
+
+@test("a session job of the incumbent, its JAR from a web server: it goes on, and so does its next change, with a savepoint", full=True)
+def session_job(run):
+    without_operator(run)
+    web = Web(run)
+    run.kube.kubectl("apply", "-n", run.ns, "-k", "deploy/flink-account")
+    manifest = cluster(run.ns, serviceAccount="flink", podTemplate=hold(), conf={
+        "resourcemanager.taskmanager-timeout": "10 min", "execution.checkpointing.dir": upgrades.folder(run),
+        "execution.checkpointing.savepoint-dir": upgrades.folder(run)})
+    del manifest["spec"]["allocator"]
+    flink = incumbent.Cluster(run.kube, manifest).run()
+    web.job_jar(run, jobmanager(run)["metadata"]["name"])
+    counts = upgrades.counting(run, "savepoint", jar=web.url("job.jar"))
+    incumbent.session_job(run.kube, counts, flink, JOB)
+    wait("a first hundred", lambda: upgrades.counted(run), 60)
+    before = uids(run), versions(run)
+    adopted(run, before)
+    equal(job_running(run, flink, "counts"), JOB, "job id")
+    equal([line for line in web.requests() if "job.jar" in line], [], "requests for the JAR of what runs")
+    run.kube.apply(upgrades.counting(run, "savepoint", rate=900, jar=web.url("job.jar")))
+    upgrades.goes_on(run, flink, JOB, "savepoint")
+    equal(uids(run), before[0], "pods")
 
 
 @test("a standalone session cluster of the incumbent with a session job: both go on; TaskManagers are added", full=True)

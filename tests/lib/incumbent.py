@@ -231,15 +231,15 @@ def put(kube, cr, flink, job_id):
 
 
 def session_job(kube, manifest, flink, job_id):
-    """A FlinkSessionJob whose job was submitted from a JAR of the image."""
+    """A FlinkSessionJob whose job was submitted from the tests' JAR, wherever that comes from."""
     cr = create(kube, manifest)
     ns, name, job = manifest["metadata"]["namespace"], manifest["spec"]["deploymentName"], manifest["spec"]["job"]
     pod, = kube.list("pod", ns, f"app={name},component=jobmanager")
-    jar = job["jarURI"].removeprefix("local://")
-    check(job["jarURI"] == JAR, "a JAR of the image")
+    jar = job["jarURI"].rpartition("/")[2]
     kube.exec(ns, pod["metadata"]["name"], "sh", "-c",
-              f"mkdir -p /tmp/flink-web-*/flink-web-upload && cp {jar} /tmp/flink-web-*/flink-web-upload/")
-    flink.post(f"/jars/{jar.rpartition('/')[2]}/run", {
-        "entryClass": job["entryClass"], "programArgsList": job["args"], "parallelism": job["parallelism"], "jobId": job_id})
+              f"mkdir -p /tmp/flink-web-*/flink-web-upload && cp {JAR.removeprefix('local://')} /tmp/flink-web-*/flink-web-upload/{jar}")
+    flink.post(f"/jars/{jar}/run", {
+        "entryClass": job["entryClass"], "programArgsList": job["args"], "parallelism": job["parallelism"], "jobId": job_id,
+        "flinkConfiguration": manifest["spec"].get("flinkConfiguration", {})})
     wait(f"job {manifest['metadata']['name']} runs", lambda: flink.running(job_id), 120)
     put(kube, cr, flink, job_id)

@@ -20,7 +20,9 @@ static char *bio_text(BIO *bio)
     return text;
 }
 
-static struct pair sign(EVP_PKEY *key, const char *name, const char *alt_names)
+/* since, until: s from now. */
+static struct pair sign(EVP_PKEY *key, const char *name, const char *alt_names, long since,
+                        long until)
 {
     struct pair p = {X509_new(), key, NULL, NULL};
     BIO *out = BIO_new(BIO_s_mem());
@@ -28,8 +30,8 @@ static struct pair sign(EVP_PKEY *key, const char *name, const char *alt_names)
 
     X509_set_version(p.cert, 2);
     ASN1_INTEGER_set(X509_get_serialNumber(p.cert), 1);
-    X509_gmtime_adj(X509_getm_notBefore(p.cert), -60);
-    X509_gmtime_adj(X509_getm_notAfter(p.cert), 3600);
+    X509_gmtime_adj(X509_getm_notBefore(p.cert), since);
+    X509_gmtime_adj(X509_getm_notAfter(p.cert), until);
     X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0);
     X509_set_issuer_name(p.cert, subject);
     X509_set_pubkey(p.cert, p.key);
@@ -48,12 +50,17 @@ static struct pair sign(EVP_PKEY *key, const char *name, const char *alt_names)
 
 struct pair pair_make(const char *name, const char *alt_names)
 {
-    return sign(EVP_EC_gen("P-256"), name, alt_names);
+    return sign(EVP_EC_gen("P-256"), name, alt_names, -60, 3600);
+}
+
+struct pair pair_make_expired(const char *name, const char *alt_names)
+{
+    return sign(EVP_EC_gen("P-256"), name, alt_names, -3600, -60);
 }
 
 struct pair pair_make_rsa(const char *name, const char *alt_names)
 {
-    return sign(EVP_RSA_gen(2048), name, alt_names);
+    return sign(EVP_RSA_gen(2048), name, alt_names, -60, 3600);
 }
 
 void pair_free(struct pair *p)

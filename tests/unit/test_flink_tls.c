@@ -54,9 +54,11 @@ START_TEST(without_a_folder_the_system_is_trusted)
 
     ck_assert_int_eq(flink_tls_get(t, "ns", &tls, &err), 0);
     ck_assert_ptr_null(tls);
-    ck_assert_str_eq(said(t, "ns", &err),
-                     "no; Flink's certificate has to be of one of the system's authorities (there "
-                     "is no --flink-tls), for demo-rest or demo-rest.ns (also .svc behind that)");
+    ck_assert_str_eq(
+        said(t, "ns", &err),
+        "no; Flink's certificate has to be valid now, of one of the system's authorities "
+        "(there is no --flink-tls), for demo-rest or demo-rest.ns (also .svc behind "
+        "that)");
     flink_tls_free(t);
 }
 END_TEST

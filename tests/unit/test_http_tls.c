@@ -86,14 +86,14 @@ static void too_long(void *arg)
     ck_abort_msg("a test did not end within its time");
 }
 
-static void setup(void)
+static void begin(struct pair server)
 {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof(at);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     memset(&t, 0, sizeof(t));
-    t.server = pair_make("server", "DNS:inside.test,IP:127.0.0.1");
+    t.server = server;
     t.user = pair_make("user", "DNS:user");
     t.stranger = pair_make("stranger", "DNS:inside.test,IP:127.0.0.1");
     ck_assert_int_eq(bind(fd, (struct sockaddr *)&at, len), 0);
@@ -108,6 +108,11 @@ static void setup(void)
     t.guard = timer_new(t.loop, too_long, NULL);
     timer_start(t.guard, 60000);
     t.client = http_client_new(t.loop, &(struct http_client_options){NULL, 4, 4});
+}
+
+static void setup(void)
+{
+    begin(pair_make("server", "DNS:inside.test,IP:127.0.0.1"));
 }
 
 static void teardown(void)
@@ -173,6 +178,20 @@ START_TEST(an_untrusted_server_is_not)
     /* trusted, but not under this name */
     fetch("localhost", (struct http_tls_options){.ca_pem = t.server.cert_pem});
     assert_error(&t.err, ERR_UNREACHABLE, "localhost");
+}
+END_TEST
+
+START_TEST(a_server_whose_time_is_over_is_told)
+{
+    static const char *const names[] = {"inside.test", NULL};
+
+    teardown();
+    begin(pair_make_expired("server", "DNS:inside.test,IP:127.0.0.1"));
+    fetch("127.0.0.1", (struct http_tls_options){.ca_pem = t.server.cert_pem});
+    assert_error(&t.err, ERR_UNREACHABLE, "certificate has expired");
+    ck_assert_str_eq(t.err.reason, HTTP_UNTRUSTED);
+    fetch_of("127.0.0.1", names, (struct http_tls_options){.ca_pem = t.server.cert_pem});
+    assert_error(&t.err, ERR_UNREACHABLE, "certificate has expired");
 }
 END_TEST
 
@@ -254,6 +273,7 @@ void suite_http_tls(TCase *tc)
     tcase_add_checked_fixture(tc, setup, teardown);
     T(a_trusted_server_is_spoken_to);
     T(an_untrusted_server_is_not);
+    T(a_server_whose_time_is_over_is_told);
     T(a_server_may_go_by_another_name);
     T(a_server_may_go_by_one_of_several_names);
     T(verification_is_off_only_where_asked_for);
