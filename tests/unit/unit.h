@@ -17,7 +17,7 @@
 /* Where clang-format never comes to rest. */
 /* clang-format off */
 #define SUITES(X) \
-    X(base) X(schedule) X(slab) X(option) X(json) X(json_tame) X(yaml) X(loop) X(http) X(http_tls) X(http_server) \
+    X(base) X(schedule) X(slab) X(option) X(json) X(json_tame) X(yaml) X(loop) X(http) X(http_faults) X(http_stream) X(http_tls) X(http_server) \
     X(http_server_tls) \
     X(kube_config) X(kube_split) X(kube_client) X(kube_watch) X(workqueue) X(kube_events) X(kube_lease) X(kube_review) X(health) \
     X(flink_conf) X(flink_size) X(flink_golden) X(flink_defaults) X(flink_reply) X(flink_keys) \
