@@ -5,25 +5,6 @@
 
 #include "api.h"
 
-/* ---- users.c ---- */
-
-/* How users mark what they mean: the simulator's own annotations. */
-#define SIM_INVALID "sim/invalid" /* the specification is bad, and it is meant to be */
-#define SIM_BROKEN "sim/broken"   /* it is valid, but cannot work (no such image, no such JAR) */
-
-#define USER_ROLLBACK_KEY "kubernetes.operator.deployment.rollback.enabled"
-#define SIM_TTL_KEY "kubernetes.operator.jm-deployment.shutdown-ttl"
-
-bool user_spec_valid(const struct object *cr);
-/** Of what the operator makes, and of a spec: the API server would not take it. */
-bool user_is_refused(jv body);
-bool user_asks_for_refused(jv spec);
-/** It is an application, or a FlinkSessionJob. */
-bool user_has_job(const struct object *cr);
-/** Each of a kind with the same chance; NULL: there is none. */
-struct object *user_any_of(int kind);
-bool user_spec_works(const struct object *cr);
-
 /* ---- users_snapshots.c ---- */
 
 #define USER_SHORTEST_S 20 /* between two periodic ones, and so is a configuration's shortest */
@@ -75,7 +56,15 @@ void user_change_references(bool content);
 /** Something of that, of one of them. */
 void user_meddle_with_references(void);
 
-/* ---- users.c ---- */
+/* ---- users_specs.c ---- */
+
+/* How users mark what they mean: the simulator's own annotations. */
+#define SIM_INVALID "sim/invalid" /* the specification is bad, and it is meant to be */
+#define SIM_BROKEN "sim/broken"   /* it is valid, but cannot work (no such image, no such JAR) */
+
+#define USER_ROLLBACK_KEY "kubernetes.operator.deployment.rollback.enabled"
+#define USER_RESTARTS_KEY "kubernetes.operator.job.restart.failed"
+#define SIM_TTL_KEY "kubernetes.operator.jm-deployment.shutdown-ttl"
 
 struct user_cluster {
     const char *name, *tag; /* tag: of the image */
@@ -118,14 +107,29 @@ struct user_job {
     bool restarts; /* a job that has failed */
     struct user_habits habits;
 };
+void user_apply_job(const struct user_job *j);
+
+/** Another parallelism of the vertices of a job's first slot sharing group. */
+const char *user_overrides(struct arena *a, int parallelism);
+
+bool user_spec_valid(const struct object *cr);
+bool user_spec_works(const struct object *cr);
+/** Of what the operator makes, and of a spec: the API server would not take it. */
+bool user_is_refused(jv body);
+bool user_asks_for_refused(jv spec);
 /** Whether it goes back to what ran before when it does not come to run. */
 bool user_rolls_back(jv spec);
 /** Whether a job of this spec that has failed is to be run again. */
 bool user_restarts(jv spec);
-void user_apply_job(const struct user_job *j);
 bool user_is_standalone(const char *cluster);
 /** Whether a spec of theirs asks for an object of this kind that exposes the cluster. */
 bool user_asks_for(jv spec, int kind);
+/* ---- users.c ---- */
+
+/** It is an application, or a FlinkSessionJob. */
+bool user_has_job(const struct object *cr);
+/** Each of a kind with the same chance; NULL: there is none. */
+struct object *user_any_of(int kind);
 void user_delete(int kind, const char *name, const char *propagation);
 
 void user_create_something(void);
