@@ -17,7 +17,8 @@ SAVE = {"POST /jobs/*/stop": 1, "GET /jobs/*/savepoints/*": 3, "GET /jobs/*/chec
 LAST_STATE = {"GET /jobs/*/checkpoints": 2}
 CALLS = {
     "application, stateless": APPLICATION,
-    "application, last-state": {**APPLICATION, "patch configmaps": 1},
+    # Of what is kept Flink itself deletes the job's, mostly sooner than the operator gets to it.
+    "application, last-state": {**APPLICATION, "patch configmaps": 1, "delete configmaps": 1},
     "application, savepoint": {**APPLICATION, **REGISTERED},
     "session job, stateless": SESSION,
     "session job, last-state": SESSION,
