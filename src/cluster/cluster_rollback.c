@@ -71,7 +71,7 @@ bool asks_for_failed(struct cluster_pass *p, jv current)
 
     if (!jv_present(p->failed) || str_eq(JV_STRING(current, "job", "state"), "suspended"))
         return false;
-    asked = spec_to_record(p->a, p->failed, current);
+    asked = spec_to_record(p->a, p->failed, current, p->autoscaled);
     return str_eq(spec_hash(p, asked), spec_hash(p, p->failed));
 }
 
