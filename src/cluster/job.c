@@ -552,6 +552,8 @@ struct job_plan reconcile_session_job(struct arena *a, const struct job_snapshot
     };
 
     obs_meta_read(a, s->cr, &p.meta);
+    if (p.meta.canary && !p.meta.deleted_ms)
+        return p.out;
     judge(&p);
     look(&p);
     learn(&p);

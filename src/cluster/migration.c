@@ -6,6 +6,7 @@
 #include "application.h"
 #include "flinkop/arena.h"
 #include "flinkop/clock.h"
+#include "flinkop/observed.h"
 #include "flinkop/resource_check.h"
 #include "flinkop/snapshot.h"
 #include "flinkop/str.h"
@@ -198,7 +199,9 @@ void takeover_judge(struct arena *a, jv cr, jv other, const struct flink_default
     const struct kube_resource *res = kube_resource_of("flink.apache.org/v1beta1", kind);
 
     *ret = (struct takeover_verdict){TAKEOVER_NOT_DONE, EMPTY_ARR};
-    if (!strcmp(kind, "FlinkDeployment"))
+    if (object_is_canary(cr))
+        note(ret, a, "a canary, by which the other operator watches itself; it may be deleted");
+    else if (!strcmp(kind, "FlinkDeployment"))
         judge_cluster(a, cr, other, defaults, ret);
     else if (!strcmp(kind, "FlinkSessionJob"))
         judge_session_job(a, cr, other, defaults, ret);

@@ -7,6 +7,7 @@
 #include "flinkop/error.h"
 #include "flinkop/flink_defaults.h"
 #include "flinkop/flink_version.h"
+#include "flinkop/observed.h"
 #include "flinkop/snapshot.h"
 #include "flinkop/str.h"
 #include "job_words.h"
@@ -96,6 +97,8 @@ void resource_check(struct problems *p, enum kube_kind kind, jv object, jv recor
     const char *unreadable = JV_STRING(object, KUBE_UNREADABLE);
 
     check_metadata(p, jv_get(object, "metadata"), kind != KIND_FLINKDEPLOYMENT);
+    if (object_is_canary(object))
+        return;
     if (unreadable)
         add_text(p, unreadable);
     else
@@ -268,7 +271,8 @@ jv resource_warnings(struct arena *a, enum kube_kind kind, jv object,
     struct jv_list list = JV_LIST(a);
     jv spec = jv_get(object, "spec");
 
-    if (kind == KIND_FLINKSTATESNAPSHOT || JV_STRING(object, KUBE_UNREADABLE))
+    if (kind == KIND_FLINKSTATESNAPSHOT || JV_STRING(object, KUBE_UNREADABLE) ||
+        object_is_canary(object))
         return ABSENT;
     add_option_warnings(&list, spec);
     if (spec_autoscales(a, spec, false))

@@ -135,6 +135,10 @@ START_TEST(what_cannot_be_taken_is_told)
     v = verdict(
         &s, JV_SET_PATH(&a, cr, STR("done"), "metadata", "annotations", "flink-operator/release"));
     ck_assert_str_eq(takeover_name(v.what), "released");
+    v = verdict(&s, JV_SET_PATH(&a, jv_set(&a, cr, "spec", ABSENT), STR("true"), "metadata",
+                                "labels", "flink.apache.org/canary"));
+    ck_assert_str_eq(takeover_name(v.what), "not-done");
+    ck_assert(says(&v, "a canary, by which the other operator watches itself"));
     v = verdict(&s, jv_set(&a, cr, "kind", STR("FlinkBlueGreenDeployment")));
     ck_assert_str_eq(takeover_name(v.what), "not-done");
     ck_assert(says(&v, "blue/green is not done by this operator yet"));
