@@ -172,11 +172,16 @@ bool session_job_only_rescales(struct arena *a, jv before, jv after);
 /** What is recorded as reconciled: `current`, but a nonce that was taken away keeps its last value,
  * because only a new value asks for a restart, and those that ask for snapshots the one that was
  * handled last. The parallelism that the incumbent's autoscaler has found stays as well.
- * `recorded` may be absent. */
-jv spec_to_record(struct arena *a, jv recorded, jv current);
+ * `recorded` may be absent. autoscaled: autoscaled_below(). */
+jv spec_to_record(struct arena *a, jv recorded, jv current, bool autoscaled);
 #define AUTOSCALER_KEY "job.autoscaler.enabled"
-/** Whether it asks for the autoscaler, which is not done here. */
-bool spec_autoscales(struct arena *a, jv spec);
+/** Whether what counts below the own configuration of a resource asks for the autoscaler: that of
+ * the operator, for the version of Flink with this name (may be NULL), and the options of a
+ * FlinkSessionJob's cluster (session_job_options(), ABSENT: none). */
+bool autoscaled_below(struct arena *a, const struct flink_defaults *defaults, const char *ns,
+                      const char *version, jv options);
+/** Whether it asks for the autoscaler, which is not done here, or lets what is below it do so. */
+bool spec_autoscales(struct arena *a, jv spec, bool autoscaled);
 /* What becomes of what that has done elsewhere. */
 #define AUTOSCALER_FROZEN                                            \
     AUTOSCALER_KEY                                                   \

@@ -65,6 +65,8 @@ int conf_add_jv(struct conf *c, jv v, const char *path, struct error *err) MUST_
  * "key: value", '#' anywhere starts a comment, nothing is quoted or escaped; lines of another form
  * are skipped, and a key that comes twice has its last value, as there. */
 void conf_add_flat_text(struct conf *c, const char *text);
+/** Whether its first line is one that is skipped, and no comment; returns where the next begins. */
+const char *conf_flat_line(struct arena *a, const char *text, bool *ret_lost);
 /** config.yaml (standard YAML, flat or nested; plain words as kubectl reads them, so that y, yes
  * and on are "true": Flink 2.x leaves those as they are). */
 int conf_add_yaml_text(struct conf *c, const char *text, size_t len, struct error *err) MUST_CHECK;
@@ -98,6 +100,9 @@ int conf_memory(const struct conf *c, const char *key, int64_t fallback, int64_t
 int conf_map(const struct conf *c, const char *key, jv *ret, struct error *err) MUST_CHECK;
 /** A list "a;b;c" (Flink's list type, or "[a, b]") as an array of strings; ABSENT when not set. */
 int conf_list(const struct conf *c, const char *key, jv *ret, struct error *err) MUST_CHECK;
+/** A list of plain words as "a,b", fallback where it is not set. The incumbent's documentation has
+ * commas between them, its parser semicolons, and config.yaml may have a list: all count. */
+const char *conf_words(const struct conf *c, const char *key, const char *fallback);
 /** A list of maps, such as kubernetes.jobmanager.tolerations, as an array of objects. */
 int conf_map_list(const struct conf *c, const char *key, jv *ret, struct error *err) MUST_CHECK;
 

@@ -51,6 +51,7 @@ enum flink_option_type {
     FLINK_OPTION_NUMBER,
     FLINK_OPTION_DURATION,
     FLINK_OPTION_TEXT,
+    FLINK_OPTION_CHOICE, /* a name of a Java enum, in capitals or not */
     FLINK_OPTION_MAP,
     FLINK_OPTION_ADDRESSES, /* address_list_parse */
 };
@@ -102,6 +103,8 @@ int flink_option_int(const struct conf *c, const char *key, int64_t *ret,
 int flink_option_duration(const struct conf *c, const char *key, int64_t *ret,
                           struct error *err) MUST_CHECK;
 const char *flink_option_text(const struct conf *c, const char *key);
+/** In capitals, and the default where it cannot be read. */
+const char *flink_option_choice(const struct conf *c, const char *key);
 /** It is true; false where it cannot be read. */
 bool flink_option_on(const struct conf *c, const char *key);
 /** A duration in ms, and its default where it cannot be read or c is NULL. */

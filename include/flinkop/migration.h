@@ -39,9 +39,10 @@ const char *takeover_name(enum takeover t);
 /** The same as a sentence. */
 const char *takeover_text(enum takeover t);
 
-/** cr: a resource of the group flink.apache.org, as the API server has it. deployment: the object
- * of its JobManager (kind FlinkDeployment), ABSENT: there is none. Everything in the arena. */
-void takeover_judge(struct arena *a, jv cr, jv deployment, const struct flink_defaults *defaults,
+/** cr: a resource of the group flink.apache.org, as the API server has it. other: the Deployment
+ * of its JobManager (kind FlinkDeployment), or the FlinkDeployment in which it runs (kind
+ * FlinkSessionJob); ABSENT: there is none. Everything in the arena. */
+void takeover_judge(struct arena *a, jv cr, jv other, const struct flink_defaults *defaults,
                     struct takeover_verdict *ret);
 
 /**

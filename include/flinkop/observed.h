@@ -30,6 +30,7 @@ struct obs_meta {
     const char *owner_uid;       /* of the first owner reference */
     bool force_delete;           /* ANNOTATION_FORCE_DELETE */
     bool releases, released;     /* ANNOTATION_RELEASE: it is to be handed back, and has been */
+    bool canary;                 /* object_is_canary() */
 };
 
 /* One reason why something does not work, the way Kubernetes says it. */
@@ -78,6 +79,9 @@ struct obs_exposure {
     struct obs_cause cause; /* why it was not taken, if somebody says so */
 };
 
+/** Whether the incumbent watches itself by it (api-contract §2.18): a resource without content,
+ * that this operator lets be. */
+bool object_is_canary(jv object);
 void obs_meta_read(struct arena *a, jv object, struct obs_meta *ret);
 void obs_exposure_read(struct arena *a, jv object, struct obs_exposure *ret);
 void obs_pod_read(struct arena *a, jv object, struct obs_pod *ret);

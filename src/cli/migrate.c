@@ -78,6 +78,7 @@ struct migration {
     size_t at, ns;                  /* which list is under way, of which namespace */
     struct arena page;
     struct strmap jobmanagers; /* "namespace/name" → jv *, in the arena */
+    struct strmap clusters;    /* the same of FlinkDeployments, what their jobs need to know */
     struct jv_list obstacles, unseen, resources;
     size_t refused;
     struct error err; /* why it could not be found out */
@@ -86,14 +87,46 @@ struct migration {
 
 static void send(struct migration *m, const char *continue_token);
 
+static void keep(struct migration *m, struct strmap *map, const char *ns, const char *name,
+                 jv object)
+{
+    jv *kept = arena_new(&m->a, jv);
+
+    *kept = jv_dup(&m->a, object);
+    strmap_put(map, arena_printf(&m->page, "%s/%s", ns, name), kept);
+}
+
+static void keep_cluster(struct migration *m, const char *ns, const char *name, jv object)
+{
+    jv record = JV_PATH(object, "status", "reconciliationStatus", "lastReconciledSpec");
+
+    keep(m, &m->clusters, ns, name,
+         OBJ({"spec", OBJ({"flinkVersion", JV_PATH(object, "spec", "flinkVersion")})},
+             {"status", OBJ({"reconciliationStatus", OBJ({"lastReconciledSpec", record})})}));
+}
+
+/* What its verdict goes by beside itself. */
+static jv other_of(struct migration *m, const char *ns, const char *name, jv object)
+{
+    bool job = str_eq(JV_STRING(object, "kind"), "FlinkSessionJob");
+    const jv *other;
+
+    if (job)
+        name = str_or_empty(JV_STRING(object, "spec", "deploymentName"));
+    other =
+        strmap_get(job ? &m->clusters : &m->jobmanagers, arena_printf(&m->page, "%s/%s", ns, name));
+    return other ? *other : ABSENT;
+}
+
 static void add_resource(struct migration *m, jv object)
 {
     const char *ns = JV_STRING(object, "metadata", "namespace"),
                *name = JV_STRING(object, "metadata", "name");
     struct takeover_verdict v;
-    const jv *jm = strmap_get(&m->jobmanagers, arena_printf(&m->page, "%s/%s", ns, name));
 
-    takeover_judge(&m->page, object, jm ? *jm : ABSENT, m->config->defaults, &v);
+    takeover_judge(&m->page, object, other_of(m, ns, name, object), m->config->defaults, &v);
+    if (str_eq(JV_STRING(object, "kind"), "FlinkDeployment"))
+        keep_cluster(m, ns, name, object);
     m->refused += v.what == TAKEOVER_REFUSED;
     jv_list_add(&m->resources,
                 jv_dup(&m->a, OBJ({"kind", STR(JV_STRING(object, "kind"))}, {"namespace", STR(ns)},
@@ -115,13 +148,8 @@ static void add_item(struct migration *m, const struct look *look, jv item)
     const char *text;
 
     if (look->kind == KIND_DEPLOYMENT && look->selector) {
-        jv *kept = arena_new(&m->a, jv);
-
-        *kept = jv_dup(&m->a, object);
-        strmap_put(&m->jobmanagers,
-                   arena_printf(&m->page, "%s/%s", JV_STRING(object, "metadata", "namespace"),
-                                JV_STRING(object, "metadata", "name")),
-                   kept);
+        keep(m, &m->jobmanagers, JV_STRING(object, "metadata", "namespace"),
+             JV_STRING(object, "metadata", "name"), object);
         return;
     }
     if (!look->everywhere) {
@@ -276,6 +304,7 @@ static int run(int argc, char **argv)
     }
     operator_config_let_go(m.config);
     strmap_release(&m.jobmanagers);
+    strmap_release(&m.clusters);
     arena_free(&m.page);
     arena_free(&m.a);
     return rc;

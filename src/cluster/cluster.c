@@ -400,6 +400,11 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
         p.plan.summary = "it has been handed back to another operator";
         return p.plan;
     }
+    if (p.meta.canary && !p.meta.deleted_ms) {
+        p.plan.pace = PROBE_OFF;
+        p.plan.summary = "it is a canary, which runs nothing";
+        return p.plan;
+    }
     judge(&p);
     /* What runs says it, not what this version of the operator would choose. */
     p.flinks_own = s->deployment ? s->deployment->flinks_allocator

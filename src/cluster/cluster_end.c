@@ -112,7 +112,8 @@ void ask_for_another(struct cluster_pass *p)
     p->pending_ha = p->config.ha_kubernetes;
     p->pending = recorded
                      ? p->recorded
-                     : spec_to_record(p->a, p->recorded, spec_to_release(p, jv_get(p->cr, "spec")));
+                     : spec_to_record(p->a, p->recorded, spec_to_release(p, jv_get(p->cr, "spec")),
+                                      p->autoscaled);
 }
 
 void look_after_health(struct cluster_pass *p)

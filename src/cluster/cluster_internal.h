@@ -25,6 +25,7 @@ struct cluster_pass {
     jv target;   /* spec to work towards: the current one, or the recorded one if that is bad */
     const char *invalid; /* why the current spec is not taken; NULL: it is */
     bool lost;           /* …or nothing may be done at all (record_lost) */
+    bool autoscaled;     /* autoscaled_below() */
     bool only_judged;    /* nothing is planned, so nobody is asked */
     const char *refused; /* …or the API server would not take it: the reason */
     bool asking;         /* …or that is still being asked */

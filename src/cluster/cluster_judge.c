@@ -93,6 +93,8 @@ void judge(struct cluster_pass *p)
     jv current = jv_get(p->cr, "spec");
     enum started started;
 
+    p->autoscaled = autoscaled_below(p->a, p->s->defaults, p->meta.ns,
+                                     JV_STRING(current, "flinkVersion"), ABSENT);
     p->recorded = recorded_spec(p->a, p->cr);
     started = judge_record(p, current);
     current = spec_to_release(p, current);
@@ -101,7 +103,8 @@ void judge(struct cluster_pass *p)
     judge_marks(p);
     p->invalid = JV_STRING(p->cr, KUBE_UNREADABLE);
     if (!p->invalid)
-        p->invalid = judge_spec(p, spec_to_record(p->a, p->recorded, current), false);
+        p->invalid =
+            judge_spec(p, spec_to_record(p->a, p->recorded, current, p->autoscaled), false);
     /* The incumbent does not give every application's job an id. */
     const char *lost = jv_present(jv_get(current, "job"))
                            ? record_lost(p->a, p->status, p->recorded, false, started)

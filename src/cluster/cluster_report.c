@@ -187,7 +187,7 @@ static jv conditions(struct cluster_pass *p)
     if (p->exposed.type)
         list[n++] = p->exposed;
     n += references_condition(p, &list[n]);
-    n += p->application && autoscaling_condition(p->a, p->target, &list[n]);
+    n += p->application && autoscaling_condition(p->a, p->target, p->autoscaled, &list[n]);
     n += blue_green_condition(p->cr, &list[n]);
     return conditions_write(p->a, jv_get(p->status, "conditions"), list, n, p->meta.generation,
                             p->s->wall);

@@ -52,6 +52,19 @@ static jv as_run(struct cluster_pass *p, jv stable)
     return JV_SET_PATH(p->a, stable, STR(mode), "job", "upgradeMode");
 }
 
+/* The incumbent tells with the spec what a run goes on from, before 1.10 nowhere else; a path may
+ * be of an earlier run. */
+static void adopt_path(struct cluster_pass *p)
+{
+    const char *mode = JV_STRING(p->failed, "job", "upgradeMode");
+    const char *path = str_eq(mode, LAST_STATE)  ? RESTORE_LAST_STATE
+                       : str_eq(mode, SAVEPOINT) ? job_begins_with(p->failed, p->status)
+                                                 : NULL;
+
+    if (!status_is_ours(p->status))
+        p->status = JV_SET_PATH(p->a, p->status, STR(path), "jobStatus", "upgradeSavepointPath");
+}
+
 void judge_rollback(struct cluster_pass *p)
 {
     jv stable;
@@ -62,6 +75,7 @@ void judge_rollback(struct cluster_pass *p)
     if (!jv_present(jv_get(stable, "job")) || !jv_present(p->recorded))
         return;
     p->failed = p->recorded;
+    adopt_path(p);
     p->recorded = spec_keep_trigger_nonces(p->a, p->failed, as_run(p, stable));
 }
 
@@ -71,7 +85,7 @@ bool asks_for_failed(struct cluster_pass *p, jv current)
 
     if (!jv_present(p->failed) || str_eq(JV_STRING(current, "job", "state"), "suspended"))
         return false;
-    asked = spec_to_record(p->a, p->failed, current);
+    asked = spec_to_record(p->a, p->failed, current, p->autoscaled);
     return str_eq(spec_hash(p, asked), spec_hash(p, p->failed));
 }
 

@@ -156,5 +156,5 @@ void jar_uri_check(struct problems *p, const char *path, const char *uri, const 
 
 const char *jar_allowed_schemes(const struct conf *c)
 {
-    return str_or(conf_lookup(c, "kubernetes.operator.user.artifacts.allowed-schemes"), "https");
+    return conf_words(c, "kubernetes.operator.user.artifacts.allowed-schemes", "https");
 }

@@ -86,7 +86,13 @@ static void judge(struct job_pass *p)
     p->recorded = recorded_spec(p->a, jv_set(p->a, p->cr, "status", p->status));
     const char *lost = record_lost(p->a, p->status, p->recorded, true, STARTED_AS_RECORDED);
 
-    p->target = spec_to_record(p->a, p->recorded, p->spec);
+    /* What its cluster says may not be known yet. */
+    bool unknown = !jv_present(p->s->cluster_options) &&
+                   (!p->s->cluster_exists || p->s->cluster_undecided);
+
+    p->autoscaled = autoscaled_below(p->a, p->s->defaults, p->meta.ns, p->s->flink_version_name,
+                                     p->s->cluster_options);
+    p->target = spec_to_record(p->a, p->recorded, p->spec, p->autoscaled || unknown);
     p->invalid = want(p, p->spec);
     p->invalid = str_or(JV_STRING(p->cr, KUBE_UNREADABLE), p->invalid);
     p->lost = lost != NULL;
@@ -546,6 +552,8 @@ struct job_plan reconcile_session_job(struct arena *a, const struct job_snapshot
     };
 
     obs_meta_read(a, s->cr, &p.meta);
+    if (p.meta.canary && !p.meta.deleted_ms)
+        return p.out;
     judge(&p);
     look(&p);
     learn(&p);

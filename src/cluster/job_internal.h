@@ -17,6 +17,7 @@ struct job_pass {
     jv target;           /* what to record: the current one, or the recorded one if that is bad */
     const char *invalid; /* why the current spec is not taken */
     bool lost;           /* …or nothing may be done at all (record_lost) */
+    bool autoscaled;     /* autoscaled_below() */
     struct session_job_spec wanted; /* of target */
     struct conf conf;               /* operator defaults under the job's own configuration */
     bool changed;                   /* the recorded spec must make way for the current one */

@@ -49,11 +49,11 @@ void obs_session_job_read(struct arena *a, jv cr, struct obs_session_job *ret)
     jv recorded = recorded_spec(&scratch, cr);
     enum job_state state = job_state_parse(str_or_empty(JV_STRING(status, "jobStatus", "state")));
     bool deployed = str_eq(JV_STRING(status, "reconciliationStatus", "state"), "DEPLOYED");
-    bool same =
-        jv_present(recorded) &&
-        jv_equal(session_job_restart_part(&scratch, spec_to_record(&scratch, recorded, spec)),
-                 session_job_restart_part(&scratch, recorded)) &&
-        !str_eq(JV_STRING(recorded, "job", "state"), "suspended");
+    bool same = jv_present(recorded) &&
+                jv_equal(session_job_restart_part(&scratch, spec_to_record(&scratch, recorded, spec,
+                                                                           /* autoscaled= */ true)),
+                         session_job_restart_part(&scratch, recorded)) &&
+                !str_eq(JV_STRING(recorded, "job", "state"), "suspended");
 
     *ret = (struct obs_session_job){
         /* It cannot move: where it was recorded, there it is. */

@@ -203,7 +203,7 @@ static jv conditions(struct job_pass *p, struct obs_cause trouble)
 
     size_t n = 3;
 
-    n += autoscaling_condition(p->a, p->target, &list[n]);
+    n += autoscaling_condition(p->a, p->target, p->autoscaled, &list[n]);
     return conditions_write(p->a, jv_get(p->status, "conditions"), list, n, p->meta.generation,
                             p->s->wall);
 }

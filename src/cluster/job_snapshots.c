@@ -159,7 +159,7 @@ static const char *another_name(const struct job_snapshots *s, jv request, bool 
 static jv savepoint_part(const struct job_snapshots *s, jv request)
 {
     const char *path = JV_STRING(request, "path");
-    const char *format = flink_option_text(s->conf, OPTION "savepoint.format.type");
+    const char *format = flink_option_choice(s->conf, OPTION "savepoint.format.type");
 
     return jv_dup(s->a, OBJ({"formatType", STR(str_or(JV_STRING(request, "formatType"), format))},
                             {"disposeOnDelete",

@@ -46,18 +46,13 @@ static void set_info(struct job_snapshots *s, const struct snapshot_type *t, jv 
 
 const char *checkpoint_type(const struct conf *conf)
 {
-    const char *text = flink_option_text(conf, OPTION "checkpoint.type");
-
-    return str_eq(text, "INCREMENTAL") ? text : "FULL";
+    return flink_option_choice(conf, OPTION "checkpoint.type");
 }
 
 static const char *format_of(const struct job_snapshots *s, const struct snapshot_type *t)
 {
-    const char *text = flink_option_text(s->conf, OPTION "savepoint.format.type");
-
-    if (t->checkpoint)
-        return checkpoint_type(s->conf);
-    return str_eq(text, "NATIVE") ? text : "CANONICAL";
+    return t->checkpoint ? checkpoint_type(s->conf)
+                         : flink_option_choice(s->conf, OPTION "savepoint.format.type");
 }
 
 /* ---- beginning ---- */

@@ -218,9 +218,7 @@ bool job_can_be_saved(jv status, const struct obs_job *job, bool ran)
 
 static const char *format_name(const struct job_stop *s)
 {
-    const char *format = conf_lookup(s->conf, OPTION "savepoint.format.type");
-
-    return str_eq(format, "NATIVE") ? format : "CANONICAL";
+    return flink_option_choice(s->conf, OPTION "savepoint.format.type");
 }
 
 jv savepoint_untriggered(struct arena *a, jv info)

@@ -73,8 +73,7 @@ void submit_job(struct job_pass *p)
         .configuration = job_configuration(p),
         .http_headers = headers,
         .allowed_schemes = jar_allowed_schemes(&p->conf),
-        .allowed_networks =
-            str_or_empty(conf_lookup(&p->conf, OPTION "user.artifacts.allowed-networks")),
+        .allowed_networks = conf_words(&p->conf, OPTION "user.artifacts.allowed-networks", ""),
         .restricted_hosts_allowed = !restricted,
     };
     job_action(p, ACT_SUBMIT_JOB)->submit = args;

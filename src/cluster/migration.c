@@ -6,6 +6,7 @@
 #include "application.h"
 #include "flinkop/arena.h"
 #include "flinkop/clock.h"
+#include "flinkop/observed.h"
 #include "flinkop/resource_check.h"
 #include "flinkop/snapshot.h"
 #include "flinkop/str.h"
@@ -129,7 +130,7 @@ static const char *jar_note(jv cr)
            "does not show: before the job is changed, change spec.restartNonce of its cluster";
 }
 
-static enum takeover job_takeover(struct arena *a, jv cr, jv recorded)
+static enum takeover job_takeover(struct arena *a, jv cr, jv recorded, bool autoscaled)
 {
     jv spec = jv_get(cr, "spec");
     const char *state = JV_STRING(cr, "status", "reconciliationStatus", "state");
@@ -142,15 +143,19 @@ static enum takeover job_takeover(struct arena *a, jv cr, jv recorded)
     if (suspended && str_eq(JV_STRING(spec, "job", "state"), "suspended"))
         return TAKEOVER_SUSPENDED;
     return suspended == str_eq(JV_STRING(spec, "job", "state"), "suspended") &&
-                   jv_equal(session_job_restart_part(a, spec_to_record(a, recorded, spec)),
-                            session_job_restart_part(a, recorded))
+                   jv_equal(
+                       session_job_restart_part(a, spec_to_record(a, recorded, spec, autoscaled)),
+                       session_job_restart_part(a, recorded))
                ? TAKEOVER_ADOPTED
                : TAKEOVER_CHANGED;
 }
 
-static void judge_session_job(struct arena *a, jv cr, const struct flink_defaults *d,
+static void judge_session_job(struct arena *a, jv cr, jv cluster, const struct flink_defaults *d,
                               struct takeover_verdict *v)
 {
+    bool autoscaled = autoscaled_below(a, d, JV_STRING(cr, "metadata", "namespace"),
+                                       JV_STRING(cluster, "spec", "flinkVersion"),
+                                       session_job_options_of(a, cluster));
     struct problems problems = PROBLEMS_INIT(a);
     jv recorded = recorded_spec(a, cr);
     const char *lost = record_lost(a, jv_get(cr, "status"), recorded, true, STARTED_AS_RECORDED);
@@ -159,7 +164,7 @@ static void judge_session_job(struct arena *a, jv cr, const struct flink_default
     if (jv_present(JV_PATH(cr, "metadata", "deletionTimestamp")))
         v->what = TAKEOVER_DELETED;
     else
-        v->what = lost || problems.n ? TAKEOVER_REFUSED : job_takeover(a, cr, recorded);
+        v->what = lost || problems.n ? TAKEOVER_REFUSED : job_takeover(a, cr, recorded, autoscaled);
     note(v, a, str_or(lost, problems_text(&problems)));
     if (v->what == TAKEOVER_CHANGED)
         note(v, a, spec_diff_text(a, "FlinkSessionJobSpec", recorded, jv_get(cr, "spec")));
@@ -187,17 +192,19 @@ static void judge_snapshot(struct arena *a, jv cr, const struct flink_defaults *
                                                                           : TAKEOVER_ADOPTED;
 }
 
-void takeover_judge(struct arena *a, jv cr, jv deployment, const struct flink_defaults *defaults,
+void takeover_judge(struct arena *a, jv cr, jv other, const struct flink_defaults *defaults,
                     struct takeover_verdict *ret)
 {
     const char *kind = str_or_empty(JV_STRING(cr, "kind"));
     const struct kube_resource *res = kube_resource_of("flink.apache.org/v1beta1", kind);
 
     *ret = (struct takeover_verdict){TAKEOVER_NOT_DONE, EMPTY_ARR};
-    if (!strcmp(kind, "FlinkDeployment"))
-        judge_cluster(a, cr, deployment, defaults, ret);
+    if (object_is_canary(cr))
+        note(ret, a, "a canary, by which the other operator watches itself; it may be deleted");
+    else if (!strcmp(kind, "FlinkDeployment"))
+        judge_cluster(a, cr, other, defaults, ret);
     else if (!strcmp(kind, "FlinkSessionJob"))
-        judge_session_job(a, cr, defaults, ret);
+        judge_session_job(a, cr, other, defaults, ret);
     else if (!strcmp(kind, "FlinkStateSnapshot"))
         judge_snapshot(a, cr, defaults, ret);
     else

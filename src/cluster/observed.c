@@ -41,6 +41,13 @@ struct obs_cause obs_cause_copy(struct arena *a, struct obs_cause c)
                               c.message ? arena_strdup(a, c.message) : NULL};
 }
 
+bool object_is_canary(jv object)
+{
+    const char *text = JV_STRING(object, "metadata", "labels", "flink.apache.org/canary");
+
+    return text && !strcasecmp(text, "true");
+}
+
 void obs_meta_read(struct arena *a, jv object, struct obs_meta *ret)
 {
     jv m = jv_get(object, "metadata"), labels = jv_get(m, "labels"),
@@ -66,6 +73,7 @@ void obs_meta_read(struct arena *a, jv object, struct obs_meta *ret)
         .force_delete = str_eq(JV_STRING(annotations, ANNOTATION_FORCE_DELETE), "true"),
         .releases = str_eq(JV_STRING(annotations, ANNOTATION_RELEASE), RELEASE_ASKED),
         .released = str_eq(JV_STRING(annotations, ANNOTATION_RELEASE), RELEASE_DONE),
+        .canary = object_is_canary(object),
     };
 }
 

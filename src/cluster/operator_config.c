@@ -8,6 +8,7 @@
 #include "flinkop/clock.h"
 #include "flinkop/error.h"
 #include "flinkop/flink_defaults.h"
+#include "flinkop/flink_version.h"
 #include "flinkop/label_selector.h"
 #include "flinkop/mem.h"
 #include "flinkop/str.h"
@@ -143,7 +144,8 @@ static bool is_listed(const char *const *list, size_t n, const char *ns)
 static int read_namespaces(struct kept *k, const char *given, struct error *err)
 {
     const char *key = str_empty(given) ? OPTION "watched.namespaces" : "--namespace";
-    const char *text = str_empty(given) ? flink_defaults_option(k->c.defaults, key) : given;
+    const struct conf conf = flink_defaults_conf(k->c.defaults);
+    const char *text = str_empty(given) ? conf_words(&conf, key, "") : given;
     size_t n, kept = 0;
 
     if (str_empty(text) || str_eq(text, "JOSDK_ALL_NAMESPACES"))
@@ -190,11 +192,27 @@ static const char *of_layer(const char *key)
     return NULL;
 }
 
+/* A layer that no cluster gets. */
+static bool of_no_version(const char *key)
+{
+    const char *version = str_skip_prefix(key, LAYERS "flink-version.");
+    size_t n = version ? strcspn(version, "+.") : 0;
+    char name[sizeof("v99_99")];
+
+    if (!version || version[n + (version[n] == '+')] != '.' || n >= sizeof(name))
+        return version != NULL;
+    memcpy(name, version, n);
+    name[n] = '\0';
+    return !flink_version_find(name);
+}
+
 static const char *remark_on(const char *key)
 {
     const char *inner = of_layer(key), *name = str_or(inner, key);
     const struct flink_option *o = flink_option_is_ours(name) ? flink_option_named(name) : NULL;
 
+    if (of_no_version(key))
+        return "names no version of Flink, as v1_20 does, or v1_20+ for it and those after it";
     if (!flink_option_is_ours(name))
         return NULL;
     if (!o)
@@ -222,11 +240,22 @@ static int check_layers(struct arena *a, const struct conf *conf, struct error *
     return 0;
 }
 
-static void remark(struct kept *k, const struct conf *conf)
+/* flat: the text of a flink-conf.yaml, of which Flink leaves out what it does not understand. */
+static void remark(struct kept *k, const struct conf *conf, const char *flat)
 {
     const char **list = arena_new_array(&k->a, const char *, REMARKS_MAX + 1);
+    cleanup_arena struct arena a = {0};
     size_t n = 0;
+    bool lost;
 
+    for (int line = 1; *flat && n < REMARKS_MAX; line++) {
+        flat = conf_flat_line(&a, flat, &lost);
+        if (lost)
+            list[n++] = arena_printf(&k->a,
+                                     "line %d: is no \"key: value\", with a blank behind the "
+                                     "colon, and has no effect",
+                                     line);
+    }
     for (size_t i = 0; i < conf->n && n < REMARKS_MAX; i++) {
         const char *why = remark_on(conf->entries[i].key);
 
@@ -253,7 +282,7 @@ static int read_all(struct kept *k, const char *file_name, const char *text, siz
         read_switches(c, &conf, err) || read_namespaces(k, namespaces, err) ||
         read_selector(k, err))
         return -1;
-    remark(k, &conf);
+    remark(k, &conf, str_eq(file_name, "config.yaml") ? "" : arena_strndup(&k->a, text, len));
     return 0;
 }
 

@@ -7,6 +7,7 @@
 #include "flinkop/error.h"
 #include "flinkop/flink_defaults.h"
 #include "flinkop/flink_version.h"
+#include "flinkop/observed.h"
 #include "flinkop/snapshot.h"
 #include "flinkop/str.h"
 #include "job_words.h"
@@ -57,11 +58,14 @@ static void check_deployment(struct problems *p, jv object, jv recorded, bool st
     struct cluster_config c;
     size_t before = p->n;
 
-    cluster_config_read(p, ns, name, spec_to_record(p->a, recorded, spec), strict, defaults, &s,
-                        &c);
+    spec = spec_to_record(
+        p->a, recorded, spec,
+        autoscaled_below(p->a, defaults, ns, JV_STRING(spec, "flinkVersion"), ABSENT));
+    cluster_config_read(p, ns, name, spec, strict, defaults, &s, &c);
     /* What else is wrong may come from a version that is not known. */
     if (jv_present(recorded) && (!s.version || s.version->supported))
-        add_text(p, deployment_change_check(p->a, recorded, spec, p->n == before ? &c : NULL));
+        add_text(p, deployment_change_check(p->a, recorded, jv_get(object, "spec"),
+                                            p->n == before ? &c : NULL));
 }
 
 static void check_spec(struct problems *p, enum kube_kind kind, jv object, jv recorded, bool strict,
@@ -93,6 +97,8 @@ void resource_check(struct problems *p, enum kube_kind kind, jv object, jv recor
     const char *unreadable = JV_STRING(object, KUBE_UNREADABLE);
 
     check_metadata(p, jv_get(object, "metadata"), kind != KIND_FLINKDEPLOYMENT);
+    if (object_is_canary(object))
+        return;
     if (unreadable)
         add_text(p, unreadable);
     else
@@ -265,10 +271,11 @@ jv resource_warnings(struct arena *a, enum kube_kind kind, jv object,
     struct jv_list list = JV_LIST(a);
     jv spec = jv_get(object, "spec");
 
-    if (kind == KIND_FLINKSTATESNAPSHOT || JV_STRING(object, KUBE_UNREADABLE))
+    if (kind == KIND_FLINKSTATESNAPSHOT || JV_STRING(object, KUBE_UNREADABLE) ||
+        object_is_canary(object))
         return ABSENT;
     add_option_warnings(&list, spec);
-    if (spec_autoscales(a, spec))
+    if (spec_autoscales(a, spec, false))
         jv_list_add(&list, STR("spec.flinkConfiguration." AUTOSCALER_KEY ": " AUTOSCALER_FROZEN));
     if (kind == KIND_FLINKDEPLOYMENT)
         add_deployment_advice(&list, ns, object, defaults);

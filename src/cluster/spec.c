@@ -337,7 +337,7 @@ static bool is_for_jobs(const char *key)
     for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
         if (str_has_prefix(key, prefixes[i]))
             return true;
-    return false;
+    return str_eq(key, AUTOSCALER_KEY);
 }
 
 jv session_job_options(struct arena *a, jv spec)

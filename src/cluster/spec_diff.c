@@ -193,13 +193,13 @@ jv spec_keep_trigger_nonces(struct arena *a, jv recorded, jv spec)
 }
 
 /* A number that is taken away asks for nothing, and the same one put back neither. */
-jv spec_to_record(struct arena *a, jv recorded, jv current)
+jv spec_to_record(struct arena *a, jv recorded, jv current, bool autoscaled)
 {
     jv nonce = jv_get(recorded, "restartNonce");
     jv again = JV_PATH(recorded, "job", "savepointRedeployNonce");
 
     current = spec_keep_trigger_nonces(a, recorded, current);
-    current = spec_keep_overrides(a, recorded, current);
+    current = spec_keep_overrides(a, recorded, current, autoscaled);
     if (jv_present(again) && jv_present(jv_get(current, "job")) &&
         !jv_present(JV_PATH(current, "job", "savepointRedeployNonce")))
         current = JV_SET_PATH(a, current, again, "job", "savepointRedeployNonce");

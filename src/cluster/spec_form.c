@@ -9,7 +9,8 @@
 
 #include "flinkop/arena.h"
 #include "flinkop/error.h"
-#include "flinkop/flink_conf.h"
+#include "flinkop/flink_defaults.h"
+#include "flinkop/flink_version.h"
 #include "flinkop/str.h"
 #include "spec_internal.h"
 
@@ -113,12 +114,38 @@ static const char *configured(struct arena *a, jv spec, const char *key)
     return conf_lookup(&conf, key);
 }
 
-bool spec_autoscales(struct arena *a, jv spec)
+static bool is_on(const char *text)
+{
+    return text && !strcasecmp(text, "true");
+}
+
+/* Few have it there, and the layers take time to put together. */
+static bool mentions_autoscaler(const struct conf *c)
+{
+    for (size_t i = 0; i < c->n; i++)
+        if (str_has_suffix(c->entries[i].key, AUTOSCALER_KEY))
+            return true;
+    return false;
+}
+
+bool autoscaled_below(struct arena *a, const struct flink_defaults *defaults, const char *ns,
+                      const char *version, jv options)
+{
+    struct conf conf = flink_defaults_conf(defaults), cluster = CONF_INIT(a);
+    const struct flink_version *v = version ? flink_version_find(version) : NULL;
+    struct error err;
+
+    if (!conf_add_jv(&cluster, options, "", &err) && conf_lookup(&cluster, AUTOSCALER_KEY))
+        return is_on(conf_lookup(&cluster, AUTOSCALER_KEY));
+    return mentions_autoscaler(&conf) && !flink_defaults_for(a, defaults, ns, v, &conf, &err) &&
+           is_on(conf_lookup(&conf, AUTOSCALER_KEY));
+}
+
+bool spec_autoscales(struct arena *a, jv spec, bool autoscaled)
 {
     const char *on = configured(a, spec, AUTOSCALER_KEY);
 
-    on = on ? on : configured(a, spec, "kubernetes.operator." AUTOSCALER_KEY);
-    return on && !strcasecmp(on, "true");
+    return on ? is_on(on) : autoscaled;
 }
 
 const char *spec_overrides(struct arena *a, jv spec)
@@ -126,11 +153,11 @@ const char *spec_overrides(struct arena *a, jv spec)
     return configured(a, spec, FLINK_OVERRIDES_KEY);
 }
 
-jv spec_keep_overrides(struct arena *a, jv recorded, jv current)
+jv spec_keep_overrides(struct arena *a, jv recorded, jv current, bool autoscaled)
 {
     const char *overrides;
 
-    if (!spec_autoscales(a, current) || spec_overrides(a, current))
+    if (!spec_autoscales(a, current, autoscaled) || spec_overrides(a, current))
         return current;
     overrides = spec_overrides(a, recorded);
     if (!overrides)

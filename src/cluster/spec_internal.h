@@ -17,7 +17,7 @@ bool spec_shape_check(struct problems *p, jv spec);
 jv spec_compared_form(struct arena *a, jv spec);
 /** `current` with the parallelism that the incumbent's autoscaler has given to the vertices of the
  * recorded one, as long as it asks for autoscaling and not for another parallelism. */
-jv spec_keep_overrides(struct arena *a, jv recorded, jv current);
+jv spec_keep_overrides(struct arena *a, jv recorded, jv current, bool autoscaled);
 
 /* ---- spec_exposure.c ---- */
 

@@ -115,9 +115,9 @@ jv conditions_write(struct arena *a, jv old, const struct condition *c, size_t n
     return jv_list_arr(&list);
 }
 
-bool autoscaling_condition(struct arena *a, jv spec, struct condition *ret)
+bool autoscaling_condition(struct arena *a, jv spec, bool autoscaled, struct condition *ret)
 {
-    if (!spec_autoscales(a, spec))
+    if (!spec_autoscales(a, spec, autoscaled))
         return false;
     *ret = (struct condition){"Autoscaling", false, "NotSupported", AUTOSCALER_FROZEN};
     return true;

@@ -38,7 +38,7 @@ jv conditions_write(struct arena *a, jv old, const struct condition *c, size_t n
                     int64_t generation, int64_t wall);
 
 /** Tells who asks for the autoscaler that there is none; false: nobody does. */
-bool autoscaling_condition(struct arena *a, jv spec, struct condition *ret);
+bool autoscaling_condition(struct arena *a, jv spec, bool autoscaled, struct condition *ret);
 
 /** Tells what is one of the two clusters of a FlinkBlueGreenDeployment; false: it is none. */
 bool blue_green_condition(jv cr, struct condition *ret);

@@ -286,23 +286,54 @@ int conf_add_jv(struct conf *c, jv v, const char *path, struct error *err)
 
 /* ---- the operator's own files ---- */
 
+/* What some editors put before a text. */
+static const char *without_mark(const char *text)
+{
+    return str_or(str_skip_prefix(text, "\xef\xbb\xbf"), text);
+}
+
+struct flat_line {
+    const char *key, *value; /* NULL: it has none */
+    bool blank;              /* but perhaps a comment */
+};
+
+/* Returns where the next one begins. */
+static const char *read_line(struct arena *a, const char *text, struct flat_line *ret)
+{
+    text = without_mark(text);
+
+    size_t len = strcspn(text, "\r\n");
+    size_t used = strcspn(text, "#\r\n"); /* up to a comment */
+    const char *line = java_trim(a, text, used);
+    const char *colon = strstr(line, ": ");
+
+    *ret = (struct flat_line){.blank = !*line};
+    if (colon) {
+        ret->key = java_trim(a, line, (size_t)(colon - line));
+        ret->value = java_trim(a, colon + 2, strlen(colon + 2));
+    }
+    return text + len + (text[len] == '\r' && text[len + 1] == '\n') + (text[len] != 0);
+}
+
 void conf_add_flat_text(struct conf *c, const char *text)
 {
+    struct flat_line line;
+
     while (*text) {
-        size_t len = strcspn(text, "\r\n");
-        size_t used = strcspn(text, "#\r\n"); /* up to a comment */
-        const char *line = java_trim(c->a, text, used);
-        const char *colon = strstr(line, ": ");
-
-        text += len + (text[len] != 0);
-        if (!colon)
-            continue;
-        const char *key = java_trim(c->a, line, (size_t)(colon - line));
-        const char *value = java_trim(c->a, colon + 2, strlen(colon + 2));
-
-        if (*key && *value && strlen(key) <= CONF_MAX_KEY && c->n < CONF_MAX_ENTRIES)
-            conf_set(c, key, value);
+        text = read_line(c->a, text, &line);
+        if (!str_empty(line.key) && !str_empty(line.value) && strlen(line.key) <= CONF_MAX_KEY &&
+            c->n < CONF_MAX_ENTRIES)
+            conf_set(c, line.key, line.value);
     }
+}
+
+const char *conf_flat_line(struct arena *a, const char *text, bool *ret_lost)
+{
+    struct flat_line line;
+    const char *rest = read_line(a, text, &line);
+
+    *ret_lost = !line.blank && (str_empty(line.key) || str_empty(line.value));
+    return rest;
 }
 
 int conf_add_yaml_text(struct conf *c, const char *text, size_t len, struct error *err)

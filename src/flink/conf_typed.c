@@ -7,6 +7,7 @@
 #include "flinkop/error.h"
 #include "flinkop/flink_memory.h"
 #include "flinkop/str.h"
+#include "flinkop/strbuf.h"
 #include "flinkop/strmap.h"
 #include "flinkop/yaml.h"
 
@@ -270,6 +271,23 @@ int conf_list(const struct conf *c, const char *key, jv *ret, struct error *err)
         jv_list_add(&list, STR(parts.items[i]));
     *ret = jv_list_arr(&list);
     return 0;
+}
+
+const char *conf_words(const struct conf *c, const char *key, const char *fallback)
+{
+    const char *text = conf_lookup(c, key);
+    struct error err;
+    jv list;
+
+    if (!text)
+        return fallback;
+    if (!strpbrk(text, ";[") || conf_list(c, key, &list, &err))
+        return text;
+    cleanup_strbuf struct strbuf sb = STRBUF_INIT(strlen(text) + 1);
+
+    jv_foreach (word, list)
+        strbuf_addf(&sb, "%s%s", sb.len ? "," : "", str_or_empty(jv_string(*word)));
+    return arena_strndup(c->a, sb.buf, sb.len);
 }
 
 int conf_map_list(const struct conf *c, const char *key, jv *ret, struct error *err)

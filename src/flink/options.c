@@ -47,9 +47,12 @@ static bool is_named(const struct flink_option *o, const char *name)
     char room[CONF_NAME_ROOM];
     const char *each;
 
-    for (size_t i = 0; (each = conf_name(o->key, i, room)); i++)
-        if (fits(each, name))
+    for (size_t i = 0; (each = conf_name(o->key, i, room)); i++) {
+        const char *member = o->type == FLINK_OPTION_MAP ? str_skip_prefix(name, each) : NULL;
+
+        if (fits(each, name) || (member && member[0] == '.' && member[1]))
             return true;
+    }
     return false;
 }
 
@@ -146,18 +149,53 @@ const char *flink_option_text(const struct conf *c, const char *key)
     return str_or(conf_lookup(c, key), deflt);
 }
 
+/* The first is the default. */
+static const struct {
+    const char *key, *words[2];
+} choices[] = {
+    {"kubernetes.operator.checkpoint.type", {"FULL", "INCREMENTAL"}},
+    {"kubernetes.operator.savepoint.format.type", {"CANONICAL", "NATIVE"}},
+};
+
+/* One of the words in ret, as Flink finds constants of an enum; -1: the text is none of them. */
+static int choose(const struct conf *c, const char *key, const char **ret, struct error *err)
+{
+    const char *text = conf_lookup(c, key);
+    size_t i = 0;
+
+    while (strcmp(choices[i].key, key) != 0)
+        if (++i == ARRAY_SIZE(choices))
+            BUG("%s is no choice", key);
+    *ret = choices[i].words[0];
+    if (!text || !strcasecmp(text, *ret))
+        return 0;
+    if (strcasecmp(text, choices[i].words[1]) != 0)
+        return error_set(err, ERR_INVALID, "%s: found \"%.100s\", must be %s or %s", key, text,
+                         *ret, choices[i].words[1]);
+    *ret = choices[i].words[1];
+    return 0;
+}
+
+const char *flink_option_choice(const struct conf *c, const char *key)
+{
+    const char *word;
+
+    (void)!choose(c, key, &word, NULL);
+    return word;
+}
+
 static int check_addresses(const struct conf *c, const char *key, struct error *err)
 {
     cleanup_arena struct arena a = {0};
     struct address_list list;
 
-    return address_list_parse(&a, str_or_empty(conf_lookup(c, key)), &list, err)
-               ? error_wrap(err, "%s", key)
-               : 0;
+    return address_list_parse(&a, conf_words(c, key, ""), &list, err) ? error_wrap(err, "%s", key)
+                                                                      : 0;
 }
 
 static int check(const struct conf *c, const struct flink_option *o, struct error *err)
 {
+    const char *word;
     int64_t i;
     double d;
     bool b;
@@ -176,6 +214,8 @@ static int check(const struct conf *c, const struct flink_option *o, struct erro
         return conf_map(c, o->key, &v, err);
     case FLINK_OPTION_ADDRESSES:
         return check_addresses(c, o->key, err);
+    case FLINK_OPTION_CHOICE:
+        return choose(c, o->key, &word, err);
     case FLINK_OPTION_TEXT:
         break;
     }

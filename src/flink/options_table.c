@@ -26,6 +26,7 @@
 #define NUMBER FLINK_OPTION_NUMBER
 #define DURATION FLINK_OPTION_DURATION
 #define TEXT FLINK_OPTION_TEXT
+#define CHOICE FLINK_OPTION_CHOICE
 #define MAP FLINK_OPTION_MAP
 #define ADDRESSES FLINK_OPTION_ADDRESSES
 #define RESOURCE OPTION_OF_RESOURCES
@@ -101,7 +102,7 @@ static const struct flink_option options[] = {
     {OPERATOR "bluegreen.deployment-deletion.delay", TEXT, "0 ms", RESOURCE, MOOT, NO_BLUE_GREEN},
     {OPERATOR "bluegreen.reconciliation.reschedule-interval", TEXT, "15 s", RESOURCE, MOOT, NO_BLUE_GREEN},
     {OPERATOR "checkpoint.trigger.grace-period", DURATION, "1 min", RESOURCE, HONOURED, ""},
-    {OPERATOR "checkpoint.type", TEXT, "FULL", RESOURCE, HONOURED, ""},
+    {OPERATOR "checkpoint.type", CHOICE, "FULL", RESOURCE, HONOURED, ""},
     {OPERATOR "cluster.health-check.checkpoint-progress.enabled", FLAG, "true", RESOURCE, HONOURED, ""},
     {OPERATOR "cluster.health-check.checkpoint-progress.window", DURATION, NULL, RESOURCE, HONOURED, ""},
     {OPERATOR "cluster.health-check.enabled", FLAG, "false", RESOURCE, HONOURED, ""},
@@ -181,7 +182,7 @@ static const struct flink_option options[] = {
     {OPERATOR "retry.max.interval", DURATION, NULL, SYSTEM, HONOURED, "where it is set, else 1 min"},
     {OPERATOR "savepoint.cleanup.enabled", FLAG, "true", RESOURCE, HONOURED, ""},
     {OPERATOR "savepoint.dispose-on-delete", FLAG, "false", RESOURCE, HONOURED, ""},
-    {OPERATOR "savepoint.format.type", TEXT, "CANONICAL", RESOURCE, HONOURED, ""},
+    {OPERATOR "savepoint.format.type", CHOICE, "CANONICAL", RESOURCE, HONOURED, ""},
     {OPERATOR "savepoint.history.max.age", DURATION, "1 d", RESOURCE, HONOURED, ""},
     {OPERATOR "savepoint.history.max.age.threshold", DURATION, NULL, SYSTEM, HONOURED, ""},
     {OPERATOR "savepoint.history.max.count", COUNT, "10", RESOURCE, HONOURED, ""},

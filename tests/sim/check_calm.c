@@ -58,7 +58,7 @@ static jv effective(struct arena *a, const struct object *cr)
     jv recorded = check_recorded_spec(a, cr);
 
     return jv_present(recorded) && user_spec_valid(cr) && !check_rolled_back(cr)
-               ? spec_to_record(a, recorded, jv_get(cr->at->v, "spec"))
+               ? spec_to_record(a, recorded, jv_get(cr->at->v, "spec"), false)
                : recorded;
 }
 

@@ -110,6 +110,28 @@ START_TEST(options_have_defaults_and_older_names)
 }
 END_TEST
 
+/* ConfigurationUtils#convertToEnum */
+START_TEST(names_of_constants_may_be_in_any_case)
+{
+    static const char *const keys[] = {"kubernetes.operator.savepoint.format.type",
+                                       "kubernetes.operator.checkpoint.type"};
+    cleanup_arena struct arena a = {0};
+    struct conf c = CONF_INIT(&a);
+    struct error err;
+
+    ck_assert_str_eq(flink_option_choice(&c, keys[0]), "CANONICAL");
+    ck_assert_str_eq(flink_option_choice(&c, keys[1]), "FULL");
+    conf_set(&c, keys[0], "native");
+    conf_set(&c, keys[1], "Incremental");
+    ck_assert_int_eq(flink_options_check(&c, &err), 0);
+    ck_assert_str_eq(flink_option_choice(&c, keys[0]), "NATIVE");
+    ck_assert_str_eq(flink_option_choice(&c, keys[1]), "INCREMENTAL");
+    conf_set(&c, keys[0], "fast");
+    ck_assert_int_ne(flink_options_check(&c, &err), 0);
+    ck_assert_str_eq(flink_option_choice(&c, keys[0]), "CANONICAL");
+}
+END_TEST
+
 START_TEST(users_cannot_lift_what_the_administrator_set)
 {
     static const char text[] = "kubernetes.operator.user.artifacts.allowed-schemes: http\n"
@@ -157,6 +179,7 @@ void suite_flink_defaults(TCase *tc)
     tcase_add_loop_test(tc, layers_lie_on_each_other, 0, ARRAY_SIZE(layers));
     T(the_file_may_be_yaml_and_may_be_absent);
     T(options_have_defaults_and_older_names);
+    T(names_of_constants_may_be_in_any_case);
     T(users_cannot_lift_what_the_administrator_set);
     T(the_table_is_in_order_and_parses);
 }

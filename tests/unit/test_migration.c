@@ -39,6 +39,7 @@ static const struct {
     {"60-autoscaler", "adopted", "does not scale by itself yet"},
     {"62-autoscaler-off", "changed", "pipeline.jobvertex-parallelism-overrides"},
     {"63-autoscaler-job", "adopted", "does not scale by itself yet"},
+    {"64-autoscaler-of-operator", "changed", "image : flink:1.20 -> flink:1.20-new"},
 };
 
 static jv object_of(const struct situation *s, const char *kind)
@@ -89,6 +90,26 @@ START_TEST(each_resource_has_its_verdict)
 }
 END_TEST
 
+START_TEST(its_cluster_may_ask_for_the_autoscaler)
+{
+    cleanup_arena struct arena a = {0};
+    struct situation s = {.a = &a};
+    const char *record =
+        "{\"spec\":{\"flinkConfiguration\":{\"job.autoscaler.enabled\":\"true\"}}}";
+    jv cluster =
+        OBJ({"status", OBJ({"reconciliationStatus", OBJ({"lastReconciledSpec", STR(record)})})});
+    struct takeover_verdict with, without;
+
+    read_case(&s, "65-autoscaler-of-cluster");
+    jv cr = jv_at(jv_get(s.doc, "objects"), 0);
+
+    takeover_judge(&a, cr, cluster, NULL, &with);
+    takeover_judge(&a, cr, ABSENT, NULL, &without);
+    ck_assert_str_eq(takeover_name(with.what), "adopted");
+    ck_assert_str_eq(takeover_name(without.what), "changed");
+}
+END_TEST
+
 START_TEST(what_cannot_be_taken_is_told)
 {
     cleanup_arena struct arena a = {0};
@@ -114,6 +135,10 @@ START_TEST(what_cannot_be_taken_is_told)
     v = verdict(
         &s, JV_SET_PATH(&a, cr, STR("done"), "metadata", "annotations", "flink-operator/release"));
     ck_assert_str_eq(takeover_name(v.what), "released");
+    v = verdict(&s, JV_SET_PATH(&a, jv_set(&a, cr, "spec", ABSENT), STR("true"), "metadata",
+                                "labels", "flink.apache.org/canary"));
+    ck_assert_str_eq(takeover_name(v.what), "not-done");
+    ck_assert(says(&v, "a canary, by which the other operator watches itself"));
     v = verdict(&s, jv_set(&a, cr, "kind", STR("FlinkBlueGreenDeployment")));
     ck_assert_str_eq(takeover_name(v.what), "not-done");
     ck_assert(says(&v, "blue/green is not done by this operator yet"));
@@ -212,6 +237,7 @@ END_TEST
 void suite_migration(TCase *tc)
 {
     tcase_add_loop_test(tc, each_resource_has_its_verdict, 0, ARRAY_SIZE(cases));
+    T(its_cluster_may_ask_for_the_autoscaler);
     T(what_cannot_be_taken_is_told);
     T(snapshots);
     tcase_add_loop_test(tc, what_is_in_the_way_is_named, 0, ARRAY_SIZE(objects));

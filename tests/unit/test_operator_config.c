@@ -5,6 +5,7 @@
 
 #include "../../src/cli/settings.h"
 #include "flinkop/flink_defaults.h"
+#include "flinkop/jar_uri.h"
 #include "flinkop/label_selector.h"
 #include "flinkop/loop.h"
 #include "flinkop/mem.h"
@@ -51,6 +52,56 @@ START_TEST(nothing_is_configured)
     ck_assert_int_eq(c->backoff.min, 0); /* the incumbent's defaults are not ours */
     ck_assert_int_eq(c->backoff.max, 0);
     ck_assert(c->backoff.factor == 0);
+    operator_config_let_go(c);
+}
+END_TEST
+
+/* As the incumbent's documentation writes it, as its parser reads it, and as a list of YAML. */
+START_TEST(lists_count_in_each_form)
+{
+    static const char *const forms[] = {"a,b", "a, b", "a;b", "a; b", "[a, b]", "\n- a\n- b"};
+    static const char *const keys[] = {OPTION "user.artifacts.allowed-schemes",
+                                       OPTION "user.artifacts.allowed-networks"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+        cleanup_arena struct arena a = {0};
+        struct error err = {0};
+        const char *text = arena_printf(&a, "%s: %s\n%s: %s\n" OPTION "watched.namespaces: %s\n",
+                                        keys[0], forms[i], keys[1], forms[i], forms[i]);
+        struct operator_config *c =
+            operator_config_read("config.yaml", text, strlen(text), NULL, &err);
+
+        ck_assert_msg(c != NULL, "%s: %s", forms[i], err.text);
+        ck_assert_str_eq(c->namespaces[0], "a");
+        ck_assert_str_eq(c->namespaces[1], "b");
+        ck_assert_ptr_null(c->namespaces[2]);
+        const struct conf conf = flink_defaults_conf(c->defaults);
+
+        size_t n;
+        char **schemes = str_split(&a, jar_allowed_schemes(&conf), ',', &n);
+
+        ck_assert_uint_eq(n, 2);
+        ck_assert_str_eq(schemes[0], "a");
+        ck_assert_str_eq(schemes[1], "b");
+        operator_config_let_go(c);
+    }
+}
+END_TEST
+
+/* Flink leaves them out; who wrote them is told. */
+START_TEST(lines_that_are_none_are_told)
+{
+    struct operator_config *c = must_read("\xef\xbb\xbf" OPTION "job.restart.failed: true\r\n"
+                                          "# a comment\r\n"
+                                          "\r\n" OPTION "label.selector:team=red\r\n"
+                                          "nested:\r\n"
+                                          "  key: value # is one\r\n",
+                                          NULL);
+
+    ck_assert_str_eq(flink_defaults_option(c->defaults, OPTION "job.restart.failed"), "true");
+    ck_assert_ptr_nonnull(strstr(c->remarks[0], "line 4: is no \"key: value\""));
+    ck_assert_ptr_nonnull(strstr(c->remarks[1], "line 5: "));
+    ck_assert_ptr_null(c->remarks[2]);
     operator_config_let_go(c);
 }
 END_TEST
@@ -113,6 +164,8 @@ static const struct {
     {"health.probe.port: 65536", "health.probe.port: found 65536"},
     {"watched.namespaces: a,B", "watched.namespaces: \"B\" is not the name of a namespace"},
     {"label.selector: a in b", "label.selector: \"a in b\": expected \"(\" at \"b\""},
+    {"savepoint.format.type: fast", "format.type: found \"fast\", must be CANONICAL or NATIVE"},
+    {"checkpoint.type: canonical", "found \"canonical\", must be FULL or INCREMENTAL"},
     {"job.restart.failed: perhaps", "job.restart.failed: found \"perhaps\""},
     {"default-configuration.namespace.a.kubernetes.operator.job.restart.failed: no",
      "default-configuration.namespace.a.kubernetes.operator.job.restart.failed: kubernetes"},
@@ -140,6 +193,10 @@ START_TEST(what_has_no_effect_is_told)
         OPTION
         "default-configuration.namespace.a.kubernetes.operator.flink.client.timeout: 1 s\n" OPTION
         "default-configuration.namespace.a.taskmanager.numberOfTaskSlots: 1\n" //
+        OPTION "default-configuration.flink-version.v1_99.rest.port: 1\n"      //
+        OPTION "default-configuration.flink-version.v1_20 +.rest.port: 1\n"    //
+        OPTION "default-configuration.flink-version.v1_20.rest.port: 1\n"      //
+        OPTION "user.artifacts.http.header.Authorization: x\n"                 //
         OPTION "job.restart.failed: true\n"
         "rest.port: 8082\n";
     static const char *const told[] = {
@@ -150,6 +207,8 @@ START_TEST(what_has_no_effect_is_told)
         "no.such.option: is no option of this operator",
         "reconcile.interval: work begins when something changes",
         "reconciler.max.parallelism: one thread",
+        "v1_99.rest.port: names no version of Flink",
+        "v1_20 +.rest.port: names no version of Flink",
     };
     struct operator_config *c = must_read(text, NULL);
     size_t n = 0;
@@ -338,6 +397,8 @@ END_TEST
 void suite_operator_config(TCase *tc)
 {
     T(nothing_is_configured);
+    T(lists_count_in_each_form);
+    T(lines_that_are_none_are_told);
     T(what_is_set_counts);
     tcase_add_loop_test(tc, wrong_values_are_refused_by_name, 0, ARRAY_SIZE(wrong));
     T(what_has_no_effect_is_told);

@@ -298,6 +298,29 @@ START_TEST(all_that_is_wrong_is_told_at_once)
 }
 END_TEST
 
+/* The incumbent's, which have no spec or only a nonce. */
+START_TEST(canaries_pass)
+{
+    static const enum kube_kind kinds[] = {D, J};
+    static const char *const specs[] = {"null", "{'restartNonce':1}"};
+    cleanup_arena struct arena a = {0};
+
+    for (size_t i = 0; i < 4; i++) {
+        struct problems canary = PROBLEMS_INIT(&a), other = PROBLEMS_INIT(&a);
+        jv object = jv_dup(
+            &a, OBJ({"metadata", OBJ({"name", STR("canary")})}, {"spec", json(&a, specs[i / 2])}));
+        jv labelled =
+            JV_SET_PATH(&a, object, STR("true"), "metadata", "labels", "flink.apache.org/canary");
+
+        resource_check(&canary, kinds[i % 2], labelled, ABSENT, true, NULL);
+        resource_check(&other, kinds[i % 2], object, ABSENT, true, NULL);
+        ck_assert_msg(!canary.n, "%s", problems_text(&canary));
+        ck_assert(other.n);
+        ck_assert(!jv_present(resource_warnings(&a, kinds[i % 2], labelled, NULL)));
+    }
+}
+END_TEST
+
 /* ---- what passes, with a warning ---- */
 
 static const struct {
@@ -354,5 +377,6 @@ void suite_rules(TCase *tc)
 {
     tcase_add_loop_test(tc, each_rule_is_told_and_its_neighbour_passes, 0, ARRAY_SIZE(rules));
     T(all_that_is_wrong_is_told_at_once);
+    T(canaries_pass);
     tcase_add_loop_test(tc, what_is_seldom_meant_is_warned_about, 0, ARRAY_SIZE(warnings));
 }

@@ -98,6 +98,9 @@ def definitions(run):
     ns = namespace(run)
     for kind, body, words in bad(ns):
         says(words, run.kube.create, kind, ns, body)
+    canary = {**job(ns, "canary"), "spec": {"restartNonce": 1}}  # as the Apache operator writes to its own
+    run.kube.create("sessionjob", ns, merge(canary, {"metadata": {"labels": {"flink.apache.org/canary": "true"}}}))
+    run.kube.delete("sessionjob", ns, "canary")
     run.cleanup(defined, run)
     for kind in DEFINITIONS:
         define(run, lax(run, kind))
