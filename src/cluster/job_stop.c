@@ -24,6 +24,7 @@
 #include "status.h"
 
 #define OPTION "kubernetes.operator."
+#define SAVES_KEY OPTION "job.savepoint-on-deletion"
 #define AGAIN_MS 5000  /* a request that brought nothing is sent again */
 #define LOOK_MS 500    /* how a savepoint is doing */
 #define RETRY_MS 10000 /* after a savepoint that failed, doubled up to the maximum */
@@ -206,9 +207,14 @@ bool job_stop_begun(jv status, const struct stop_memory *m, enum job_state state
             (m->sent >= 0 && str_eq(m->job_id, JV_STRING(status, "jobId"))));
 }
 
-bool job_saves_at_end(const struct conf *conf)
+bool job_saves_at_end(struct arena *a, const struct conf *conf, jv spec)
 {
-    return flink_option_on(conf, OPTION "job.savepoint-on-deletion");
+    struct conf asked = CONF_INIT(a);
+    struct error err;
+
+    return flink_option_on(conf, SAVES_KEY) ||
+           (!conf_add_jv(&asked, jv_get(spec, "flinkConfiguration"), "", &err) &&
+            flink_option_on(&asked, SAVES_KEY));
 }
 
 bool job_can_be_saved(jv status, const struct obs_job *job, bool ran)
