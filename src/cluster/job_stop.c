@@ -408,8 +408,12 @@ static void stop_stateless(struct job_stop *s)
 
 struct stop_memory stop_memory_initial(void)
 {
-    return (struct stop_memory){
-        .sent = -1, .looked = -1, .since = -1, .taking_since = -1, .ended = -1};
+    return (struct stop_memory){.sent = -1,
+                                .looked = -1,
+                                .since = -1,
+                                .taking_since = -1,
+                                .ended = -1,
+                                .failing = {.since = -1}};
 }
 
 struct stop_memory stop_memory_copy(struct arena *a, const struct stop_memory *m)
@@ -418,7 +422,21 @@ struct stop_memory stop_memory_copy(struct arena *a, const struct stop_memory *m
 
     copy.job_id = m->job_id ? arena_strdup(a, m->job_id) : NULL;
     copy.trouble = obs_cause_copy(a, m->trouble);
+    copy.failing = failing_notes_copy(a, m->failing);
     return copy;
+}
+
+/* A JobManager that answers to nothing at all is told otherwise. */
+static void tell_failing(struct job_stop *s)
+{
+    static const enum action_type types[] = {ACT_STOP_JOB, ACT_FIND_SAVEPOINT, ACT_CANCEL_JOB,
+                                             ACT_READ_STATE};
+    const char *error = NULL;
+
+    for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+        error = job_request_fails(&s->memory->failing, job_outcome(s, types[i]), s->now);
+    if (error && s->reachable && s->progress && !s->ended)
+        s->progress = arena_printf(s->a, "%s: %s", s->progress, str_clean(s->a, error, 1000));
 }
 
 void job_stop(struct job_stop *s)
@@ -454,6 +472,7 @@ void job_stop(struct job_stop *s)
         stop_with_savepoint(s);
     else
         stop_with_last_state(s);
+    tell_failing(s);
     /* It stays told until it is overcome. */
     if (s->trouble.reason)
         s->memory->trouble = s->trouble;
