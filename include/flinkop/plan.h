@@ -144,20 +144,27 @@ struct checkpoint_notes {
 struct checkpoint_notes checkpoint_notes_initial(void);
 struct checkpoint_notes checkpoint_notes_copy(struct arena *a, const struct checkpoint_notes *m);
 
+/* Requests that Flink does not carry out, again and again, while it answers to others. */
+struct failing_notes {
+    int64_t since;     /* monotonic ms, -1: it does */
+    const char *error; /* of the last one */
+};
+
 /* Notes about a job that is to end. */
 struct stop_memory {
-    const char *job_id;       /* of that one; of another they mean nothing */
-    int64_t ended;            /* when it was first seen to have ended, -1 */
-    bool recorded;            /* what has to be recorded first was put into its status… */
-    bool told;                /* …and that was written */
-    bool no_checkpoint;       /* Flink has said then that there is none to go on from… */
-    bool had_some;            /* …although there were some */
-    int64_t sent, looked;     /* monotonic ms of the last request, and of the last look; -1 */
-    int64_t since;            /* of the first request, -1 */
-    int64_t taking_since;     /* Flink says that a savepoint is being taken; -1: not */
-    int64_t retry_at;         /* no savepoint before… */
-    bool partial;             /* …unless the last was triggered while not all of the job ran */
-    int failures;             /* of savepoints, in a row */
+    const char *job_id;   /* of that one; of another they mean nothing */
+    int64_t ended;        /* when it was first seen to have ended, -1 */
+    bool recorded;        /* what has to be recorded first was put into its status… */
+    bool told;            /* …and that was written */
+    bool no_checkpoint;   /* Flink has said then that there is none to go on from… */
+    bool had_some;        /* …although there were some */
+    int64_t sent, looked; /* monotonic ms of the last request, and of the last look; -1 */
+    int64_t since;        /* of the first request, -1 */
+    int64_t taking_since; /* Flink says that a savepoint is being taken; -1: not */
+    int64_t retry_at;     /* no savepoint before… */
+    bool partial;         /* …unless the last was triggered while not all of the job ran */
+    int failures;         /* of savepoints, in a row */
+    struct failing_notes failing;
     struct obs_cause trouble; /* what went wrong last; reason NULL: nothing */
 };
 struct stop_memory stop_memory_initial(void);

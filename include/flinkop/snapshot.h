@@ -60,16 +60,17 @@ void obs_snapshot_read(struct arena *a, jv cr, struct obs_snapshot *ret);
 
 /* Notes from pass to pass; losing them does no harm. */
 struct snapshot_memory {
-    const char *unsent;       /* trigger id that Flink does not know: not yet, or not any more */
-    int64_t sent, looked;     /* monotonic ms of the last request, and of the last look; -1 */
-    int64_t waiting_since;    /* for a job that does not run, or a JobManager; -1: not */
-    int64_t retry_at;         /* no other attempt before; -1: not known */
-    int64_t complete_since;   /* a checkpoint whose path Flink does not tell yet; -1 */
-    int64_t taking_since;     /* Flink says that it is being taken; -1: not */
-    int64_t deleting_since;   /* -1 */
-    const char *disposal;     /* Flink's id of a disposal that is under way */
-    int disposals;            /* how often that was asked for */
-    const char *trouble;      /* what went wrong with it last */
+    const char *unsent;     /* trigger id that Flink does not know: not yet, or not any more */
+    int64_t sent, looked;   /* monotonic ms of the last request, and of the last look; -1 */
+    int64_t waiting_since;  /* for a job that does not run, or a JobManager; -1: not */
+    int64_t retry_at;       /* no other attempt before; -1: not known */
+    int64_t complete_since; /* a checkpoint whose path Flink does not tell yet; -1 */
+    int64_t taking_since;   /* Flink says that it is being taken; -1: not */
+    int64_t deleting_since; /* -1 */
+    const char *disposal;   /* Flink's id of a disposal that is under way */
+    int disposals;          /* how often that was asked for */
+    const char *trouble;    /* what went wrong with it last */
+    struct failing_notes failing;
     struct obs_cause refused; /* why the API server does not take the finalizer */
 };
 struct snapshot_memory snapshot_memory_initial(void);

@@ -130,7 +130,8 @@ static const char *held_up(struct cluster_pass *p)
 
 static bool wants_savepoint(const struct cluster_pass *p)
 {
-    return p->application && p->usable && job_saves_at_end(asked_conf(p));
+    return p->application && p->usable &&
+           job_saves_at_end(p->a, asked_conf(p), jv_get(p->cr, "spec"));
 }
 
 /* What high availability keeps of a job that has not ended is all that is left of its state. */

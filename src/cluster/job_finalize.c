@@ -50,7 +50,7 @@ static bool saves(struct job_pass *p)
                p->s->cluster_exists && !p->s->cluster_ended;
     const char *path, *last = job_last_seen(p->a, js), *restore = job_restore_path(js);
 
-    if (m->deleting_since >= 0 || !job_saves_at_end(&p->conf))
+    if (m->deleting_since >= 0 || !job_saves_at_end(p->a, &p->conf, p->spec))
         return false;
     if (!job_can_be_saved(js, p->job, ran)) {
         if (!str_empty(restore) && !job_ended_itself(p->state))

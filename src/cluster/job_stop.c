@@ -24,6 +24,7 @@
 #include "status.h"
 
 #define OPTION "kubernetes.operator."
+#define SAVES_KEY OPTION "job.savepoint-on-deletion"
 #define AGAIN_MS 5000  /* a request that brought nothing is sent again */
 #define LOOK_MS 500    /* how a savepoint is doing */
 #define RETRY_MS 10000 /* after a savepoint that failed, doubled up to the maximum */
@@ -206,9 +207,14 @@ bool job_stop_begun(jv status, const struct stop_memory *m, enum job_state state
             (m->sent >= 0 && str_eq(m->job_id, JV_STRING(status, "jobId"))));
 }
 
-bool job_saves_at_end(const struct conf *conf)
+bool job_saves_at_end(struct arena *a, const struct conf *conf, jv spec)
 {
-    return flink_option_on(conf, OPTION "job.savepoint-on-deletion");
+    struct conf asked = CONF_INIT(a);
+    struct error err;
+
+    return flink_option_on(conf, SAVES_KEY) ||
+           (!conf_add_jv(&asked, jv_get(spec, "flinkConfiguration"), "", &err) &&
+            flink_option_on(&asked, SAVES_KEY));
 }
 
 bool job_can_be_saved(jv status, const struct obs_job *job, bool ran)
@@ -400,8 +406,12 @@ static void stop_stateless(struct job_stop *s)
 
 struct stop_memory stop_memory_initial(void)
 {
-    return (struct stop_memory){
-        .sent = -1, .looked = -1, .since = -1, .taking_since = -1, .ended = -1};
+    return (struct stop_memory){.sent = -1,
+                                .looked = -1,
+                                .since = -1,
+                                .taking_since = -1,
+                                .ended = -1,
+                                .failing = {.since = -1}};
 }
 
 struct stop_memory stop_memory_copy(struct arena *a, const struct stop_memory *m)
@@ -410,7 +420,21 @@ struct stop_memory stop_memory_copy(struct arena *a, const struct stop_memory *m
 
     copy.job_id = m->job_id ? arena_strdup(a, m->job_id) : NULL;
     copy.trouble = obs_cause_copy(a, m->trouble);
+    copy.failing = failing_notes_copy(a, m->failing);
     return copy;
+}
+
+/* A JobManager that answers to nothing at all is told otherwise. */
+static void tell_failing(struct job_stop *s)
+{
+    static const enum action_type types[] = {ACT_STOP_JOB, ACT_FIND_SAVEPOINT, ACT_CANCEL_JOB,
+                                             ACT_READ_STATE};
+    const char *error = NULL;
+
+    for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+        error = job_request_fails(&s->memory->failing, job_outcome(s, types[i]), s->now);
+    if (error && s->reachable && s->progress && !s->ended)
+        s->progress = arena_printf(s->a, "%s: %s", s->progress, str_clean(s->a, error, 1000));
 }
 
 void job_stop(struct job_stop *s)
@@ -446,6 +470,7 @@ void job_stop(struct job_stop *s)
         stop_with_savepoint(s);
     else
         stop_with_last_state(s);
+    tell_failing(s);
     /* It stays told until it is overcome. */
     if (s->trouble.reason)
         s->memory->trouble = s->trouble;

@@ -87,8 +87,10 @@ enum checkpoint_age job_checkpoint_age(struct job_stop *s);
  * is asked for by now. One that has finished or failed before it could be cancelled has ended by
  * itself. status: status.jobStatus */
 bool job_stop_begun(jv status, const struct stop_memory *m, enum job_state state);
-/** Whether its user wants a savepoint when its resource is deleted. */
-bool job_saves_at_end(const struct conf *conf);
+/** Whether its user wants a savepoint when its resource is deleted: conf is of what runs; what spec
+ * says by now counts, too, although it was rolled back or is not valid, because nothing comes after
+ * it. */
+bool job_saves_at_end(struct arena *a, const struct conf *conf, jv spec);
 /** Whether a savepoint of it can be taken, or has been begun to. ran: so it was when its
  * JobManager, which does not tell of it just now, was asked last. status: status.jobStatus */
 bool job_can_be_saved(jv status, const struct obs_job *job, bool ran);

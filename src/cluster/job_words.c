@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "flinkop/arena.h"
+#include "flinkop/error.h"
 #include "flinkop/flink_defaults.h"
 #include "flinkop/str.h"
 #include "status.h"
@@ -11,6 +12,7 @@
 #define CHECKPOINT_TIMEOUT_KEY "execution.checkpointing.timeout"
 #define CHECKPOINT_TIMEOUT_MS 600000 /* Flink's default */
 #define TAKEN_MS 3600000             /* nothing is waited for less long */
+#define FAILING_MS 5000              /* one that is carried out by then is not told of */
 
 bool job_flink_answered(const struct error *err)
 {
@@ -208,4 +210,25 @@ const char *job_taken_for_too_long(struct arena *a, const struct conf *conf,
                                             "after %lld minutes Flink still says that it is being "
                                             "taken",
                                             (long long)(ms / 60000));
+}
+
+struct failing_notes failing_notes_copy(struct arena *a, struct failing_notes m)
+{
+    return (struct failing_notes){m.since, m.error ? arena_strdup(a, m.error) : NULL};
+}
+
+/* That what was asked for is not known yet says nothing of whether it can be asked for. */
+const char *job_request_fails(struct failing_notes *m, const struct outcome *o, int64_t now)
+{
+    bool asked_again = o && o->ok && !o->found &&
+                       (o->type == ACT_FIND_SAVEPOINT || o->type == ACT_FIND_CHECKPOINT);
+
+    if (o && o->ok && !asked_again) {
+        m->since = -1;
+    } else if (o && !o->ok && !o->found && error_is_transient(&o->error) &&
+               (o->error.http < 400 || o->error.http >= 500)) {
+        m->error = o->error.text;
+        m->since = m->since < 0 ? now : m->since;
+    }
+    return m->since >= 0 && now - m->since >= FAILING_MS ? m->error : NULL;
 }

@@ -43,6 +43,12 @@ bool status_is_ours(jv status);
 const char *job_taken_for_too_long(struct arena *a, const struct conf *conf,
                                    const struct outcome *look, int64_t now, int64_t *since);
 
+/** What Flink answers to a request that it has not carried out for some seconds now, while the user
+ * sees nothing but that it is under way; NULL: it does, or will. o: the last answer to one of the
+ * requests that the notes are about, or NULL. */
+const char *job_request_fails(struct failing_notes *m, const struct outcome *o, int64_t now);
+struct failing_notes failing_notes_copy(struct arena *a, struct failing_notes m);
+
 /** Its state as a reason and a sentence. shortage: why jobs of its cluster do not get their slots,
  * NULL: they do. */
 struct obs_cause job_state_cause(struct arena *a, const struct obs_job *job, enum job_state state,

@@ -15,6 +15,7 @@
 #include "flinkop/arena.h"
 #include "flinkop/flink_reply.h"
 #include "flinkop/str.h"
+#include "job_words.h"
 #include "snapshot_internal.h"
 #include "status.h"
 
@@ -26,7 +27,8 @@ struct snapshot_memory snapshot_memory_initial(void)
                                     .retry_at = -1,
                                     .complete_since = -1,
                                     .taking_since = -1,
-                                    .deleting_since = -1};
+                                    .deleting_since = -1,
+                                    .failing = {.since = -1}};
 }
 
 struct snapshot_memory snapshot_memory_copy(struct arena *a, const struct snapshot_memory *m)
@@ -36,6 +38,7 @@ struct snapshot_memory snapshot_memory_copy(struct arena *a, const struct snapsh
     copy.unsent = m->unsent ? arena_strdup(a, m->unsent) : NULL;
     copy.disposal = m->disposal ? arena_strdup(a, m->disposal) : NULL;
     copy.trouble = m->trouble ? arena_strdup(a, m->trouble) : NULL;
+    copy.failing = failing_notes_copy(a, m->failing);
     copy.refused = obs_cause_copy(a, m->refused);
     return copy;
 }

@@ -257,7 +257,7 @@ static void record(struct snapshot_pass *p)
     set(p, "jobId", JV_PATH(p->s->target, "status", "jobStatus", "jobId"));
     set(p, "clusterName", STR(p->cluster));
     m->unsent = p->trigger;
-    m->looked = m->complete_since = m->taking_since = -1;
+    m->looked = m->complete_since = m->taking_since = m->failing.since = -1;
 }
 
 /* Its end brings us back, unless it never begins. */
@@ -408,9 +408,12 @@ void snapshot_follow(struct snapshot_pass *p)
     const struct outcome *took =
         snapshot_outcome(p, p->spec.checkpoint ? ACT_TAKE_CHECKPOINT : ACT_TAKE_SAVEPOINT);
     struct conf conf = options_of_job(p);
-    const char *late =
-        job_taken_for_too_long(p->a, &conf, look, p->s->now, &p->out.memory.taking_since);
+    const char *late = job_taken_for_too_long(p->a, &conf, look, p->s->now,
+                                              &p->out.memory.taking_since),
+               *fails;
 
+    (void)job_request_fails(&p->out.memory.failing, took, p->s->now);
+    fails = job_request_fails(&p->out.memory.failing, look, p->s->now);
     if (!p->job_id || !p->cluster) {
         take_again(p);
         return;
@@ -429,4 +432,7 @@ void snapshot_follow(struct snapshot_pass *p)
         take_again(p);
     else
         look_how_it_is(p);
+    if (fails && p->state == SNAPSHOT_TAKING && !p->progress)
+        p->progress =
+            arena_printf(p->a, "taking a %s: %s", snapshot_word(p), str_clean(p->a, fails, 1000));
 }

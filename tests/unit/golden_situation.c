@@ -366,6 +366,7 @@ static struct stop_memory stopped_before(struct situation *s, jv cr)
 
     stop.job_id = JV_STRING(cr, "status", "jobStatus", "jobId");
     stop.taking_since = jv_int64_or(JV_PATH(s->doc, "memory", "takingSince"), -1);
+    stop.failing.since = jv_int64_or(JV_PATH(s->doc, "memory", "failingSince"), -1);
     if (jv_bool_or(JV_PATH(s->doc, "memory", "savepointFailed"), false)) {
         stop.retry_at = s->now + 250000;
         stop.failures = 5;
@@ -611,6 +612,7 @@ static struct plan plan_snapshot(struct situation *s, jv cr)
     memory.waiting_since = jv_int64_or(jv_get(m, "waitingSince"), -1);
     memory.complete_since = jv_int64_or(jv_get(m, "completeSince"), -1);
     memory.taking_since = jv_int64_or(jv_get(m, "takingSince"), -1);
+    memory.failing.since = jv_int64_or(jv_get(m, "failingSince"), -1);
     memory.deleting_since = jv_int64_or(jv_get(m, "deletingSince"), -1);
     memory.sent = memory.deleting_since;
     memory.disposal = JV_STRING(m, "disposal");
