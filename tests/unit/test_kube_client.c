@@ -371,8 +371,9 @@ END_TEST
 START_TEST(who_waits_has_a_deadline_too)
 {
     t.serve = hang;
-    ask(100, "a", 50);
-    while (t.done < 100) {
+    ask(32, "a", 60000); /* as many as may run */
+    ask(68, "a", 50);
+    while (t.done < 68) {
         loop_run(t.loop);
         ck_assert_int_eq(t.err.code, ERR_TIMEOUT);
     }
