@@ -10,10 +10,13 @@
 void jar_uri_check(struct problems *p, const char *path, const char *uri, const char *allowed);
 struct flink_version;
 /** The same for the JAR of an application, which Flink fetches itself: any scheme that its file
- * systems know, from the version on that can; local:// is any file of the image. Before that its
- * entrypoint for its own allocator (`flinks`) takes the latter, the other one what is in usrlib. */
+ * systems know, from the version on that can; local:// is any file of the image. */
 void jar_uri_check_application(struct problems *p, const char *path, const char *uri,
-                               const struct flink_version *v, bool flinks);
+                               const struct flink_version *v);
+/** The file of the image that an application's entrypoint of this version would not find, because
+ * it looks into usrlib only (but for that of Flink's own allocator): launch.sh makes it a usrlib of
+ * its own. NULL: no such thing is needed. */
+const char *jar_uri_linked(const char *uri, const struct flink_version *v);
 /** The schemes an admin allows for downloads (kubernetes.operator.user.artifacts.allowed-schemes).
  */
 const char *jar_allowed_schemes(const struct conf *c);

@@ -10,6 +10,7 @@
 #include "desired_internal.h"
 #include "flinkop/arena.h"
 #include "flinkop/error.h"
+#include "flinkop/jar_uri.h"
 #include "flinkop/str.h"
 #include "flinkop/strbuf.h"
 
@@ -201,6 +202,7 @@ static void add_script_env(struct jv_list *list, const struct conf *conf,
 static jv container_env(struct arena *a, const struct desired_input *in, const struct conf *conf,
                         const struct pod_role *role, jv from_template)
 {
+    const struct deployment_spec *s = in->config->spec;
     struct jv_list list = JV_LIST(a);
     size_t prefix = strlen(role->env_prefix);
 
@@ -208,6 +210,9 @@ static jv container_env(struct arena *a, const struct desired_input *in, const s
     /* The entrypoint would put the pod's own name here. */
     jv_list_add(&list, env_value(a, "JOB_MANAGER_RPC_ADDRESS",
                                  arena_printf(a, "%s.%s", in->config->name, in->config->ns)));
+    if (s->application && in->config->allocator != ALLOCATOR_FLINK)
+        jv_list_add(&list,
+                    env_value(a, "FLINK_JOB_JAR", jar_uri_linked(s->job.jar_uri, s->version)));
     jv_foreach (item, role->env)
         jv_list_add(&list, *item);
     for (size_t i = 0; i < conf->n; i++)

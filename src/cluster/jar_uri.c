@@ -99,7 +99,7 @@ static const char *check_uri(struct problems *p, const char *path, const char *u
 }
 
 void jar_uri_check_application(struct problems *p, const char *path, const char *uri,
-                               const struct flink_version *v, bool flinks)
+                               const struct flink_version *v)
 {
     const char *scheme = check_uri(p, path, uri);
     const char *file = str_skip_prefix(uri, "local://");
@@ -113,15 +113,18 @@ void jar_uri_check_application(struct problems *p, const char *path, const char 
     else if (file && (*file != '/' || !str_has_suffix(file, ".jar")))
         problem_add(p, path, "must name a .jar of the image, local:///path/to/job.jar, found %s",
                     shown(p, uri));
-    else if (!v->fetches_jars && (!file || (!flinks && !strstr(file, "/usrlib/"))))
-        problem_add(
-            p, path,
-            "Flink %d.%d runs only JARs that are in %sthe image (1.19 and later fetch others"
-            "%s), found %s",
-            v->major, v->minor, flinks ? "" : "/opt/flink/usrlib of ",
-            file ? "; in mode native, with spec.allocator.type: Flink, it runs any of the image"
-                 : "",
-            shown(p, uri));
+    else if (!v->fetches_jars && !file)
+        problem_add(p, path,
+                    "Flink %d.%d runs only JARs of the image, local:///path/to/job.jar (1.19 and "
+                    "later fetch others), found %s",
+                    v->major, v->minor, shown(p, uri));
+}
+
+const char *jar_uri_linked(const char *uri, const struct flink_version *v)
+{
+    const char *file = uri ? str_skip_prefix(uri, "local://") : NULL;
+
+    return file && !v->fetches_jars && !strstr(file, "/usrlib/") ? file : NULL;
 }
 
 void jar_uri_check(struct problems *p, const char *path, const char *uri, const char *allowed)

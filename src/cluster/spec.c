@@ -300,8 +300,7 @@ static void check_application(struct problems *p, const struct deployment_spec *
     const char *uri = s->job.jar_uri;
 
     if (!str_empty(uri))
-        jar_uri_check_application(p, "spec.job.jarURI", uri, s->version,
-                                  s->allocator.type == ALLOCATOR_FLINK);
+        jar_uri_check_application(p, "spec.job.jarURI", uri, s->version);
 }
 
 void deployment_spec_check(struct problems *p, const struct deployment_spec *s)

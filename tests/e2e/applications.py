@@ -61,6 +61,19 @@ def cycle(run, series):
     gone(run, "configmap", "flink-config-demo")  # by the garbage collector
 
 
+@each_series("a JAR on a volume, whose class nobody names: it is found, in TaskManagers, too", full=True)
+def elsewhere(run, series):
+    mount = [{"name": "jars", "mountPath": "/jars"}]
+    manifest = application(run.ns, version=series, jar="local:///jars/elsewhere.jar", podTemplate={"spec": {
+        "initContainers": [{"name": "bring", "image": f"flink:{series}", "volumeMounts": mount,
+                            "command": ["cp", "/opt/flink/usrlib/bed-jobs.jar", "/jars/elsewhere.jar"]}],
+        "containers": [{"name": "flink-main-container", "volumeMounts": mount}],
+        "volumes": [{"name": "jars", "emptyDir": {}}]}})
+    del manifest["spec"]["job"]["entryClass"]
+    run.kube.apply(manifest)
+    running(run)
+
+
 @each_series("a change: the former job ends, then one with the new specification runs, never two")
 def change(run, series):
     run.kube.apply(application(run.ns, version=series))

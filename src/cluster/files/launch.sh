@@ -25,6 +25,8 @@
 #   FLINK_WEB_UPLOAD_DIR                                web.upload.dir (JobManager)
 #   FLINK_ENTRYPOINT_ARGS                               kubernetes.*.entrypoint.args
 #   FLINK_PROPERTIES                                    "key: value" lines, as the entrypoint takes them
+#
+# and FLINK_JOB_JAR, the JAR of an application that its entrypoint would not find.
 
 conf=$(cd "$(dirname "$0")" && pwd)
 entrypoint=$1
@@ -76,6 +78,16 @@ link_jars() {
             name=${jar#"$FLINK_HOME/"}
             ln -sfn "$jar" "$upload/${name//\//_}"
         done
+}
+
+# The entrypoint of applications before Flink 1.19 knows no JAR but those of usrlib, beside its lib
+# folder. What it finds is the way there from the working directory, and TaskManagers go it, too.
+link_job() {
+    local home=/tmp/flink-operator/home
+    mkdir -p "$home/usrlib" || return
+    ln -sfn "$FLINK_JOB_JAR" "$home/usrlib/"
+    ln -sfn "$FLINK_LIB_DIR" "$home/lib"
+    export FLINK_LIB_DIR=$home/lib
 }
 
 properties=()
@@ -157,6 +169,8 @@ log_setting=("-Dlog.file=$log.log"
 # Variables in the options are expanded, as flink-console.sh does.
 opts=$(eval echo "-XX:+IgnoreUnrecognizedVMOptions $opts")
 [ -n "${FLINK_ENTRYPOINT_ARGS:-}" ] && eval "properties+=($FLINK_ENTRYPOINT_ARGS)"
+
+[ -n "${FLINK_JOB_JAR:-}" ] && link_job
 
 echo "Starting $service as a console application on host $HOSTNAME."
 if [ "${STD_REDIRECT_TO_FILE:-false}" = true ]; then
