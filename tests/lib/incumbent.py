@@ -237,7 +237,7 @@ def session_job(kube, manifest, flink, job_id):
     pod, = kube.list("pod", ns, f"app={name},component=jobmanager")
     jar = job["jarURI"].rpartition("/")[2]
     kube.exec(ns, pod["metadata"]["name"], "sh", "-c",
-              f"mkdir -p /tmp/flink-web-*/flink-web-upload && cp {JAR.removeprefix('local://')} /tmp/flink-web-*/flink-web-upload/{jar}")
+              f"cd /tmp/flink-web-* && mkdir -p flink-web-upload && cp {JAR.removeprefix('local://')} flink-web-upload/{jar}")
     flink.post(f"/jars/{jar}/run", {
         "entryClass": job["entryClass"], "programArgsList": job["args"], "parallelism": job["parallelism"], "jobId": job_id,
         "flinkConfiguration": manifest["spec"].get("flinkConfiguration", {})})
