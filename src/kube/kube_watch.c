@@ -80,8 +80,8 @@ struct kube_watch {
     int64_t backoff_ms, failed_at, gone_at, started_at, last_byte;
     int hollow;   /* streams in a row that began well and failed without an event */
     int silences; /* streams in a row that fell silent, since the last event */
-    bool had_event;
     int busy;     /* callbacks of the sink that run */
+    bool had_event;
     bool stopped; /* freed as soon as busy is 0 */
 };
 
