@@ -3,9 +3,10 @@
  * Kubernetes Events about our resources, with the rules of client-go's recorder. The same event
  * again raises `count` instead of making a new one, also across a restart, because its name follows
  * from its content, and one whose answer was lost counts once; from the 11th message of one reason
- * within 10 minutes on they are combined into one; each object may cause 25 in a burst and then one
- * every 5 minutes. What cannot be delivered is tried some times and then let go; a refusal (403) is
- * logged once: events are never worth a failure.
+ * within 10 minutes on they are combined into one; each object may cause 25 in a burst, the last 5
+ * of them only by what was not told before, and then one every 5 minutes. What cannot be delivered
+ * is tried some times and then let go; a refusal (403) is logged once: events are never worth a
+ * failure.
  */
 #ifndef FLINKOP_KUBE_EVENTS_H
 #define FLINKOP_KUBE_EVENTS_H

@@ -20,6 +20,7 @@
 
 /* client-go, tools/record/events_cache.go */
 #define BURST 25
+#define FOR_NEW 5 /* of these: what is told again and again must not hide what is new */
 #define REFILL_MS 300000
 #define SIMILAR_MAX 10
 #define SIMILAR_WINDOW_MS 600000
@@ -353,7 +354,7 @@ static void pump(struct kube_events *e)
 
 /* ---- what is let through ---- */
 
-static bool within_budget(struct kube_events *e, const char *object, int64_t now)
+static bool within_budget(struct kube_events *e, const char *object, bool is_new, int64_t now)
 {
     bool fresh;
     struct budget *b = remember(&e->budgets, object, sizeof(*b), &fresh);
@@ -362,7 +363,7 @@ static bool within_budget(struct kube_events *e, const char *object, int64_t now
         *b = (struct budget){BURST, now};
     b->tokens = MIN(b->tokens + (double)(now - b->at) / REFILL_MS, (double)BURST);
     b->at = now;
-    if (b->tokens < 1)
+    if (b->tokens < (is_new ? 1 : 1 + FOR_NEW))
         return false;
     b->tokens -= 1;
     return true;
@@ -403,16 +404,16 @@ void kube_events_emit(struct kube_events *e, const struct kube_event *ev)
     const char *message = str_clean(&a, ev->message, MESSAGE_MAX - sizeof(COMBINED) - 3);
     const char *key = key_of(&a, arena_printf(&a, "%s|%s", kind, message));
 
-    if (!within_budget(e, key_of(&a, object), now)) {
-        log_debug("event left out", KV("reason", ev->reason), KV("name", ev->name));
-        return;
-    }
     if (is_one_of_many(e, key_of(&a, kind), message, now)) {
         key = key_of(&a, kind);
         message = arena_printf(&a, COMBINED "%s", message);
     }
     struct entry *n = strmap_get(&e->entries, key);
 
+    if (!within_budget(e, key_of(&a, object), !n, now)) {
+        log_debug("event left out", KV("reason", ev->reason), KV("name", ev->name));
+        return;
+    }
     if (!n && make_room(e))
         n = entry_new(e, key);
     if (!n) {

@@ -181,8 +181,31 @@ START_TEST(one_object_cannot_flood)
         emit_about("other", "Submit", "hello");
     }
     settle();
-    ck_assert_ptr_nonnull(strstr(t.log.buf, "hello x25; "));
-    ck_assert_ptr_null(strstr(t.log.buf, "hello x26; "));
+    ck_assert_ptr_nonnull(strstr(t.log.buf, "hello x20; "));
+    ck_assert_ptr_null(strstr(t.log.buf, "hello x21; "));
+}
+END_TEST
+
+START_TEST(what_is_new_is_told_after_a_flood)
+{
+    char text[32];
+    int told = 0;
+
+    for (int i = 0; i < 100; i++) {
+        snprintf(text, sizeof(text), "m%d", i);
+        emit(text);
+    }
+    settle();
+    ck_assert_ptr_nonnull(strstr(t.log.buf, "m19 x10; "));
+    ck_assert_ptr_null(strstr(t.log.buf, "m20"));
+    for (int i = 0; i < 10; i++) {
+        snprintf(text, sizeof(text), "Reason%d", i);
+        emit_about("d", text, "new");
+    }
+    settle();
+    for (const char *at = t.log.buf; (at = strstr(at, "POST new x1; ")); at++)
+        told++;
+    ck_assert_int_eq(told, 5);
 }
 END_TEST
 
@@ -302,6 +325,7 @@ void suite_kube_events(TCase *tc)
     T(counting_goes_on_after_a_restart);
     T(an_expired_event_is_made_anew);
     T(one_object_cannot_flood);
+    T(what_is_new_is_told_after_a_flood);
     T(many_messages_of_one_reason_are_combined);
     T(refusals_are_let_go);
     T(failures_are_tried_again);
