@@ -261,7 +261,7 @@ static void page_end(struct kube_watch *w)
     }
     const char *next = JV_STRING(list, "metadata", "continue");
 
-    w->hollow = 0;
+    w->hollow = w->silences = 0;
     set_trouble(w, false, NULL);
     if (w->stopped)
         return;
@@ -318,7 +318,7 @@ static bool on_line(void *arg, const char *text, size_t len)
     metric_set(&last_event, (double)clock_wall_ms() / 1000, kube_resource(w->spec.kind)->kind,
                str_or_empty(w->ns));
     w->had_event = true;
-    w->hollow = 0;
+    w->hollow = w->silences = 0;
     set_trouble(w, false, NULL);
     if (w->stopped)
         return false;
@@ -348,11 +348,8 @@ static void watch_ended(struct kube_watch *w)
 static void watch_silent(struct kube_watch *w)
 {
     log_debug("watch silent", KV("kind", kube_resource(w->spec.kind)->kind));
-    w->silences = w->had_event ? 1 : w->silences + 1;
-    if (w->silences >= SILENT_MAX) {
-        w->silences = 0;
+    if (++w->silences >= SILENT_MAX)
         relist(w);
-    }
     start(w);
 }
 

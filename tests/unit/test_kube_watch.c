@@ -382,6 +382,19 @@ START_TEST(a_server_with_nothing_to_say_is_no_trouble)
 }
 END_TEST
 
+START_TEST(silences_count_from_the_last_event_on)
+{
+    const struct step steps[] = {FIRST_LIST,
+                                 {"resourceVersion=10", .then = HANG},
+                                 {"resourceVersion=10", .body = EVENT("ADDED", "b", "11", "1")},
+                                 {"resourceVersion=11", .then = HANG},
+                                 {"resourceVersion=11", .body = EVENT("ADDED", "c", "12", "1")}};
+
+    run_spec((struct kube_watch_spec){.time_scale = 0.002}, steps, ARRAY_SIZE(steps));
+    ASSERT_TOLD(t.log.buf, "begin a=1* end b=1 c=1 ");
+}
+END_TEST
+
 START_TEST(a_version_that_a_restored_server_has_yet_to_come_to_is_given_up)
 {
     const struct step steps[] = {
@@ -592,6 +605,7 @@ void suite_kube_watch(TCase *tc)
     T(streams_that_never_give_anything_end_in_a_new_list);
     T(a_stalled_watch_is_found);
     T(a_server_with_nothing_to_say_is_no_trouble);
+    T(silences_count_from_the_last_event_on);
     T(a_version_that_a_restored_server_has_yet_to_come_to_is_given_up);
     T(a_stalled_list_is_found);
     T(malformed_lists_are_trouble_not_a_crash);
