@@ -268,11 +268,22 @@ static void remark(struct kept *k, const struct conf *conf, const char *flat)
 
 /* ---- the whole ---- */
 
+/* Some editors put a byte order mark before a text. */
+static size_t mark_len(const char *text, size_t len)
+{
+    static const char mark[] = "\xef\xbb\xbf";
+
+    return len >= strlen(mark) && !memcmp(text, mark, strlen(mark)) ? strlen(mark) : 0;
+}
+
 static int read_all(struct kept *k, const char *file_name, const char *text, size_t len,
                     const char *namespaces, struct error *err)
 {
     struct operator_config *c = &k->c;
+    size_t skip = mark_len(text, len);
 
+    text += skip;
+    len -= skip;
     if (flink_defaults_read(&k->a, file_name, text, len, &c->defaults, err))
         return -1;
     const struct conf conf = flink_defaults_conf(c->defaults);

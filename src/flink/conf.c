@@ -286,12 +286,6 @@ int conf_add_jv(struct conf *c, jv v, const char *path, struct error *err)
 
 /* ---- the operator's own files ---- */
 
-/* What some editors put before a text. */
-static const char *without_mark(const char *text)
-{
-    return str_or(str_skip_prefix(text, "\xef\xbb\xbf"), text);
-}
-
 struct flat_line {
     const char *key, *value; /* NULL: it has none */
     bool blank;              /* but perhaps a comment */
@@ -300,8 +294,6 @@ struct flat_line {
 /* Returns where the next one begins. */
 static const char *read_line(struct arena *a, const char *text, struct flat_line *ret)
 {
-    text = without_mark(text);
-
     size_t len = strcspn(text, "\r\n");
     size_t used = strcspn(text, "#\r\n"); /* up to a comment */
     const char *line = java_trim(a, text, used);

@@ -220,7 +220,8 @@ END_TEST
 
 /* ---- configuration files ---- */
 
-static const char *const read_files[] = {"nasty.flat", "breaks.flat", "values.flat", "nested.yaml"};
+static const char *const read_files[] = {"nasty.flat", "breaks.flat", "values.flat", "mark.flat",
+                                         "nested.yaml"};
 
 START_TEST(files_are_read_as_flink_reads_them)
 {
