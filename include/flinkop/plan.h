@@ -229,7 +229,8 @@ struct snapshot_notes {
     int64_t looked[2];       /* monotonic ms of the last look, -1 */
     int64_t taking_since[2]; /* Flink says that it is being taken; -1: not */
     int64_t retry_at[2];     /* no other attempt before */
-    const char *disposing;   /* path of the savepoint whose files are being deleted, NULL: none */
+    struct failing_notes failing[2];
+    const char *disposing; /* path of the savepoint whose files are being deleted, NULL: none */
 };
 struct snapshot_notes snapshot_notes_initial(void);
 struct snapshot_notes snapshot_notes_copy(struct arena *a, const struct snapshot_notes *m);

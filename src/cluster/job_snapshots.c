@@ -20,6 +20,7 @@
 #include "flinkop/schedule.h"
 #include "flinkop/snapshot.h"
 #include "flinkop/str.h"
+#include "job_words.h"
 #include "status.h"
 
 #define OPTION "kubernetes.operator."
@@ -41,7 +42,8 @@ const struct snapshot_type snapshot_types[2] = {
 
 struct snapshot_notes snapshot_notes_initial(void)
 {
-    return (struct snapshot_notes){.looked = {-1, -1}, .taking_since = {-1, -1}};
+    return (struct snapshot_notes){
+        .looked = {-1, -1}, .taking_since = {-1, -1}, .failing = {{.since = -1}, {.since = -1}}};
 }
 
 struct snapshot_notes snapshot_notes_copy(struct arena *a, const struct snapshot_notes *m)
@@ -51,6 +53,7 @@ struct snapshot_notes snapshot_notes_copy(struct arena *a, const struct snapshot
     for (size_t i = 0; i < ARRAY_SIZE(copy.unsent); i++) {
         copy.request[i] = m->request[i] ? arena_strdup(a, m->request[i]) : NULL;
         copy.unsent[i] = m->unsent[i] ? arena_strdup(a, m->unsent[i]) : NULL;
+        copy.failing[i] = failing_notes_copy(a, m->failing[i]);
     }
     copy.disposing = m->disposing ? arena_strdup(a, m->disposing) : NULL;
     return copy;

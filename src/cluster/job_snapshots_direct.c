@@ -21,7 +21,6 @@
 #include "job_words.h"
 
 #define OPTION "kubernetes.operator."
-#define LOOK_MS 500
 #define RETRY_MS 5000 /* after a failure */
 #define BUSY_MS 5000
 
@@ -101,6 +100,7 @@ bool snapshot_begin_directly(struct job_snapshots *s, const struct snapshot_type
                           {"triggerType", STR(why)}, {"formatType", STR(format_of(s, t))})));
     s->memory->unsent[t->checkpoint] = id;
     s->memory->looked[t->checkpoint] = s->memory->taking_since[t->checkpoint] = -1;
+    s->memory->failing[t->checkpoint].since = -1;
     return true;
 }
 
@@ -212,11 +212,16 @@ void snapshot_ask_directly(struct job_snapshots *s, enum action_type type,
     act->job_id = s->job_id;
 }
 
+static int64_t pause_ms(const struct job_snapshots *s, const struct snapshot_type *t)
+{
+    return job_look_ms(&s->memory->failing[t->checkpoint], s->now);
+}
+
 static void take(struct job_snapshots *s, const struct snapshot_type *t, const char *trigger)
 {
     s->memory->unsent[t->checkpoint] = NULL;
     s->memory->looked[t->checkpoint] = s->now;
-    plan_wake(s->plan, s->now + LOOK_MS);
+    plan_wake(s->plan, s->now + pause_ms(s, t));
     snapshot_ask_directly(
         s, t->take,
         &(struct stop_args){
@@ -232,11 +237,11 @@ static void look(struct job_snapshots *s, const struct snapshot_type *t, const c
 
     if (!s->reachable)
         return;
-    if (*looked < 0 || s->now - *looked >= LOOK_MS) {
+    if (*looked < 0 || s->now - *looked >= pause_ms(s, t)) {
         *looked = s->now;
         snapshot_ask_directly(s, t->find, &(struct stop_args){.trigger = trigger});
     }
-    plan_wake(s->plan, *looked + LOOK_MS);
+    plan_wake(s->plan, *looked + pause_ms(s, t));
 }
 
 /* Flink did not take the request, and would not take it a second time. */
@@ -245,11 +250,25 @@ static bool refused(const struct outcome *o)
     return o && !o->ok && o->error.http >= 400 && o->error.http < 500 && o->error.http != 404;
 }
 
+/* Told once of each that is asked for. */
+static void tell_failing(struct job_snapshots *s, const struct snapshot_type *t, const char *fails)
+{
+    jv request = snapshot_request(s, t->word);
+    const char *text = arena_printf(s->a, "taking a %s: %s", t->word, str_clean(s->a, fails, 1000));
+
+    if (jv_present(jv_get(request, "message")))
+        return;
+    snapshot_tell(s, true, t->error, text);
+    snapshot_set_request(s, t->word, jv_set(s->a, request, "message", STR(text)));
+}
+
 bool snapshot_follow_directly(struct job_snapshots *s, const struct snapshot_type *t)
 {
+    struct failing_notes *failing = &s->memory->failing[t->checkpoint];
     jv info = followed(s, t);
-    const char *trigger = recorded_trigger(info), *late;
+    const char *trigger = recorded_trigger(info), *late, *fails;
     const struct outcome *found, *took;
+    bool in_vain;
 
     if (!trigger || !s->job_id)
         return false;
@@ -257,12 +276,23 @@ bool snapshot_follow_directly(struct job_snapshots *s, const struct snapshot_typ
     took = outcome_of(s, t->take, trigger);
     late = job_taken_for_too_long(s->a, s->conf, found, s->now,
                                   &s->memory->taking_since[t->checkpoint]);
+    (void)job_request_fails(failing, took, s->now);
+    fails = job_request_fails(failing, found, s->now);
+    if (!s->reachable) { /* which is told otherwise */
+        failing->since = -1;
+        fails = NULL;
+    }
+    in_vain = fails && s->now - failing->since >= flink_option_ms(s->conf, t->grace);
+    if (fails && !in_vain)
+        tell_failing(s, t, fails);
     if (found && found->found && !found->ok)
         failed(s, t, found->error.text);
     else if (refused(took))
         failed(s, t, took->error.text);
     else if (late)
         failed(s, t, late);
+    else if (in_vain)
+        failed(s, t, fails);
     else if (found && found->ok && (found->text || found->done))
         complete(s, t, found->text);
     else if ((found && found->ok && !found->found) ||

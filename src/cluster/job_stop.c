@@ -26,7 +26,6 @@
 #define OPTION "kubernetes.operator."
 #define SAVES_KEY OPTION "job.savepoint-on-deletion"
 #define AGAIN_MS 5000  /* a request that brought nothing is sent again */
-#define LOOK_MS 500    /* how a savepoint is doing */
 #define RETRY_MS 10000 /* after a savepoint that failed, doubled up to the maximum */
 #define RETRY_MAX_MS 300000
 #define CACHED_MS                                                                   \
@@ -324,7 +323,7 @@ static void follow_savepoint(struct job_stop *s, const char *trigger)
         send_stop(s, trigger);
     else if (forgotten) /* it was never taken, and now it cannot be */
         s->new_status = job_untriggered(s->a, s->status);
-    else if (s->reachable && due(s, &s->memory->looked, LOOK_MS)) {
+    else if (s->reachable && due(s, &s->memory->looked, job_look_ms(&s->memory->failing, s->now))) {
         struct stop_args *args = arena_new(s->a, struct stop_args);
 
         *args = (struct stop_args){.trigger = trigger};

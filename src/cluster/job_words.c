@@ -13,6 +13,8 @@
 #define CHECKPOINT_TIMEOUT_MS 600000 /* Flink's default */
 #define TAKEN_MS 3600000             /* nothing is waited for less long */
 #define FAILING_MS 5000              /* one that is carried out by then is not told of */
+#define LOOK_MS 500
+#define LOOK_MAX_MS 10000
 
 bool job_flink_answered(const struct error *err)
 {
@@ -215,6 +217,13 @@ const char *job_taken_for_too_long(struct arena *a, const struct conf *conf,
 struct failing_notes failing_notes_copy(struct arena *a, struct failing_notes m)
 {
     return (struct failing_notes){m.since, m.error ? arena_strdup(a, m.error) : NULL};
+}
+
+int64_t job_look_ms(const struct failing_notes *m, int64_t now)
+{
+    int64_t failing = m->since < 0 ? 0 : now - m->since;
+
+    return MIN(MAX(failing / 4, (int64_t)LOOK_MS), (int64_t)LOOK_MAX_MS);
 }
 
 /* That what was asked for is not known yet says nothing of whether it can be asked for. */

@@ -47,6 +47,9 @@ const char *job_taken_for_too_long(struct arena *a, const struct conf *conf,
  * sees nothing but that it is under way; NULL: it does, or will. o: the last answer to one of the
  * requests that the notes are about, or NULL. */
 const char *job_request_fails(struct failing_notes *m, const struct outcome *o, int64_t now);
+/** The pause between two requests about a savepoint or checkpoint that is being taken, in ms: half
+ * a second, and more and more while they fail. */
+int64_t job_look_ms(const struct failing_notes *m, int64_t now);
 struct failing_notes failing_notes_copy(struct arena *a, struct failing_notes m);
 
 /** Its state as a reason and a sentence. shortage: why jobs of its cluster do not get their slots,

@@ -17,7 +17,6 @@
 #include "snapshot_internal.h"
 #include "status.h"
 
-#define LOOK_MS 500        /* how it is doing */
 #define BUSY_MS 5000       /* another one is being taken */
 #define QUIET_MS 5000      /* a wait that is over by then is not told; as after a restart of ours */
 #define PATIENCE_MS 600000 /* for a job that does not run, or a JobManager that does not answer */
@@ -314,7 +313,7 @@ static void take(struct snapshot_pass *p)
 
     p->out.memory.unsent = NULL;
     p->out.memory.looked = p->s->now;
-    plan_wake(&p->out.plan, p->s->now + LOOK_MS);
+    plan_wake(&p->out.plan, p->s->now + job_look_ms(&p->out.memory.failing, p->s->now));
     if (p->spec.checkpoint) {
         struct conf conf = options_of_job(p);
 
@@ -362,7 +361,7 @@ static void look_how_it_is(struct snapshot_pass *p)
         return;
     }
     p->out.memory.waiting_since = -1;
-    if (snapshot_due(p, &p->out.memory.looked, LOOK_MS))
+    if (snapshot_due(p, &p->out.memory.looked, job_look_ms(&p->out.memory.failing, p->s->now)))
         snapshot_ask(p, p->spec.checkpoint ? ACT_FIND_CHECKPOINT : ACT_FIND_SAVEPOINT, &args);
 }
 

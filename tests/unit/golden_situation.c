@@ -456,8 +456,8 @@ static struct exception_notes exceptions_before(struct situation *s, jv cr)
     return notes;
 }
 
-/* `memory: {snapshotRequest: {…}, snapshotRetryAt, takingSince, disposing}`: what the status has no
- * room for. */
+/* `memory: {snapshotRequest: {…}, snapshotRetryAt, takingSince, failingSince, disposing}`: what the
+ * status has no room for. */
 static struct snapshot_notes snapshots_before(struct situation *s)
 {
     struct snapshot_notes notes = snapshot_notes_initial();
@@ -467,6 +467,7 @@ static struct snapshot_notes snapshots_before(struct situation *s)
     notes.request[0] = jv_present(request) ? json_text(s->a, request) : NULL;
     notes.retry_at[0] = jv_int64_or(jv_get(m, "snapshotRetryAt"), 0);
     notes.taking_since[0] = jv_int64_or(jv_get(m, "takingSince"), -1);
+    notes.failing[0].since = jv_int64_or(jv_get(m, "failingSince"), -1);
     notes.disposing = JV_STRING(m, "disposing");
     return notes;
 }
