@@ -34,6 +34,7 @@ struct kube_http {
     struct kube_http *next, **link;
     enum kube_pool pool;
     struct ns_share_guest place;
+    struct timer *waiting; /* for a place, until the deadline; NULL: it had one at once */
     struct http_call *call;
     struct http_request req; /* the caller's, its pointers ours */
     struct http_header headers[MAX_HEADERS + 1];
@@ -66,6 +67,7 @@ static void http_release(struct kube_http *h)
         free((char *)(uintptr_t)h->headers[i].name);
         free((char *)(uintptr_t)h->headers[i].value);
     }
+    timer_free(h->waiting);
     free(h->method);
     free(h->path);
     free(h->body);
@@ -218,20 +220,31 @@ static void start(struct kube_http *h)
     kube_config_auth(h->client->config, h, on_auth, h);
 }
 
-/* It has waited for its share, maybe for all of its time. */
+/* Its turn has come, in time or not: then the timer is about to tell so. */
 static void enter(void *arg)
 {
     struct kube_http *h = arg;
-    struct loop *loop = h->client->loop;
 
-    if (loop_now(loop) < h->deadline) {
-        start(h);
+    if (loop_now(h->client->loop) >= h->deadline)
         return;
-    }
+    timer_stop(h->waiting);
+    start(h);
+}
+
+static void on_waited(void *arg)
+{
+    struct kube_http *h = arg;
+
     error_set(&h->failed, ERR_TIMEOUT,
               "not asked within %lld ms: as many calls of its namespace as may be are under way",
               (long long)h->req.timeout_ms);
-    loop_defer(loop, h, fail, h);
+    fail(h);
+}
+
+static void wait_for_place(struct kube_http *h)
+{
+    h->waiting = timer_new(h->client->loop, on_waited, h);
+    timer_start(h->waiting, h->deadline - loop_now(h->client->loop));
 }
 
 struct kube_http *kube_http_send(struct kube_client *c, enum kube_pool pool, const char *ns,
@@ -267,6 +280,8 @@ struct kube_http *kube_http_send(struct kube_client *c, enum kube_pool pool, con
     c->calls = h;
     if (pool != POOL_CALLS || ns_share_ask(&c->share, &h->place, ns))
         start(h);
+    else
+        wait_for_place(h);
     return h;
 }
 
