@@ -114,21 +114,28 @@ void finalize_job(struct job_pass *p)
         return;
     if (m->deleting_since < 0) {
         m->deleting_since = p->s->now;
-        m->stop.sent = -1;
+        m->stop.sent = m->stop.failing.since = -1;
     }
+    const char *fails = job_request_fails(
+        &m->stop.failing,
+        job_outcome_of(p->s->outcomes, p->s->n_outcomes, ACT_CANCEL_JOB, p->job_id, NULL),
+        p->s->now);
     int64_t deadline = m->deleting_since +
                        flink_option_ms(&p->conf, OPTION "flink.client.cancel.timeout");
     bool late = p->s->now >= deadline;
 
     if (ended(p) || late) {
         if (late)
-            tell_failed(p, arena_printf(p->a, "job %s could not be cancelled in time: %s",
-                                        str_or_empty(p->job_id),
-                                        str_or(p->s->flink->error, "it is still ending")));
+            tell_failed(p,
+                        arena_printf(p->a, "job %s could not be cancelled in time: %s",
+                                     str_or_empty(p->job_id),
+                                     str_or(p->s->flink->error, fails ? str_clean(p->a, fails, 1000)
+                                                                      : "it is still ending")));
         finalized(p);
         return;
     }
-    p->progress = arena_printf(p->a, "cancelling job %s", p->job_id);
+    p->progress = arena_printf(p->a, "cancelling job %s%s%s", p->job_id, fails ? ": " : "",
+                               fails ? str_clean(p->a, fails, 1000) : "");
     if (m->stop.sent < 0 || p->s->now - m->stop.sent >= CANCEL_AGAIN_MS) {
         m->stop.sent = p->s->now;
         cancel(p);

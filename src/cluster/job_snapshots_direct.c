@@ -192,11 +192,7 @@ static void failed(struct job_snapshots *s, const struct snapshot_type *t, const
 static const struct outcome *outcome_of(const struct job_snapshots *s, enum action_type type,
                                         const char *trigger)
 {
-    for (size_t i = 0; i < s->n_outcomes; i++)
-        if (s->outcomes[i].type == type && str_eq(s->outcomes[i].job_id, s->job_id) &&
-            str_eq(s->outcomes[i].trigger, trigger))
-            return &s->outcomes[i];
-    return NULL;
+    return job_outcome_of(s->outcomes, s->n_outcomes, type, s->job_id, trigger);
 }
 
 void snapshot_ask_directly(struct job_snapshots *s, enum action_type type,

@@ -47,21 +47,14 @@ static bool stateful(const struct job_stop *s)
 
 const struct outcome *job_outcome(const struct job_stop *s, enum action_type type)
 {
-    for (size_t i = 0; i < s->n_outcomes; i++)
-        if (s->outcomes[i].type == type && str_eq(s->outcomes[i].job_id, s->job_id))
-            return &s->outcomes[i];
-    return NULL;
+    return job_outcome_of(s->outcomes, s->n_outcomes, type, s->job_id, NULL);
 }
 
 /* Another savepoint of the job may be under way, too. */
 static const struct outcome *about_trigger(const struct job_stop *s, enum action_type type,
                                            const char *trigger)
 {
-    for (size_t i = 0; i < s->n_outcomes; i++)
-        if (s->outcomes[i].type == type && str_eq(s->outcomes[i].job_id, s->job_id) &&
-            str_eq(s->outcomes[i].trigger, trigger))
-            return &s->outcomes[i];
-    return NULL;
+    return job_outcome_of(s->outcomes, s->n_outcomes, type, s->job_id, trigger);
 }
 
 struct action *job_ask(struct job_stop *s, enum action_type type)

@@ -214,6 +214,16 @@ const char *job_taken_for_too_long(struct arena *a, const struct conf *conf,
                                             (long long)(ms / 60000));
 }
 
+const struct outcome *job_outcome_of(const struct outcome *outcomes, size_t n,
+                                     enum action_type type, const char *job_id, const char *trigger)
+{
+    for (size_t i = 0; i < n; i++)
+        if (outcomes[i].type == type && str_eq(outcomes[i].job_id, job_id) &&
+            (!trigger || str_eq(outcomes[i].trigger, trigger)))
+            return &outcomes[i];
+    return NULL;
+}
+
 struct failing_notes failing_notes_copy(struct arena *a, struct failing_notes m)
 {
     return (struct failing_notes){m.since, m.error ? arena_strdup(a, m.error) : NULL};

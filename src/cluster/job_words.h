@@ -43,6 +43,11 @@ bool status_is_ours(jv status);
 const char *job_taken_for_too_long(struct arena *a, const struct conf *conf,
                                    const struct outcome *look, int64_t now, int64_t *since);
 
+/** What came of an action of that type about a job, in the last pass; trigger: about that savepoint
+ * or checkpoint, NULL: whichever. NULL: there was none. */
+const struct outcome *job_outcome_of(const struct outcome *outcomes, size_t n,
+                                     enum action_type type, const char *job_id,
+                                     const char *trigger);
 /** What Flink answers to a request that it has not carried out for some seconds now, while the user
  * sees nothing but that it is under way; NULL: it does, or will. o: the last answer to one of the
  * requests that the notes are about, or NULL. */
