@@ -19,16 +19,18 @@ def folder(run):
     return f"/flink-data/{run.ns}"
 
 
-def counting(run, upgrade_mode, series, **spec):
+def shared(run):
+    """spec members of a cluster whose jobs keep what they have there."""
     path = "file://" + folder(run)
-    return application(
-        run.ns, version=series, serviceAccount="flink", podTemplate=hold(),
-        args=["--keys", "1", "--rate", "1000", "--out", folder(run) + "/out"], conf={
-            "high-availability.type": "kubernetes", "high-availability.storageDir": path + "/ha",
-            "execution.checkpointing.interval": "1 s",
-            "execution.checkpointing.dir": path + "/checkpoints", "state.checkpoints.dir": path + "/checkpoints",
-            "execution.checkpointing.savepoint-dir": path + "/savepoints", "state.savepoints.dir": path + "/savepoints"},
-        job={"upgradeMode": upgrade_mode}, **spec)
+    return {"serviceAccount": "flink", "podTemplate": hold(), "conf": {
+        "high-availability.type": "kubernetes", "high-availability.storageDir": path + "/ha",
+        "execution.checkpointing.interval": "1 s",
+        "execution.checkpointing.dir": path + "/checkpoints", "state.checkpoints.dir": path + "/checkpoints",
+        "execution.checkpointing.savepoint-dir": path + "/savepoints", "state.savepoints.dir": path + "/savepoints"}}
+
+
+def counts(run):
+    return ["--keys", "1", "--rate", "1000", "--out", folder(run) + "/out"]
 
 
 def numbers(run):
@@ -36,13 +38,21 @@ def numbers(run):
         return [int(line.partition("=")[2]) for line in f if line.endswith("\n")]
 
 
-def start(run, upgrade_mode, series="1.20", **spec):
-    """(Flink, the job's id) of one that runs and counts; further arguments are members of its spec."""
+def counting(run, upgrade_mode, series, **spec):
+    return application(run.ns, version=series, args=counts(run), job={"upgradeMode": upgrade_mode}, **shared(run), **spec)
+
+
+def prepare(run):
     bed = need_bed(run)
     shutil.rmtree(bed.state + folder(run), ignore_errors=True)  # of a bed that was kept
     os.makedirs(bed.state + folder(run))
     os.chmod(bed.state + folder(run), 0o777)
     run.kube.kubectl("apply", "-n", run.ns, "-k", "deploy/flink-account")
+
+
+def start(run, upgrade_mode, series="1.20", **spec):
+    """(Flink, the job's id) of one that runs and counts; further arguments are members of its spec."""
+    prepare(run)
     run.kube.apply(counting(run, upgrade_mode, series, **spec))
     flink, first = running(run)
     wait("some numbers", lambda: len(numbers(run)) > 5, 60)
