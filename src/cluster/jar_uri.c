@@ -124,7 +124,7 @@ const char *jar_uri_linked(const char *uri, const struct flink_version *v)
 {
     const char *file = uri ? str_skip_prefix(uri, "local://") : NULL;
 
-    return file && !v->fetches_jars && !strstr(file, "/usrlib/") ? file : NULL;
+    return file && !v->fetches_jars && !str_has_prefix(file, "/opt/flink/usrlib/") ? file : NULL;
 }
 
 void jar_uri_check(struct problems *p, const char *path, const char *uri, const char *allowed)

@@ -59,6 +59,14 @@ static bool first_deployment(const struct job_pass *p)
            jv_bool_or(JV_PATH(v, "resource_metadata", "firstDeployment"), false);
 }
 
+/* The next one is recorded before it runs: a status that tells of this one was put back. */
+static bool has_ended(const struct job_pass *p, const char *id)
+{
+    const struct obs_job *job = obs_flink_job(p->s->flink, id);
+
+    return job && job_state_terminal(job->job.state);
+}
+
 void own_job_recorded(struct job_pass *p)
 {
     jv record = jv_get(p->status, "reconciliationStatus");
@@ -67,7 +75,7 @@ void own_job_recorded(struct job_pass *p)
     /* Its status was wiped before its JobManager was asked. */
     bool begins = str_eq(JV_STRING(record, "state"), "UPGRADING") && first_deployment(p);
 
-    if (!job || (is_own(p, id) && !begins))
+    if (!job || (is_own(p, id) && !begins && !has_ended(p, id)))
         return;
     if (begins)
         p->status = jv_set(p->a, p->status, "reconciliationStatus", ABSENT);

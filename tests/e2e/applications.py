@@ -63,10 +63,10 @@ def cycle(run, series):
 
 @each_series("a JAR on a volume, whose class nobody names: it is found, in TaskManagers, too", full=True)
 def elsewhere(run, series):
-    mount = [{"name": "jars", "mountPath": "/jars"}]
-    manifest = application(run.ns, version=series, jar="local:///jars/elsewhere.jar", podTemplate={"spec": {
+    mount = [{"name": "jars", "mountPath": "/jars/usrlib"}]
+    manifest = application(run.ns, version=series, jar="local:///jars/usrlib/elsewhere.jar", podTemplate={"spec": {
         "initContainers": [{"name": "bring", "image": f"flink:{series}", "volumeMounts": mount,
-                            "command": ["cp", "/opt/flink/usrlib/bed-jobs.jar", "/jars/elsewhere.jar"]}],
+                            "command": ["cp", "/opt/flink/usrlib/bed-jobs.jar", "/jars/usrlib/elsewhere.jar"]}],
         "containers": [{"name": "flink-main-container", "volumeMounts": mount}],
         "volumes": [{"name": "jars", "emptyDir": {}}]}})
     del manifest["spec"]["job"]["entryClass"]
