@@ -47,8 +47,8 @@ struct operator_config *cli_config(const char *dir, const char *namespaces, stru
     if (!text)
         return NULL;
     c = operator_config_read(name, text, len, namespaces, err);
-    if (!c && !str_empty(dir))
-        error_wrap(err, "%s", dir);
+    if (!c && name)
+        error_wrap(err, "%s/%s", dir, name);
     for (size_t i = 0; c && c->remarks[i]; i++)
         fprintf(stderr, "%s/%s: warning: %s\n", dir, name, c->remarks[i]);
     return c;

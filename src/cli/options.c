@@ -41,8 +41,9 @@ static int run(int argc, char **argv)
 const struct command command_options = {
     .name = "options",
     .args = "",
-    .help = "What becomes of each kubernetes.operator.* option: key, default, where it is set, "
-            "whether it is honoured, and what there is to know (separated by tabs).",
+    .help =
+        "What becomes of each option of the Apache operator, and those of this one only: key, default, "
+        "where it is set, whether it is honoured, and what there is to know (separated by tabs).",
     .run = run,
     .options = table,
     .n_options = ARRAY_SIZE(table),
