@@ -83,6 +83,8 @@ struct obs_exposure {
  * that this operator lets be. */
 bool object_is_canary(jv object);
 void obs_meta_read(struct arena *a, jv object, struct obs_meta *ret);
+/** Its deletion waits for nobody, as the user asks: not even for another operator. */
+bool obs_forced(const struct obs_meta *m);
 void obs_exposure_read(struct arena *a, jv object, struct obs_exposure *ret);
 void obs_pod_read(struct arena *a, jv object, struct obs_pod *ret);
 void obs_deployment_read(struct arena *a, jv object, struct obs_deployment *ret);

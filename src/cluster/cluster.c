@@ -395,7 +395,7 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
     };
 
     obs_meta_read(a, s->cr, &p.meta);
-    if (p.meta.released) {
+    if (p.meta.released && !obs_forced(&p.meta)) {
         p.plan.pace = PROBE_OFF;
         p.plan.summary = "it has been handed back to another operator";
         return p.plan;

@@ -77,6 +77,11 @@ void obs_meta_read(struct arena *a, jv object, struct obs_meta *ret)
     };
 }
 
+bool obs_forced(const struct obs_meta *m)
+{
+    return m->deleted_ms && m->force_delete;
+}
+
 static jv condition(jv object, const char *type)
 {
     jv_foreach (c, JV_PATH(object, "status", "conditions"))

@@ -271,7 +271,7 @@ static struct plan plan_job(struct controller *c, struct target *t, const struct
     const char *left_out = presence == LEFT_OUT ? left_out_text(c, a, name) : NULL;
     const struct obs_flink nothing_known = {.error = left_out};
 
-    if (cluster && cluster->meta->released)
+    if (cluster && cluster->meta->released && !obs_forced(cr->meta))
         return (struct plan){.a = a, .next = INT64_MAX};
     const struct job_snapshot s = {
         .cr = object,

@@ -193,7 +193,7 @@ struct snapshot_plan plan_snapshot(struct controller *c, struct target *t, const
     const char *left_out = job_left_out(c, a, view, name);
     const struct obs_flink nothing_known = {.error = left_out};
 
-    if (cluster && cluster->meta->released)
+    if (cluster && cluster->meta->released && !obs_forced(&view->meta))
         return (struct snapshot_plan){.plan = {.a = a, .next = INT64_MAX}};
     if (left_out && !view->meta.deleted_ms && !view->settled)
         return told_left_out(a, t, &view->meta, left_out);
