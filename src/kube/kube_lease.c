@@ -110,12 +110,16 @@ static void remember(struct kube_lease *l, jv lease)
     cleanup_arena struct arena a = {0};
     jv spec = jv_get(lease, "spec");
     const char *text = json_text(&a, spec);
+    const char *holder = str_or_empty(JV_STRING(spec, "holderIdentity"));
+    bool stands_by = !l->leading && !str_empty(holder) && !str_eq(holder, l->identity);
     int64_t seconds = jv_int64_or(jv_get(spec, "leaseDurationSeconds"), LEASE_MS / 1000);
 
     if (!str_eq(l->spec, text))
         l->changed = clock_boot_ms();
+    if (stands_by && !str_eq(l->holder, holder))
+        log_info("standing by", KV("lease", l->name), KV("holder", holder));
     str_replace(&l->spec, text);
-    str_replace(&l->holder, str_or_empty(JV_STRING(spec, "holderIdentity")));
+    str_replace(&l->holder, holder);
     str_replace(&l->since, JV_STRING(spec, "acquireTime"));
     str_replace(&l->version, JV_STRING(lease, "metadata", "resourceVersion"));
     l->lasts_ms = MIN(MAX(seconds, (int64_t)1), (int64_t)LEASE_MAX_S) * 1000;
