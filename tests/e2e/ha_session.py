@@ -9,7 +9,7 @@ from matrix import each_series
 from scene import UP, condition, job_id, job_running, jobmanager, session, state
 
 
-# The operator looks for a newer one each ten seconds; the one that it has seen last is still there then.
+# The operator looks for a checkpoint each ten seconds: so many are kept that what it has seen last is there.
 RETAINED = {"execution.checkpointing.num-retained": "20", "state.checkpoints.num-retained": "20"}
 
 
@@ -58,6 +58,7 @@ def takes_over(run, series):
 @each_series("the same without high availability: told, with the newest checkpoint that was seen; from there it goes on", full=True)
 def without(run, series):
     flink, first = start(run, series, available=False)
+    time.sleep(12)  # until the operator has looked for a checkpoint
     at, since = len(ha.numbers(run)), time.time()
     kill(run)
 
