@@ -192,7 +192,8 @@ static void on_relabelled(void *arg, const struct kube_reply *reply)
     struct error err = *reply->err;
 
     op->kube = NULL;
-    if (err.code == ERR_NOT_FOUND || (err.code == ERR_NONE && op->unseen))
+    if (err.code == ERR_NOT_FOUND || err.code == ERR_CONFLICT ||
+        (err.code == ERR_NONE && op->unseen)) /* to be planned again, and not worth telling */
         error_set(&err, ERR_CANCELLED, "it had lost labels by which it is watched");
     op_end(op, &err);
 }
