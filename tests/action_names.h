@@ -26,6 +26,7 @@ static const char *const action_names[] = {
     [ACT_READ_HA] = "read-ha",
     [ACT_READ_REFERENCE] = "read-reference",
     [ACT_LOOK_UP] = "look-up",
+    [ACT_RELABEL] = "relabel",
     [ACT_RESCALE_JOB] = "rescale-job",
     [ACT_TAKE_SAVEPOINT] = "take-savepoint",
     [ACT_TAKE_CHECKPOINT] = "take-checkpoint",

@@ -88,6 +88,9 @@ bool obs_forced(const struct obs_meta *m);
 void obs_exposure_read(struct arena *a, jv object, struct obs_exposure *ret);
 void obs_pod_read(struct arena *a, jv object, struct obs_pod *ret);
 void obs_deployment_read(struct arena *a, jv object, struct obs_deployment *ret);
+/** What a Deployment has lost of the labels that it gives to its pods, which it was made with
+ * itself; ABSENT: nothing. */
+jv deployment_labels_lost(struct arena *a, jv object);
 
 /* ---- Flink, as the last probe of a JobManager found it ---- */
 

@@ -36,6 +36,8 @@ enum action_type {
     ACT_PATCH,      /* merge patch body on the object */
     ACT_STATUS,     /* merge patch body on the resource's status */
     ACT_LOOK_UP,    /* list the object alone, and store what it is */
+    ACT_RELABEL,    /* give an object that its watch does not tell of the labels back by which that
+                       finds it; uid: its owner's. That there is none is a success */
     ACT_EVENT,      /* fire and forget */
     ACT_RELEASE,    /* delete a TaskManager pod if Flink still says that all its slots are free, and
                        that no job is about to take one */
@@ -319,6 +321,7 @@ struct cluster_memory {
     int64_t saving_since;   /* …for a savepoint of its job */
     bool unsaved;           /* none was taken: what is kept of its state stays */
     int64_t crowded_since;  /* others take the place of its JobManager since, -1: not */
+    int64_t relabelled_at;  /* the last ACT_RELABEL that went well, monotonic ms; -1: none */
     struct refusal refused;
     struct refusal unexposed; /* of an object that exposes it: the cluster itself works */
     struct refusal kept;      /* of a pod that was to be taken away */

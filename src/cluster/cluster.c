@@ -28,6 +28,7 @@ struct cluster_memory cluster_memory_initial(void)
         .blocked_since = -1,
         .saving_since = -1,
         .crowded_since = -1,
+        .relabelled_at = -1,
         .stop = stop_memory_initial(),
         .end = stop_memory_initial(),
         .health = health_notes_initial(),
@@ -193,7 +194,7 @@ static void learn(struct cluster_pass *p)
         if (o->kind == KIND_FLINKSTATESNAPSHOT) /* which the cluster does without */
             continue;
         if (o->type != ACT_APPLY && o->type != ACT_PATCH && o->type != ACT_DELETE &&
-            o->type != ACT_RELEASE && o->type != ACT_READ_HA)
+            o->type != ACT_RELEASE && o->type != ACT_READ_HA && o->type != ACT_RELABEL)
             continue;
         if (r->cause.reason && !same)
             continue;
@@ -214,7 +215,7 @@ static void forget_refusal(const struct cluster_pass *p, struct refusal *r)
 {
     const struct plan *plan = &p->plan;
 
-    if ((p->asks_ha && r->kind == KIND_CONFIGMAP) ||
+    if ((p->asks_ha && (r->kind == KIND_CONFIGMAP || r->kind == KIND_DEPLOYMENT)) ||
         (plan->memory.crowded_since >= 0 && r->kind == KIND_POD))
         return; /* it is asked for again when that is known */
     for (size_t i = 0; i < plan->n; i++)
@@ -412,6 +413,7 @@ struct plan reconcile_cluster(struct arena *a, const struct cluster_snapshot *s)
     look_at_names(&p);
     learn(&p);
     tell_unwritten(&p.plan, KIND_FLINKDEPLOYMENT, s->cr, s->outcomes, s->n_outcomes);
+    look_for_deployment(&p);
     if (p.meta.deleted_ms) {
         look_at_jobmanager(&p);
         if (p.application)

@@ -164,7 +164,9 @@ void delete_pod(struct cluster_pass *p, const struct obs_pod *pod,
 /** Mode standalone: another number of them restarts nothing. */
 void scale_taskmanagers(struct cluster_pass *p, int replicas); /* cluster_rollout.c */
 void roll_out(struct cluster_pass *p);                         /* cluster_rollout.c */
-void finalize(struct cluster_pass *p);                         /* cluster_finalize.c */
+/** A Deployment that is not to be seen while its pods run may have lost its labels. */
+void look_for_deployment(struct cluster_pass *p); /* cluster_rollout.c */
+void finalize(struct cluster_pass *p);            /* cluster_finalize.c */
 /** Names of its FlinkSessionJobs, the first few of them, in an order that is always the same: what
  * is said of them stands in statuses, and who writes comes last in the store. NULL: there is none.
  * stateful: only those that have state to lose. */

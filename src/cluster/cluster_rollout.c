@@ -285,6 +285,24 @@ static bool free_of_others(struct cluster_pass *p, const struct obs_meta *servic
     return false;
 }
 
+/* One that was deleted leaves its pods for a moment, too. Who takes the labels away again and again
+ * does not make us write as often. One without pods is met where it is to be made. */
+void look_for_deployment(struct cluster_pass *p)
+{
+    int64_t *at = &p->plan.memory.relabelled_at;
+
+    for (size_t i = 0; i < p->s->n_outcomes; i++)
+        if (p->s->outcomes[i].type == ACT_RELABEL && p->s->outcomes[i].ok)
+            *at = p->s->now;
+    if (p->s->deployment || !has_finalizer(p->cr, FINALIZER_CLUSTER) || !active_jobmanagers(p))
+        return;
+    if (*at >= 0 && p->s->now - *at < LOOK_AGAIN_MS)
+        plan_wake(&p->plan, *at + LOOK_AGAIN_MS);
+    else
+        plan_add(&p->plan, ACT_RELABEL, KIND_DEPLOYMENT, p->meta.ns, p->meta.name)->uid =
+            p->meta.uid;
+}
+
 /* Everything around a Deployment that is as it should be. */
 static void keep(struct cluster_pass *p)
 {

@@ -324,6 +324,17 @@ void obs_deployment_read(struct arena *a, jv object, struct obs_deployment *ret)
                                         copy_message(a, JV_STRING(failure, "message"))};
 }
 
+jv deployment_labels_lost(struct arena *a, jv object)
+{
+    jv labels = JV_PATH(object, "metadata", "labels");
+    struct jv_list lost = JV_LIST(a);
+
+    jv_foreach_kv (l, JV_PATH(object, "spec", "selector", "matchLabels"))
+        if (!str_eq(JV_STRING(labels, l->key), jv_string(l->value)))
+            jv_list_put(&lost, l->key, l->value);
+    return IF(lost.n > 0, jv_list_obj(&lost));
+}
+
 /* ---- what exposes a cluster ---- */
 
 /* One router's word about a Route. */

@@ -27,6 +27,7 @@ static const struct {
     [ACT_PATCH] = {"patch", "patched"},
     [ACT_STATUS] = {"patch status", "status patched"},
     [ACT_LOOK_UP] = {"look up", "looked up"},
+    [ACT_RELABEL] = {"relabel", "relabelled"},
     [ACT_EVENT] = {"event", "event"},
     [ACT_RELEASE] = {"release", "released", true},
     [ACT_FIND_JOB] = {"look job up", "job looked up", true},
@@ -182,6 +183,86 @@ static void look_up(struct op *op, kube_done_fn then)
                          then, op);
 }
 
+/* ---- a Deployment that its watch does not tell of ---- */
+
+/* The watch tells of it now, and the next plan sees it. */
+static void on_relabelled(void *arg, const struct kube_reply *reply)
+{
+    struct op *op = arg;
+    struct error err = *reply->err;
+
+    op->kube = NULL;
+    if (err.code == ERR_NOT_FOUND || err.code == ERR_CONFLICT ||
+        (err.code == ERR_NONE && op->unseen)) /* to be planned again, and not worth telling */
+        error_set(&err, ERR_CANCELLED, "it had lost labels by which it is watched");
+    op_end(op, &err);
+}
+
+static void in_the_way(struct op *op, jv owner)
+{
+    const struct error *said = op->unseen;
+    struct error err;
+    const char *whose = jv_present(owner) ? arena_printf(&op->e->a, "to %s %s",
+                                                         str_or_empty(JV_STRING(owner, "kind")),
+                                                         str_or_empty(JV_STRING(owner, "name")))
+                                          : "to nobody";
+
+    error_set(&err, said ? said->code : ERR_INVALID,
+              "Deployment %s is in the way, which belongs %s%s%s", op->act->name, whose,
+              said ? ": " : "", said ? said->text : "");
+    op_end(op, &err);
+}
+
+static void on_unseen(void *arg, const struct kube_reply *reply)
+{
+    struct op *op = arg;
+    jv item = jv_at(jv_get(reply->object, "items"), 0),
+       lost = deployment_labels_lost(&op->e->a, item);
+    jv owner = jv_at(JV_PATH(item, "metadata", "ownerReferences"), 0);
+
+    op->kube = NULL;
+    if (reply->err->code != ERR_NONE ||
+        !str_eq(JV_STRING(item, "metadata", "name"), op->act->name) ||
+        jv_present(JV_PATH(item, "metadata", "deletionTimestamp"))) {
+        op_end(op, op->unseen ? op->unseen : reply->err);
+    } else if (!str_eq(JV_STRING(owner, "uid"), op->owner)) {
+        in_the_way(op, owner);
+    } else if (!jv_present(lost)) {
+        op_end(op, op->unseen ? op->unseen : reply->err);
+    } else {
+        jv version = JV_PATH(item, "metadata", "resourceVersion");
+        jv meta = OBJ({"resourceVersion", version}, {"labels", lost});
+
+        op->kube =
+            kube_send(op->e->x->kube,
+                      &(struct kube_call){.verb = KUBE_MERGE_PATCH,
+                                          .kind = op->act->kind,
+                                          .ns = op->act->ns,
+                                          .name = op->act->name,
+                                          .body = json_text(&op->e->a, OBJ({"metadata", meta}))},
+                      on_relabelled, op);
+    }
+}
+
+/* Watches are by labels: what has lost one is there all the same, and is not to be made. */
+static bool may_be_unseen(const struct op *op, const struct error *err)
+{
+    const struct action *act = op->act;
+
+    return act->type == ACT_APPLY && act->kind == KIND_DEPLOYMENT && act->fresh &&
+           err->code == ERR_CONFLICT;
+}
+
+static void look_for_unseen(struct op *op, const struct error *err)
+{
+    jv owner = jv_at(JV_PATH(op->act->body, "metadata", "ownerReferences"), 0);
+
+    op->unseen = arena_new(&op->e->a, struct error);
+    *op->unseen = *err;
+    op->owner = JV_STRING(owner, "uid");
+    look_up(op, on_unseen);
+}
+
 static void on_written(void *arg, const struct kube_reply *reply)
 {
     struct op *op = arg;
@@ -194,6 +275,10 @@ static void on_written(void *arg, const struct kube_reply *reply)
     if (op->act->type == ACT_CREATE && err.code == ERR_EXISTS) {
         op->outcome.found = true;
         look_up(op, on_looked_up);
+        return;
+    }
+    if (may_be_unseen(op, &err)) {
+        look_for_unseen(op, &err);
         return;
     }
     /* What is to be deleted or changed and is not there needs nothing more. */
@@ -344,6 +429,10 @@ static void start(struct op *op)
         break;
     case ACT_LOOK_UP:
         look_up(op, on_looked_up);
+        break;
+    case ACT_RELABEL:
+        op->owner = op->act->uid;
+        look_up(op, on_unseen);
         break;
     case ACT_READ_REFERENCE:
         look_up(op, on_reference);

@@ -18,7 +18,9 @@ struct op {
     bool ended;
     struct outcome outcome;
     int64_t started;
-    size_t burials; /* of the store, when it was sent */
+    size_t burials;       /* of the store, when it was sent */
+    const char *owner;    /* ACT_RELABEL, or the like: uid of what its object has to belong to */
+    struct error *unseen; /* ACT_APPLY: what it has met may be such an object; NULL: not */
 };
 
 struct execution {

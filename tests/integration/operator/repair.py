@@ -96,6 +96,65 @@ def status_conflicts(run):
     run.note(f"{len(found)} conflicts")
 
 
+LOST = {"all": {"labels": None}, "type": {"labels": {"type": None}}, "app": {"labels": {"app": None}},
+        "another component": {"labels": {"component": "taskmanager"}}}
+
+
+@test("a JobManager's Deployment that loses labels by which it is watched, at rest and stopped for a change: they come back, and nothing "
+      "restarts for it; one that loses its owner, too, is told", timeout=120)
+def lost_labels(run):
+    operator(run)
+    ns = run.namespaces[0]
+    names = {f"c{i}": lost for i, lost in enumerate(LOST.values())}
+    for c in names:
+        session(run, c, ready=False)
+    for c in names:
+        cluster_ready(run, c)
+    found = submit(run, deployment="c0")
+    labels = {c: run.kube.get("deployment", ns, c)["metadata"]["labels"] for c in names}
+    owners = run.kube.get("deployment", ns, "c0")["metadata"]["ownerReferences"]
+    jms = {c: sorted(pods(run, "jobmanager", c)) for c in names}
+
+    def lose():
+        for c, lost in names.items():
+            run.kube.patch("deployment", ns, c, {"metadata": lost})
+
+    def back():
+        for c in names:
+            equal(run.kube.get("deployment", ns, c)["metadata"].get("labels"), labels[c], f"labels of {c}")
+        return True
+    lose()
+    wait("the labels back", back, SOON, 0.1)
+    for c in names:
+        cluster_ready(run, c)
+    equal({c: sorted(pods(run, "jobmanager", c)) for c in names}, jms, "JobManager pods")
+    equal(job_ready(run), found, "the job")
+
+    run.kube.patch("deployment", ns, "c0", {"metadata": {"labels": None, "ownerReferences": None}})
+    wait("it is told", lambda: condition(run.kube.get("flinkdep", ns, "c0"))["message"] ==
+         "Deployment c0 is in the way, which belongs to nobody", 2 * SOON, 0.2)
+    run.kube.patch("deployment", ns, "c0", {"metadata": {"ownerReferences": owners}})
+    wait("the labels back again", back, 2 * SOON, 0.2)
+    cluster_ready(run, "c0")
+    equal(sorted(pods(run, "jobmanager", "c0")), jms["c0"], "JobManager pods of c0")
+    equal(job_ready(run), found, "the job, still")
+
+    for pod in itertools.chain(*jms.values()):
+        run.kube.patch("pod", ns, pod, {"metadata": {"finalizers": ["test.example/hold"]}})
+    for c in names:
+        run.kube.patch("flinkdep", ns, c, {"spec": {"restartNonce": 1}})
+    for c in names:
+        wait(f"{c} stopped", lambda c=c: run.kube.get("deployment", ns, c)["spec"]["replicas"] == 0, SOON, 0.1)
+    lose()
+    for pod in itertools.chain(*jms.values()):
+        run.kube.patch("pod", ns, pod, {"metadata": {"finalizers": None}})
+    wait("the labels back, stopped", back, SOON, 0.1)
+    for c in names:
+        cluster_ready(run, c)
+        after = sorted(pods(run, "jobmanager", c))
+        check(len(after) == 1 and after != jms[c], f"JobManager pods of {c}: {after}, formerly {jms[c]}")
+
+
 GARBAGE = {
     "not JSON": {"reconciliationStatus": {"lastReconciledSpec": "{not json", "state": "DEPLOYED"}},
     "another type": {"reconciliationStatus": {"lastReconciledSpec": "[1, 2]", "state": "DEPLOYED"}},
