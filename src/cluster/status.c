@@ -21,8 +21,10 @@ static jv spec_in(struct arena *a, const char *text)
     if (!text || json_parse(a, text, strlen(text), &v, &err) || v.type != JV_OBJ)
         return ABSENT;
     if (jv_present(jv_get(v, "resource_metadata")) || jv_present(jv_get(v, "spec")))
-        return jv_get(v, "spec");
-    return jv_set(a, v, "apiVersion", ABSENT); /* the oldest form: the spec itself */
+        v = jv_get(v, "spec");
+    else
+        v = jv_set(a, v, "apiVersion", ABSENT); /* the oldest form: the spec itself */
+    return IF(jv_len(v) > 0, v);                /* nothing was ever made of an empty one */
 }
 
 jv recorded_spec(struct arena *a, jv cr)
