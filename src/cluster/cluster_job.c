@@ -44,13 +44,21 @@ jv as_recorded(struct cluster_pass *p, jv spec)
 
 /* ---- what is recorded of the next run ---- */
 
+/* Nothing of it has ever run, so there is nothing to go on from but what was asked for. */
+static bool never_had_state(const struct cluster_pass *p)
+{
+    return p->never_ran && !p->job_id &&
+           (!p->restore_path ||
+            str_eq(p->restore_path, JV_STRING(p->recorded, "job", "initialSavepointPath")));
+}
+
 /* What the user says comes first; what was recorded for a run that never began goes on counting. */
 static struct leavings next_run(const struct cluster_pass *p, jv spec, struct leavings left)
 {
     const char *path = JV_STRING(spec, "job", "initialSavepointPath");
     const char *mode = str_or(JV_STRING(p->recorded, "job", "upgradeMode"), STATELESS);
 
-    if (job_redeploys(p->recorded, spec) || (p->never_ran && !p->job_id))
+    if (job_redeploys(p->recorded, spec) || never_had_state(p))
         return str_empty(path) ? left_nothing : (struct leavings){SAVEPOINT, path};
     if (left.mode)
         return left;
@@ -120,7 +128,9 @@ void judge_job(struct cluster_pass *p)
     p->job_state = job_state_parse(str_or_empty(JV_STRING(js, "state")));
     p->never_ran = str_eq(JV_STRING(p->recorded, "job", "state"), SUSPENDED);
     p->over = is_over(p);
-    if (!jv_present(p->recorded)) {
+    /* The incumbent records a first deployment before it has an id; else somebody has taken it
+     * away, and it begins with a state that was chosen since (state_lost). */
+    if (!jv_present(p->recorded) || (job_upgrading(p) && !p->job_id && !p->adopted)) {
         record(p, wanted, never_began);
         return;
     }

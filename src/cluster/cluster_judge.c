@@ -88,10 +88,21 @@ const char *spec_hash(const struct cluster_pass *p, jv spec)
                          : deployment_spec_hash(p->a, spec);
 }
 
+/* Nothing is made of what is recorded, and nothing instead of it. */
+static void leave_alone(struct cluster_pass *p, const char *why)
+{
+    p->lost = true;
+    p->invalid = why;
+    p->recorded = p->target = ABSENT;
+    p->usable = false;
+}
+
 void judge(struct cluster_pass *p)
 {
     jv current = jv_get(p->cr, "spec");
+    const char *lost_state;
     enum started started;
+    bool chosen;
 
     p->autoscaled = autoscaled_below(p->a, p->s->defaults, p->meta.ns,
                                      JV_STRING(current, "flinkVersion"), ABSENT);
@@ -120,6 +131,13 @@ void judge(struct cluster_pass *p)
         p->invalid = str_or(
             deployment_change_check(p->a, p->recorded, current, p->usable ? &p->config : NULL),
             p->invalid);
+    lost_state = state_lost(p->a, KIND_FLINKDEPLOYMENT, p->status,
+                            jv_present(p->failed) ? p->failed : p->recorded);
+    chosen = job_redeploys(p->recorded, current);
+    if (lost_state && (p->invalid || !chosen)) {
+        leave_alone(p, chosen ? p->invalid : lost_state);
+        return;
+    }
     if (p->invalid && !jv_present(p->recorded)) {
         p->target = ABSENT;
         p->usable = false;
@@ -129,6 +147,10 @@ void judge(struct cluster_pass *p)
     if (!p->invalid && !p->rolled_back) {
         p->target_hash = spec_hash(p, p->target);
         rehearse(p);
+    }
+    if (lost_state && p->invalid) {
+        leave_alone(p, p->invalid);
+        return;
     }
     if (p->invalid || p->rolled_back) {
         (void)judge_recorded(p); /* it was valid once */

@@ -95,6 +95,12 @@ static void judge(struct job_pass *p)
     p->target = spec_to_record(p->a, p->recorded, p->spec, p->autoscaled || unknown);
     p->invalid = want(p, p->spec);
     p->invalid = str_or(JV_STRING(p->cr, KUBE_UNREADABLE), p->invalid);
+    const char *state = lost ? NULL
+                             : state_lost(p->a, KIND_FLINKSESSIONJOB, p->status, p->recorded);
+    bool unwanted = p->redeploy || p->stateless; /* what was lost is not asked for any more */
+
+    if (state && (p->invalid || !unwanted))
+        lost = unwanted ? p->invalid : state;
     p->lost = lost != NULL;
     if (lost) {
         p->invalid = lost;

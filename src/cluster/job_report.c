@@ -50,6 +50,8 @@ static jv job_status(struct job_pass *p)
     const char *state = p->told == JOB_UNKNOWN ? NULL : job_state_name(p->told);
     bool never_ran = p->record_suspended && !job_state_terminal(p->state);
 
+    /* What it has left is not wanted any more, and must not look like lost (state_lost). */
+    never_ran |= p->record_suspended && !p->record_restore && left_savepoint(js);
     if (p->record_id) /* from here on the status is about the new one */
         state = job_state_name(JOB_RECONCILING);
     if (never_ran)

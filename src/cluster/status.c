@@ -9,6 +9,7 @@
 #include "flinkop/json.h"
 #include "flinkop/resource_check.h"
 #include "flinkop/str.h"
+#include "job_words.h"
 
 #define ERROR_MESSAGE_MAX 32768 /* error_form() cuts it as is configured */
 #define CONDITION_MESSAGE_MAX 2048
@@ -21,8 +22,10 @@ static jv spec_in(struct arena *a, const char *text)
     if (!text || json_parse(a, text, strlen(text), &v, &err) || v.type != JV_OBJ)
         return ABSENT;
     if (jv_present(jv_get(v, "resource_metadata")) || jv_present(jv_get(v, "spec")))
-        return jv_get(v, "spec");
-    return jv_set(a, v, "apiVersion", ABSENT); /* the oldest form: the spec itself */
+        v = jv_get(v, "spec");
+    else
+        v = jv_set(a, v, "apiVersion", ABSENT); /* the oldest form: the spec itself */
+    return IF(jv_len(v) > 0, v);                /* nothing was ever made of an empty one */
 }
 
 jv recorded_spec(struct arena *a, jv cr)
@@ -36,6 +39,8 @@ jv stable_spec(struct arena *a, jv cr)
 }
 
 #define RECORD "status.reconciliationStatus.lastReconciledSpec"
+#define NOT_AN_ID "status.jobStatus.jobId: is not the id of a job"
+#define NO_PATH "status.jobStatus.upgradeSavepointPath: is missing"
 
 /* The incumbent takes the record of a first deployment away when that has failed; its job has never
  * run (AbstractFlinkDeploymentObserver, clearLastReconciledSpecIfFirstDeploy). */
@@ -60,7 +65,7 @@ const char *record_lost(struct arena *a, jv status, jv recorded, bool has_id, en
              !begun_anew(record, jv_get(status, "jobStatus")))
         wrong = RECORD ": is missing";
     else if (jv_present(recorded) && has_id && !named && (runs || jv_present(id)))
-        wrong = "status.jobStatus.jobId: is not the id of a job";
+        wrong = NOT_AN_ID;
     else if (jv_present(recorded) && started != STARTED_AS_RECORDED)
         wrong = "status.jobStatus.jobId: is not the id of the job that was started";
     if (!wrong)
@@ -74,6 +79,62 @@ const char *record_lost(struct arena *a, jv status, jv recorded, bool has_id, en
         has_id && !named           ? "cancel the job in Flink, "
         : started == STARTED_BY_US ? "the spec that it was started with, or "
                                    : "");
+}
+
+/* Of an application the record says how its next run is restored: it has an id as soon as that is
+ * about to begin, and before that if high availability is to know it by that. */
+static const char *run_lost(jv status, jv recorded)
+{
+    const char *state = JV_STRING(status, "reconciliationStatus", "state");
+    const char *mode = JV_STRING(recorded, "job", "upgradeMode");
+    bool begins = str_eq(state, "UPGRADING") || str_eq(state, "ROLLING_BACK");
+    bool waits = str_eq(JV_STRING(recorded, "job", "state"), "suspended") &&
+                 !str_eq(state, "ROLLED_BACK");
+
+    if (!flink_id_valid(JV_STRING(status, "jobStatus", "jobId")) &&
+        (begins || (waits && str_eq(mode, "last-state"))))
+        return NOT_AN_ID;
+    if (waits && str_eq(mode, "savepoint") && !job_restore_path(jv_get(status, "jobStatus")))
+        return NO_PATH;
+    return NULL;
+}
+
+bool left_savepoint(jv job)
+{
+    jv last = JV_PATH(job, "savepointInfo", "lastSavepoint");
+    int64_t began;
+
+    return str_eq(JV_STRING(last, "triggerType"), "UPGRADE") &&
+           !str_empty(JV_STRING(last, "location")) &&
+           str_to_int64(str_or_empty(JV_STRING(job, "startTime")), &began) &&
+           jv_int64_or(jv_get(last, "timeStamp"), 0) >= began;
+}
+
+/* Of a FlinkSessionJob it says what the user asks for, and many a job has rightly left nothing. */
+static const char *end_lost(jv status, jv recorded)
+{
+    const char *mode = JV_STRING(recorded, "job", "upgradeMode");
+    jv job = jv_get(status, "jobStatus");
+
+    if (!str_eq(JV_STRING(recorded, "job", "state"), "suspended") ||
+        !str_eq(JV_STRING(status, "reconciliationStatus", "state"), "DEPLOYED") || !mode ||
+        str_eq(mode, "stateless") || job_restore_path(job) || !left_savepoint(job))
+        return NULL;
+    return NO_PATH;
+}
+
+const char *state_lost(struct arena *a, enum kube_kind kind, jv status, jv recorded)
+{
+    const char *wrong = NULL;
+
+    if (status_is_ours(status) && jv_present(jv_get(recorded, "job")))
+        wrong = (kind == KIND_FLINKDEPLOYMENT ? run_lost : end_lost)(status, recorded);
+    if (!wrong)
+        return NULL;
+    return arena_printf(a,
+                        "%s, and nothing else tells what the next run of the job goes on from; "
+                        "nothing is done. Put that back, or " HOW_TO_RESTORE "%s",
+                        wrong, job_last_seen(a, jv_get(status, "jobStatus")));
 }
 
 const char *record_text(struct arena *a, jv spec, bool first_deployment)

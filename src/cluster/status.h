@@ -23,6 +23,13 @@ enum started {
  * read, so that another run would be a second one, or one without its state. NULL: that is not so.
  * recorded: of recorded_spec; has_id: what runs has been given an id. */
 const char *record_lost(struct arena *a, jv status, jv recorded, bool has_id, enum started started);
+/** Why no other run of a job may begin: it is to go on from a state, and the status, which is ours,
+ * does not tell any more from which; who puts that back mends it, or chooses one (job_redeploys).
+ * NULL: that is not so. recorded: of recorded_spec; kind: of the resource. */
+const char *state_lost(struct arena *a, enum kube_kind kind, jv status, jv recorded);
+/** The last run of a FlinkSessionJob was ended with a savepoint: it was taken since that began.
+ * job: status.jobStatus */
+bool left_savepoint(jv job);
 /** The text to record. */
 const char *record_text(struct arena *a, jv spec, bool first_deployment);
 
