@@ -29,6 +29,24 @@ def hangs(request):
     return "hang" if "/stop" in request.path or "/savepoints/" in request.path else None
 
 
+@test("what was handed back waits for the other operator when it is deleted; where there is none, the user ends that, of its job, too")
+def handed_back(run):
+    operator(run)
+    ns = run.namespaces[0]
+    session(run)
+    submit(run)
+    run.kube.patch("flinkdep", ns, "demo", {"metadata": {"annotations": {"flink-operator/release": "done"}}})
+    time.sleep(1)
+    mine = {"sessionjob": "first", "flinkdep": "demo"}
+    for kind, name in mine.items():
+        run.kube.delete(kind, ns, name)
+    holds("they stay", lambda: all(run.kube.get(kind, ns, name) for kind, name in mine.items()), 3)
+    for kind, name in mine.items():
+        run.kube.patch(kind, ns, name, {"metadata": {"annotations": {FORCE: "true"}}})
+        gone(run, kind, name)
+    nothing_left(run)
+
+
 @test("a job that is deleted ends with a savepoint, if that is asked for: its path is told; one that cannot be taken has a deadline",
       full=True)
 def savepoint(run):
