@@ -14,7 +14,7 @@ QUIET = {}
 
 @test("a cluster and a running job are left alone, to be looked at later")
 def quiet_begins(run):
-    """Of a namespace and with an operator of its own, that the tests between this and `quiet` do not disturb."""
+    """Of a namespace and with an operator of its own, that the tests between this and `quiet.minute` do not disturb."""
     operator(run)
     session(run)
     submit(run)
@@ -158,19 +158,6 @@ def waiting_job(run):
     equal(c["reason"], "Waiting", "reason")
     run.kube.delete("resourcequota", ns, "none")
     job_ready(run)
-
-
-@test("a quiet minute: no request but watches, with a running job", timeout=180)
-def quiet(run):
-    began = QUIET.get("run")
-    check(began, "`quiet_begins` has not run")
-    time.sleep(max(0, QUIET["since"] + 60 - time.time()))
-    until = QUIET["since"] + 60
-    asked = [e for e in run.plane.requests(began.account, QUIET["since"]) if moment(e) < until and e["verb"] != "watch"]
-    job_ready(began)
-    equal([named(e) for e in asked], [], "requests in a quiet minute")
-    began.operators[0].stop()
-    run.plane.after(began)
 
 
 @test("twelve namespaces: what happens in each is seen", full=True)

@@ -101,7 +101,7 @@ LOST = {"all": {"labels": None}, "type": {"labels": {"type": None}}, "app": {"la
 
 
 @test("a JobManager's Deployment that loses labels by which it is watched, at rest and stopped for a change: they come back, and nothing "
-      "restarts for it; one that loses its owner, too, is told", timeout=120)
+      "restarts for it; one that loses its owner, too, is told", full=True, timeout=120)
 def lost_labels(run):
     operator(run)
     ns = run.namespaces[0]
