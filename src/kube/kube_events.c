@@ -64,7 +64,6 @@ struct entry {
     int count;   /* on the server */
     int pending; /* occurrences not told yet … */
     int told;    /* … and how many of them the call under way tells */
-    bool unsure; /* it may be on the server although nobody said so */
     enum entry_step step;
     int tries;
     struct kube_request *request;
@@ -226,13 +225,13 @@ static char *count_body(struct arena *a, const struct entry *n, int count)
                             {"message", STR(n->message)}));
 }
 
-/* Made by a call whose answer was lost: what it counts has been told. */
+/* Made by a call whose answer was lost, or that came twice: what it counts has been told. */
 static bool is_made_now(const struct entry *n, jv object)
 {
     const char *first = JV_STRING(object, "firstTimestamp");
     int64_t at;
 
-    return n->unsure && first && rfc3339_parse(first, &at) && at / 1000 == n->first / 1000;
+    return first && rfc3339_parse(first, &at) && at / 1000 == n->first / 1000;
 }
 
 static void delivered(struct entry *n, const struct kube_reply *reply)
@@ -246,7 +245,6 @@ static void delivered(struct entry *n, const struct kube_reply *reply)
         n->count += n->told;
         n->pending -= n->told;
     }
-    n->unsure = false;
     n->step = STEP_COUNT;
     if (n->pending)
         enqueue(n);
@@ -255,7 +253,6 @@ static void delivered(struct entry *n, const struct kube_reply *reply)
 static void begin_anew(struct entry *n)
 {
     n->step = STEP_CREATE;
-    n->unsure = false;
     n->first = n->last;
 }
 
@@ -284,7 +281,6 @@ static void failed(struct entry *n, const struct error *err)
     if (error_is_transient(err) && n->tries + 1 < MAX_TRIES) {
         if (!n->retry)
             n->retry = timer_new(e->loop, on_retry, n);
-        n->unsure |= n->step == STEP_CREATE;
         timer_start(n->retry, MAX(retry_ms[n->tries], (int64_t)err->retry_after_ms));
         n->tries++;
         return;
@@ -294,7 +290,6 @@ static void failed(struct entry *n, const struct error *err)
         e->refused = err->code == ERR_FORBIDDEN;
         log_warn("event not delivered", KV("error", err->text));
     }
-    n->unsure = false;
     n->pending = 0;
     n->tries = 0;
 }

@@ -268,6 +268,15 @@ START_TEST(what_was_made_already_is_not_counted_twice)
 }
 END_TEST
 
+START_TEST(a_call_that_came_twice_counts_once)
+{
+    t.answers[0] = 409; /* to the second one */
+    t.made = 1;
+    emit("hello");
+    ck_assert_str_eq(settle(), "POST hello x1; PATCH hello x?; ");
+}
+END_TEST
+
 START_TEST(what_came_after_what_was_made_already_is_counted)
 {
     t.answers[0] = 500;
@@ -330,6 +339,7 @@ void suite_kube_events(TCase *tc)
     T(refusals_are_let_go);
     T(failures_are_tried_again);
     T(what_was_made_already_is_not_counted_twice);
+    T(a_call_that_came_twice_counts_once);
     T(what_came_after_what_was_made_already_is_counted);
     T(messages_are_cut);
     T(events_may_be_given_up_any_time);
