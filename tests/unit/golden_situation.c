@@ -359,58 +359,6 @@ static struct ha_notes asked_before(struct situation *s, const struct cluster_sn
                                              : now->memory->ha;
 }
 
-/* That the job has ended was seen before, if the case says so. */
-static struct stop_memory stopped_before(struct situation *s, jv cr)
-{
-    struct stop_memory stop = stop_memory_initial();
-
-    stop.job_id = JV_STRING(cr, "status", "jobStatus", "jobId");
-    stop.taking_since = jv_int64_or(JV_PATH(s->doc, "memory", "takingSince"), -1);
-    stop.failing.since = jv_int64_or(JV_PATH(s->doc, "memory", "failingSince"), -1);
-    if (jv_bool_or(JV_PATH(s->doc, "memory", "savepointFailed"), false)) {
-        stop.retry_at = s->now + 250000;
-        stop.failures = 5;
-        stop.partial = jv_bool_or(JV_PATH(s->doc, "memory", "ranInPart"), false);
-    }
-    if (!jv_bool_or(JV_PATH(s->doc, "memory", "endSeen"), false))
-        return stop;
-    stop.ended = s->now - 5000;
-    stop.sent = jv_bool_or(JV_PATH(s->doc, "memory", "stopSent"), false) ? s->now - 5000 : -1;
-    stop.no_checkpoint = jv_bool_or(JV_PATH(s->doc, "memory", "noCheckpoint"), false);
-    return stop;
-}
-
-/* The newest checkpoint that was seen of the job. */
-static struct checkpoint_notes seen_before(struct situation *s, jv cr)
-{
-    struct checkpoint_notes notes = checkpoint_notes_initial();
-
-    notes.path = JV_STRING(s->doc, "memory", "checkpoint");
-    notes.taken_ms = s->wall - 5000;
-    if (notes.path)
-        notes.job_id = JV_STRING(cr, "status", "jobStatus", "jobId");
-    return notes;
-}
-
-/* `memory: {health: {ago, restarts, checkpoints}}`: what was told so long ago. */
-static struct health_notes healthy_before(const struct situation *s, jv cr)
-{
-    jv h = JV_PATH(s->doc, "memory", "health");
-    int64_t ago = jv_int64_or(jv_get(h, "ago"), 0);
-    struct health_notes notes = health_notes_initial();
-
-    if (!jv_present(h))
-        return notes;
-    notes.asker = arena_printf(s->a, "%s %s", JV_STRING(cr, "status", "jobStatus", "jobId"),
-                               str_or_empty(s->flink.jm));
-    notes.asked = s->now - 100;
-    notes.since = s->now - ago;
-    notes.grown = s->now - jv_int64_or(jv_get(h, "grownAgo"), ago);
-    notes.restarts = jv_int64_or(jv_get(h, "restarts"), 0);
-    notes.checkpoints = jv_int64_or(jv_get(h, "checkpoints"), 0);
-    return notes;
-}
-
 static const struct obs_deployment *deployment_of(struct situation *s, const char *name)
 {
     struct obs_deployment *d = arena_new(s->a, struct obs_deployment);
@@ -444,34 +392,6 @@ static struct snapshot_list snapshots_of(struct situation *s, jv cr)
     return ret;
 }
 
-/* `memory: {exceptionTold: TIME}`: of the recorded job, and it was put into the status. */
-static struct exception_notes exceptions_before(struct situation *s, jv cr)
-{
-    struct exception_notes notes = exception_notes_initial();
-
-    notes.told = jv_int64_or(JV_PATH(s->doc, "memory", "exceptionTold"), -1);
-    notes.put = notes.told >= 0;
-    if (notes.put)
-        notes.job_id = JV_STRING(cr, "status", "jobStatus", "jobId");
-    return notes;
-}
-
-/* `memory: {snapshotRequest: {…}, snapshotRetryAt, takingSince, failingSince, disposing}`: what the
- * status has no room for. */
-static struct snapshot_notes snapshots_before(struct situation *s)
-{
-    struct snapshot_notes notes = snapshot_notes_initial();
-    jv m = jv_get(s->doc, "memory"), request = jv_get(m, "snapshotRequest");
-
-    notes.put = jv_present(request);
-    notes.request[0] = jv_present(request) ? json_text(s->a, request) : NULL;
-    notes.retry_at[0] = jv_int64_or(jv_get(m, "snapshotRetryAt"), 0);
-    notes.taking_since[0] = jv_int64_or(jv_get(m, "takingSince"), -1);
-    notes.failing[0].since = jv_int64_or(jv_get(m, "failingSince"), -1);
-    notes.disposing = JV_STRING(m, "disposing");
-    return notes;
-}
-
 static struct plan plan_cluster(struct situation *s, jv cr)
 {
     const char *name = JV_STRING(cr, "metadata", "name");
@@ -494,7 +414,6 @@ static struct plan plan_cluster(struct situation *s, jv cr)
         .now = s->now,
         .wall = s->wall,
     };
-    struct plan plan;
 
     add_exposure(s, name, &snap);
     add_references(s, &snap);
@@ -508,27 +427,20 @@ static struct plan plan_cluster(struct situation *s, jv cr)
     /* Waiting times need a first look: the case says how long ago that was. */
     int64_t before = jv_int64_or(jv_get(s->doc, "firstLook"), 0);
     snap.now -= before;
-    memory.stop = stopped_before(s, cr);
-    memory.health = healthy_before(s, cr);
+    memory = situation_cluster_memory(s, cr);
     memory.ha = asked_before(s, &snap);
     memory.ha.put = jv_bool_or(JV_PATH(s->doc, "memory", "startPut"), false);
-    memory.checkpoints = seen_before(s, cr);
-    memory.job_ended = jv_int64_or(JV_PATH(s->doc, "memory", "jobEnded"), -1);
-    memory.restart.failures = (int)jv_int64_or(JV_PATH(s->doc, "memory", "restarts"), 0);
-    memory.exceptions = exceptions_before(s, cr);
-    memory.references.put = jv_bool_or(JV_PATH(s->doc, "memory", "referencesPut"), false);
     if (before) {
         memory = reconcile_rehearsed(s, &snap).memory;
         snap.now += before;
     }
-    plan = reconcile_rehearsed(s, &snap);
-    return plan;
+    return reconcile_rehearsed(s, &snap);
 }
 
 static struct plan plan_job(struct situation *s, jv cr)
 {
     jv cluster = jv_get(s->doc, "cluster");
-    struct job_memory memory = job_memory_initial();
+    struct job_memory memory = situation_job_memory(s, cr);
     struct job_snapshot snap = {
         .cr = cr,
         .defaults = situation_defaults(s),
@@ -551,23 +463,6 @@ static struct plan plan_job(struct situation *s, jv cr)
         .now = s->now,
         .wall = s->wall,
     };
-    jv m = jv_get(s->doc, "memory");
-
-    memory.stop = stopped_before(s, cr);
-    memory.checkpoints = seen_before(s, cr);
-    memory.looked_for = JV_STRING(m, "lookedFor");
-    memory.lost_id = JV_STRING(m, "lostId");
-    memory.lost_since = jv_int64_or(jv_get(m, "lostSince"), -1);
-    memory.silent_since = jv_int64_or(jv_get(m, "silentSince"), -1);
-    memory.submit_failures = (int)jv_int64_or(jv_get(m, "submitFailures"), 0);
-    memory.sure_id = JV_STRING(m, "sureId");
-    memory.unsure_since = jv_int64_or(jv_get(m, "unsureSince"), 0);
-    memory.sure_before = jv_bool_or(jv_get(m, "sureBefore"), false);
-    memory.unsent_id = JV_STRING(m, "unsentId");
-    memory.retry_at = jv_int64_or(jv_get(m, "retryAt"), 0);
-    memory.deleting_since = jv_int64_or(jv_get(m, "deletingSince"), -1);
-    memory.restart.failures = (int)jv_int64_or(jv_get(m, "restarts"), 0);
-    memory.snapshots = snapshots_before(s);
     int64_t before = jv_int64_or(jv_get(s->doc, "firstLook"), 0);
 
     if (before) {
@@ -584,11 +479,10 @@ static struct plan plan_job(struct situation *s, jv cr)
 /* The job's resource is one of the other objects; `cluster` is about the one in which it runs. */
 static struct plan plan_snapshot(struct situation *s, jv cr)
 {
-    jv job = JV_PATH(cr, "spec", "jobReference"), m = jv_get(s->doc, "memory");
-    jv cluster = jv_get(s->doc, "cluster");
+    jv job = JV_PATH(cr, "spec", "jobReference"), cluster = jv_get(s->doc, "cluster");
     const char *name = JV_STRING(job, "name");
     jv target = name ? situation_object(s, str_or_empty(JV_STRING(job, "kind")), name) : ABSENT;
-    struct snapshot_memory memory = snapshot_memory_initial();
+    struct snapshot_memory memory = situation_snapshot_memory(s);
     struct snapshot_situation snap = {
         .cr = cr,
         .defaults = situation_defaults(s),
@@ -608,17 +502,6 @@ static struct plan plan_snapshot(struct situation *s, jv cr)
         .wall = s->wall,
     };
 
-    memory.unsent = JV_STRING(m, "unsentId");
-    memory.retry_at = jv_int64_or(jv_get(m, "retryAt"), -1);
-    memory.waiting_since = jv_int64_or(jv_get(m, "waitingSince"), -1);
-    memory.complete_since = jv_int64_or(jv_get(m, "completeSince"), -1);
-    memory.taking_since = jv_int64_or(jv_get(m, "takingSince"), -1);
-    memory.failing.since = jv_int64_or(jv_get(m, "failingSince"), -1);
-    memory.deleting_since = jv_int64_or(jv_get(m, "deletingSince"), -1);
-    memory.sent = memory.deleting_since;
-    memory.disposal = JV_STRING(m, "disposal");
-    memory.disposals = (int)jv_int64_or(jv_get(m, "disposals"), 0);
-    memory.trouble = JV_STRING(m, "trouble");
     struct snapshot_plan found = reconcile_snapshot(s->a, &snap);
 
     ck_assert_int_eq(found.begins, jv_bool_or(jv_get(s->doc, "begins"), false));

@@ -26,6 +26,11 @@ void situation_read(struct situation *s);
 /** The first object of that kind, and of that name unless it is NULL. */
 jv situation_object(const struct situation *s, const char *kind, const char *name);
 const struct flink_defaults *situation_defaults(struct situation *s);
+/** What former passes have noted, by the case's `memory` (golden_memory.c). Of a cluster, what
+ * depends on another pass is left as it is at first: high availability. */
+struct cluster_memory situation_cluster_memory(struct situation *s, jv cr);
+struct job_memory situation_job_memory(struct situation *s, jv cr);
+struct snapshot_memory situation_snapshot_memory(struct situation *s);
 /** Plans on the first object, by its kind; cr: it, or as it is by then. */
 struct plan situation_plan(struct situation *s, jv cr);
 
