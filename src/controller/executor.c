@@ -219,15 +219,14 @@ static void on_unseen(void *arg, const struct kube_reply *reply)
     jv item = jv_at(jv_get(reply->object, "items"), 0),
        lost = deployment_labels_lost(&op->e->a, item);
     jv owner = jv_at(JV_PATH(item, "metadata", "ownerReferences"), 0);
+    bool there = reply->err->code == ERR_NONE &&
+                 str_eq(JV_STRING(item, "metadata", "name"), op->act->name) &&
+                 !jv_present(JV_PATH(item, "metadata", "deletionTimestamp"));
 
     op->kube = NULL;
-    if (reply->err->code != ERR_NONE ||
-        !str_eq(JV_STRING(item, "metadata", "name"), op->act->name) ||
-        jv_present(JV_PATH(item, "metadata", "deletionTimestamp"))) {
-        op_end(op, op->unseen ? op->unseen : reply->err);
-    } else if (!str_eq(JV_STRING(owner, "uid"), op->owner)) {
+    if (there && !str_eq(JV_STRING(owner, "uid"), op->owner)) {
         in_the_way(op, owner);
-    } else if (!jv_present(lost)) {
+    } else if (!there || !jv_present(lost)) {
         op_end(op, op->unseen ? op->unseen : reply->err);
     } else {
         jv version = JV_PATH(item, "metadata", "resourceVersion");
