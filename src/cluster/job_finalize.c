@@ -116,10 +116,10 @@ void finalize_job(struct job_pass *p)
         m->deleting_since = p->s->now;
         m->stop.sent = m->stop.failing.since = -1;
     }
-    const char *fails = job_request_fails(
-        &m->stop.failing,
-        job_outcome_of(p->s->outcomes, p->s->n_outcomes, ACT_CANCEL_JOB, p->job_id, NULL),
-        p->s->now);
+    failing_note(&m->stop.failing,
+                 job_outcome_of(p->s->outcomes, p->s->n_outcomes, ACT_CANCEL_JOB, p->job_id, NULL),
+                 p->s->now);
+    const char *fails = failing_for_long(&m->stop.failing, p->s->now);
     int64_t deadline = m->deleting_since +
                        flink_option_ms(&p->conf, OPTION "flink.client.cancel.timeout");
     bool late = p->s->now >= deadline;

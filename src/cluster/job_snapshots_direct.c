@@ -272,12 +272,11 @@ bool snapshot_follow_directly(struct job_snapshots *s, const struct snapshot_typ
     took = outcome_of(s, t->take, trigger);
     late = job_taken_for_too_long(s->a, s->conf, found, s->now,
                                   &s->memory->taking_since[t->checkpoint]);
-    (void)job_request_fails(failing, took, s->now);
-    fails = job_request_fails(failing, found, s->now);
-    if (!s->reachable) { /* which is told otherwise */
+    failing_note(failing, took, s->now);
+    failing_note(failing, found, s->now);
+    if (!s->reachable) /* which is told otherwise */
         failing->since = -1;
-        fails = NULL;
-    }
+    fails = failing_for_long(failing, s->now);
     in_vain = fails && s->now - failing->since >= flink_option_ms(s->conf, t->grace);
     if (fails && !in_vain)
         tell_failing(s, t, fails);

@@ -421,10 +421,11 @@ static void tell_failing(struct job_stop *s)
 {
     static const enum action_type types[] = {ACT_STOP_JOB, ACT_FIND_SAVEPOINT, ACT_CANCEL_JOB,
                                              ACT_READ_STATE};
-    const char *error = NULL;
+    const char *error;
 
     for (size_t i = 0; i < ARRAY_SIZE(types); i++)
-        error = job_request_fails(&s->memory->failing, job_outcome(s, types[i]), s->now);
+        failing_note(&s->memory->failing, job_outcome(s, types[i]), s->now);
+    error = failing_for_long(&s->memory->failing, s->now);
     if (error && s->reachable && s->progress && !s->ended)
         s->progress = arena_printf(s->a, "%s: %s", s->progress, str_clean(s->a, error, 1000));
 }

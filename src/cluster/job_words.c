@@ -237,7 +237,7 @@ int64_t job_look_ms(const struct failing_notes *m, int64_t now)
 }
 
 /* That what was asked for is not known yet says nothing of whether it can be asked for. */
-const char *job_request_fails(struct failing_notes *m, const struct outcome *o, int64_t now)
+void failing_note(struct failing_notes *m, const struct outcome *o, int64_t now)
 {
     bool asked_again = o && o->ok && !o->found &&
                        (o->type == ACT_FIND_SAVEPOINT || o->type == ACT_FIND_CHECKPOINT);
@@ -249,5 +249,9 @@ const char *job_request_fails(struct failing_notes *m, const struct outcome *o, 
         m->error = o->error.text;
         m->since = m->since < 0 ? now : m->since;
     }
+}
+
+const char *failing_for_long(const struct failing_notes *m, int64_t now)
+{
     return m->since >= 0 && now - m->since >= FAILING_MS ? m->error : NULL;
 }

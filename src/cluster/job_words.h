@@ -48,10 +48,12 @@ const char *job_taken_for_too_long(struct arena *a, const struct conf *conf,
 const struct outcome *job_outcome_of(const struct outcome *outcomes, size_t n,
                                      enum action_type type, const char *job_id,
                                      const char *trigger);
-/** What Flink answers to a request that it has not carried out for some seconds now, while the user
- * sees nothing but that it is under way; NULL: it does, or will. o: the last answer to one of the
- * requests that the notes are about, or NULL. */
-const char *job_request_fails(struct failing_notes *m, const struct outcome *o, int64_t now);
+/** Takes note of the last answer to one of the requests that the notes are about; NULL: there was
+ * none. */
+void failing_note(struct failing_notes *m, const struct outcome *o, int64_t now);
+/** What Flink answers to requests that it has not carried out for some seconds now, while the user
+ * sees nothing but that it is under way; NULL: it does, or will. */
+const char *failing_for_long(const struct failing_notes *m, int64_t now);
 /** The pause between two requests about a savepoint or checkpoint that is being taken, in ms: half
  * a second, and more and more while they fail. */
 int64_t job_look_ms(const struct failing_notes *m, int64_t now);

@@ -411,8 +411,9 @@ void snapshot_follow(struct snapshot_pass *p)
                                               &p->out.memory.taking_since),
                *fails;
 
-    (void)job_request_fails(&p->out.memory.failing, took, p->s->now);
-    fails = job_request_fails(&p->out.memory.failing, look, p->s->now);
+    failing_note(&p->out.memory.failing, took, p->s->now);
+    failing_note(&p->out.memory.failing, look, p->s->now);
+    fails = failing_for_long(&p->out.memory.failing, p->s->now);
     if (!p->job_id || !p->cluster) {
         take_again(p);
         return;
