@@ -32,7 +32,8 @@ FLINK_CALLS = {
     "session job, last-state": {**FLINK, "POST /jars/*/run": 1, **LAST_STATE},
     "session job, savepoint": {**FLINK, "POST /jars/*/run": 1, **SAVE},
 }
-MAY_BE = {"create pods"}  # of a session: a TaskManager that is idle for a second goes, and another one comes
+# Of a session: a TaskManager that is idle for a second goes, another one comes, and why a job began anew is read.
+MAY_BE = {"create pods", "GET /jobs/*/exceptions"}
 
 def some():
     """Each call of a change of an application, and of a session job, once: in the scenario and in the way whose turn it is."""
