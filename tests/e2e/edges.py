@@ -98,7 +98,7 @@ def bucket(job):
     return (h ^ h >> 16) & 15
 
 
-@each_series("two jobs that wait for each other's slots under a limit: told, and solved when one is deleted")
+@each_series("two jobs that wait for each other's slots under a limit: told, and solved when one is deleted", full=True)
 def deadlock(run, series):
     flink = session(run, cluster(run.ns, version=series, allocator={"maxTaskManagers": 1}))
     # The second one comes first in the slot manager's order, so that it gets the slot that is free next.

@@ -43,7 +43,7 @@ def runs_again(run, flink, name, job, since):
     equal(job_id(run, name), job, "the job's id")
 
 
-@test("a TaskManager pod that somebody deletes is replaced, and its job runs again")
+@test("a TaskManager pod that somebody deletes is replaced, and its job runs again", full=True)
 def taskmanager_deleted(run):
     flink = session(run, cluster(run.ns, conf=RESTARTS))
     run.kube.apply(job(run.ns, "first"))

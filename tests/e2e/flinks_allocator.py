@@ -45,7 +45,8 @@ def cycle(run, series):
     equal(jobmanager(run)["status"]["containerStatuses"][0]["restartCount"], 0, "restarts of the JobManager")
 
 
-@test("from the operator's allocator to Flink's and back with a running job; deleted while its TaskManagers run")
+@test("from the operator's allocator to Flink's and back with a running job; deleted while its TaskManagers run",
+      full=True)
 def there_and_back(run):
     account(run)
     flink = session(run, cluster(run.ns, serviceAccount="flink", idle="10min"))

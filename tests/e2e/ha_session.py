@@ -8,7 +8,6 @@ import ha
 from matrix import each_series
 from scene import UP, condition, job_id, job_running, jobmanager, session, state
 
-
 # The operator looks for a checkpoint each ten seconds: so many are kept that what it has seen last is there.
 RETAINED = {"execution.checkpointing.num-retained": "20", "state.checkpoints.num-retained": "20"}
 
@@ -41,10 +40,6 @@ def goes_on(run, flink, at):
     return found
 
 
-def restore_path(run):
-    return dig(run.kube.get("sessionjob", run.ns, "counts"), "status.jobStatus.upgradeSavepointPath")
-
-
 @each_series("the JobManager of a session job is killed: another one takes over, with the same job and its state", full=True)
 def takes_over(run, series):
     flink, first = start(run, series)
@@ -52,7 +47,7 @@ def takes_over(run, series):
     kill(run)
     equal(goes_on(run, flink, at), first, "job id")
     run.note(f"RUNNING again after {time.time() - since:.1f} s")
-    equal(restore_path(run), None, "where it was to begin")
+    equal(dig(run.kube.get("sessionjob", run.ns, "counts"), "status.jobStatus.upgradeSavepointPath"), None, "where it was to begin")
 
 
 @each_series("the same without high availability: told, with the newest checkpoint that was seen; from there it goes on", full=True)

@@ -24,7 +24,7 @@ def one_job(run, flink, name, expected=None):
     return found
 
 
-@test("the operator's pod is deleted by force when a job's id has just been recorded")
+@test("the operator's pod is deleted by force when a job's id has just been recorded", full=True)
 def recorded_only(run):
     flink = session(run, cluster(run.ns, slots=4))
     for n in range(3):
