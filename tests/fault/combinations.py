@@ -7,7 +7,7 @@ import re
 import time
 
 from lib.api_proxy import ApiProxy
-from lib.check import SCALE, Failure, check, short
+from lib.check import SCALE, Failure, check, dig, short
 from lib.fake_flink import Reply
 from lib.plane import named
 from lib.plane_scene import namespace, operator, versions, writes
@@ -99,12 +99,14 @@ class Batch:
 
     def __init__(self, run, ns, members):
         self.run, self.ns, self.members, self.bad = run, ns, members, {}
+        self.seen = {}  # objects by kind and name, as the API server has told them in this round
 
     def each(self, what, probe):
         """Until probe(member) holds for all that are still good; who is late is told."""
         due = [m for m in self.members if m.index not in self.bad]
         begun, last = time.monotonic(), {}
         while due and time.monotonic() < begun + SECONDS * max(m.scenario.patience for m in due):
+            self.seen = {}
             for m in list(due):
                 try:
                     if probe(m):
@@ -112,6 +114,7 @@ class Batch:
                 except (Failure, OSError) as e:
                     last[m.index] = str(e)
             time.sleep(0.1)
+        self.seen = {}
         for m in due:
             self.fail(m.index, f"{m.text}: {what}: {last.get(m.index, 'not yet')}")
 
@@ -119,11 +122,17 @@ class Batch:
         self.bad[index] = text
         print(f"            {text}", flush=True)
 
+    def objects(self, kind):
+        """All of them by name. One list for all members: a request for each would be most of what the API server does."""
+        if kind not in self.seen:
+            self.seen[kind] = {o["metadata"]["name"]: o for o in self.run.kube.list(kind, self.ns)}
+        return self.seen[kind]
+
     def get(self, kind, name):
-        return self.run.kube.get(kind, self.ns, name)
+        return self.objects(kind).get(name)
 
     def snapshots(self, m):
-        return [cr for cr in self.run.kube.list("flinksnp", self.ns) if number(cr["metadata"]["name"]) == m.index]
+        return [cr for name, cr in self.objects("flinksnp").items() if number(name) == m.index]
 
     def flink(self, m):
         return self.run.flinks.cluster(f"{self.ns}/c{m.index}")
@@ -151,21 +160,23 @@ class Batch:
         for m in self.members:
             self.run.kube.delete("sessionjob", self.ns, f"j{m.index}")
         self.each("the job is gone", lambda m: self.get("sessionjob", f"j{m.index}") is None)
-        for cr in self.run.kube.list("flinksnp", self.ns):
-            self.run.kube.delete("flinksnp", self.ns, cr["metadata"]["name"])
+        for name in self.objects("flinksnp"):
+            self.run.kube.delete("flinksnp", self.ns, name)
         self.each("its snapshots are gone", lambda m: not self.snapshots(m))
-        self.each("no TaskManager", lambda m: m.scenario.application or not self.taskmanagers(m))
+        self.each("no TaskManager", lambda m: m.scenario.application or not self.of(m, "pod", component="taskmanager"))
         for m in self.members:
             self.run.kube.delete("flinkdep", self.ns, f"c{m.index}")
         self.each("the cluster is gone", lambda m: self.get("flinkdep", f"c{m.index}") is None)
         self.each("nothing is left", self.nothing)
 
-    def taskmanagers(self, m):
-        return self.run.kube.list("pod", self.ns, f"app=c{m.index},component=taskmanager")
+    def of(self, m, kind, **labels):
+        """The names of its objects of that kind."""
+        wanted = {"app": f"c{m.index}", **labels}.items()
+        return [name for name, o in self.objects(kind).items() if wanted <= dig(o, "metadata.labels", {}).items()]
 
     def nothing(self, m):
         for kind in ("pod", "deployment", "service", "configmap"):
-            left = [o["metadata"]["name"] for o in self.run.kube.list(kind, self.ns, f"app=c{m.index}")]
+            left = self.of(m, kind)
             check(not left, f"{kind}s left: {left}")
         return True
 

@@ -157,7 +157,7 @@ class Thrown(Nonce):
 
     def told(self, batch, m):
         name = f"c{m.index}" if self.application else f"j{m.index}"
-        return sum(e.get("count", 1) for e in batch.run.kube.list("event", batch.ns)
+        return sum(e.get("count", 1) for e in batch.objects("event").values()
                    if e["reason"] == "JobException" and e["involvedObject"]["name"] == name)
 
     def changed(self, batch, m):
