@@ -53,6 +53,8 @@ class Scenario:
             return True
         runs = batch.flink(m).runs
         check(len(runs) > 1, "no second run yet")
+        for cr in batch.snapshots(m):  # of an upgrade's savepoint it may be written while the job is Ready already
+            equal(dig(cr, "status.state"), "COMPLETED", cr["metadata"]["name"])
         return self.ready(batch, m)
 
     def good(self, batch, m):

@@ -13,7 +13,7 @@ SESSION = {"patch flinkdeployments/status": 3, "patch flinksessionjobs/status": 
            "patch flinksessionjobs": 1, "delete deployments": 1, "patch flinkdeployments": 1}
 REGISTERED = {"create flinkstatesnapshots": 1, "patch flinkstatesnapshots": 3, "patch flinkstatesnapshots/status": 1}
 FLINK = {"GET /jobs/overview": 3, "GET /taskmanagers": 2, "GET /jobs/*": 1, "PATCH /jobs/*": 2}
-SAVE = {"POST /jobs/*/stop": 1, "GET /jobs/*/savepoints/*": 3, "GET /jobs/*/checkpoints": 1, "PATCH /jobs/*": 1}
+SAVE = {"POST /jobs/*/stop": 1, "GET /jobs/*/savepoints/*": 2, "GET /jobs/*/checkpoints": 1, "PATCH /jobs/*": 1}
 LAST_STATE = {"GET /jobs/*/checkpoints": 2}
 CALLS = {
     "application, stateless": APPLICATION,
