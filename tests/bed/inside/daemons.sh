@@ -42,18 +42,15 @@ daemon_apiserver() {
 }
 
 # One replica of each, so no leader election; the default client limits would be the slowest part of a test with many
-# objects, which is not what such a test measures. Without a node, what plays pods gives them addresses of the loopback,
-# which Endpoints may not have (EndpointSlices may): they would be refused and tried again all the time.
+# objects, which is not what such a test measures.
 daemon_kcm() {
-  local controllers='*'
   export GOGC=400
-  [[ -e $bed/node ]] || controllers+=,-endpoints-controller
   exec kube-controller-manager --kubeconfig $pki/kcm.kubeconfig --authentication-kubeconfig $pki/kcm.kubeconfig \
     --authorization-kubeconfig $pki/kcm.kubeconfig --bind-address 127.0.0.1 --leader-elect=false \
     --cluster-cidr 10.244.0.0/16 --allocate-node-cidrs --service-cluster-ip-range 10.96.0.0/16 \
     --cluster-signing-cert-file $pki/ca.crt --cluster-signing-key-file $pki/ca.key --root-ca-file $pki/ca.crt \
     --service-account-private-key-file $pki/service-account.key --use-service-account-credentials \
-    --kube-api-qps 300 --kube-api-burst 600 --controllers "$controllers"
+    --kube-api-qps 300 --kube-api-burst 600
 }
 
 daemon_scheduler() {
