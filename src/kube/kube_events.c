@@ -176,14 +176,15 @@ static struct entry *entry_new(struct kube_events *e, const char *key)
 
     n->events = e;
     memcpy(n->key, key, KEY_MAX);
-    n->first = clock_wall_ms();
     arena_init_small(&n->a, 300);
     strmap_put(&e->entries, key, n);
     return n;
 }
 
+/* What was given up before is not what is to be told now. */
 static void entry_wake(struct entry *n, const struct kube_event *ev)
 {
+    n->first = clock_wall_ms();
     n->ns = arena_strdup(&n->a, ev->ns);
     n->name = entry_name(&n->a, ev->component, n->key);
     n->object = arena_strdup(&n->a, ev->name);
